@@ -1,0 +1,132 @@
+"""What became of a frame: one outcome, one reason, and the measures that led to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from .frames import Frame, TimeOrigin, frame_id
+
+
+class Outcome(StrEnum):
+    """Where a frame ended. Every frame offered ends in exactly one."""
+
+    KEPT = "kept"
+    DROPPED = "dropped"
+    FAILED = "failed"
+    LOST = "lost"
+
+
+class Reason(StrEnum):
+    """Why. The list is closed; `outcome_of` tells which outcome a reason belongs to."""
+
+    NOVEL = "novel"
+    SHARPEST = "sharpest"
+    EXACT_DUPLICATE = "exact_duplicate"
+    NEAR_DUPLICATE = "near_duplicate"
+    BLURRY = "blurry"
+    DECODE_ERROR = "decode_error"
+    MODEL_ERROR = "model_error"
+    WRITE_ERROR = "write_error"
+    OVERLOAD = "overload"
+    GAP = "gap"
+
+
+_OUTCOMES = {
+    Reason.NOVEL: Outcome.KEPT,
+    Reason.SHARPEST: Outcome.KEPT,
+    Reason.EXACT_DUPLICATE: Outcome.DROPPED,
+    Reason.NEAR_DUPLICATE: Outcome.DROPPED,
+    Reason.BLURRY: Outcome.DROPPED,
+    Reason.DECODE_ERROR: Outcome.FAILED,
+    Reason.MODEL_ERROR: Outcome.FAILED,
+    Reason.WRITE_ERROR: Outcome.FAILED,
+    Reason.OVERLOAD: Outcome.LOST,
+    Reason.GAP: Outcome.LOST,
+}
+
+
+def outcome_of(reason: Reason) -> Outcome:
+    """The one outcome that a reason belongs to."""
+    return _OUTCOMES[reason]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The record of one frame, or of one thing that took the place of a frame (a gap, a bad file).
+
+    A measure is None when it was not taken: the first reason that holds ends the line.
+    """
+
+    id: str
+    source: str
+    reason: Reason
+    captured_at_ns: int
+    captured_at_origin: TimeOrigin
+    frame_index: int
+    file: Path | None = None
+    pts_s: float | None = None
+    sharpness: float | None = None
+    """Comparable within a source, 0 and up, higher is sharper."""
+    sharpness_limit: float | None = None
+    similarity: float | None = None
+    """Cosine of the pooled embeddings with `nearest_kept`, -1 to 1, higher is closer."""
+    novelty: float | None = None
+    """Distance to `nearest_kept`, 0 and up, higher is newer. None with an empty gallery."""
+    novelty_limit: float | None = None
+    nearest_kept: str | None = None
+    """Id of the kept frame it was compared with or repeats; None: there was none."""
+    content_hash: str | None = None
+    width: int | None = None
+    height: int | None = None
+    detail: str | None = None
+    """A sentence for people: which error, which file it repeats."""
+
+    @property
+    def outcome(self) -> Outcome:
+        return outcome_of(self.reason)
+
+
+def without_frame(
+    source: str,
+    origin: str,
+    reason: Reason,
+    at_ns: int,
+    *,
+    time_origin: TimeOrigin = TimeOrigin.MTIME,
+    frame_index: int = 0,
+    file: Path | None = None,
+    detail: str | None = None,
+    content_hash: str | None = None,
+) -> Decision:
+    """A decision about something that never became a frame: a bad file, a gap."""
+    return Decision(
+        id=frame_id(source, origin, frame_index),
+        source=source,
+        reason=reason,
+        captured_at_ns=at_ns,
+        captured_at_origin=time_origin,
+        frame_index=frame_index,
+        file=file,
+        detail=detail,
+        content_hash=content_hash,
+    )
+
+
+def about(frame: Frame, reason: Reason, **measures: float | str | None) -> Decision:
+    """A decision about `frame`; `measures` are fields of `Decision`."""
+    return Decision(
+        id=frame.id,
+        source=frame.source,
+        reason=reason,
+        captured_at_ns=frame.captured_at_ns,
+        captured_at_origin=frame.captured_at_origin,
+        frame_index=frame.frame_index,
+        file=frame.file,
+        pts_s=frame.pts_s,
+        content_hash=frame.content_hash,
+        width=frame.picture.width,
+        height=frame.picture.height,
+        **measures,  # type: ignore[arg-type]  # the names are checked by the dataclass
+    )

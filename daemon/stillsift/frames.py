@@ -1,0 +1,119 @@
+"""A frame: one picture, where it came from and when it was taken."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+"""(height, width) or (height, width, 3), uint8, 0-255."""
+
+
+class TimeOrigin(StrEnum):
+    """How the time of a frame is known."""
+
+    EXIF = "exif"
+    FILENAME = "filename"
+    PTS = "pts"
+    """Presentation time added to the start of the file or of the connection."""
+    MTIME = "mtime"
+
+
+class Picture(Protocol):
+    """The pixels of a frame, converted only when somebody asks for them.
+
+    All methods return the picture upright (EXIF orientation or the container's rotation applied).
+    """
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+    def luma(self) -> Image:
+        """(height, width) uint8 luma, a view where the decoder allows it. Do not write to it."""
+
+    def rgb(self, width: int, height: int) -> Image:
+        """(height, width, 3) uint8 RGB, scaled without aliasing."""
+
+    def bgr(self) -> Image:
+        """(height, width, 3) uint8 BGR at full size, as cv2 writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayPicture:
+    """A picture that is already decoded: (height, width, 3) uint8 BGR."""
+
+    pixels: Image
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[0])
+
+    def luma(self) -> Image:
+        return cv2.cvtColor(self.pixels, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
+
+    def rgb(self, width: int, height: int) -> Image:
+        return np.asarray(cv2.cvtColor(shrink(self.pixels, width, height), cv2.COLOR_BGR2RGB))
+
+    def bgr(self) -> Image:
+        return self.pixels
+
+
+def shrink(pixels: Image, width: int, height: int) -> Image:
+    """Scale to (height, width) without aliasing, and without the cost of one big area filter.
+
+    cv2's area filter is fast at whole factors only (1080p to 224: 7.1 ms at once, 0.9 ms by
+    halves), so halve while both sides stay at least as large as asked, then finish.
+    """
+    while pixels.shape[1] >= 2 * width and pixels.shape[0] >= 2 * height:
+        half = (pixels.shape[1] // 2, pixels.shape[0] // 2)
+        pixels = np.asarray(cv2.resize(pixels, half, interpolation=cv2.INTER_AREA), np.uint8)
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture offered by a source."""
+
+    source: str
+    origin: str
+    """What the picture came out of, in a form that never changes: a file with its size and time of
+    change, or one connection to a camera. With `frame_index` it makes the frame's identity."""
+    frame_index: int
+    """0-based position in the file or connection, counting every decoded frame."""
+    captured_at_ns: int
+    """UTC, nanoseconds since 1970."""
+    captured_at_origin: TimeOrigin
+    picture: Picture
+    file: Path | None = None
+    """The file it came out of; None: a camera."""
+    pts_s: float | None = None
+    """Presentation time in the file or connection, seconds; None: a still has none."""
+    content_hash: str | None = None
+    """SHA-256 (hex) of the whole file, for stills; None: the frame is one of many in its file."""
+
+    @property
+    def id(self) -> str:
+        """24 hex digits; the same frame of the same file has the same id on every run."""
+        return frame_id(self.source, self.origin, self.frame_index)
+
+
+def frame_id(source: str, origin: str, frame_index: int) -> str:
+    """24 hex digits that name one frame for good."""
+    key = "\0".join((source, origin, str(frame_index)))
+    return hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
