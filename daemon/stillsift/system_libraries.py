@@ -1,0 +1,105 @@
+"""Which shared library of the system is missing, and the package that has it.
+
+opencv-python's wheels bring most of what they need, but not libGL, GLib and the X client
+libraries, and a bare server has none of those. Python then reports an ImportError from deep
+inside cv2; this room turns it into one sentence. It imports nothing but the standard library, so
+that it still works when everything else does not.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_TABLE = Path(__file__).with_name("system_libraries.txt")
+
+_MISSING_LIBRARY = re.compile(r"(?P<library>\S+\.so[.\w]*): cannot open shared object file")
+"""What glibc's loader says. musl words it otherwise, but no dependency has musl wheels."""
+
+_DISTRIBUTIONS = {
+    "av": "av",
+    "cv2": "opencv-python",
+    "google": "protobuf",
+    "natsort": "natsort",
+    "numpy": "numpy",
+    "onnxruntime": "onnxruntime-gpu (x86-64) or onnxruntime",
+    "prometheus_client": "prometheus-client",
+    "pydantic": "pydantic",
+    "rich": "rich",
+    "tenacity": "tenacity",
+    "watchdog": "watchdog",
+    "yaml": "pyyaml",
+}
+"""The name a module is imported by, and the name it is installed by."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingLibrary:
+    """A shared library that the loader does not find."""
+
+    name: str
+    """As the loader knows it: `libGL.so.1`."""
+    package: str
+    """The Debian package that has it: `libgl1`."""
+
+
+def packages() -> Mapping[str, str]:
+    """Debian package by shared library, in the order of the table."""
+    rows = _TABLE.read_text(encoding="utf-8").splitlines()
+    columns = [row.split() for row in rows if row and not row.startswith("#")]
+    return {column[0]: column[1] for column in columns}
+
+
+def missing_libraries() -> list[MissingLibrary]:
+    """Every library of the table that cannot be loaded here, in the order of the table."""
+    return [
+        MissingLibrary(name, package) for name, package in packages().items() if not _loads(name)
+    ]
+
+
+def explain_import_error(error: ImportError) -> str | None:
+    """One sentence with the missing thing's name and the remedy.
+
+    `None` means that the error is neither a missing system library nor a missing dependency: it is
+    a programming mistake, and its traceback should be shown.
+    """
+    if isinstance(error, ModuleNotFoundError):
+        return _explain_missing_module(error.name)
+    found = _MISSING_LIBRARY.search(str(error))
+    return _explain_missing_library(found["library"]) if found else None
+
+
+def _explain_missing_library(library: str) -> str:
+    # The loader stops at the first one it misses. Naming the others too spares a person from
+    # installing them one failed start at a time.
+    known = packages()
+    wanted = [known[library]] if library in known else []
+    wanted += [missing.package for missing in missing_libraries()]
+    if library not in known:
+        return (
+            f"the system library {library} is missing, and it is none that stillsift knows a "
+            f"package for. On Debian, `apt-file search {library}` names the package to install."
+        )
+    command = "apt-get install " + " ".join(dict.fromkeys(wanted))
+    return f"the system library {library} is missing. On Debian and Ubuntu install it: {command}"
+
+
+def _explain_missing_module(module: str | None) -> str | None:
+    top = (module or "").partition(".")[0]
+    if top not in _DISTRIBUTIONS:
+        return None
+    return (
+        f"the Python package {_DISTRIBUTIONS[top]} is missing. In a clone `./demo` installs "
+        "everything into .venv, then run .venv/bin/stillsift; elsewhere: pip install stillsift"
+    )
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
