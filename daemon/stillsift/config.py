@@ -1,0 +1,926 @@
+"""The configuration: config.yaml read, checked and answered with every mistake at its line.
+
+`defaults:` holds the settings of a source once, `sources:` override them. The models below are the
+one place that knows keys, types and defaults; config.yaml explains them to people.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+from urllib.parse import unquote, urlsplit, urlunsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from . import marked_yaml
+from .marked_yaml import VARIABLE, Document, Place
+from .problems import Problem
+from .units import Duration, Pixels, Rate, Size
+
+log = logging.getLogger(__name__)
+
+
+# ---------------------------------------------------------------------------- mistakes
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong with a configuration."""
+
+    line: int | None
+    """1-based; None: it belongs to no line."""
+    path: str
+    """Dotted, such as `defaults.rate` or `sources[2].rtsp`; empty: the file as a whole."""
+    reason: str
+    """What is wrong and the way out. Never holds a secret."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}" if self.path else self.reason
+
+
+class ConfigError(Problem):
+    """A configuration that cannot be used; the message has one line for each mistake."""
+
+    exit_status = 78
+
+    def __init__(self, name: str, mistakes: Sequence[Mistake]) -> None:
+        self.name = name
+        self.mistakes = tuple(mistakes)
+        lines = (
+            f"{name}: {mistake}" if mistake.line is None else f"{name}:{mistake.line}: {mistake}"
+            for mistake in mistakes
+        )
+        super().__init__("\n".join(lines))
+
+
+class OverrideError(ConfigError):
+    """A mistake in KEY=VALUE on the command line."""
+
+    exit_status = 2
+
+
+# ---------------------------------------------------------------------------- values
+
+
+class Address(NamedTuple):
+    """Where to listen."""
+
+    host: str
+    """Empty: every interface."""
+    port: int
+    """0: any free port."""
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def _address(given: Any) -> Address | None:
+    if given is None or isinstance(given, Address):
+        return given
+    if given == "off":
+        return None
+    match = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\[\]\s]*):([0-9]{1,5})", str(given))
+    if match is None or int(match[2]) > 65535:
+        raise ValueError(f"is {_shown(given)}; write HOST:PORT such as 127.0.0.1:9478, or off")
+    return Address(match[1].strip("[]"), int(match[2]))
+
+
+def _written_address(address: Address | None) -> str:
+    return "off" if address is None else str(address)
+
+
+def _limit(given: Any) -> Any:
+    return None if given == "auto" else _not_true_or_false(given)
+
+
+def _written_limit(limit: float | None) -> float | str:
+    return "auto" if limit is None else limit
+
+
+def _not_true_or_false(given: Any) -> Any:
+    """pydantic takes `true` for 1; nobody who writes it means that."""
+    if isinstance(given, bool):
+        raise ValueError(f"must be a number, not {_shown(given)}")
+    return given
+
+
+def _picture_size(given: Any) -> Any:
+    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", str(given))
+    if match is None and not isinstance(given, tuple):
+        raise ValueError(f"is {_shown(given)}; write WIDTHxHEIGHT, such as 224x224")
+    return given if match is None else (int(match[1]), int(match[2]))
+
+
+def _home_expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"is {str(path)!r}, and there is no such home directory") from error
+
+
+def _time_zone(name: str) -> str:
+    try:
+        zone(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(
+            f"is {name!r}, which is no time zone of this machine; write UTC or a name such as "
+            "Europe/Berlin"
+        ) from error
+    return name
+
+
+def zone(name: str) -> tzinfo:
+    """The time zone of that name; UTC needs no zone files on the machine."""
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
+def _time_pattern(pattern: str) -> str:
+    """A pattern must give back the day of the time that it wrote."""
+    moment = datetime(2001, 12, 23, 14, 45, 56, tzinfo=UTC)
+    try:
+        told = datetime.strptime(moment.strftime(pattern), pattern)
+    except (ValueError, re.error) as error:
+        raise ValueError(
+            f"is {pattern!r}, which is no time pattern; write one such as cam1_%Y%m%d_%H%M%S"
+        ) from error
+    if told.date() != moment.date():
+        raise ValueError(f"is {pattern!r}, which tells no year, month and day")
+    return pattern
+
+
+def _file_name(name: str) -> str:
+    if re.fullmatch(r"\w[\w.-]{0,63}", name) is None:
+        raise ValueError(
+            f"is {name!r}, which cannot be a folder's name; use letters, digits, '-', '_' and '.', "
+            "at most 64, beginning with a letter or digit"
+        )
+    return name
+
+
+def _camera_url(url: str) -> str:
+    parts = urlsplit(url)
+    try:
+        usable = parts.scheme in ("rtsp", "rtsps") and bool(parts.hostname)
+        usable = usable and parts.port != 0
+    except ValueError:  # the port is no number, or too large
+        usable = False
+    if not usable:
+        raise ValueError(
+            f"is {redacted(url)!r}; write rtsp://HOST[:PORT]/PATH, or rtsps:// for TLS"
+        )
+    return url
+
+
+def _password_place(name: str) -> str:
+    if not name.startswith("/") and ("/" in name or name in ("", ".", "..")):
+        raise ValueError(
+            f"is {name!r}; write an absolute path, or the bare name of a systemd credential"
+        )
+    return name
+
+
+LocalPath = Annotated[
+    Path, AfterValidator(_home_expanded), WithJsonSchema({"type": "string", "minLength": 1})
+]
+Number = Annotated[float, BeforeValidator(_not_true_or_false)]
+Whole = Annotated[int, BeforeValidator(_not_true_or_false)]
+Limit = Annotated[
+    float | None,
+    BeforeValidator(_limit),
+    PlainSerializer(_written_limit, when_used="json"),
+    WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "number", "exclusiveMinimum": 0}]}),
+]
+"""A number, or None for `auto`."""
+PictureSize = Annotated[
+    tuple[int, int],
+    BeforeValidator(_picture_size),
+    PlainSerializer(lambda size: f"{size[0]}x{size[1]}", return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$"}),
+]
+"""Width and height in pixels."""
+
+
+# ---------------------------------------------------------------------------- settings
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        hide_input_in_errors=True,  # an input can be a password
+        use_attribute_docstrings=True,
+        validate_default=False,
+    )
+
+
+class QuarantineSettings(_Section):
+    """Where dropped stills wait for a while before they are deleted."""
+
+    max_size: Size = Field(default=5 * 10**9, ge=0)
+    """Most bytes to hold; the oldest go first. 0 holds none."""
+    max_age: Duration = Field(default=14 * 86400.0, ge=0)
+    """Longest time to hold a frame. 0 holds none."""
+
+
+class StoreSettings(_Section):
+    """Where kept frames and the ledger live."""
+
+    path: LocalPath = Path("/var/lib/stillsift")
+    """Directory of kept frames, quarantine and ledger; on one file system."""
+    min_free: Size = Field(default=10**9, ge=0)
+    """Free space below which keeping stops and originals stay where they are."""
+    format: Literal["jpeg", "png", "webp"] = "jpeg"
+    """How frames of clips and cameras are written. Stills are kept byte for byte."""
+    jpeg_quality: Whole = Field(default=95, ge=1, le=100)
+    """Quality of JPEG and WebP frames, 1 to 100."""
+    quarantine: QuarantineSettings = QuarantineSettings()
+    """Dropped frames, restorable for a time."""
+
+
+class CustomModel(_Section):
+    """How to feed an ONNX embedder that has no entry in the manifest."""
+
+    size: PictureSize = (224, 224)
+    """Width and height that the model is given, in pixels."""
+    layout: Literal["nhwc", "nchw"] = "nchw"
+    """Order of the input's dimensions."""
+    channels: Literal["rgb", "bgr"] = "rgb"
+    """Order of the colours."""
+    scale: Number = Field(default=1 / 255, gt=0)
+    """Factor on the 0-255 values, before mean and std. Models with uint8 input take them raw."""
+    mean: tuple[Number, Number, Number] = (0.485, 0.456, 0.406)
+    """Subtracted from each channel after scaling, in the order of `channels`."""
+    std: tuple[
+        Annotated[Number, Field(gt=0)],
+        Annotated[Number, Field(gt=0)],
+        Annotated[Number, Field(gt=0)],
+    ] = (0.229, 0.224, 0.225)
+    """Divides each channel after the mean was subtracted."""
+    embedding: str | None = None
+    """Name of the pooled output; None: the only output with one vector per picture."""
+    grid: str | None = None
+    """Name of the output with a vector per cell; None: there is none, small objects are missed."""
+    novelty_limit: Number | None = Field(default=None, gt=0)
+    """The limit that belongs to this model; None only while no custom model is used."""
+
+
+class ModelSettings(_Section):
+    """The network that tells one picture from another."""
+
+    name: str = Field(default="auto", min_length=1)
+    """A model of models/manifest.yaml; auto: the int8 trunk on a CPU, the full net on a GPU."""
+    path: LocalPath | None = None
+    """An ONNX file of your own, described by `custom`; None: a model of the manifest."""
+    custom: CustomModel = CustomModel()
+    """The description of the model at `path`."""
+    provider: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where it runs; auto takes a GPU where one answers, cuda without a GPU is an error."""
+    threads: Whole = Field(default=1, ge=1, le=256)
+    """CPU threads for one picture."""
+
+
+class MetricsSettings(_Section):
+    """Prometheus metrics and health checks over HTTP."""
+
+    listen: Annotated[
+        Address | None,
+        BeforeValidator(_address),
+        PlainSerializer(_written_address, return_type=str, when_used="json"),
+        WithJsonSchema({"type": "string", "pattern": r"^(off|.*:[0-9]{1,5})$"}),
+    ] = Address("127.0.0.1", 9478)
+    """HOST:PORT of /metrics, /healthz and /readyz; None (`off`): not served."""
+
+
+class LogSettings(_Section):
+    """What is told on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important line that is written."""
+    format: Literal["text", "json"] = "text"
+    """text for people and journald, json for log collectors."""
+
+
+class SourceSettings(_Section):
+    """How one source is read and sifted."""
+
+    rate: Rate = 5.0
+    """Frames analysed per second of stream time; None (`all`): every frame. Stills are all read."""
+    gallery: Whole = Field(default=32, ge=1, le=4096)
+    """Number of frames kept last that a new frame is compared with, each of them."""
+    novelty_limit: Limit = Field(default=None, gt=0)
+    """A frame is kept when it is more novel than this; None (`auto`): the model's own limit."""
+    min_sharpness: Number = Field(default=0.35, ge=0, le=1)
+    """Share of the source's own usual sharpness below which a frame is blurred; 0: never."""
+    max_wait: Duration = Field(default=1.0, ge=0)
+    """Stream time that a novel but blurred frame waits for a sharper one."""
+    retire: Literal["leave", "move", "delete"] = "leave"
+    """What happens to an original file once its decisions are recorded."""
+    recursive: bool = True
+    """Whether directories inside the directory are read too."""
+    polling: bool = False
+    """Look for new files by listing the directory, for network mounts without inotify."""
+    settle: Duration = Field(default=2.0, ge=0)
+    """Time for which a new file must keep its size before it counts as whole."""
+    max_pixels: Pixels = Field(default=100 * 10**6, ge=1)
+    """Largest still that is decoded, in pixels; a larger one fails by its header alone."""
+    filename_time: Annotated[str, AfterValidator(_time_pattern)] | None = None
+    """strptime pattern that a file's name (without its ending) holds; None: names tell no time."""
+    timezone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    """Zone of times without one: of `filename_time` and of EXIF."""
+    transport: Literal["tcp", "udp"] = "tcp"
+    """How a camera's RTSP stream travels."""
+    timeout: Duration = Field(default=10.0, gt=0)
+    """Time without a frame after which a camera counts as away and is connected anew."""
+    queue: Whole = Field(default=8, ge=1, le=1024)
+    """Live frames that may wait for analysis; the oldest is lost (and counted) when it is full."""
+
+    @property
+    def tz(self) -> tzinfo:
+        """`timezone` as Python's datetime wants it."""
+        return zone(self.timezone)
+
+
+class SourceConfig(SourceSettings):
+    """One directory or camera, with the settings that hold for it.
+
+    In a `Config` every setting that the source does not give itself has the value of `defaults`;
+    `model_fields_set` holds what the source gave itself.
+    """
+
+    name: Annotated[str, AfterValidator(_file_name)]
+    """Names its folder in the store and its label in metrics and logs."""
+    directory: LocalPath | None = None
+    """A directory of stills and clips, or one file; None: the source is a camera."""
+    rtsp: Annotated[str, AfterValidator(_camera_url)] | None = Field(default=None, repr=False)
+    """URL of a camera, without user and password (those go to the keys below); None: none."""
+    user: str | None = None
+    """Who logs in at the camera; None: nobody."""
+    password: SecretStr | None = None
+    """The password itself, best as ${NAME}; None: see `password_file`."""
+    password_file: Annotated[str, AfterValidator(_password_place)] | None = None
+    """File that holds the password: absolute, or the name of a systemd credential."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_place(cls, given: Any, info: ValidationInfo) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        if info.context is None:  # parse() asks itself, so that it can tell every mistake
+            for _key, reason in _conflicts(given):
+                raise ValueError(reason)
+        return _without_login(given)
+
+    @property
+    def settings(self) -> SourceSettings:
+        """The settings alone, without name and place."""
+        return SourceSettings.model_construct(
+            **{key: getattr(self, key) for key in SourceSettings.model_fields}
+        )
+
+    def under(self, defaults: SourceSettings) -> Self:
+        """The same source where `defaults` hold for what it does not say itself."""
+        own = self.model_fields_set
+        values = {
+            key: getattr(defaults if key in SourceSettings.model_fields else self, key)
+            for key in type(self).model_fields
+            if key not in own
+        }
+        given = {key: getattr(self, key) for key in own}
+        return self.model_construct(_fields_set=set(own), **values, **given)
+
+
+class Config(_Section):
+    """Everything that config.yaml can say."""
+
+    store: StoreSettings = StoreSettings()
+    model: ModelSettings = ModelSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    log: LogSettings = LogSettings()
+    defaults: SourceSettings = SourceSettings()
+    sources: tuple[SourceConfig, ...] = ()
+    """Directories and cameras; each may override any key of `defaults`."""
+
+    @field_validator("sources")
+    @classmethod
+    def _resolved(
+        cls, sources: tuple[SourceConfig, ...], info: ValidationInfo
+    ) -> tuple[SourceConfig, ...]:
+        defaults = info.data.get("defaults", SourceSettings())
+        return tuple(source.under(defaults) for source in sources)
+
+    @model_validator(mode="after")
+    def _consistent(self, info: ValidationInfo) -> Self:
+        if info.context is None:  # as in SourceConfig
+            for _path, reason in _contradictions(self.model_dump()):
+                raise ValueError(reason)
+        return self
+
+    def settings_of(self, source: SourceConfig) -> SourceSettings:
+        """The settings in force for `source`: its own, else those of `defaults`."""
+        return source.under(self.defaults).settings
+
+    def to_yaml(self) -> str:
+        """The configuration as YAML that `parse` reads back, without its secrets."""
+        return marked_yaml.write(_document(self))
+
+    @property
+    def hash(self) -> str:
+        """16 hex digits that change when anything but a secret changes."""
+        return hashlib.sha256(self.to_yaml().encode()).hexdigest()[:16]
+
+
+# ---------------------------------------------------------------------------- reading
+
+
+def load(path: Path | None) -> Config:
+    """The configuration in `path`; None: the built-in defaults. Raises ConfigError."""
+    if path is None:
+        return Config()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(str(path), [Mistake(None, "", "no such file")]) from error
+    except UnicodeDecodeError as error:
+        reason = f"is not UTF-8 text (byte {error.start})"
+        raise ConfigError(str(path), [Mistake(None, "", reason)]) from error
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        raise ConfigError(str(path), [Mistake(None, "", reason)]) from error
+    return parse(text, str(path))
+
+
+def parse(
+    text: str, name: str = "config.yaml", *, environ: Mapping[str, str] = os.environ
+) -> Config:
+    """The configuration that `text` describes; `name` is what messages call it.
+
+    Raises ConfigError with every mistake at once. A password in clear text is accepted with a
+    warning in the log.
+    """
+    document = marked_yaml.read(text, environ)
+    faults = _Faults(document)
+    given, config = document.value, None
+    if isinstance(given, dict):
+        # A section whose keys are all commented out is null in YAML, and means the defaults.
+        given = {k: v for k, v in given.items() if v is not None or k not in Config.model_fields}
+        config = _checked(given, faults)
+    elif given is not None:
+        faults.add((), f"must be sections of keys, not {_shown(given)}")
+    elif not document.faults:
+        faults.add((), "holds no settings; the config.yaml of the project shows them all")
+    if config is None or faults.mistakes():
+        raise ConfigError(name, faults.mistakes())
+    for place in _clear_passwords(document):
+        log.warning(
+            "%s:%s: %s: holds a password in clear text; write ${NAME} or use password_file",
+            *(name, document.line_of(place), _dotted(place, document.value)),
+        )
+    return config
+
+
+def _clear_passwords(document: Document) -> Iterator[Place]:
+    """Where a password stands that did not come from the environment."""
+    for place, text in document.texts.items():
+        match place:
+            case ("sources", int(), "password"):
+                password: str | None = text
+            case ("sources", int(), "rtsp"):
+                _, password = _login_of(text)
+            case _:
+                continue
+        if password is not None and not VARIABLE.search(password):
+            yield place
+
+
+def with_overrides(config: Config, assignments: Iterable[str]) -> Config:
+    """`config` with `KEY=VALUE` put into its defaults, VALUE being YAML.
+
+    Raises OverrideError with every mistake at once.
+    """
+    given: dict[str, Any] = {}
+    mistakes: list[Mistake] = []
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        key = key.strip()
+        if not equals:
+            mistakes.append(Mistake(None, key, "write KEY=VALUE"))
+        elif key not in SourceSettings.model_fields:
+            mistakes.append(Mistake(None, key, _unknown_key(key, ("defaults",))))
+        else:
+            document = marked_yaml.read(text, {})
+            mistakes += [Mistake(None, key, fault.reason) for fault in document.faults]
+            given[key] = document.value
+    try:
+        own = SourceSettings.model_validate(given, context=_FROM_FILE)
+    except ValidationError as error:
+        mistakes += [
+            Mistake(None, ".".join(map(str, each["loc"])), _reason(each)) for each in error.errors()
+        ]
+        own = SourceSettings()
+    if mistakes:
+        raise OverrideError("--set", mistakes)
+    changed = {key: getattr(own, key) for key in given}
+    defaults = config.defaults.model_copy(update=changed)
+    sources = tuple(source.under(defaults) for source in config.sources)
+    return config.model_copy(update={"defaults": defaults, "sources": sources})
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of config.yaml, for editors."""
+    made: dict[str, Any] = _for_editors(Config.model_json_schema(mode="serialization"))
+    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    made["title"] = "stillsift configuration"
+    # An empty section is null, and means the defaults.
+    made["properties"] = {
+        key: {"anyOf": [{k: v for k, v in section.items() if k != "default"}, {"type": "null"}]}
+        for key, section in made["properties"].items()
+    }
+    source = made["$defs"]["SourceConfig"]
+    for key in SourceSettings.model_fields:
+        source["properties"][key].pop("default", None)  # it is what `defaults:` says
+    source["oneOf"] = [{"required": ["directory"]}, {"required": ["rtsp"]}]
+    return made
+
+
+_SCHEMA_WORDS = {"gt": "exclusiveMinimum", "ge": "minimum", "le": "maximum"}
+"""pydantic leaves these as they are where a validator of ours stands before the number."""
+
+
+def _for_editors(schema: Any) -> Any:
+    """The schema in JSON's and YAML's words where pydantic used Python's."""
+    if isinstance(schema, list):
+        return [_for_editors(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {_SCHEMA_WORDS.get(key, key): _for_editors(each) for key, each in schema.items()}
+    if isinstance(text := made.get("description"), str):
+        made["description"] = re.sub(r"\bNone\b", "null", re.sub(r"None \((`\w+`)\)", r"\1", text))
+    return made
+
+
+_FROM_FILE = {"from": "file"}
+"""Validation context: bare numbers need units, and conflicts are looked for by `parse`."""
+
+
+class _Faults:
+    """The mistakes in one document; what follows from one already told is not told again."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self._told: dict[tuple[int | None, Place], str] = {}
+        for fault in document.faults:
+            self._told[fault.line, fault.place] = fault.reason
+        self._places = {place for _, place in self._told}
+
+    def add(self, place: Place, reason: str) -> None:
+        if place not in self._places:
+            self._told.setdefault((self.document.line_of(place), place), reason)
+
+    def mistakes(self) -> list[Mistake]:
+        """In the order of their lines."""
+        made = [
+            Mistake(line, _dotted(place, self.document.value), reason)
+            for (line, place), reason in self._told.items()
+        ]
+        return sorted(made, key=lambda mistake: mistake.line or 0)
+
+
+def _dotted(place: Place, value: Any) -> str:
+    """`sources.door.rate`: a source by its name, other list items by their number."""
+    text = ""
+    for depth, step in enumerate(place):
+        if isinstance(step, str):
+            text += f".{step}" if text else step
+        elif place[:depth] == ("sources",) and (name := _source_name(value, step)):
+            text += f".{name}"
+        else:
+            text += f"[{step}]"
+    return text
+
+
+def _source_name(value: Any, index: int) -> str | None:
+    match value:
+        case {"sources": [*sources]} if index < len(sources):
+            match sources[index]:
+                case {"name": str(name)}:
+                    return name
+    return None
+
+
+def _checked(given: dict[str, Any], faults: _Faults) -> Config | None:
+    """The configuration, or None with what is wrong added to `faults`."""
+    sources = given.get("sources")
+    for index, source in enumerate(sources if isinstance(sources, list) else []):
+        if isinstance(source, dict):
+            for key, reason in _conflicts(source):
+                faults.add(("sources", index, *key), reason)
+    for place, reason in _contradictions(given):
+        faults.add(place, reason)
+    try:
+        return Config.model_validate(given, context=_FROM_FILE)
+    except ValidationError as error:
+        for each in error.errors():
+            faults.add(each["loc"], _reason(each))
+    return None
+
+
+def _conflicts(source: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    """What the keys of one source, each right by itself, cannot be together."""
+    camera = source.get("rtsp") is not None
+    if camera and source.get("directory") is not None:
+        yield ("directory",), "and rtsp exclude each other; make two sources of them"
+    if not camera and source.get("directory") is None:
+        yield (), "names neither a directory nor an rtsp address"
+    url_user, url_password = _login_of(source.get("rtsp"))
+    has = {key: source.get(key) is not None for key in ("user", "password", "password_file")}
+    if not camera:
+        for key in (key for key in has if has[key]):
+            yield (key,), "belongs to a camera, and this source names no rtsp address"
+        return
+    if has["user"] and url_user is not None:
+        yield ("user",), "is in the rtsp address too; say it once"
+    if has["password"] and has["password_file"]:
+        yield ("password_file",), "and password exclude each other"
+    for key in ("password", "password_file"):
+        if has[key] and url_password is not None:
+            yield (key,), "is there, and the rtsp address holds a password too; say it once"
+        elif has[key] and not has["user"] and url_user is None:
+            yield (key,), "is there, and nobody to log in with it; add the key user"
+
+
+def _contradictions(given: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    """What the sections, each right by itself, cannot be together."""
+    model = _section(given, "model")
+    custom = _section(model, "custom")
+    described = [key for key in ("embedding", "grid", "novelty_limit") if custom.get(key)]
+    if model.get("path") is None and described:
+        yield ("model", "path"), "is missing, and custom describes a model of your own"
+    if model.get("path") is not None and custom.get("novelty_limit") is None:
+        yield (
+            ("model", "custom", "novelty_limit"),
+            "is missing; a model of your own needs its limit",
+        )
+    sources = given.get("sources")
+    sources = sources if isinstance(sources, list | tuple) else ()
+    store = Path(str(_section(given, "store").get("path") or StoreSettings().path))
+    first: dict[str, int] = {}
+    for index, source in enumerate(sources):
+        if not isinstance(source, dict):
+            continue
+        name, directory = source.get("name"), source.get("directory")
+        if isinstance(name, str) and first.setdefault(name, index) != index:
+            yield ("sources", index, "name"), f"is {name!r}, as that of an earlier source"
+        if directory is not None and store.is_relative_to(str(directory)):
+            yield (
+                ("sources", index, "directory"),
+                f"is {str(directory)!r} and holds the store ({store}), so that kept frames would "
+                "be read again; move one of the two",
+            )
+
+
+def _section(given: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = given.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _reason(error: ErrorDetails) -> str:
+    """What pydantic found, in words for the person who wrote the file."""
+    place, context = error["loc"], error.get("ctx", {})
+    value = "that" if place[-1:] in (("password",), ("rtsp",)) else _shown(error["input"])
+    match error["type"]:
+        case "extra_forbidden":
+            return _unknown_key(str(place[-1]), place[:-1])
+        case "missing":
+            return "is missing"
+        case "value_error":
+            return str(context["error"])
+        case "literal_error":
+            return f"must be {context['expected'].replace(chr(39), '')}, not {value}"
+        case "bool_parsing" | "bool_type":
+            return f"must be true or false, not {value}"
+        case "string_type" if isinstance(error["input"], int | float):
+            return f"must be text; put {value} in quotes"
+        case "string_type" | "path_type":
+            return f"must be text, not {value}"
+        case "string_too_short":
+            return "must not be empty"
+        case "int_parsing" | "int_type" | "int_from_float":
+            return f"must be a whole number, not {value}"
+        case "float_parsing" | "float_type" | "finite_number":
+            return f"must be a number, not {value}"
+        case "greater_than":
+            return f"must be more than {context['gt']:g}, not {value}"
+        case "greater_than_equal":
+            return f"must be at least {context['ge']:g}, not {value}"
+        case "less_than_equal":
+            return f"must be at most {context['le']:g}, not {value}"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"must be a section of keys, not {value}"
+        case "tuple_type" | "list_type":
+            return f"must be a list, not {value}"
+        case "too_long" | "too_short":
+            return f"must be a list of {context.get('max_length') or context.get('min_length')}"
+        case _:
+            return error["msg"]
+
+
+def _shown(value: object) -> str:
+    """A value as its writer knows it."""
+    match value:
+        case None:
+            return "empty"
+        case bool():
+            return str(value).lower()
+        case dict():
+            return "a section of keys"
+        case list() | tuple():
+            return "a list"
+        case str():
+            return repr(redacted(value))
+        case _:
+            return str(value)
+
+
+def _unknown_key(key: str, within: Place) -> str:
+    """Says so, and what may have been meant."""
+    known = list(_model_at(within).model_fields)
+    if near := difflib.get_close_matches(key, known, 1):
+        return f"unknown key; did you mean {near[0]}?"
+    for section, info in Config.model_fields.items():
+        if isinstance(info.annotation, type) and key in getattr(
+            info.annotation, "model_fields", ()
+        ):
+            return f"unknown key here; it belongs under {section}:"
+    return f"unknown key; known here: {', '.join(known)}"
+
+
+def _model_at(place: Place) -> type[BaseModel]:
+    model: type[BaseModel] = Config
+    for step in place:
+        if step == "sources":
+            return SourceConfig
+        annotation = model.model_fields[str(step)].annotation
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, BaseModel)
+        model = annotation
+    return model
+
+
+def _document(config: Config) -> dict[str, Any]:
+    """The configuration as plain values; sources with what they say themselves, without secrets."""
+    document = config.model_dump(mode="json", exclude={"sources"})
+    document["sources"] = []
+    for source in config.sources:
+        own = source.model_dump(mode="json", exclude_unset=True, exclude={"password"})
+        if source.rtsp is not None:
+            own["rtsp"] = redacted(source.rtsp)
+        place_first = sorted(own, key=lambda key: key in SourceSettings.model_fields)
+        document["sources"].append({key: own[key] for key in place_first})
+    return document
+
+
+# ---------------------------------------------------------------------------- secrets
+
+
+def redacted(url: str) -> str:
+    """The URL without its password, wherever cameras put one. Other text comes back unchanged."""
+    # Up to the last @, since people write passwords with / and @ in them; digits before a slash
+    # are a port. Some cameras want user and password as part of the path or query.
+    url = re.sub(r"(?s)^(\w+://[^:@/]*):(?![0-9]{1,5}(?:/|$)).*@", r"\1@", url)
+    if "://" not in url:
+        return url
+    return re.sub(r"(?i)((?:pass(?:word|wd)?|pwd|token|secret)=)[^&#]*", r"\1***", url)
+
+
+def password_of(source: SourceConfig, *, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The camera's password, read now; None: the source has none. Raises ConfigError."""
+    if source.password is not None:
+        return source.password.get_secret_value()
+    if source.password_file is None:
+        return None
+    path = Path(source.password_file)
+    if not path.is_absolute():
+        if not (credentials := environ.get("CREDENTIALS_DIRECTORY")):
+            raise _password_error(
+                source,
+                f"is the systemd credential {source.password_file!r}, and CREDENTIALS_DIRECTORY "
+                "is not set; run under systemd with LoadCredential=, or write an absolute path",
+            )
+        path = Path(credentials) / path
+    try:
+        password = path.read_text(encoding="utf-8").rstrip("\r\n")
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise _password_error(source, f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise _password_error(source, f"{path} is not UTF-8 text") from error
+    if not password:
+        raise _password_error(source, f"{path} is empty")
+    if mode & 0o004:
+        log.warning("%s: everybody on this machine can read %s; chmod 600", source.name, path)
+    return password
+
+
+def _password_error(source: SourceConfig, reason: str) -> ConfigError:
+    place = f"sources.{source.name}.password_file"
+    return ConfigError("configuration", [Mistake(None, place, reason)])
+
+
+def _login_of(url: object) -> tuple[str | None, str | None]:
+    """User and password as they stand in the URL, percent-encoded; None for what is not there."""
+    if not isinstance(url, str) or "@" not in (netloc := urlsplit(url).netloc):
+        return None, None
+    user, colon, password = netloc.rpartition("@")[0].partition(":")
+    return user, password if colon else None
+
+
+def _without_login(source: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The keys of a source with user and password taken out of the URL, into keys of their own."""
+    user, password = _login_of(source.get("rtsp"))
+    if user is None:
+        return source
+    parts = urlsplit(source["rtsp"])
+    address = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    login = {"user": unquote(user)}
+    if password is not None:
+        login["password"] = unquote(password)
+    return {**source, **login, "rtsp": address}
+
+
+# ---------------------------------------------------------------------------- reloading
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadPlan:
+    """What a new configuration asks of a daemon that runs with an old one."""
+
+    added: tuple[SourceConfig, ...] = ()
+    """Sources to start."""
+    removed: tuple[str, ...] = ()
+    """Names of sources to end."""
+    reopened: tuple[SourceConfig, ...] = ()
+    """Sources to end and start again: how they are read has changed."""
+    retuned: tuple[SourceConfig, ...] = ()
+    """Sources that go on, with other settings for what is kept."""
+    log: bool = False
+    """Whether level or format of the log changed."""
+    restart: tuple[str, ...] = ()
+    """Keys, such as `store.path`, whose new value holds only after a restart."""
+
+    def __bool__(self) -> bool:
+        """Whether anything changed at all."""
+        return self != ReloadPlan()
+
+
+LIVE_KEYS = frozenset({"gallery", "novelty_limit", "min_sharpness", "max_wait", "retire"})
+"""Keys of a source that decide what is kept, and can change while it is being read."""
+
+
+def reload_plan(old: Config, new: Config) -> ReloadPlan:
+    """How to get from `old` to `new` without a restart, and which keys need one."""
+    before = {source.name: source for source in old.sources}
+    after = {source.name: source for source in new.sources}
+    changed = {name: _changed_keys(before[name], after[name]) for name in after if name in before}
+    return ReloadPlan(
+        added=tuple(source for name, source in after.items() if name not in before),
+        removed=tuple(name for name in before if name not in after),
+        reopened=tuple(after[name] for name, keys in changed.items() if keys - LIVE_KEYS),
+        retuned=tuple(
+            after[name] for name, keys in changed.items() if keys and not keys - LIVE_KEYS
+        ),
+        log=old.log != new.log,
+        restart=tuple(
+            f"{section}.{key}"
+            for section in ("store", "model", "metrics")
+            for key in sorted(_changed_keys(getattr(old, section), getattr(new, section)))
+        ),
+    )
+
+
+def _changed_keys(old: BaseModel, new: BaseModel) -> set[str]:
+    return {key for key in type(old).model_fields if getattr(old, key) != getattr(new, key)}
