@@ -54,9 +54,9 @@ def packages() -> Mapping[str, str]:
 
 
 def missing_libraries() -> list[MissingLibrary]:
-    """Every library of the table that cannot be loaded here, in the order of the table."""
+    """Every library of the table that is not here, in the order of the table."""
     return [
-        MissingLibrary(name, package) for name, package in packages().items() if not _loads(name)
+        MissingLibrary(name, package) for name, package in packages().items() if _is_missing(name)
     ]
 
 
@@ -97,9 +97,10 @@ def _explain_missing_module(module: str | None) -> str | None:
     )
 
 
-def _loads(library: str) -> bool:
+def _is_missing(library: str) -> bool:
     try:
         ctypes.CDLL(library)
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        # One that is here but needs another that is not fails too: the message tells which it is.
+        return str(error).startswith(library)
+    return False
