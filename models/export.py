@@ -217,6 +217,14 @@ def quantised(trunk: ModelProto) -> ModelProto:
         float_path, ready, path = (Path(folder) / f"{n}.onnx" for n in ("float", "ready", "int8"))
         onnx.save(trunk, float_path)
         quant_pre_process(str(float_path), str(ready), skip_symbolic_shape=True)
+        overrides = weight_scales(onnx.load(ready))
+        overrides["image"] = [
+            {
+                "quant_type": QuantType.QUInt8,
+                "scale": np.array(1 / STD, np.float32),
+                "zero_point": np.array(MEAN, np.uint8),
+            }
+        ]
         quantize_static(
             str(ready),
             str(path),
@@ -230,20 +238,52 @@ def quantised(trunk: ModelProto) -> ModelProto:
             calibrate_method=CalibrationMethod.Percentile,
             extra_options={
                 "CalibPercentile": 99.99,
-                "TensorQuantOverrides": {
-                    "image": [
-                        {
-                            "quant_type": QuantType.QUInt8,
-                            "scale": np.array(1 / STD, np.float32),
-                            "zero_point": np.array(MEAN, np.uint8),
-                        }
-                    ]
-                }
+                "TensorQuantOverrides": overrides,
             },
         )
         model = onnx.load(path)
     raw_pixels_in(model)
     return model
+
+
+def weight_scales(trunk: ModelProto) -> dict[str, list[dict[str, Any]]]:
+    """The scale of each output channel of each convolution that is not depthwise.
+
+    As fine as 8 bits allow without saturation. Processors with AVX2 and without VNNI add two
+    neighbouring products, pixel (0-255) x weight, in 16 bits (VPMADDUBSW): where two neighbouring
+    weights of one sign exceed 128 together, they may give another result than every other processor
+    (measured with plain 8-bit weights on an emulated Haswell: cosine .88 with the same model
+    elsewhere; a score of 2.53 became 1.74). Seven bits everywhere would avoid it, but cost
+    accuracy; enlarging the scale only of the channels concerned costs almost nothing.
+    """
+    scales: dict[str, list[dict[str, Any]]] = {}
+    weights = {t.name: numpy_helper.to_array(t) for t in trunk.graph.initializer}
+    for node in trunk.graph.node:
+        if node.op_type != "Conv" or weights[node.input[1]].shape[1] == 1:
+            continue
+        scales[node.input[1]] = [
+            {
+                "axis": 0,
+                "quant_type": QuantType.QInt8,
+                "scale": unsaturated_scale(channel),
+                "zero_point": np.array(0, np.int8),
+            }
+            for channel in weights[node.input[1]]
+        ]
+    return scales
+
+
+def unsaturated_scale(channel: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The smallest scale at which no two neighbours of (inputs, height, width) exceed 128."""
+    taps = channel.transpose(1, 2, 0).ravel()  # the order in which onnxruntime multiplies
+    taps = np.append(taps, np.zeros(taps.size % 2, np.float32)).reshape(-1, 2)
+    scale = np.float32(np.abs(taps).max() / 127)
+    while True:
+        steps = np.rint(taps / scale)
+        largest = max(steps.clip(min=0).sum(1).max(), -steps.clip(max=0).sum(1).min())
+        if largest <= 128:
+            return np.array(scale, np.float32)
+        scale *= np.float32(max(largest / 128, 1.001))
 
 
 def raw_pixels_in(model: ModelProto) -> None:
@@ -306,7 +346,9 @@ def finished(model: ModelProto, name: str) -> ModelProto:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, metavar="DIR")
     folder: Path = parser.parse_args().output
     torch.manual_seed(0)
