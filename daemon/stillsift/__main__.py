@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import sys
 
 from stillsift.system_libraries import explain_import_error
@@ -9,6 +10,8 @@ from stillsift.system_libraries import explain_import_error
 
 def main() -> int:
     """Run the command line; a missing library or dependency is one sentence, not a traceback."""
+    # A crash in native code, or the SIGABRT of a watchdog, leaves every thread's stack behind.
+    faulthandler.enable()
     # Imported here because importing the command line may import cv2, and on a bare server that
     # is what fails.
     try:
