@@ -1,0 +1,173 @@
+"""metadata.jsonl: beside the kept frames of each day, one line per frame with what is known of it.
+
+Hugging Face `datasets` reads such a folder as it is: `load_dataset("imagefolder", data_dir=...)`.
+The ledger is the truth; these files can be written again from it at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from .decisions import Decision
+from .ledger import KeptFile, Ledger
+from .store import KEPT, Store, StoreError, instant, sync_folder, told
+
+NAME = "metadata.jsonl"
+
+_MOST_UNSAFE = 64
+_SETTLED_NS = 1_000_000_000
+
+
+class Listing:
+    """Keeps the metadata.jsonl of every day folder in step with the ledger.
+
+    Lines are appended at once and made safe in groups: each group costs an fsync and a transaction,
+    and what was not safe yet when the power went is written again by recovery.
+    """
+
+    def __init__(
+        self, store: Store, ledger: Ledger, clock: Callable[[], int] = time.time_ns
+    ) -> None:
+        """`clock` gives nanoseconds since 1970, as the file system does."""
+        self._store = store
+        self._ledger = ledger
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._unsafe: dict[str, dict[Path, list[str]]] = defaultdict(lambda: defaultdict(list))
+        self._torn: set[Path] = set()
+
+    def append(self, decisions: Iterable[tuple[Decision, KeptFile | None]]) -> None:
+        """Adds the lines of frames that were just committed.
+
+        Call it from the thread that placed them, before it places the next ones. Raises `StoreFull`
+        or `StoreError`; the frames are kept all the same, and the lines come with a later call.
+        """
+        lines: dict[Path, list[tuple[KeptFile, bytes]]] = defaultdict(list)
+        for decision, kept in decisions:
+            if kept is not None:
+                lines[kept.path.parent].append((kept, line(kept, decision)))
+        with self._lock:
+            for folder in {*self._ledger.stale_folders(), *(self._torn & lines.keys())}:
+                self._rewrite(folder)
+                lines.pop(folder, None)
+            for folder, added in lines.items():
+                self._append(folder, added)
+            for source in {kept.source for added in lines.values() for kept, _ in added}:
+                if sum(map(len, self._unsafe[source].values())) >= _MOST_UNSAFE:
+                    self._make_safe(source)
+
+    def rewrite(self, folder: Path) -> None:
+        """Writes the file of one day folder anew out of the ledger."""
+        with self._lock:
+            self._rewrite(folder)
+
+    def close(self) -> None:
+        """Makes all lines safe. No frame may be on its way into the store meanwhile."""
+        with self._lock:
+            for source in list(self._unsafe):
+                self._make_safe(source)
+
+    def _append(self, folder: Path, added: Sequence[tuple[KeptFile, bytes]]) -> None:
+        path = self._store.root / folder / NAME
+        data = b"".join(text for _, text in added)
+        self._torn.add(folder)
+        with told(path):
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                written = os.write(descriptor, data)
+            finally:
+                os.close(descriptor)
+        if written < len(data):
+            raise StoreError(f"{path}: only a part of a line could be written; is the disk full?")
+        self._torn.discard(folder)
+        for kept, _ in added:
+            self._unsafe[kept.source][folder].append(kept.id)
+
+    def _make_safe(self, source: str) -> None:
+        folders = self._unsafe.pop(source, {})
+        mtimes: dict[Path, int | None] = {}
+        for folder in folders:
+            path = self._store.root / folder / NAME
+            with told(path):
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+                sync_folder(path.parent)
+            mtimes[folder] = self.settled_mtime(folder)
+        self._ledger.mark_listed((id for ids in folders.values() for id in ids), mtimes)
+
+    def settled_mtime(self, folder: Path) -> int | None:
+        """A folder's time of change; None while another change could still get the same time."""
+        with told(self._store.root / folder):
+            mtime = (self._store.root / folder).stat().st_mtime_ns
+        return mtime if abs(self._clock() - mtime) > _SETTLED_NS else None
+
+    def _rewrite(self, folder: Path) -> None:
+        records = [kept for kept in self._ledger.kept_in(folder) if not kept.missing]
+        path = self._store.root / folder / NAME
+        if not path.parent.is_dir():
+            self._ledger.forget_folders([folder])
+            return
+        with self._store.temporary(KEPT) as temporary, told(path):
+            with temporary.open("xb") as file:
+                file.writelines(line(kept.file, kept.record.decision) for kept in records)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            sync_folder(path.parent)
+        self._torn.discard(folder)
+        for folders in self._unsafe.values():
+            folders.pop(folder, None)
+        self._ledger.mark_listed(
+            (kept.file.id for kept in records), {folder: self.settled_mtime(folder)}
+        )
+
+
+def line(kept: KeptFile, decision: Decision) -> bytes:
+    """One line of metadata.jsonl.
+
+    Every line has every column and none is ever null: `datasets` 5.2 refuses a column whose first
+    folder has nothing but nulls in it, and drops columns that the first folder lacks. So what was
+    not measured is NaN and what there is not is an empty text.
+    """
+    at = instant(decision.captured_at_ns)
+    columns = {
+        "file_name": kept.path.name,
+        "id": kept.id,
+        "source": kept.source,
+        "captured_at": f"{at.year:04d}{at:-%m-%dT%H:%M:%S.%f}Z",
+        "captured_at_origin": str(decision.captured_at_origin),
+        "reason": str(decision.reason),
+        "sharpness": _measure(decision.sharpness),
+        "sharpness_limit": _measure(decision.sharpness_limit),
+        "similarity": _measure(decision.similarity),
+        "novelty": _measure(decision.novelty),
+        "novelty_limit": _measure(decision.novelty_limit),
+        "nearest_kept": decision.nearest_kept or "",
+        "file": _readable(decision.file),
+        "frame_index": decision.frame_index,
+        "pts_s": _measure(decision.pts_s),
+        "width": kept.width,
+        "height": kept.height,
+        "bytes": kept.bytes,
+        "sha256": kept.sha256,
+    }
+    return json.dumps(columns).encode() + b"\n"
+
+
+def _measure(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _readable(path: Path | None) -> str:
+    """A path as valid Unicode, also where its name is not."""
+    return "" if path is None else os.fsencode(path).decode(errors="backslashreplace")

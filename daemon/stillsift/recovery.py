@@ -1,0 +1,187 @@
+"""Recovery: after a crash, makes disk and ledger tell the same story again.
+
+Nothing that was kept is removed here. Each step can be cut off and done again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .decisions import Decision, Reason
+from .frames import TimeOrigin
+from .ledger import KeptFile, Ledger
+from .listing import Listing
+from .quarantine import Quarantine, Retired
+from .store import (
+    KEPT,
+    QUARANTINE,
+    TEMPORARY,
+    Store,
+    StoreError,
+    image_size,
+    parse_name,
+    source_name,
+    told,
+)
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What recovery found and did."""
+
+    temporary: int = 0
+    """Half-written files removed."""
+    superseded: int = 0
+    """Files removed that a later decision had replaced."""
+    adopted: list[KeptFile] = field(default_factory=list)
+    """Kept files that had no row."""
+    missing: list[KeptFile] = field(default_factory=list)
+    """Kept frames whose file is gone, told once."""
+    found_again: list[KeptFile] = field(default_factory=list)
+    retired: list[Retired] = field(default_factory=list)
+    listed: int = 0
+    """Day folders whose metadata.jsonl was written again."""
+    warnings: list[str] = field(default_factory=list)
+    """Sentences for people, one per thing that was not as it should be."""
+
+
+def recover(store: Store, ledger: Ledger, listing: Listing) -> Recovered:
+    """Call it once at start, with the store's lock held and before anything is placed."""
+    found = Recovered()
+    _remove_temporary(store, found)
+    _remove_superseded(store, ledger, found)
+    _compare_folders(store, ledger, listing, found)
+    _finish_retiring(store, ledger, found)
+    _list_again(ledger, listing, found)
+    return found
+
+
+def _remove_temporary(store: Store, found: Recovered) -> None:
+    for area in (KEPT, QUARANTINE):
+        folder = store.root / area / TEMPORARY
+        with told(folder):
+            leftovers = list(folder.iterdir()) if folder.is_dir() else []
+            for leftover in leftovers:
+                leftover.unlink(missing_ok=True)
+        found.temporary += len(leftovers)
+
+
+def _remove_superseded(store: Store, ledger: Ledger, found: Recovered) -> None:
+    superseded = ledger.superseded()
+    if superseded:
+        store.discard(superseded)
+        ledger.removed(superseded)
+    found.superseded = len(superseded)
+
+
+def _compare_folders(store: Store, ledger: Ledger, listing: Listing, found: Recovered) -> None:
+    """Looks only into folders that changed since they were last known to be in order."""
+    known = ledger.folders()
+    there = set(_day_folders(store))
+    for folder in sorted(there):
+        recorded = known.get(folder)
+        with told(store.root / folder):
+            changed = recorded is None or (store.root / folder).stat().st_mtime_ns != recorded
+        if changed:
+            _compare(store, ledger, folder, found)
+            ledger.mark_in_order({folder: listing.settled_mtime(folder)})
+    gone = sorted({*known, *ledger.unlisted_folders()} - there)
+    for folder in gone:
+        _mark_missing(
+            ledger, [kept.file for kept in ledger.kept_in(folder) if not kept.missing], found
+        )
+    ledger.forget_folders(gone)
+
+
+def _day_folders(store: Store) -> Iterator[Path]:
+    root = store.root
+    with told(root / KEPT):
+        for folder in (root / KEPT).glob("*/[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"):
+            if not folder.is_symlink() and folder.is_dir():
+                yield folder.relative_to(root)
+
+
+def _compare(store: Store, ledger: Ledger, folder: Path, found: Recovered) -> None:
+    with told(store.root / folder):
+        names = {path.name for path in (store.root / folder).iterdir()}
+    rows = {kept.file.path.name: kept for kept in ledger.kept_in(folder)}
+    orphans = [folder / name for name in sorted(names - rows.keys())]
+    adopted = [one for path in orphans if (one := _adopted(store, ledger, path, found))]
+    if adopted:
+        ledger.adopt(adopted)
+        found.adopted += [kept for _, kept in adopted]
+    _mark_missing(
+        ledger, [k.file for name, k in rows.items() if name not in names and not k.missing], found
+    )
+    again = [k.file for name, k in rows.items() if name in names and k.missing]
+    if again:
+        ledger.mark_missing(again, missing=False)
+        found.found_again += again
+
+
+def _mark_missing(ledger: Ledger, gone: list[KeptFile], found: Recovered) -> None:
+    if gone:
+        ledger.mark_missing(gone)
+        found.missing += gone
+        found.warnings += [f"{kept.path}: kept, but its file is gone" for kept in gone]
+
+
+def _adopted(
+    store: Store, ledger: Ledger, path: Path, found: Recovered
+) -> tuple[Decision, KeptFile] | None:
+    """The rows for a file without any; None: it is not a kept frame, or is kept elsewhere."""
+    parsed = parse_name(path.name)
+    if parsed is None:
+        return None
+    captured_at_ns, id = parsed
+    standing = ledger.kept_file(id)
+    if standing is not None:
+        found.warnings.append(f"{path}: left alone, the same frame is kept as {standing.path}")
+        return None
+    with told(store.root / path):
+        data = (store.root / path).read_bytes()
+    width, height = image_size(data)
+    source = source_name(path.parts[1])
+    kept = KeptFile(
+        id=id,
+        source=source,
+        path=path,
+        bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        width=width,
+        height=height,
+        captured_at_ns=captured_at_ns,
+    )
+    decision = Decision(
+        id=id,
+        source=source,
+        reason=Reason.NOVEL,
+        captured_at_ns=captured_at_ns,
+        captured_at_origin=TimeOrigin.FILENAME,
+        frame_index=0,
+        width=width,
+        height=height,
+        detail="found in the store after a crash; what was measured is lost",
+    )
+    return decision, kept
+
+
+def _finish_retiring(store: Store, ledger: Ledger, found: Recovered) -> None:
+    try:
+        found.retired = Quarantine(store, ledger).retire()
+    except StoreError as error:
+        found.warnings.append(f"originals wait to be retired: {error}")
+    found.warnings += [one.detail for one in found.retired if one.detail is not None]
+
+
+def _list_again(ledger: Ledger, listing: Listing, found: Recovered) -> None:
+    for folder in ledger.unlisted_folders():
+        try:
+            listing.rewrite(folder)
+        except StoreError as error:
+            found.warnings.append(f"{folder}/metadata.jsonl is out of date: {error}")
+        else:
+            found.listed += 1

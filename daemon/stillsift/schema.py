@@ -1,0 +1,136 @@
+"""The tables of the ledger, and every step by which an older ledger becomes today's."""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x5374_5366
+"""Written into the file's header ("StSf"): tells a ledger from any other SQLite database."""
+
+_FIRST = """
+CREATE TABLE configs (
+    key INTEGER PRIMARY KEY,
+    hash TEXT NOT NULL UNIQUE,
+    yaml TEXT NOT NULL,
+    first_seen_ns INTEGER NOT NULL
+);
+CREATE TABLE models (
+    key INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+);
+CREATE TABLE decisions (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    source TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    captured_at_ns INTEGER NOT NULL,
+    captured_at_origin TEXT NOT NULL,
+    frame_index INTEGER NOT NULL,
+    file,
+    pts_s REAL,
+    sharpness REAL,
+    sharpness_limit REAL,
+    similarity REAL,
+    novelty REAL,
+    novelty_limit REAL,
+    nearest_kept TEXT,
+    content_hash TEXT,
+    width INTEGER,
+    height INTEGER,
+    detail TEXT,
+    decided_at_ns INTEGER NOT NULL,
+    kept_path TEXT,
+    config INTEGER REFERENCES configs (key),
+    model INTEGER REFERENCES models (key)
+);
+CREATE INDEX decisions_by_reason ON decisions (source, reason);
+CREATE INDEX decisions_by_time ON decisions (source, captured_at_ns);
+CREATE INDEX decisions_by_content ON decisions (source, content_hash)
+    WHERE content_hash IS NOT NULL AND reason != 'exact_duplicate'
+      AND outcome IN ('kept', 'dropped');
+CREATE TABLE kept (
+    id TEXT PRIMARY KEY,
+    source TEXT NOT NULL,
+    path TEXT NOT NULL UNIQUE,
+    bytes INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    captured_at_ns INTEGER NOT NULL,
+    listed INTEGER NOT NULL DEFAULT 0,
+    adopted INTEGER NOT NULL DEFAULT 0,
+    missing INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX kept_by_time ON kept (source, captured_at_ns);
+CREATE INDEX kept_unlisted ON kept (path) WHERE listed = 0 AND missing = 0;
+CREATE INDEX kept_adopted ON kept (id) WHERE adopted = 1;
+CREATE TABLE folders (
+    path TEXT PRIMARY KEY,
+    mtime_ns INTEGER,
+    stale INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX folders_stale ON folders (path) WHERE stale = 1;
+CREATE TABLE superseded (
+    path TEXT PRIMARY KEY
+);
+CREATE TABLE galleries (
+    source TEXT PRIMARY KEY,
+    model TEXT NOT NULL,
+    ids TEXT NOT NULL
+);
+CREATE TABLE gallery (
+    source TEXT NOT NULL,
+    id TEXT NOT NULL,
+    vector_dtype TEXT NOT NULL,
+    vector BLOB NOT NULL,
+    grid_dtype TEXT,
+    grid_shape TEXT,
+    grid BLOB,
+    PRIMARY KEY (source, id)
+);
+CREATE TABLE files (
+    key INTEGER PRIMARY KEY,
+    source TEXT NOT NULL,
+    device INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    file NOT NULL,
+    content_hash TEXT NOT NULL,
+    next_frame INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT,
+    first_kept TEXT,
+    retire TEXT,
+    changed_at_ns INTEGER NOT NULL,
+    UNIQUE (source, device, inode, size, mtime_ns)
+);
+CREATE INDEX files_by_content ON files (source, content_hash) WHERE state = 'done';
+CREATE INDEX files_to_retire ON files (source) WHERE retire IS NOT NULL;
+CREATE TABLE gaps (
+    key INTEGER PRIMARY KEY,
+    source TEXT NOT NULL,
+    from_ns INTEGER NOT NULL,
+    to_ns INTEGER NOT NULL,
+    cause TEXT NOT NULL,
+    UNIQUE (source, from_ns)
+);
+CREATE TABLE source_state (
+    source TEXT PRIMARY KEY,
+    state BLOB NOT NULL,
+    changed_at_ns INTEGER NOT NULL
+);
+CREATE TABLE quarantine (
+    key INTEGER PRIMARY KEY,
+    source TEXT NOT NULL,
+    original NOT NULL,
+    path NOT NULL UNIQUE,
+    size INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    at_ns INTEGER NOT NULL
+);
+CREATE INDEX quarantine_by_age ON quarantine (at_ns, size);
+"""
+
+MIGRATIONS = (_FIRST,)
+"""Step n makes schema version n + 1 out of version n. Never edit one that was released: add one."""

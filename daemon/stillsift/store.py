@@ -1,0 +1,497 @@
+"""The store: kept frames as files, placed so that a power cut leaves a whole file or none.
+
+Layout: kept/<source>/YYYY/MM/DD/<captured_at UTC>_<id>.<ext>, quarantine/<source>/..., lock,
+ledger.sqlite. OSError ends here, as `StoreFull`, `StoreError` and `StoreInUse`.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import BinaryIO, Literal, Self
+from urllib.parse import quote, unquote
+
+import cv2
+import numpy as np
+
+from .decisions import Decision
+from .frames import Frame
+from .ledger import KeptFile
+from .problems import Problem
+
+ImageFormat = Literal["jpeg", "png", "webp"]
+
+KEPT = Path("kept")
+QUARANTINE = Path("quarantine")
+TEMPORARY = ".placing"
+"""Folder for files that are being written; inside kept/ and quarantine/ rather than beside them,
+because either may be a mount of its own and a rename must not leave its file system."""
+
+_SUFFIX = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
+_NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)_([0-9a-f]{24})(\.\w+)")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CANNOT_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
+_CANNOT_COPY_RANGE = frozenset(
+    {errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF, errno.EPERM}
+)
+_CANNOT_SYNC_FOLDER = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF})
+
+
+class StoreError(Problem):
+    """The store could not be read or written; the frame was not kept and its original stays."""
+
+
+class StoreUnavailable(StoreError):
+    """The store's disk does not take anything now; the same frame may be placed later."""
+
+
+class StoreFull(StoreUnavailable):
+    """No room in the store, or less than the floor that must stay free."""
+
+
+class StoreInUse(StoreError):
+    """Another stillsift is writing to this store."""
+
+    exit_status = 75
+
+
+class OriginalChanged(StoreError):
+    """A still is no longer the file that was decided about; it will be offered again."""
+
+
+class Store:
+    """One directory that kept frames go into. `place` is safe to call from several threads."""
+
+    def __init__(
+        self,
+        root: Path,
+        min_free: int = 1_000_000_000,
+        image_format: ImageFormat = "jpeg",
+        jpeg_quality: int = 95,
+    ) -> None:
+        """Touches nothing yet; `prepare` makes the directories.
+
+        Args:
+            min_free: bytes that must stay free on the file system; placing stops below.
+            image_format: of frames out of clips and streams. Stills stay what they are.
+            jpeg_quality: 1-100, also WebP's.
+        """
+        self.root = root.absolute()
+        self.min_free = min_free
+        self._suffix = _SUFFIX[image_format]
+        self._parameters = {
+            "jpeg": [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality],
+            "png": [cv2.IMWRITE_PNG_COMPRESSION, 3],
+            "webp": [cv2.IMWRITE_WEBP_QUALITY, jpeg_quality],
+        }[image_format]
+        self._numbers = count()
+        self._folders: set[Path] = set()
+        self._folders_lock = threading.Lock()
+
+    @property
+    def ledger_path(self) -> Path:
+        return self.root / "ledger.sqlite"
+
+    def prepare(self) -> None:
+        """Makes the directories and proves that files can be placed.
+
+        Raises `StoreError` or `StoreFull`, each naming the path and the way out.
+        """
+        for area in (KEPT, QUARANTINE):
+            with self.temporary(area) as temporary:
+                data = b"stillsift"
+                with told(temporary), temporary.open("xb") as file:
+                    file.write(data)
+                    os.fsync(file.fileno())
+
+    def lock(self) -> StoreLock:
+        """Claims the store for this process until the lock is closed or the process ends.
+
+        Raises `StoreInUse` where another process has it.
+        """
+        return StoreLock(self)
+
+    def free_bytes(self) -> int:
+        """What this user may still write on the store's file system."""
+        with told(self.root):
+            stat = os.statvfs(_existing(self.root))
+        return stat.f_bavail * stat.f_frsize
+
+    def require_room(self, size: int = 0) -> None:
+        """Raises `StoreFull` where `size` more bytes would leave less free than the floor."""
+        free = self.free_bytes()
+        if free - size < self.min_free:
+            raise StoreFull(
+                f"{self.root}: {free / 1e6:.0f} MB free, and `store: min_free:` wants "
+                f"{self.min_free / 1e6:.0f} MB to stay free; nothing more is kept and originals "
+                "stay. Free some space, move the store or lower min_free"
+            )
+
+    def path_of(self, frame: Frame, suffix: str) -> Path:
+        """Where a frame goes, relative to the store."""
+        at = instant(frame.captured_at_ns)
+        name = f"{at.year:04d}{at:%m%dT%H%M%S.%f}Z_{frame.id}{suffix}"
+        return day_folder(KEPT, frame.source, frame.captured_at_ns) / name
+
+    def place(self, frame: Frame, decision: Decision, *, link: bool = False) -> KeptFile:
+        """Puts a frame into the store; on return it is on the disk.
+
+        A still goes in byte for byte, a frame of a clip or stream encoded. Placing the same frame
+        again is no error and changes nothing.
+
+        Args:
+            link: a still may share its data with the original as a hard link. Only safe where the
+                original is moved or deleted afterwards: as long as both names exist, a program that
+                rewrites the original in place rewrites the kept frame. Where linking fails the
+                still is copied.
+
+        Raises:
+            StoreFull: no room.
+            OriginalChanged: the still is not the one that was decided about any more.
+            StoreError: anything else, also another content under the same name.
+        """
+        if frame.file is not None and frame.content_hash is not None:
+            return self._place_still(frame, frame.file, frame.content_hash, decision, link)
+        return self._place_encoded(frame, decision)
+
+    def _place_still(
+        self, frame: Frame, original: Path, content_hash: str, decision: Decision, link: bool
+    ) -> KeptFile:
+        with told(original), original.open("rb") as source:
+            size = os.fstat(source.fileno()).st_size
+            suffix = still_suffix(source.read(32), original.suffix)
+            source.seek(0)
+            # A link takes no room; whether the original may be linked shows only when trying.
+            self.require_room(0 if link else size)
+            path = self.path_of(frame, suffix)
+            with self.temporary(KEPT) as temporary:
+                if not (link and self._linked(original, temporary)):
+                    self._copy(source, temporary)
+                sha256, size = self._synced(temporary)
+                if sha256 != content_hash:
+                    raise OriginalChanged(
+                        f"{original}: changed after it was read; it is looked at again"
+                    )
+                self._name(temporary, self.root / path, sha256)
+        return _kept(frame, decision, path, size, sha256)
+
+    def _place_encoded(self, frame: Frame, decision: Decision) -> KeptFile:
+        path = self.path_of(frame, self._suffix)
+        try:
+            done, encoded = cv2.imencode(self._suffix, frame.picture.bgr(), self._parameters)
+        except cv2.error as error:
+            raise StoreError(
+                f"{path.name}: {frame.picture.width}x{frame.picture.height} cannot be encoded as "
+                f"{self._suffix[1:]}: {error.err}; choose another `store: format:`"
+            ) from error
+        if not done:
+            raise StoreError(f"{path.name}: OpenCV could not encode it as {self._suffix[1:]}")
+        data = encoded.data
+        self.require_room(len(data))
+        with self.temporary(KEPT) as temporary:
+            with told(temporary), temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            sha256 = hashlib.sha256(data).hexdigest()
+            self._name(temporary, self.root / path, sha256)
+        return _kept(frame, decision, path, len(data), sha256)
+
+    def discard(self, paths: Iterable[Path]) -> None:
+        """Removes files (relative to the store) that the ledger no longer needs."""
+        for path in paths:
+            with told(path):
+                (self.root / path).unlink(missing_ok=True)
+
+    @contextmanager
+    def temporary(self, area: Path) -> Iterator[Path]:
+        """A name for a file that is being written into kept/ or quarantine/; gone afterwards."""
+        folder = self.root / area / TEMPORARY
+        self.make_folder(folder)
+        path = folder / f"{os.getpid()}-{next(self._numbers)}"
+        try:
+            yield path
+        finally:
+            # A leftover is removed by recovery; the error that led here is worth more than this.
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def make_folder(self, folder: Path) -> None:
+        """Makes a folder and its parents and has them on the disk."""
+        if folder in self._folders and folder.is_dir():
+            return
+        with self._folders_lock, told(folder):
+            for missing in reversed([folder, *folder.parents]):
+                if not missing.is_dir():
+                    missing.mkdir(exist_ok=True)
+                    sync_folder(missing.parent)
+        self._folders.add(folder)
+
+    def _linked(self, original: Path, target: Path) -> bool:
+        try:
+            # Resolved: Linux would link a symbolic link itself.
+            os.link(original.resolve(), target)
+        except OSError as error:
+            if error.errno in _CANNOT_LINK or error.errno == errno.EXDEV:
+                return False
+            raise _problem(target, error) from error
+        return True
+
+    def _copy(self, source: BinaryIO, target: Path) -> None:
+        with told(target), target.open("xb") as file:
+            copy_data(source, file)
+
+    def _synced(self, path: Path) -> tuple[str, int]:
+        """SHA-256 (hex) and size of a file that is on the disk now."""
+        with told(path), path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            os.fsync(file.fileno())
+            return sha256, os.fstat(file.fileno()).st_size
+
+    def _name(self, temporary: Path, target: Path, sha256: str) -> None:
+        """Gives a finished file its name without ever taking one that is in use."""
+        self.make_folder(target.parent)
+        with told(target):
+            try:
+                move_without_overwrite(temporary, target)
+            except FileExistsError as error:
+                with target.open("rb") as there:
+                    if hashlib.file_digest(there, "sha256").hexdigest() != sha256:
+                        raise StoreError(
+                            f"{target}: another picture is there under this name; nothing is "
+                            "overwritten. Move that file away"
+                        ) from error
+            sync_folder(target.parent)
+
+
+class StoreLock:
+    """A store that belongs to this process. The kernel gives it back however the process ends."""
+
+    def __init__(self, store: Store) -> None:
+        path = store.root / "lock"
+        store.make_folder(store.root)
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise _problem(path, error) from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(self._descriptor, 32).decode(errors="replace").strip()
+            os.close(self._descriptor)
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise _problem(path, error) from error
+            raise StoreInUse(
+                f"{store.root}: in use by another stillsift (process {holder or 'unknown'}); stop "
+                "that one or choose another store"
+            ) from error
+        try:
+            os.truncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            # Only the name of the holder is lost, and a full disk must not keep retiring and
+            # recovery from making room.
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                self.close()
+                raise _problem(path, error) from error
+
+    def close(self) -> None:
+        """Gives the store back. Closing twice is no error."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turns an OSError about `path` into what a person can act on."""
+    try:
+        yield
+    except OSError as error:
+        raise _problem(path, error) from error
+
+
+def folder_name(source: str) -> str:
+    """A source's name as a folder: what is unsafe there is percent-encoded, so no two collide."""
+    safe = "".join(
+        c if c.isalnum() or c in "-_.+@=," else quote(c, safe="", errors="backslashreplace")
+        for c in source
+    )
+    if safe.startswith(".") or not safe:
+        safe = f"%2E{safe[1:]}"
+    if len(safe.encode()) > 200:
+        tail = hashlib.sha256(source.encode(errors="backslashreplace")).hexdigest()[:16]
+        safe = f"{safe.encode()[:150].decode(errors='ignore')}~{tail}"
+    return safe
+
+
+def source_name(folder: str) -> str:
+    """The source whose folder this is; a name that was too long comes back shortened."""
+    return unquote(folder)
+
+
+def day_folder(area: Path, source: str, at_ns: int) -> Path:
+    """kept/<source>/YYYY/MM/DD, relative to the store, by UTC."""
+    at = instant(at_ns)
+    return area / folder_name(source) / f"{at.year:04d}" / f"{at:%m}" / f"{at:%d}"
+
+
+def instant(at_ns: int) -> datetime:
+    """UTC with microseconds; a time outside the years 1 to 9999 is moved to the nearest end."""
+    try:
+        return _EPOCH + timedelta(microseconds=at_ns // 1000)
+    except OverflowError:
+        return (datetime.max if at_ns > 0 else datetime.min).replace(tzinfo=UTC)
+
+
+def parse_name(name: str) -> tuple[int, str] | None:
+    """Captured time (nanoseconds) and frame id of a kept file's name; None: not one of ours."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    try:
+        at = datetime.strptime(match[1], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return (at - _EPOCH) // timedelta(microseconds=1) * 1000, match[2]
+
+
+_MAGIC: tuple[tuple[re.Pattern[bytes], tuple[str, ...]], ...] = (
+    (re.compile(rb"\xff\xd8\xff"), (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")),
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), (".png", ".apng")),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), (".webp",)),
+    (re.compile(rb"BM"), (".bmp", ".dib")),
+    (re.compile(rb"II[*+]\0|MM\0[*+]"), (".tif", ".tiff")),
+    (re.compile(rb"....ftypavi[fs]", re.DOTALL), (".avif",)),
+    (re.compile(rb"GIF8[79]a"), (".gif",)),
+)
+
+
+def still_suffix(head: bytes, suffix: str) -> str:
+    """The suffix that fits what a still really is; its own, in lower case, where that fits."""
+    suffix = suffix.lower()
+    for magic, suffixes in _MAGIC:
+        if magic.match(head):
+            return suffix if suffix in suffixes else suffixes[0]
+    return suffix if re.fullmatch(r"\.\w{1,8}", suffix) else ".bin"
+
+
+def move_without_overwrite(source: Path, target: Path) -> None:
+    """Renames within a file system; raises FileExistsError rather than replace `target`.
+
+    A crash in between leaves both names for one file, never none.
+    """
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _CANNOT_LINK:
+            raise
+        # FAT and some network file systems know no hard links, and the kernel refuses to link files
+        # of other users. The store's lock keeps other writers away, so looking first is as good.
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+        source.rename(target)
+        return
+    try:
+        source.unlink()
+    except OSError:
+        target.unlink()
+        raise
+
+
+def copy_data(source: BinaryIO, target: BinaryIO) -> None:
+    """Copies all of a file and has it on the disk; by reflink where the file system can."""
+    size = os.fstat(source.fileno()).st_size
+    copied = 0
+    try:
+        while copied < size:
+            n = os.copy_file_range(source.fileno(), target.fileno(), size - copied, copied, copied)
+            if n == 0:
+                break
+            copied += n
+    except OSError as error:
+        if error.errno not in _CANNOT_COPY_RANGE:
+            raise
+    source.seek(copied)
+    target.seek(copied)
+    while chunk := source.read(1 << 20):
+        target.write(chunk)
+    target.flush()
+    os.fsync(target.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Has a folder's names on the disk, where its file system knows how."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC_FOLDER:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def image_size(data: bytes) -> tuple[int, int]:
+    """Width and height as stored; (0, 0) where OpenCV cannot read it."""
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return 0, 0
+    return (0, 0) if pixels is None else (int(pixels.shape[1]), int(pixels.shape[0]))
+
+
+def _kept(frame: Frame, decision: Decision, path: Path, size: int, sha256: str) -> KeptFile:
+    return KeptFile(
+        id=decision.id,
+        source=frame.source,
+        path=path,
+        bytes=size,
+        sha256=sha256,
+        width=frame.picture.width,
+        height=frame.picture.height,
+        captured_at_ns=frame.captured_at_ns,
+    )
+
+
+def _existing(path: Path) -> Path:
+    return next(parent for parent in (path, *path.parents) if parent.exists())
+
+
+_ADVICE = {
+    errno.EROFS: "the file system is read-only; mount it writable or choose another store",
+    errno.EACCES: "this user may not write there; give it the directory or choose another store",
+    errno.EPERM: "this user may not do that; give it the directory or choose another store",
+    errno.ENOTDIR: "a part of the path is a file; choose another store",
+    errno.EIO: "the disk does not work as it should; see the system log",
+    errno.ENOENT: "it is gone; was it moved, or a disk unmounted?",
+    errno.EFBIG: "larger than this process may write; raise LimitFSIZE or ulimit -f",
+    errno.EMFILE: "too many open files; raise LimitNOFILE or ulimit -n",
+}
+
+
+def _problem(path: Path, error: OSError) -> StoreError:
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        what = "quota" if error.errno == errno.EDQUOT else "disk (or its inodes)"
+        return StoreFull(
+            f"{path}: {reason}: the {what} is used up; nothing more is kept and originals stay. "
+            "Free some space or move the store"
+        )
+    advice = _ADVICE.get(error.errno or 0, "see the system log")
+    return StoreUnavailable(f"{path}: {reason}: {advice}")
