@@ -41,6 +41,16 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeated:
+    """A file with the very same content as one that was decided before. It is not read again."""
+
+    file: Path
+    identity: FileIdentity
+    content_hash: str
+    earlier: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """A picture that could not be read, or a damaged stretch of a clip; reading goes on."""
 
@@ -89,7 +99,7 @@ class Idle:
     """Nothing happened for a while (at most a second): the source is alive and waiting."""
 
 
-Item = Frame | Opened | Failed | Finished | Overload | Gap | Idle
+Item = Frame | Opened | Repeated | Failed | Finished | Overload | Gap | Idle
 
 
 class Known(Protocol):
@@ -97,6 +107,9 @@ class Known(Protocol):
 
     def next_frame(self, identity: FileIdentity) -> int | None:
         """Index of the first frame not decided yet: 0 for a new file, None for a finished one."""
+
+    def earlier(self, content_hash: str) -> Path | None:
+        """A file with this content that was decided before; None: there was none."""
 
 
 class Source(Protocol):

@@ -1,0 +1,229 @@
+"""A video file, frame by frame.
+
+Every frame is decoded from the start, also after a restart: seeking lands on other frames than
+counting does in files with open groups of pictures, variable rate or damage, and a decoded frame
+that nobody looks at costs no conversion.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import av.error
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from ..frames import Frame, TimeOrigin
+from . import Failed, FileIdentity, Finished, Idle, Item, Opened
+from .contents import hashing
+from .decoding import Damage, decoded, prepare, reason
+from .pace import Pace
+from .picture import Converter, upright
+from .still import MAX_PIXELS, origin_of
+from .times import Times
+
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,m4v,gif,asf,flv,"
+    "ogg,mxf,ivf,obu,nut,mjpeg,jpeg_pipe,png_pipe"
+)
+"""Demuxers that may look at a file. Left out above all: playlists (HLS, DASH, concat), which would
+open other files and addresses on behalf of whoever wrote the file."""
+_TIMEOUT_S = 30.0
+"""A read that takes longer (a dead network mount) ends the file."""
+_ASSUMED_RATE = 25.0
+"""Frames per second of a raw stream that does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What the times of a clip's frames are counted from."""
+
+    captured_at_ns: int
+    known_by: TimeOrigin
+    pts_s: float
+    """Presentation time of the first frame."""
+
+
+class ClipReader:
+    """Reads one clip: `Opened`, then frames and failures in order, then `Finished`.
+
+    Frames before `start_frame` are decoded and not told again, nor is the damage among them.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        source: str,
+        *,
+        start_frame: int = 0,
+        rate: float | None = None,
+        times: Times | None = None,
+        max_pixels: int = MAX_PIXELS,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`rate` in frames per second of the clip's own time; None: every frame.
+
+        `stopped` is asked between frames; once true, reading ends without a `Finished`.
+        """
+        self.path = path.absolute()
+        self._source = source
+        self._start_frame = start_frame
+        self._pace = Pace(rate)
+        self._times = times or Times()
+        self._max_pixels = max_pixels
+        self._stopped = stopped
+        self._converter = Converter()
+        self._index = 0
+        self._stretches = 0
+
+    def items(self) -> Iterator[Item]:
+        """Raises OSError only where the file is gone before it was opened."""
+        identity = FileIdentity.of(self.path)
+        origin = origin_of(self.path, identity)
+        content_hash = ""
+        failure: str | None = None
+        try:
+            content_hash = yield from hashing(self.path, self._stopped)
+        except OSError as error:
+            failure = f"cannot be read: {error.strerror}"
+        if self._stopped():
+            return
+        yield Opened(self.path, identity, content_hash)
+        if failure is None:
+            failure = yield from self._frames(identity, origin)
+        if self._stopped():
+            return
+        if failure is None and self._index == 0 and self._stretches == 0:
+            failure = "opened, but gave no frame"
+        if failure is not None:
+            yield Failed(self.path, origin, self._index, identity.mtime_ns, failure)
+        yield Finished(self.path, identity, content_hash, self._index)
+
+    def _frames(self, identity: FileIdentity, origin: str) -> Generator[Item, None, str | None]:
+        """Gives back what kept the file from being opened; None: it was."""
+        try:
+            with _open(self.path) as container:
+                stream = container.streams.best("video")
+                if not isinstance(stream, VideoStream):
+                    return "holds no video"
+                if stream.codec_context is None:
+                    return "holds video in a format that FFmpeg has no decoder for"
+                prepare(stream, self._max_pixels)
+                yield from self._decoded(container, stream, identity, origin)
+        except av.error.FFmpegError as error:
+            return f"cannot be opened as a video: {reason(error)}"
+        return None
+
+    def _decoded(
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        identity: FileIdentity,
+        origin: str,
+    ) -> Iterator[Item]:
+        start: _Start | None = None
+        pts_s = 0.0
+        told = time.monotonic()
+        for found in decoded(container, stream, read_on=True):
+            if self._stopped():
+                return
+            item: Item | None
+            if isinstance(found, Damage):
+                item = self._failed(found, origin, start, identity, pts_s)
+            else:
+                pts_s = _pts_s(found, stream, pts_s, self._index)
+                if start is None:
+                    start = self._start(container, stream, identity, pts_s)
+                item = self._frame(found, origin, start, pts_s)
+                self._index += 1
+            if item is None and time.monotonic() - told >= 1:
+                item = Idle()
+            if item is not None:
+                told = time.monotonic()
+                yield item
+
+    def _start(
+        self, container: InputContainer, stream: VideoStream, identity: FileIdentity, pts_s: float
+    ) -> _Start:
+        tags = {**container.metadata, **stream.metadata}
+        at_ns, known_by = self._times.of_clip_start(
+            self.path,
+            tags.get("creation_time") or tags.get("CREATION_TIME"),
+            identity.mtime_ns,
+            _duration_s(container, stream),
+        )
+        return _Start(at_ns, known_by, pts_s)
+
+    def _frame(self, frame: VideoFrame, origin: str, start: _Start, pts_s: float) -> Frame | None:
+        """None: not to be looked at. A damaged frame is not, but takes its turn in the pace."""
+        due = self._pace.takes(pts_s - start.pts_s)
+        if not due or self._index < self._start_frame or frame.is_corrupt:
+            return None
+        return Frame(
+            source=self._source,
+            origin=origin,
+            frame_index=self._index,
+            captured_at_ns=start.captured_at_ns + round((pts_s - start.pts_s) * 1e9),
+            captured_at_origin=start.known_by,
+            picture=upright(frame, self._converter),
+            file=self.path,
+            pts_s=pts_s,
+        )
+
+    def _failed(
+        self,
+        damage: Damage,
+        origin: str,
+        start: _Start | None,
+        identity: FileIdentity,
+        pts_s: float,
+    ) -> Failed | None:
+        """The stretch gets an origin of its own, since its index is also that of the next frame."""
+        self._stretches += 1
+        if self._index < self._start_frame:
+            return None
+        at_ns = (
+            start.captured_at_ns + round((pts_s - start.pts_s) * 1e9)
+            if start
+            else identity.mtime_ns
+        )
+        return Failed(
+            self.path,
+            f"{origin}|damaged {self._stretches}",
+            self._index,
+            at_ns,
+            f"damaged from frame {self._index}: {damage.detail}",
+        )
+
+
+def _open(path: Path) -> InputContainer:
+    """Raises av.error.FFmpegError."""
+    return av.open(
+        str(path),
+        mode="r",
+        container_options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
+        metadata_errors="replace",
+        timeout=(_TIMEOUT_S, _TIMEOUT_S),
+    )
+
+
+def _pts_s(frame: VideoFrame, stream: VideoStream, last_s: float, index: int) -> float:
+    """Presentation time; raw streams have none, so theirs is counted in frames."""
+    if frame.pts is not None and frame.time_base is not None:
+        return float(frame.pts * frame.time_base)
+    step = 1 / float(stream.average_rate or stream.guessed_rate or _ASSUMED_RATE)
+    return last_s + step if index else 0.0
+
+
+def _duration_s(container: InputContainer, stream: VideoStream) -> float:
+    """As the container says, 0 where it does not or says nonsense."""
+    if stream.duration is not None and stream.time_base is not None:
+        seconds = float(stream.duration * stream.time_base)
+    else:
+        seconds = (container.duration or 0) / av.time_base
+    return seconds if 0 <= seconds < 10 * 365 * 86400 else 0.0

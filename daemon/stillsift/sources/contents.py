@@ -1,0 +1,113 @@
+"""What a file really holds, whatever its name says: its hash and its kind."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Generator
+from enum import Enum
+from pathlib import Path
+
+from . import Idle
+
+STILL_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".avif"}
+)
+CLIP_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".gif"}
+    | {".h264", ".264", ".h265", ".265", ".hevc"}
+)
+_CHUNK = 1 << 20
+
+
+class Kind(Enum):
+    """What the first bytes of a file announce."""
+
+    JPEG = "a JPEG"
+    PNG = "a PNG"
+    BMP = "a BMP"
+    TIFF = "a TIFF"
+    WEBP = "a WebP"
+    AVIF = "an AVIF"
+    GIF = "a GIF"
+    HEIC = "a HEIC"
+    CLIP = "a video"
+    HTML = "an HTML page"
+    PDF = "a PDF"
+    ARCHIVE = "an archive"
+    TEXT = "text"
+    EMPTY = "nothing (0 bytes)"
+    ZEROS = "zeros only"
+    UNKNOWN = "no format known here"
+
+
+STILL_KINDS = frozenset((Kind.JPEG, Kind.PNG, Kind.BMP, Kind.TIFF, Kind.WEBP, Kind.AVIF, Kind.GIF))
+_SIGNATURES = (
+    (b"\xff\xd8\xff", Kind.JPEG),
+    (b"\x89PNG\r\n\x1a\n", Kind.PNG),
+    (b"BM", Kind.BMP),
+    (b"II*\0", Kind.TIFF),
+    (b"MM\0*", Kind.TIFF),
+    (b"II+\0", Kind.TIFF),
+    (b"MM\0+", Kind.TIFF),
+    (b"GIF8", Kind.GIF),
+    (b"\x1aE\xdf\xa3", Kind.CLIP),
+    (b"%PDF", Kind.PDF),
+    (b"PK\x03\x04", Kind.ARCHIVE),
+    (b"\x1f\x8b", Kind.ARCHIVE),
+)
+
+
+def kind_of(head: bytes) -> Kind:
+    """The kind that the first 64 bytes of a file announce."""
+    if not head:
+        return Kind.EMPTY
+    for signature, kind in _SIGNATURES:
+        if head.startswith(signature):
+            return kind
+    if head[:4] == b"RIFF":
+        return Kind.WEBP if head[8:12] == b"WEBP" else Kind.CLIP
+    if head[4:8] == b"ftyp":
+        return _isobmff_kind(head[8:12])
+    if not head.strip(b"\0"):
+        return Kind.ZEROS
+    return _text_kind(head)
+
+
+def _isobmff_kind(brand: bytes) -> Kind:
+    if brand in (b"avif", b"avis"):
+        return Kind.AVIF
+    return Kind.HEIC if brand in (b"heic", b"heix", b"mif1", b"hevc") else Kind.CLIP
+
+
+def _text_kind(head: bytes) -> Kind:
+    start = head.lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
+        return Kind.HTML
+    return (
+        Kind.TEXT if all(32 <= byte < 127 or byte in b"\t\n\r" for byte in head) else Kind.UNKNOWN
+    )
+
+
+def head_of(path: Path) -> bytes:
+    """The first 64 bytes. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(64)
+
+
+def hashing(path: Path, stopped: Callable[[], bool]) -> Generator[Idle, None, str]:
+    """Hash a whole file; the SHA-256 (hex) is what `yield from` gives back, "" when stopped.
+
+    A long recording takes a while, so a sign of life comes every second. Raises OSError.
+    """
+    digest = hashlib.sha256()
+    told = time.monotonic()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            if stopped():
+                return ""
+            if time.monotonic() - told >= 1:
+                told = time.monotonic()
+                yield Idle()
+    return digest.hexdigest()

@@ -1,0 +1,94 @@
+"""Frames out of an open container, with the damage between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import av
+import av.error
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+_READ_RETRIES = 50
+"""Unreadable places in a row after which the rest of a file is given up: a demuxer that fails
+without moving on would be asked for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A stretch that gave no usable picture begins here; the next frame ends it."""
+
+    detail: str
+
+
+def reason(error: av.error.FFmpegError) -> str:
+    """FFmpeg's own words. Not `str(error)`: that holds the URL, with its password."""
+    return error.strerror or type(error).__name__
+
+
+def prepare(stream: VideoStream, max_pixels: int) -> None:
+    """One thread per stream (streams run side by side), and no frame larger than allowed."""
+    stream.thread_type = "NONE"
+    stream.codec_context.thread_count = 1
+    stream.codec_context.options = {"max_pixels": str(max_pixels)}
+
+
+def decoded(
+    container: InputContainer, stream: VideoStream, *, read_on: bool
+) -> Iterator[VideoFrame | Damage]:
+    """Every frame in presentation order, and one `Damage` at the start of each damaged stretch.
+
+    With `read_on` unreadable places of the container are damage too; without (a live stream) they
+    raise av.error.FFmpegError. Frames that the decoder marks corrupt come out, marked; they do not
+    end a stretch.
+    """
+    damaged = False
+    for packet in _packets(container, stream) if read_on else container.demux(stream):
+        found: list[VideoFrame] = []
+        trouble: str | None = None
+        if isinstance(packet, str):
+            trouble = packet
+        else:
+            try:
+                found = packet.decode()
+            except EOFError:
+                return
+            except av.error.FFmpegError as error:
+                trouble = reason(error)
+        for frame in found:
+            if frame.is_corrupt and not damaged:
+                yield Damage("frames marked corrupt by the decoder")
+            damaged = frame.is_corrupt
+            yield frame
+        if trouble is not None and not damaged:
+            damaged = True
+            yield Damage(trouble)
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any] | str]:
+    """Packets, and the reason in place of each that could not be read."""
+    failures = 0
+    while failures < _READ_RETRIES:
+        try:
+            for packet in container.demux(stream):
+                failures = 0
+                yield packet
+            return
+        except av.error.InvalidDataError as error:
+            failures += 1
+            yield reason(error)
+        except av.error.FFmpegError as error:  # the disk, or a time-out: no use asking again
+            yield reason(error)
+            break
+    yield from _flushed(stream)
+
+
+def _flushed(stream: VideoStream) -> Iterator[Packet[Any]]:
+    """An empty packet, which makes the decoder hand out what it still holds."""
+    packet: Packet[Any] = Packet()
+    packet.stream = stream
+    yield packet

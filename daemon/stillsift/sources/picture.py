@@ -1,0 +1,121 @@
+"""The pixels of a decoded video frame, converted only when somebody asks for them."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import av.error
+import cv2
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+
+from ..frames import Image
+from ..problems import Problem
+
+_LUMA_FIRST = frozenset(
+    f"{prefix}{layout}p"
+    for prefix in ("yuv", "yuvj")
+    for layout in ("420", "422", "444", "440", "411")
+) | {"nv12", "nv21", "gray", "yuva420p"}
+"""Pixel formats whose first plane is 8-bit luma."""
+_TURNS = {
+    90: cv2.ROTATE_90_COUNTERCLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_CLOCKWISE,
+}
+
+
+class ConversionError(Problem):
+    """A decoded frame in a pixel format that FFmpeg does not convert."""
+
+
+class Converter:
+    """Scales and converts the frames of one reader.
+
+    A conversion set up once and reused costs a third of a new one per frame, so each kind of
+    result has its own. May be used from several threads.
+    """
+
+    def __init__(self) -> None:
+        self._reformatters = {
+            name: VideoReformatter() for name in ("gray", "rgb24", "bgr24")
+        }  # one each: a change of size or format sets a reformatter up anew
+        self._lock = threading.Lock()
+
+    def convert(self, frame: VideoFrame, width: int, height: int, layout: str) -> Image:
+        """(height, width) for "gray", (height, width, 3) for "rgb24" and "bgr24", 0-255.
+
+        Colours come out as `ffmpeg -i clip frame.png` writes them: by the frame's own matrix and
+        range, chroma interpolated bicubically at full size. Raises ConversionError.
+        """
+        full_size = (width, height) == (frame.width, frame.height)
+        # Bilinear is an area filter when it scales down: no aliasing, at half the cost.
+        interpolation = Interpolation.BICUBIC if full_size else Interpolation.BILINEAR
+        try:
+            with self._lock:
+                converted = self._reformatters[layout].reformat(
+                    frame,
+                    width=width,
+                    height=height,
+                    format=layout,
+                    interpolation=interpolation,
+                    dst_color_range=ColorRange.JPEG,
+                    threads=1,
+                )
+        except (av.error.FFmpegError, ValueError) as error:
+            raise ConversionError(f"{frame.format.name} cannot be converted: {error}") from error
+        # Contiguous: encoders and onnxruntime want it, and odd widths leave padding in the rows.
+        return np.ascontiguousarray(plane(converted, 1 if layout == "gray" else 3))
+
+
+def plane(frame: VideoFrame, channels: int) -> Image:
+    """The first plane as a view, rows without their padding."""
+    first = frame.planes[0]
+    rows: Image = np.frombuffer(memoryview(first), np.uint8).reshape(-1, first.line_size)
+    pixels = rows[: frame.height, : frame.width * channels]
+    return pixels if channels == 1 else pixels.reshape(frame.height, frame.width, channels)
+
+
+@dataclass(frozen=True, slots=True)
+class VideoPicture:
+    """A frame as the decoder left it; it stays valid for as long as it is held."""
+
+    frame: VideoFrame
+    converter: Converter
+    rotation: int
+    """Degrees counterclockwise to upright: 0, 90, 180 or 270."""
+
+    @property
+    def width(self) -> int:
+        return self.frame.height if self.rotation in (90, 270) else self.frame.width
+
+    @property
+    def height(self) -> int:
+        return self.frame.width if self.rotation in (90, 270) else self.frame.height
+
+    def luma(self) -> Image:
+        if self.frame.format.name in _LUMA_FIRST and self.frame.planes[0].line_size > 0:
+            return self._upright(plane(self.frame, 1))
+        return self._converted(self.width, self.height, "gray")
+
+    def rgb(self, width: int, height: int) -> Image:
+        return self._converted(width, height, "rgb24")
+
+    def bgr(self) -> Image:
+        return self._converted(self.width, self.height, "bgr24")
+
+    def _converted(self, width: int, height: int, layout: str) -> Image:
+        if self.rotation in (90, 270):
+            width, height = height, width
+        return self._upright(self.converter.convert(self.frame, width, height, layout))
+
+    def _upright(self, pixels: Image) -> Image:
+        turn = _TURNS.get(self.rotation)
+        return pixels if turn is None else np.asarray(cv2.rotate(pixels, turn), np.uint8)
+
+
+def upright(frame: VideoFrame, converter: Converter) -> VideoPicture:
+    """The picture of a frame, turned as its container says (quarter turns only)."""
+    return VideoPicture(frame, converter, round(frame.rotation / 90) * 90 % 360)
