@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -53,7 +53,7 @@ class Mistake:
     line: int | None
     """1-based; None: it belongs to no line."""
     path: str
-    """Dotted, such as `defaults.rate` or `sources[2].rtsp`; empty: the file as a whole."""
+    """Dotted, such as `defaults.rate` or `sources.door.rtsp`; empty: the file as a whole."""
     reason: str
     """What is wrong and the way out. Never holds a secret."""
 
@@ -158,15 +158,23 @@ def zone(name: str) -> tzinfo:
     return UTC if name == "UTC" else ZoneInfo(name)
 
 
+_DIRECTIVES = frozenset("YymdHIMSfjbBpzs%")
+
+
 def _time_pattern(pattern: str) -> str:
     """A pattern must give back the day of the time that it wrote."""
     moment = datetime(2001, 12, 23, 14, 45, 56, tzinfo=UTC)
+    directives = re.findall(r"%(.?)", pattern)
+    unknown = [each for each in directives if each not in _DIRECTIVES or not each]
+    if unknown or not set(directives) - {"%"}:
+        what = f"%{unknown[0]} in it means nothing" if unknown else "it tells no time"
+        raise ValueError(f"is {pattern!r}, and {what}; write one such as cam1_%Y%m%d_%H%M%S")
+    if "s" in directives:
+        return pattern
     try:
         told = datetime.strptime(moment.strftime(pattern), pattern)
     except (ValueError, re.error) as error:
-        raise ValueError(
-            f"is {pattern!r}, which is no time pattern; write one such as cam1_%Y%m%d_%H%M%S"
-        ) from error
+        raise ValueError(f"is {pattern!r}, which no time can be read with: {error}") from error
     if told.date() != moment.date():
         raise ValueError(f"is {pattern!r}, which tells no year, month and day")
     return pattern
@@ -182,7 +190,7 @@ def _file_name(name: str) -> str:
 
 
 def _camera_url(url: str) -> str:
-    parts = urlsplit(url)
+    parts = _parts_of(url)
     try:
         usable = parts.scheme in ("rtsp", "rtsps") and bool(parts.hostname)
         usable = usable and parts.port != 0
@@ -239,7 +247,7 @@ class _Section(BaseModel):
 
 
 class QuarantineSettings(_Section):
-    """Where dropped stills wait for a while before they are deleted."""
+    """How much, and for how long, originals wait that `retire: move` took away."""
 
     max_size: Size = Field(default=5 * 10**9, ge=0)
     """Most bytes to hold; the oldest go first. 0 holds none."""
@@ -251,7 +259,7 @@ class StoreSettings(_Section):
     """Where kept frames and the ledger live."""
 
     path: LocalPath = Path("/var/lib/stillsift")
-    """Directory of kept frames, quarantine and ledger; on one file system."""
+    """Directory of kept frames, quarantine and ledger."""
     min_free: Size = Field(default=10**9, ge=0)
     """Free space below which keeping stops and originals stay where they are."""
     format: Literal["jpeg", "png", "webp"] = "jpeg"
@@ -259,7 +267,7 @@ class StoreSettings(_Section):
     jpeg_quality: Whole = Field(default=95, ge=1, le=100)
     """Quality of JPEG and WebP frames, 1 to 100."""
     quarantine: QuarantineSettings = QuarantineSettings()
-    """Dropped frames, restorable for a time."""
+    """Where originals wait that `retire: move` took away."""
 
 
 class CustomModel(_Section):
@@ -339,7 +347,7 @@ class SourceSettings(_Section):
     max_wait: Duration = Field(default=1.0, ge=0)
     """Stream time that a novel but blurred frame waits for a sharper one."""
     retire: Literal["leave", "move", "delete"] = "leave"
-    """What happens to an original file once its decisions are recorded."""
+    """What becomes of an original once its decisions are recorded; move: into quarantine."""
     recursive: bool = True
     """Whether directories inside the directory are read too."""
     polling: bool = False
@@ -349,7 +357,7 @@ class SourceSettings(_Section):
     max_pixels: Pixels = Field(default=100 * 10**6, ge=1)
     """Largest still that is decoded, in pixels; a larger one fails by its header alone."""
     filename_time: Annotated[str, AfterValidator(_time_pattern)] | None = None
-    """strptime pattern that a file's name (without its ending) holds; None: names tell no time."""
+    """strptime pattern of the time in a file's name (with a slash: path); None: there is none."""
     timezone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
     """Zone of times without one: of `filename_time` and of EXIF."""
     transport: Literal["tcp", "udp"] = "tcp"
@@ -497,7 +505,7 @@ def parse(
         raise ConfigError(name, faults.mistakes())
     for place in _clear_passwords(document):
         log.warning(
-            "%s:%s: %s: holds a password in clear text; write ${NAME} or use password_file",
+            "%s:%s: %s: holds a password in clear text; use password_file, or write ${NAME}",
             *(name, document.line_of(place), _dotted(place, document.value)),
         )
     return config
@@ -534,7 +542,8 @@ def with_overrides(config: Config, assignments: Iterable[str]) -> Config:
         else:
             document = marked_yaml.read(text, {})
             mistakes += [Mistake(None, key, fault.reason) for fault in document.faults]
-            given[key] = document.value
+            if not document.faults:
+                given[key] = document.value
     try:
         own = SourceSettings.model_validate(given, context=_FROM_FILE)
     except ValidationError as error:
@@ -579,7 +588,8 @@ def _for_editors(schema: Any) -> Any:
         return schema
     made = {_SCHEMA_WORDS.get(key, key): _for_editors(each) for key, each in schema.items()}
     if isinstance(text := made.get("description"), str):
-        made["description"] = re.sub(r"\bNone\b", "null", re.sub(r"None \((`\w+`)\)", r"\1", text))
+        text = re.sub(r"None \((`\w+`)\)", r"\1", text.split("\n\n")[0])
+        made["description"] = re.sub(r"\bNone\b", "null", text)
     return made
 
 
@@ -588,18 +598,16 @@ _FROM_FILE = {"from": "file"}
 
 
 class _Faults:
-    """The mistakes in one document; what follows from one already told is not told again."""
+    """The mistakes in one document, one for each place: the next would follow from the first."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self._told: dict[tuple[int | None, Place], str] = {}
         for fault in document.faults:
             self._told[fault.line, fault.place] = fault.reason
-        self._places = {place for _, place in self._told}
 
     def add(self, place: Place, reason: str) -> None:
-        if place not in self._places:
-            self._told.setdefault((self.document.line_of(place), place), reason)
+        self._told.setdefault((self.document.line_of(place), place), reason)
 
     def mistakes(self) -> list[Mistake]:
         """In the order of their lines."""
@@ -668,9 +676,9 @@ def _conflicts(source: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
         yield ("password_file",), "and password exclude each other"
     for key in ("password", "password_file"):
         if has[key] and url_password is not None:
-            yield (key,), "is there, and the rtsp address holds a password too; say it once"
+            yield (key,), "is given, and the rtsp address holds a password too; say it once"
         elif has[key] and not has["user"] and url_user is None:
-            yield (key,), "is there, and nobody to log in with it; add the key user"
+            yield (key,), "is given, and nobody to log in with it; add the key user"
 
 
 def _contradictions(given: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
@@ -753,7 +761,7 @@ def _shown(value: object) -> str:
     """A value as its writer knows it."""
     match value:
         case None:
-            return "empty"
+            return "null"
         case bool():
             return str(value).lower()
         case dict():
@@ -763,7 +771,7 @@ def _shown(value: object) -> str:
         case str():
             return repr(redacted(value))
         case _:
-            return str(value)
+            return str(value).removesuffix(".0")
 
 
 def _unknown_key(key: str, within: Place) -> str:
@@ -851,12 +859,19 @@ def _password_error(source: SourceConfig, reason: str) -> ConfigError:
     return ConfigError("configuration", [Mistake(None, place, reason)])
 
 
+def _parts_of(url: object) -> SplitResult:
+    """The parts of a URL; all empty for what is none."""
+    try:
+        return urlsplit(url if isinstance(url, str) else "")
+    except ValueError:  # a bracket of an IPv6 address is missing
+        return urlsplit("")
+
+
 def _login_of(url: object) -> tuple[str | None, str | None]:
     """User and password as they stand in the URL, percent-encoded; None for what is not there."""
-    if not isinstance(url, str) or "@" not in (netloc := urlsplit(url).netloc):
-        return None, None
-    user, colon, password = netloc.rpartition("@")[0].partition(":")
-    return user, password if colon else None
+    login, at, _ = _parts_of(url).netloc.rpartition("@")
+    user, colon, password = login.partition(":")
+    return user if at else None, password if colon else None
 
 
 def _without_login(source: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -864,7 +879,7 @@ def _without_login(source: Mapping[str, Any]) -> Mapping[str, Any]:
     user, password = _login_of(source.get("rtsp"))
     if user is None:
         return source
-    parts = urlsplit(source["rtsp"])
+    parts = _parts_of(source["rtsp"])
     address = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     login = {"user": unquote(user)}
     if password is not None:

@@ -66,6 +66,8 @@ def read(text: str, environ: Mapping[str, str]) -> Document:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, int(error.position)) + 1
         document.faults.append(Fault(line, (), f"{error.reason}: #x{int(error.character):04x}"))
+    except (ValueError, OverflowError):  # PyYAML calls chr() on any number after \\U
+        document.faults.append(Fault(None, (), "holds a \\U escape of no character"))
     except _Unreadable as error:
         document.faults.append(Fault(error.line, (), str(error)))
     except RecursionError:
@@ -135,6 +137,9 @@ class _Builder:
         if place:
             self.document.lines.setdefault(place, _line(node))
         within = (*within, node)
+        kind = {yaml.MappingNode: "map", yaml.SequenceNode: "seq"}.get(type(node))
+        if kind and node.tag != _TAG + kind:
+            raise _Unreadable(node, f"the tag {node.tag!r} means nothing here")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, place, within)
         if isinstance(node, yaml.SequenceNode):
@@ -215,6 +220,8 @@ def _syntax(error: yaml.MarkedYAMLError) -> str:
     if "'\\t'" in str(error.problem):
         return "a tab stands here; YAML is indented with spaces"
     problem = str(error.problem or error.context)
+    if problem.startswith("but ") and error.context:
+        problem = f"{error.context}, {problem}"
     if problem.startswith("mapping values are not allowed"):
         problem += "; is a quote missing, or the indentation wrong?"
     return f"is no valid YAML: {problem}"

@@ -151,7 +151,7 @@ def _rate_value(given: Any, info: ValidationInfo) -> Any:
 
 def _yaml_word(value: object) -> str:
     if value is None:
-        return "empty"
+        return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
