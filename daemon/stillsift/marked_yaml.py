@@ -137,8 +137,8 @@ class _Builder:
         if place:
             self.document.lines.setdefault(place, _line(node))
         within = (*within, node)
-        kind = {yaml.MappingNode: "map", yaml.SequenceNode: "seq"}.get(type(node))
-        if kind and node.tag != _TAG + kind:
+        is_collection = isinstance(node, yaml.CollectionNode)
+        if is_collection and node.tag not in (_TAG + "map", _TAG + "seq"):
             raise _Unreadable(node, f"the tag {node.tag!r} means nothing here")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, place, within)
