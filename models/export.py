@@ -12,7 +12,7 @@
 #   "scikit-image==0.26.0",                     # calibration photographs
 # ]
 # ///
-"""Export the embedding models of stillsift: EfficientNet-Lite0 as ONNX, in full and as an int8 trunk.
+"""Export the embedding models of stillsift: EfficientNet-Lite0 in full and as an int8 trunk.
 
     python models/export.py [--output DIR]
 

@@ -1,0 +1,549 @@
+"""The models: what is known of each, and an onnxruntime session that was checked against it.
+
+onnxruntime is met in this room only; its errors become a `ModelError` (a model that cannot be used
+at all, exit status 78) or an `InferenceError` (one picture that went wrong).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import io
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import numpy as np
+import onnxruntime as ort  # type: ignore[import-untyped]
+import yaml
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state  # type: ignore[import-untyped]
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .config import ModelSettings
+from .problems import Problem
+
+log = logging.getLogger(__name__)
+
+Provider = Literal["cpu", "cuda"]
+Dtype = Literal["uint8", "float32"]
+Layout = Literal["nhwc", "nchw"]
+
+CPU_MODEL: Final = "efficientnet-lite0-trunk-int8"
+CUDA_MODEL: Final = "efficientnet-lite0-fp32"
+
+_ORT_ERRORS: Final[tuple[type[Exception], ...]] = (
+    *(
+        error
+        for error in vars(onnxruntime_pybind11_state).values()
+        if isinstance(error, type) and issubclass(error, Exception)
+    ),
+    RuntimeError,
+    ValueError,
+)
+"""onnxruntime's errors have no common base, and its Python half raises the two built-in ones."""
+
+_FATAL = 4
+"""onnxruntime's own log, to standard error, says less than the exceptions it goes with."""
+ort.set_default_logger_severity(_FATAL)
+
+
+class ModelError(Problem):
+    """A model that cannot be used; the message names the file, the reason and the way out."""
+
+    exit_status = 78
+
+
+class InferenceError(Problem):
+    """One picture that the model could not take."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """How a picture is put into a model."""
+
+    name: str | None = None
+    """None: the only input there is."""
+    dtype: Dtype | None = None
+    """uint8: raw 0-255 values, the graph normalises. None: what the file says."""
+    layout: Layout = "nhwc"
+    channels: Literal["rgb", "bgr"] = "rgb"
+    size: tuple[int, int] | None = None
+    """(width, height) that every picture is squeezed to; None: the picture keeps its shape."""
+    pixels: int = 288 * 160
+    """About how many pixels a picture has that keeps its shape."""
+    multiple: int = 16
+    """What both sides of such a picture are a multiple of."""
+    scale: float = 1 / 255
+    """float32 only: the factor on the 0-255 values, before mean and std."""
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """float32 only: subtracted after scaling, in the order of `channels`."""
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """float32 only: divides what is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """One output of a model."""
+
+    name: str | None = None
+    """None: the only output with one vector for each picture."""
+    shape: tuple[int | None, ...] | None = None
+    """None in it: any size. None altogether: any shape that makes sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """Everything that is known of one model before its file is opened."""
+
+    name: str
+    path: Path
+    novelty_limit: float
+    """A frame this far from every kept one is new; it belongs to the model and its distances."""
+    input: InputSpec = InputSpec()
+    embedding: OutputSpec = OutputSpec()
+    grid: OutputSpec | None = None
+    """One vector for each field of the picture, in the layout of the input; None: there is none,
+    and small objects will be missed."""
+    sha256: str | None = None
+    """None: a model of the user's own, whose file may be anything."""
+    bytes: int | None = None
+    """Size of the file; None: as for `sha256`."""
+    purpose: str = ""
+    licence: str = ""
+    source: str = ""
+
+
+# ------------------------------------------------------------------------------------ the manifest
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Input(_Strict):
+    name: str
+    dtype: Dtype
+    layout: Literal["NHWC", "NCHW"]
+    colour: Literal["RGB", "BGR"]
+    pixels: int = Field(ge=1024)
+    multiple: int = Field(ge=1, le=64)
+
+
+class _Output(_Strict):
+    name: str
+    dtype: Literal["float32"]
+    shape: tuple[Annotated[int, Field(ge=1)] | Literal["N", "H", "W"], ...]
+
+    def spec(self) -> OutputSpec:
+        return OutputSpec(self.name, tuple(d if isinstance(d, int) else None for d in self.shape))
+
+
+class _Outputs(_Strict):
+    embedding: _Output
+    grid: _Output | None = None
+
+
+class _Entry(_Strict):
+    purpose: str
+    file: str = Field(pattern=r"^[\w.-]+\.onnx$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(ge=1)
+    input: _Input
+    outputs: _Outputs
+    novelty_limit: float = Field(gt=0)
+    licence: str
+    source: str
+
+    def spec(self, name: str, folder: Path) -> ModelSpec:
+        given = self.input
+        return ModelSpec(
+            name=name,
+            path=folder / self.file,
+            novelty_limit=self.novelty_limit,
+            input=InputSpec(
+                name=given.name,
+                dtype=given.dtype,
+                layout="nhwc" if given.layout == "NHWC" else "nchw",
+                channels="rgb" if given.colour == "RGB" else "bgr",
+                pixels=given.pixels,
+                multiple=given.multiple,
+            ),
+            embedding=self.outputs.embedding.spec(),
+            grid=None if self.outputs.grid is None else self.outputs.grid.spec(),
+            sha256=self.sha256,
+            bytes=self.bytes,
+            purpose=self.purpose,
+            licence=self.licence,
+            source=self.source,
+        )
+
+
+class _Manifest(_Strict):
+    models: dict[str, _Entry] = Field(min_length=1)
+
+
+def manifest_path() -> Path:
+    """manifest.yaml of this installation: inside the package, or models/ of a clone."""
+    inside = Path(__file__).parent / "_models" / "manifest.yaml"
+    return inside if inside.exists() else Path(__file__).parents[2] / "models" / "manifest.yaml"
+
+
+def manifest(path: Path | None = None) -> dict[str, ModelSpec]:
+    """The models that come with stillsift, by name. Raises ModelError with every mistake."""
+    path = path or manifest_path()
+    try:
+        entries = _Manifest.model_validate(yaml.safe_load(path.read_text("utf-8"))).models
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; install stillsift again") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path}: not YAML ({error}); install stillsift again") from error
+    except ValidationError as error:
+        mistakes = "; ".join(
+            f"{'.'.join(map(str, mistake['loc'])) or 'the file'}: {mistake['msg']}"
+            for mistake in error.errors()
+        )
+        raise ModelError(f"{path}: {mistakes}; install stillsift again") from error
+    return {name: entry.spec(name, path.parent) for name, entry in entries.items()}
+
+
+def spec_of(settings: ModelSettings) -> ModelSpec:
+    """The model that the configuration asks for. Raises ModelError for a name nobody knows."""
+    if settings.path is not None:
+        return _custom(settings, settings.path)
+    known = manifest()
+    name = settings.name
+    if name == "auto":
+        name = CUDA_MODEL if settings.provider != "cpu" and "cuda" in providers() else CPU_MODEL
+    if name not in known:
+        raise ModelError(
+            f"{manifest_path()}: there is no model {name}; "
+            f"model.name can be auto, {', '.join(sorted(known))}"
+        )
+    return known[name]
+
+
+def _custom(settings: ModelSettings, path: Path) -> ModelSpec:
+    custom = settings.custom
+    if custom.novelty_limit is None:
+        raise ModelError(f"{path}: model.custom.novelty_limit is missing, and nobody else knows it")
+    return ModelSpec(
+        name=path.stem,
+        path=path,
+        novelty_limit=custom.novelty_limit,
+        input=InputSpec(
+            layout=custom.layout,
+            channels=custom.channels,
+            size=custom.size,
+            scale=custom.scale,
+            mean=custom.mean,
+            std=custom.std,
+        ),
+        embedding=OutputSpec(custom.embedding),
+        grid=None if custom.grid is None else OutputSpec(custom.grid),
+        purpose="Named in the configuration.",
+    )
+
+
+# -------------------------------------------------------------------------------------- providers
+
+
+def cuda_problem() -> str | None:
+    """Why CUDA cannot be used here, as a clause; None: it can.
+
+    onnxruntime-gpu lists CUDA on every machine, and prints errors when it is tried without a
+    device, so the driver is asked first.
+    """
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        return f"onnxruntime {ort.__version__} is built without CUDA; install onnxruntime-gpu"
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return "there is no NVIDIA driver (libcuda.so.1)"
+    devices = ctypes.c_int(0)
+    if (status := driver.cuInit(0)) or (status := driver.cuDeviceGetCount(ctypes.byref(devices))):
+        return f"the NVIDIA driver finds no device (CUDA error {status})"
+    return None if devices.value else "the NVIDIA driver finds no device"
+
+
+def providers() -> tuple[Provider, ...]:
+    """Where models can run here, the fastest first."""
+    return ("cpu",) if cuda_problem() else ("cuda", "cpu")
+
+
+# --------------------------------------------------------------------------------------- a model
+
+
+class Model:
+    """An open model. May be used by several threads at once."""
+
+    def __init__(self, spec: ModelSpec, provider: Provider, session: ort.InferenceSession) -> None:
+        self.spec = spec
+        """As `load` was given it, with every None that the file answers filled in."""
+        self.provider = provider
+        self._session = session
+        self._outputs = [spec.embedding.name] + ([spec.grid.name] if spec.grid else [])
+
+    def run(
+        self, image: NDArray[np.uint8] | NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """The embedding and the grid (None: the model has none) of `image`, a batch in the
+        layout and type of `spec.input`. Raises InferenceError."""
+        try:
+            outputs = self._session.run(self._outputs, {self.spec.input.name: image})
+        except _ORT_ERRORS as error:
+            raise InferenceError(f"{self.spec.name}: {_sentence(error)}") from error
+        return outputs[0], outputs[1] if self.spec.grid else None
+
+
+def load(
+    spec: ModelSpec, provider: Literal["auto", "cpu", "cuda"] = "auto", threads: int = 1
+) -> Model:
+    """Open a model and hold it against its description.
+
+    `auto` takes the GPU where one answers and the CPU otherwise, without a word; `cuda` without a
+    GPU is a ModelError, as is everything that is not as `spec` says.
+    """
+    content = _checked(spec)
+    reason = "the CPU was asked for" if provider == "cpu" else cuda_problem()
+    if reason is None:
+        try:
+            return _opened(spec, content, "cuda", threads)
+        except ModelError as error:
+            if provider == "cuda":
+                raise
+            log.debug("%s runs on the CPU: %s", spec.name, error)
+    elif provider == "cuda":
+        raise ModelError(
+            f"{spec.path}: model.provider is cuda, and {reason}; "
+            "set it to auto or cpu, or mend the driver"
+        )
+    return _opened(spec, content, "cpu", threads)
+
+
+def open_model(settings: ModelSettings) -> Model:
+    """The model of the configuration, open. Raises ModelError.
+
+    With a name and a provider of `auto`, a GPU whose libraries turn out to be missing gives the
+    CPU's model on the CPU, not the GPU's.
+    """
+    model = load(spec_of(settings), settings.provider, settings.threads)
+    if settings.path is None and settings.name == "auto" and settings.provider == "auto":
+        wanted = CUDA_MODEL if model.provider == "cuda" else CPU_MODEL
+        if model.spec.name != wanted:
+            return load(manifest()[wanted], "cpu", settings.threads)
+    return model
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A model that was opened, checked and run once on a blank picture."""
+
+    spec: ModelSpec
+    provider: Provider
+    sha256: str
+    embedding: tuple[int, ...]
+    """Shape for one picture."""
+    grid: tuple[int, ...] | None
+    """Shape for one picture; None: the model has no grid."""
+
+
+def verify(
+    spec: ModelSpec, provider: Literal["auto", "cpu", "cuda"] = "auto", threads: int = 1
+) -> Verified:
+    """Open a model, run it on a blank picture and tell what came out. Raises ModelError."""
+    model = load(spec, provider, threads)
+    given = model.spec.input
+    width, height = given.size or (16 * given.multiple, 9 * given.multiple)
+    shape = (1, height, width, 3) if given.layout == "nhwc" else (1, 3, height, width)
+    try:
+        embedding, grid = model.run(np.zeros(shape, given.dtype))
+    except InferenceError as error:
+        raise ModelError(f"{spec.path}: it cannot be run: {error}") from error
+    return Verified(
+        model.spec,
+        model.provider,
+        spec.sha256 or hashlib.sha256(_read(spec.path)).hexdigest(),
+        tuple(embedding.shape),
+        None if grid is None else tuple(grid.shape),
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _checked(spec: ModelSpec) -> bytes | None:
+    """What is in the file, if it is the file that it should be; None: any file will do."""
+    if spec.sha256 is None:
+        if not spec.path.is_file():
+            raise ModelError(f"{spec.path}: there is no such file; correct model.path")
+        return None  # onnxruntime opens it by its path: weights may lie in files beside it
+    content = _read(spec.path)
+    if (found := hashlib.sha256(content).hexdigest()) != spec.sha256:
+        raise ModelError(
+            f"{spec.path}: {len(content)} bytes with SHA-256 {found}, where manifest.yaml says "
+            f"{spec.bytes} bytes with {spec.sha256}: a damaged file or another model; install "
+            "stillsift again, or name a model of your own as model.path"
+        )
+    return content
+
+
+def _opened(spec: ModelSpec, content: bytes | None, provider: Provider, threads: int) -> Model:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _FATAL
+    # A memory plan is kept for each input shape ever seen, and pictures come in many shapes:
+    # measured over 300 shapes, resident memory grows by 0.2 MB without plans, by 2 MB with them.
+    options.enable_mem_pattern = False
+    # Threads that spin while they wait for work take the core from the decoder.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = _session(spec, content if content is not None else str(spec.path), provider, options)
+    return Model(_agreed(spec, session), provider, session)
+
+
+def _session(
+    spec: ModelSpec, model: bytes | str, provider: Provider, options: ort.SessionOptions
+) -> ort.InferenceSession:
+    chosen: list[Any] = ["CPUExecutionProvider"]
+    if provider == "cuda":
+        with contextlib.redirect_stdout(io.StringIO()):
+            ort.preload_dlls()  # of the nvidia packages beside onnxruntime; prints what it misses
+        # An exhaustive search runs anew for each shape, and TF32 keeps 10 bits of the 23.
+        cuda = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
+        chosen.insert(0, ("CUDAExecutionProvider", cuda))
+    try:
+        session = ort.InferenceSession(model, options, providers=chosen, enable_fallback=0)
+    except _ORT_ERRORS as error:
+        raise ModelError(f"{spec.path}: onnxruntime cannot open it: {_sentence(error)}") from error
+    if provider == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
+        raise ModelError(
+            f"{spec.path}: a GPU is there, but onnxruntime cannot load its CUDA libraries; "
+            "pip install 'onnxruntime-gpu[cuda,cudnn]', or set model.provider to cpu"
+        )
+    return session
+
+
+def _sentence(error: Exception) -> str:
+    """onnxruntime's message on one line, without the numbers in brackets that it starts with."""
+    return " ".join(str(error).split("] : ")[-1].split(" : ", 2)[-1].split()) or repr(error)
+
+
+# ---------------------------------------------------------------- a session and its description
+
+_TYPES: Final[Mapping[str, Dtype]] = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
+
+
+def _agreed(spec: ModelSpec, session: ort.InferenceSession) -> ModelSpec:
+    """`spec` with its open places filled in from the file. Raises ModelError where they differ."""
+    outputs = {output.name: output for output in session.get_outputs()}
+    embedding = _embedding(spec, outputs)
+    if spec.grid is not None:
+        _check_output(spec, outputs, spec.grid, "grid", ranks=(4,))
+    return replace(
+        spec, input=_input(spec, session), embedding=replace(spec.embedding, name=embedding)
+    )
+
+
+def _input(spec: ModelSpec, session: ort.InferenceSession) -> InputSpec:
+    wanted, found = spec.input, session.get_inputs()
+    names = ", ".join(tensor.name for tensor in found)
+    if len(found) != 1:
+        raise ModelError(f"{spec.path}: it has {len(found)} inputs ({names}), and must have one")
+    (tensor,) = found
+    if wanted.name not in (None, tensor.name):
+        raise ModelError(f"{spec.path}: its input is {tensor.name}, not {wanted.name}")
+    dtype = _TYPES.get(tensor.type)
+    if dtype is None or wanted.dtype not in (None, dtype):
+        raise ModelError(
+            f"{spec.path}: its input {tensor.name} is {tensor.type}, "
+            f"where {wanted.dtype or 'uint8 or float32'} is wanted"
+        )
+    batch, channels, height, width = _input_shape(spec, tensor)
+    if batch not in (None, 1):
+        raise ModelError(f"{spec.path}: it takes {batch} pictures at once, and must take one")
+    if channels not in (None, 3):
+        raise ModelError(
+            f"{spec.path}: its input {tensor.name} has shape {_shape(tensor.shape)}, which is not "
+            f"{wanted.layout.upper()} with 3 colours; correct model.custom.layout"
+        )
+    for side, fixed, index in (("wide", width, 0), ("high", height, 1)):
+        if fixed is not None and (wanted.size is None or wanted.size[index] != fixed):
+            given = "the shape is free" if wanted.size is None else "{}x{}".format(*wanted.size)
+            raise ModelError(
+                f"{spec.path}: it takes pictures {fixed} pixels {side}, where {given} is wanted; "
+                "correct model.custom.size"
+            )
+    return replace(wanted, name=tensor.name, dtype=dtype)
+
+
+def _input_shape(
+    spec: ModelSpec, tensor: ort.NodeArg
+) -> tuple[int | None, int | None, int | None, int | None]:
+    """(batch, channels, height, width), whatever the layout; None: free."""
+    sizes = [size if isinstance(size, int) else None for size in tensor.shape]
+    if len(sizes) != 4:
+        raise ModelError(
+            f"{spec.path}: its input {tensor.name} has shape {_shape(tensor.shape)}, "
+            "where a batch of pictures has 4 dimensions"
+        )
+    batch, *sides = sizes
+    channels, height, width = sides if spec.input.layout == "nchw" else (sides[2], *sides[:2])
+    return batch, channels, height, width
+
+
+def _embedding(spec: ModelSpec, outputs: Mapping[str, ort.NodeArg]) -> str:
+    """The name of the pooled output."""
+    if spec.embedding.name is not None:
+        _check_output(spec, outputs, spec.embedding, "embedding", ranks=(2, 4))
+        return spec.embedding.name
+    pooled = [name for name, output in outputs.items() if len(output.shape) == 2]
+    if len(pooled) != 1:
+        raise ModelError(
+            f"{spec.path}: {len(pooled)} of its outputs ({', '.join(outputs)}) have one vector for "
+            "each picture; name the right one as model.custom.embedding"
+        )
+    return pooled[0]
+
+
+def _check_output(
+    spec: ModelSpec,
+    outputs: Mapping[str, ort.NodeArg],
+    wanted: OutputSpec,
+    role: str,
+    ranks: tuple[int, ...],
+) -> None:
+    output = outputs.get(wanted.name or "")
+    if output is None:
+        raise ModelError(
+            f"{spec.path}: it has no output {wanted.name} for the {role}; "
+            f"there is {', '.join(outputs)}"
+        )
+    if output.type != "tensor(float)":
+        raise ModelError(f"{spec.path}: its output {output.name} is {output.type}, not float32")
+    if len(output.shape) not in ranks or not _fits(output.shape, wanted.shape):
+        expected = "a shape for the " + role if wanted.shape is None else _shape(wanted.shape)
+        raise ModelError(
+            f"{spec.path}: its output {output.name} has shape {_shape(output.shape)}, "
+            f"not {expected}"
+        )
+
+
+def _fits(found: list[int | str], wanted: tuple[int | None, ...] | None) -> bool:
+    """Whether every wanted size is there; a size that the file leaves open fits only None."""
+    if wanted is None:
+        return True
+    return len(found) == len(wanted) and all(
+        want is None or want == size for size, want in zip(found, wanted, strict=True)
+    )
+
+
+def _shape(sizes: list[int | str] | tuple[int | None, ...]) -> str:
+    return "(" + ", ".join("any" if size is None else str(size) for size in sizes) + ")"
