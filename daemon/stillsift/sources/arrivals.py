@@ -1,0 +1,284 @@
+"""Files that appear in watched directories, each told once it is whole.
+
+inotify says `closed` when a writer is done and `moved` for a rename inside the tree: both are
+whole. A rename or a hard link from outside gives `created` and nothing else, and so does the start
+of a slow write: those must first stay as they are for a while. A network mount gives no events at
+all, and the kernel's queue can overflow without a word, so directories are also read again in
+turn.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from watchdog.events import (
+    DirCreatedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
+
+from . import FileIdentity
+from .tree import Found, Tree, natural
+
+_LOG = logging.getLogger(__name__)
+_EVENTS: list[type[FileSystemEvent]] = [
+    DirCreatedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+]
+"""Not `opened` and `closed without writing`: our own reading would cause those."""
+_WRITER_PATIENCE_S = 60.0
+"""How long a file that was seen being written may pause before it counts as whole. Its `closed`
+should have come, also from a writer that crashed; this is for the one that got lost."""
+_LOOK_SOON_S = 1.0
+"""A new folder may have been filled before its watch stood, so read it again after this."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    path: Path
+    kind: str
+    """closed, moved, created, modified, or folder."""
+
+
+class _Enqueue(FileSystemEventHandler):
+    """Does nothing but pass on: while a handler works, the kernel's queue fills."""
+
+    def __init__(self, events: queue.SimpleQueue[_Event | None]) -> None:
+        self._events = events
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        where = event.dest_path if event.event_type == "moved" else event.src_path
+        kind = "folder" if event.is_directory else event.event_type
+        self._events.put(_Event(Path(_text(where)), kind))
+
+
+def _text(path: str | bytes) -> str:
+    return path.decode("utf-8", "surrogateescape") if isinstance(path, bytes) else path
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One root and what watches it."""
+
+    tree: Tree
+    device_and_inode: tuple[int, int] | None = None
+    """Of the root when the watch was set; None: the root is away."""
+    observer: BaseObserver | None = None
+    """None: no events, reading again in turn is all there is."""
+    reported_away: bool = False
+
+
+@dataclass(slots=True)
+class _Unsettled:
+    identity: FileIdentity
+    since: float
+    """Monotonic time since when it has looked like this."""
+    patience_s: float
+
+
+class Arrivals:
+    """Watches trees and says which files are whole. Not thread-safe, but for `wake`."""
+
+    def __init__(
+        self,
+        source: str,
+        trees: tuple[Tree, ...],
+        *,
+        polling: bool,
+        settle_s: float,
+        rescan_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`polling` sets no inotify watch (network mounts) and reads again every `settle_s`."""
+        self._source = source
+        self._watches = [_Watch(tree) for tree in trees]
+        self._polling = polling
+        self._settle_s = settle_s
+        self._rescan_s = max(settle_s, 1.0) if polling else rescan_s
+        self._clock = clock
+        self._events: queue.SimpleQueue[_Event | None] = queue.SimpleQueue()
+        self._unsettled: dict[Path, _Unsettled] = {}
+        self._rescan_at = self._clock()
+
+    @property
+    def up(self) -> bool:
+        """Whether all roots are there."""
+        return all(watch.device_and_inode is not None for watch in self._watches)
+
+    def wake(self) -> None:
+        """End a running `wait`; from any thread."""
+        self._events.put(None)
+
+    def close(self) -> None:
+        for watch in self._watches:
+            _unwatch(watch)
+
+    def wait(self, timeout_s: float) -> list[Path]:
+        """Files that have become whole, waiting for them at most this long."""
+        whole: list[Path] = []
+        until_look = self._rescan_at - self._clock()
+        pause = min(timeout_s, 0.25) if self._unsettled else timeout_s
+        try:
+            event = self._events.get(timeout=max(0.0, min(pause, until_look)))
+            while True:
+                if event is not None:
+                    self._take(event, whole)
+                event = self._events.get_nowait()
+        except queue.Empty:
+            pass
+        whole += self._settled()
+        return whole
+
+    def rescan_due(self) -> bool:
+        return self._clock() >= self._rescan_at
+
+    def rescan(self, is_done: Callable[[FileIdentity], bool]) -> tuple[list[Path], set[int]]:
+        """Whole files nobody told of, in natural order, and hashes of all identities present.
+
+        A directory that is away is reported once and waited for.
+        """
+        self._rescan_at = self._clock() + self._rescan_s
+        present: set[int] = set()
+        whole: list[Path] = []
+        for watch in self._watches:
+            if not self._watched(watch):
+                continue
+            try:
+                for found in watch.tree.files():
+                    present.add(hash(found.identity))
+                    if not is_done(found.identity) and self._looks_whole(found):
+                        whole.append(found.path)
+            except OSError as error:  # it went while we looked
+                self._away(watch, error.strerror or str(error))
+        return sorted(whole, key=natural), present
+
+    # --- events
+
+    def _take(self, event: _Event, whole: list[Path]) -> None:
+        if event.kind == "folder":
+            self._rescan_at = min(self._rescan_at, self._clock() + _LOOK_SOON_S)
+        elif not any(watch.tree.holds(event.path) for watch in self._watches):
+            return
+        elif event.kind in ("closed", "moved"):
+            self._unsettled.pop(event.path, None)
+            if not event.path.is_symlink():
+                whole.append(event.path)
+        else:
+            self._unsettle(event)
+
+    def _unsettle(self, event: _Event) -> None:
+        try:
+            if event.path.is_symlink():
+                return
+            identity = FileIdentity.of(event.path)
+        except OSError:
+            return
+        patience = self._settle_s
+        if event.kind == "modified":
+            patience = max(_WRITER_PATIENCE_S, 10 * self._settle_s)
+        known = self._unsettled.get(event.path)
+        if known is not None:
+            patience = max(patience, known.patience_s)
+        self._unsettled[event.path] = _Unsettled(identity, self._clock(), patience)
+
+    def _looks_whole(self, found: Found) -> bool:
+        """Unchanged for as long as it takes, by its own time or by our watching it."""
+        if found.path in self._unsettled:
+            return False  # `_settled` will tell
+        if 0 <= self._settle_s <= time.time() - found.identity.mtime_ns / 1e9:
+            return True
+        self._unsettled[found.path] = _Unsettled(found.identity, self._clock(), self._settle_s)
+        return False
+
+    def _settled(self) -> list[Path]:
+        now = self._clock()
+        whole = []
+        for path, seen in list(self._unsettled.items()):
+            try:
+                identity = FileIdentity.of(path)
+            except OSError:
+                del self._unsettled[path]
+                continue
+            if identity != seen.identity:
+                seen.identity, seen.since = identity, now
+            elif now - seen.since >= seen.patience_s:
+                del self._unsettled[path]
+                whole.append(path)
+        return sorted(whole, key=natural)
+
+    # --- roots that come and go
+
+    def _watched(self, watch: _Watch) -> bool:
+        """Whether the root is there, its watch set on what is there now."""
+        try:
+            stat = watch.tree.root.stat()
+            if not watch.tree.root.is_dir():
+                raise NotADirectoryError(20, "not a directory")
+        except OSError as error:
+            self._away(watch, error.strerror or str(error))
+            return False
+        now = (stat.st_dev, stat.st_ino)
+        if watch.device_and_inode != now:
+            _unwatch(watch)
+            watch.device_and_inode = now
+            if not self._polling:
+                watch.observer = self._observer(watch.tree)
+            if watch.reported_away:
+                _LOG.info("%s: %s is there", self._source, watch.tree.root)
+            watch.reported_away = False
+        return True
+
+    def _observer(self, tree: Tree) -> BaseObserver | None:
+        observer = Observer()
+        try:
+            observer.schedule(
+                _Enqueue(self._events),
+                str(tree.root),
+                recursive=tree.recursive,
+                event_filter=_EVENTS,
+            )
+            observer.start()
+        except OSError as error:
+            # inotify's limits are per user and small on some systems.
+            _LOG.warning(
+                "%s: %s cannot be watched (%s; see fs.inotify.max_user_watches and"
+                " max_user_instances); it is read again every %g s instead",
+                self._source,
+                tree.root,
+                error.strerror,
+                self._rescan_s,
+            )
+            return None
+        return observer
+
+    def _away(self, watch: _Watch, why: str) -> None:
+        _unwatch(watch)
+        watch.device_and_inode = None
+        # A mount may come back at any time, and asking costs one stat.
+        self._rescan_at = min(self._rescan_at, self._clock() + max(self._settle_s, 1.0))
+        if not watch.reported_away:
+            _LOG.warning("%s: waiting for %s: %s", self._source, watch.tree.root, why)
+        watch.reported_away = True
+
+
+def _unwatch(watch: _Watch) -> None:
+    if watch.observer is not None:
+        watch.observer.stop()
+        watch.observer.join(timeout=2)
+        watch.observer = None
