@@ -20,6 +20,7 @@ _MISSING_LIBRARY = re.compile(r"(?P<library>\S+\.so[.\w]*): cannot open shared o
 """What glibc's loader says. musl words it otherwise, but no dependency has musl wheels."""
 
 _DISTRIBUTIONS = {
+    "PIL": "pillow",
     "av": "av",
     "cv2": "opencv-python",
     "google": "protobuf",
