@@ -96,7 +96,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Nothing happened for a while (at most a second): the source is alive and waiting."""
+    """Nothing happened for a while (at most a second): the source is alive."""
+
+    busy: bool = False
+    """At work on something long (hashing a clip); False: waiting for what comes next."""
 
 
 Item = Frame | Opened | Repeated | Failed | Finished | Overload | Gap | Idle
@@ -116,6 +119,18 @@ class Source(Protocol):
     """One directory, clip, still or camera."""
 
     name: str
+
+    @property
+    def up(self) -> bool:
+        """Whether the directory or camera is there."""
+
+    @property
+    def queued(self) -> int:
+        """Files or frames that wait for analysis."""
+
+    @property
+    def reconnects(self) -> int:
+        """Connections made again; 0 for a directory."""
 
     def items(self) -> Iterator[Item]:
         """Everything that happens, until the source is exhausted or `stop` was called."""

@@ -19,7 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ..frames import Frame, TimeOrigin
-from . import Failed, FileIdentity, Finished, Idle, Item, Opened
+from . import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated
 from .contents import hashing
 from .decoding import Damage, decoded, prepare, reason
 from .pace import Pace
@@ -65,8 +65,10 @@ class ClipReader:
         times: Times | None = None,
         max_pixels: int = MAX_PIXELS,
         stopped: Callable[[], bool] = lambda: False,
+        earlier: Callable[[str], Path | None] = lambda _hash: None,
     ) -> None:
-        """`rate` in frames per second of the clip's own time; None: every frame.
+        """`rate` in frames per second of the clip's own time; None: every frame. `earlier` gives
+        the file with a content hash that was decided before; the clip is not read again then.
 
         `stopped` is asked between frames; once true, reading ends without a `Finished`.
         """
@@ -77,6 +79,7 @@ class ClipReader:
         self._times = times or Times()
         self._max_pixels = max_pixels
         self._stopped = stopped
+        self._earlier = earlier
         self._converter = Converter()
         self._index = 0
         self._stretches = 0
@@ -92,6 +95,9 @@ class ClipReader:
         except OSError as error:
             failure = f"cannot be read: {error.strerror}"
         if self._stopped():
+            return
+        if not self._start_frame and content_hash and (earlier := self._earlier(content_hash)):
+            yield Repeated(self.path, identity, content_hash, earlier)
             return
         yield Opened(self.path, identity, content_hash)
         if failure is None:
@@ -142,7 +148,7 @@ class ClipReader:
                 item = self._frame(found, origin, start, pts_s)
                 self._index += 1
             if item is None and time.monotonic() - told >= 1:
-                item = Idle()
+                item = Idle(busy=True)
             if item is not None:
                 told = time.monotonic()
                 yield item

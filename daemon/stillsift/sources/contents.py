@@ -109,5 +109,5 @@ def hashing(path: Path, stopped: Callable[[], bool]) -> Generator[Idle, None, st
                 return ""
             if time.monotonic() - told >= 1:
                 told = time.monotonic()
-                yield Idle()
+                yield Idle(busy=True)
     return digest.hexdigest()

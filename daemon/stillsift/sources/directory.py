@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ..problems import Problem
-from . import Failed, FileIdentity, Finished, Idle, Item, Known, Opened
+from . import Failed, FileIdentity, Finished, Idle, Item, Known, Opened, Repeated
 from .arrivals import Arrivals
 from .clip import ClipReader
 from .contents import STILL_KINDS, STILL_SUFFIXES, Kind, hashing, head_of, kind_of
@@ -86,6 +86,11 @@ class DirectorySource:
         """Files known to be waiting."""
         return len(self._ready)
 
+    @property
+    def reconnects(self) -> int:
+        """A directory has no connection."""
+        return 0
+
     def stop(self) -> None:
         self._stop.set()
         self._arrivals.wake()
@@ -154,6 +159,7 @@ class DirectorySource:
                 times=self._times,
                 max_pixels=self._max_pixels,
                 stopped=self._stop.is_set,
+                earlier=self._known.earlier,
             )
             yield from reader.items()
             return
@@ -176,6 +182,9 @@ class DirectorySource:
             yield from self._failed(path, identity, "", f"cannot be read: {error.strerror}")
             return
         digest = sha256(data).hexdigest()
+        if (earlier := self._known.earlier(digest)) is not None:
+            yield Repeated(path, identity, digest, earlier)
+            return
         yield Opened(path, identity, digest)
         try:
             frame = frame_of(data, path, identity, digest, self.name, self._max_pixels, self._times)

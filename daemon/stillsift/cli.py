@@ -1,0 +1,58 @@
+"""The `stillsift` command: one parser, one room for each command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+from .commands import check_config, decisions, doctor, gaps, models, restore, run, sift, stats
+from .problems import Problem
+
+COMMANDS = (run, sift, check_config, decisions, stats, gaps, restore, models, doctor)
+"""Every command; a new one is one module and one name here."""
+
+_EPILOG = """\
+examples:
+  stillsift sift clips/ --output sifted     keep the informative frames of past footage
+  stillsift run -c config.yaml              watch directories and cameras, unattended
+  stillsift decisions --store sifted        why a frame was kept or dropped
+
+exit status: 0 done, 1 failed, 2 usage, 75 try again later, 78 configuration
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    made = argparse.ArgumentParser(
+        prog="stillsift",
+        description="Keep the informative frames of cameras, clips and photo folders.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--version", action="version", version=f"stillsift {__version__}")
+    commands = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add(commands)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status."""
+    given = parser().parse_args(arguments)
+    try:
+        status: int = given.command(given)
+        sys.stdout.flush()
+    except Problem as problem:
+        print(f"stillsift: {problem}", file=sys.stderr)
+        return problem.exit_status
+    except KeyboardInterrupt:
+        print("stillsift: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Somebody downstream (`| head`) has seen enough. Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status

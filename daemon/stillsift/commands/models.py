@@ -1,0 +1,55 @@
+"""`stillsift models`: the embedders that come with stillsift, and whether they are whole."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from .. import models as rooms
+from ..models import ModelError
+from . import Commands, add_command, add_json
+
+_EXAMPLES = """\
+  stillsift models list
+  stillsift models verify
+"""
+
+
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands, "models", models, "List the embedders, or check that they are whole.", _EXAMPLES
+    )
+    parser.add_argument("action", nargs="?", choices=["list", "verify"], default="list")
+    parser.add_argument("--manifest", type=Path, metavar="FILE", help="another manifest.yaml")
+    add_json(parser)
+
+
+def models(given: argparse.Namespace) -> int:
+    """List or verify; 1 where a model is not as the manifest says."""
+    known = rooms.manifest(given.manifest)
+    rows = []
+    for name, spec in known.items():
+        row: dict[str, object] = {
+            "name": name,
+            "file": str(spec.path),
+            "licence": spec.licence,
+            "novelty_limit": spec.novelty_limit,
+            "purpose": spec.purpose,
+        }
+        if given.action == "verify":
+            try:
+                verified = rooms.verify(spec)
+            except ModelError as error:
+                row["error"] = str(error)
+            else:
+                row["provider"] = verified.provider
+        rows.append(row)
+    if given.json:
+        print(json.dumps(rows, indent=2))
+    else:
+        for row in rows:
+            verdict = row.get("error") or (f"ok on {row['provider']}" if "provider" in row else "")
+            print(f"{row['name']}  {verdict}".rstrip())
+            print(f"  {row['purpose']}\n  {row['file']}, {row['licence']}")
+    return 1 if any("error" in row for row in rows) else 0

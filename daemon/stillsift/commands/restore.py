@@ -1,0 +1,78 @@
+"""`stillsift restore`: originals back from quarantine, byte for byte."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from ..ledger import Ledger
+from ..quarantine import Quarantine
+from ..store import Store
+from . import Commands, UsageError, add_command, add_json, add_store, store_path
+
+_EXAMPLES = """\
+  stillsift restore --list                      what lies in quarantine
+  stillsift restore --source gate --all         everything of one source, to where it came from
+  stillsift restore IMG_0042.jpg --output back  one file, into another directory
+"""
+
+
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "restore",
+        restore,
+        "Bring originals back from quarantine, byte for byte.",
+        _EXAMPLES,
+    )
+    parser.add_argument("files", nargs="*", metavar="FILE", help="name or original path")
+    add_store(parser)
+    parser.add_argument("--source", metavar="NAME", help="only this source")
+    parser.add_argument("--all", action="store_true", help="everything, instead of single files")
+    parser.add_argument("--list", action="store_true", help="only show what there is")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="put them here instead")
+    add_json(parser)
+
+
+def restore(given: argparse.Namespace) -> int:
+    """Restore what was named; 1 where something could not be."""
+    if not (given.files or given.all or given.list):
+        raise UsageError("restore: name files, or --all, or --list")
+    store = Store(store_path(given))
+    if not store.ledger_path.is_file():
+        raise UsageError(f"{store.ledger_path}: no such file; name the store with --store DIR")
+    with Ledger(store.ledger_path) as ledger:
+        wanted = ledger.quarantined(given.source)
+        if given.files:
+            names = set(given.files)
+            wanted = [q for q in wanted if {str(q.original), q.original.name} & names]
+            found = {name for q in wanted for name in (str(q.original), q.original.name)}
+            if missing := names - found:
+                raise UsageError(f"restore: not in quarantine: {', '.join(sorted(missing))}")
+        if given.list:
+            rows = [{"source": q.source, "file": str(q.original), "bytes": q.size} for q in wanted]
+            _print(rows, given.json)
+            return 0
+        restored = Quarantine(store, ledger).restore(wanted, given.output)
+    rows = [
+        {
+            "source": one.quarantined.source,
+            "file": str(one.quarantined.original),
+            "restored": None if one.target is None else str(one.target),
+            "error": one.detail,
+        }
+        for one in restored
+    ]
+    _print(rows, given.json)
+    return 1 if any(one.target is None for one in restored) else 0
+
+
+def _print(rows: list[dict[str, object]], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(rows, ensure_ascii=False, indent=2))
+        return
+    for row in rows:
+        print("  ".join(str(value) for value in row.values() if value is not None))
+    if not rows:
+        print("nothing in quarantine")

@@ -1,0 +1,143 @@
+"""`stillsift run`: the daemon."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections import Counter
+from pathlib import Path
+from wsgiref.simple_server import WSGIServer
+
+from ..config import Config, ConfigError, Mistake, load, reload_plan
+from ..decisions import Outcome
+from ..engine import Engine
+from ..fleet import Fleet
+from ..metrics import Metrics, serve
+from ..service import Heartbeats, Notifier, Signals, attend, set_up_logging, watchdog_interval
+from . import Commands, UsageError, add_command, add_config, usual_config
+
+log = logging.getLogger(__name__)
+
+_DRAIN_S = 8.0
+"""For all sources together; systemd's TimeoutStopSec and the promise of 10 s leave room for it."""
+
+_EXAMPLES = """\
+  stillsift run -c config.yaml
+  systemctl reload stillsift      re-reads the configuration; a bad one is refused
+"""
+
+
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "run",
+        run,
+        "Watch directories and cameras and keep what is new, until SIGTERM.",
+        _EXAMPLES,
+    )
+    add_config(parser)
+
+
+def run(given: argparse.Namespace) -> int:
+    """The daemon, from its configuration to its last record."""
+    file = usual_config(given.config)
+    if file is None:
+        raise UsageError("run: name a configuration: stillsift run -c config.yaml")
+    config = _loaded(file)
+    set_up_logging(config.log.level, config.log.format, stream=sys.stderr)
+    notifier, heartbeats = Notifier(), Heartbeats()
+    metrics = Metrics()
+    with Signals() as signals:
+        notifier.status("opening the store and the model")
+        with Engine(config, metrics) as engine:
+            fleet = Fleet(engine, heartbeats)
+            daemon = _Daemon(file, config, fleet, metrics)
+            server = daemon.serve(config)
+            for source in config.sources:
+                fleet.start(source)
+            log.info("watching %d sources, keeping in %s", len(fleet), config.store.path)
+            notifier.ready(daemon.status())
+            attend(
+                signals,
+                notifier,
+                heartbeats,
+                reload=daemon.reload,
+                status=daemon.status,
+                watchdog_s=watchdog_interval(),
+            )
+            notifier.stopping("deciding what is under way")
+            late = fleet.stop_all(_DRAIN_S)
+            for name in late:
+                log.error(
+                    "%s: did not end within %g s; it goes on at the next start", name, _DRAIN_S
+                )
+            if server is not None:
+                server.shutdown()
+            log.info("stopped: %s", daemon.status())
+    return 0
+
+
+class NoSources(ConfigError):
+    """A configuration that names nothing to watch."""
+
+
+def _loaded(file: Path) -> Config:
+    config = load(file)
+    if not config.sources:
+        reason = "there are none; name a directory or a camera to watch"
+        raise NoSources(str(file), [Mistake(None, "sources", reason)])
+    return config
+
+
+class _Daemon:
+    """What signals, the manager and the probes ask of a running daemon."""
+
+    def __init__(self, file: Path, config: Config, fleet: Fleet, metrics: Metrics) -> None:
+        self._file = file
+        self._config = config
+        self._fleet = fleet
+        self._metrics = metrics
+
+    def serve(self, config: Config) -> WSGIServer | None:
+        """The scrape address; None where it is switched off."""
+        if config.metrics.listen is None:
+            return None
+        return serve(
+            self._metrics, *config.metrics.listen, healthy=lambda: None, ready=self._unready
+        )
+
+    def _unready(self) -> str | None:
+        troubles = self._fleet.troubles
+        if len(troubles) < len(self._fleet) or not troubles:
+            return None
+        return "no source works: " + "; ".join(f"{n}: {why}" for n, why in troubles.items())
+
+    def reload(self) -> None:
+        """Change to what the file says now; a bad file changes nothing."""
+        try:
+            config = _loaded(self._file)
+        except ConfigError as error:
+            log.error("configuration not changed: %s", error)
+            return
+        plan = reload_plan(self._config, config)
+        if not plan:
+            log.info("configuration read again: nothing changed")
+            return
+        if plan.log:
+            set_up_logging(config.log.level, config.log.format, stream=sys.stderr)
+        if plan.restart:
+            log.warning("only after a restart: %s", ", ".join(plan.restart))
+        self._fleet.reload(config, plan, _DRAIN_S)
+        self._config = config
+        log.info("configuration read again: %d sources", len(self._fleet))
+
+    def status(self) -> str:
+        """One line for `systemctl status`."""
+        totals: Counter[Outcome] = Counter()
+        for counts in self._metrics.totals().values():
+            totals += counts
+        counted = ", ".join(f"{totals[outcome]} {outcome.value}" for outcome in Outcome)
+        troubles = self._fleet.troubles
+        trouble = f"; in trouble: {', '.join(troubles)}" if troubles else ""
+        return f"{len(self._fleet)} sources; {counted}{trouble}"

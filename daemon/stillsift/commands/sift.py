@@ -1,0 +1,228 @@
+"""`stillsift sift`: the same line over past footage, to its end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import threading
+import time
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from .. import units
+from ..config import Config, SourceConfig, load, redacted, with_overrides
+from ..decisions import row
+from ..engine import Engine, place_of
+from ..metrics import Metrics
+from ..pipeline import Line
+from ..problems import Problem
+from ..progress import Progress, Tally, shown
+from ..service import Signals, set_up_logging
+from . import Commands, UsageError, add_command, add_json
+
+_EXAMPLES = """\
+  stillsift sift photos/ --output sifted
+  stillsift sift day1.mp4 day2.mp4 --output sifted --set rate=all
+  stillsift sift rtsp://camera.local/stream --duration 10m --output sifted
+  stillsift sift clips/ --dry-run --decisions decisions.jsonl
+"""
+
+
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "sift",
+        sift,
+        "Keep the informative frames of image folders, clips and streams.",
+        _EXAMPLES,
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH_OR_URL", help="folder, file or rtsp URL")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="store for what is kept")
+    parser.add_argument("-c", "--config", type=Path, metavar="FILE", help="take settings from FILE")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key of `defaults:`, VALUE is YAML; may be repeated",
+    )
+    parser.add_argument(
+        "--decisions", type=Path, metavar="FILE", help="write every decision to FILE (JSON Lines)"
+    )
+    parser.add_argument("--duration", metavar="TIME", help="listen to a camera this long (10m)")
+    parser.add_argument("--dry-run", action="store_true", help="decide, but keep nothing")
+    add_json(parser)
+
+
+def sift(given: argparse.Namespace) -> int:
+    """Sift every path to its end; 0 done, 1 where nothing of a path could be read."""
+    if given.output is None and not given.dry_run:
+        raise UsageError("sift: name a directory to keep frames in: --output DIR (or --dry-run)")
+    config = with_overrides(load(given.config), given.set)
+    if given.output is not None:
+        store = config.store.model_copy(update={"path": given.output.absolute()})
+        config = config.model_copy(update={"store": store})
+    sources = _sources(given.paths, config)
+    duration_s = None if given.duration is None else _duration(given.duration)
+    set_up_logging("warning", config.log.format, stream=sys.stderr)
+    tallies = {source.name: Tally(source.name, place_of(source)) for source in sources}
+    with (
+        Signals() as signals,
+        Engine(config, Metrics(), dry_run=given.dry_run) as engine,
+        shown(tallies) as progress,
+    ):
+        runs = [_Run(engine, source, tallies[source.name], duration_s) for source in sources]
+        _run_all(runs, signals, progress)
+        if given.decisions is not None:
+            _write_decisions(given.decisions, engine, [source.name for source in sources])
+        interrupted = signals.stop.is_set()
+    _print_summary(list(tallies.values()), given, config, interrupted)
+    if interrupted:
+        return 130
+    return 1 if any(tally.fruitless for tally in tallies.values()) else 0
+
+
+class _Run:
+    """One source on its way through, in a thread that outlives no error."""
+
+    def __init__(
+        self, engine: Engine, source: SourceConfig, tally: Tally, duration_s: float | None
+    ) -> None:
+        self.live = source.rtsp is not None
+        self.error: Problem | None = None
+        self._engine = engine
+        self._source = source
+        self._tally = tally
+        self._duration_s = duration_s
+        self._line: Line | None = None
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        if self._stopped.is_set():
+            return
+        begin = time.monotonic()
+        try:
+            self._line = self._engine.line(
+                self._source, watch=False, duration_s=self._duration_s, told=self._tally.note
+            )
+            self._line.run()
+        except Problem as problem:
+            self.error = problem
+            self._tally.error = str(problem)
+        self._tally.seconds = time.monotonic() - begin
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._line is not None:
+            self._line.stop()
+
+
+def _run_all(runs: list[_Run], signals: Signals, progress: Progress) -> None:
+    """Cameras side by side, files one after the other; until the end or Ctrl-C."""
+    files = [run for run in runs if not run.live]
+
+    def one_after_the_other() -> None:
+        for run in files:
+            run.run()
+
+    threads = [threading.Thread(target=run.run, name="camera") for run in runs if run.live]
+    if files:
+        threads.append(threading.Thread(target=one_after_the_other, name="files"))
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        signals.wait(0.2)
+        progress()
+        if signals.stop.is_set():
+            for run in runs:
+                run.stop()
+    for thread in threads:
+        thread.join()
+
+
+# -- what to sift ----------------------------------------------------------------------------------
+
+
+def _sources(given: list[str], config: Config) -> list[SourceConfig]:
+    """A source for each path or URL, named after it."""
+    names: set[str] = set()
+    sources = []
+    for text in given:
+        is_url = "://" in text
+        if not is_url and not Path(text).exists():
+            raise UsageError(f"sift: {text}: no such file or directory")
+        name = _unused_name(text if is_url else str(Path(text).absolute()), names)
+        place = {"rtsp": text} if is_url else {"directory": Path(text).absolute()}
+        try:
+            source = SourceConfig.model_validate({"name": name, **place})
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise UsageError(f"sift: {redacted(text)}: {reason}") from error
+        sources.append(source.under(config.defaults))
+    return sources
+
+
+def _unused_name(text: str, names: set[str]) -> str:
+    """The last part of a path or URL that makes a name of its own."""
+    parts = [re.sub(r"[^\w.-]+", "_", part).strip("._-") for part in text.split("/")]
+    parts = [part for part in parts if part] or ["source"]
+    name = parts[-1] if Path(text).is_dir() else Path(parts[-1]).stem
+    if name in names and len(parts) > 1:
+        name = f"{parts[-2]}-{name}"
+    number, unused = 2, name
+    while unused in names:
+        unused = f"{name}-{number}"
+        number += 1
+    names.add(unused)
+    return unused
+
+
+def _duration(text: str) -> float:
+    try:
+        return units.duration(text)
+    except ValueError as error:
+        raise UsageError(f"sift: --duration {text}: {error}") from error
+
+
+# -- what came of it -------------------------------------------------------------------------------
+
+
+def _write_decisions(file: Path, engine: Engine, sources: list[str]) -> None:
+    """Every decision about these sources, also of an earlier run that this one goes on with."""
+    partial = file.with_name(f".{file.name}.part")
+    try:
+        with partial.open("w", encoding="utf-8") as out:
+            for source in sources:
+                for record in engine.ledger.decisions(source=source):
+                    path = record.kept_path
+                    if path is not None:
+                        path = engine.config.store.path / path
+                    json.dump(row(record.decision, path), out, ensure_ascii=False)
+                    out.write("\n")
+        partial.replace(file)
+    except OSError as error:
+        raise UsageError(f"--decisions {file}: cannot be written: {error.strerror}") from error
+
+
+def _print_summary(
+    tallies: list[Tally], given: argparse.Namespace, config: Config, interrupted: bool
+) -> None:
+    store = None if given.dry_run else config.store.path
+    if given.json:
+        summary = {
+            "sources": [tally.as_json() for tally in tallies],
+            "store": None if store is None else str(store),
+            "interrupted": interrupted,
+        }
+        print(json.dumps(summary, ensure_ascii=False, indent=2))
+        return
+    for tally in tallies:
+        print(tally.as_text())
+    if interrupted:
+        print("Interrupted. The same command goes on where this one stopped.")
+    if store is not None:
+        print(f"Kept frames   {store / 'kept'}")
+        print(f"Why           stillsift decisions --store {store}")

@@ -1,0 +1,76 @@
+"""`stillsift stats`: what each source offered and what was kept."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from ..decisions import Outcome, outcome_of, time_text
+from ..ledger import SourceStats
+from . import Commands, add_command, add_json, add_store, opened_ledger, table
+
+_EXAMPLES = """\
+  stillsift stats --store sifted
+  stillsift stats --json
+"""
+
+
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands, "stats", stats, "Add up what each source offered and what was kept.", _EXAMPLES
+    )
+    add_store(parser)
+    add_json(parser)
+
+
+def stats(given: argparse.Namespace) -> int:
+    """Print one line for each source."""
+    with opened_ledger(given) as ledger:
+        sources = ledger.stats()
+    if given.json:
+        print(json.dumps([_as_json(source) for source in sources], indent=2))
+        return 0
+    if not sources:
+        print("nothing recorded yet")
+        return 0
+    heading = ["source", "frames", "kept", "share", "dropped", "failed", "lost", "MB", "gaps"]
+    print(table([heading, *(_as_row(source) for source in sources)]))
+    for source in sources:
+        reasons = " · ".join(f"{reason} {n}" for reason, n in sorted(source.reasons.items()) if n)
+        print(f"\n{source.source}: {reasons}")
+        if source.missing:
+            print(f"  {source.missing} kept frames are missing from the store")
+    return 0
+
+
+def _count(source: SourceStats, outcome: Outcome) -> int:
+    return sum(n for reason, n in source.reasons.items() if outcome_of(reason) is outcome)
+
+
+def _as_row(source: SourceStats) -> list[str]:
+    kept = _count(source, Outcome.KEPT)
+    return [
+        source.source,
+        str(source.offered),
+        str(kept),
+        f"{kept / source.offered:.2%}" if source.offered else "-",
+        *(str(_count(source, o)) for o in (Outcome.DROPPED, Outcome.FAILED, Outcome.LOST)),
+        f"{source.kept_bytes / 1e6:.1f}",
+        str(source.gaps),
+    ]
+
+
+def _as_json(source: SourceStats) -> dict[str, object]:
+    return {
+        "source": source.source,
+        "frames": source.offered,
+        **{outcome.value: _count(source, outcome) for outcome in Outcome},
+        "reasons": {reason.value: n for reason, n in sorted(source.reasons.items())},
+        "kept_bytes": source.kept_bytes,
+        "missing": source.missing,
+        "first_captured_at": None if source.first_ns is None else time_text(source.first_ns),
+        "last_captured_at": None if source.last_ns is None else time_text(source.last_ns),
+        "files": {state.value: n for state, n in sorted(source.files.items())},
+        "gaps": source.gaps,
+        "gap_s": source.gap_s,
+    }

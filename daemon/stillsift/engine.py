@@ -1,0 +1,199 @@
+"""The engine: one model, one store and its ledger, and the lines that share them.
+
+`run` and `sift` differ in what they feed it, not in what it does.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from . import models
+from .config import Config, SourceConfig, password_of, redacted
+from .decisions import Decision
+from .embedding import Embedder, Embedding
+from .frames import Picture
+from .gallery import Gallery
+from .ledger import KeptFile, Ledger, Retire
+from .listing import Listing
+from .metrics import Metrics
+from .pipeline import Line, Storage
+from .quarantine import Quarantine
+from .recorder import Recorder
+from .recovery import Recovered, recover
+from .sifter import Limits, Sifter, SifterState
+from .sources import Known, Source
+from .sources.directory import DirectorySource
+from .sources.rtsp import RtspSource
+from .store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """Everything that lines share. A context manager; `close` gives the store back."""
+
+    def __init__(self, config: Config, metrics: Metrics, *, dry_run: bool = False) -> None:
+        """Locks and recovers the store, opens the ledger and warms the model up.
+
+        `dry_run` decides without a store: nothing is written that outlives the process. Raises a
+        Problem that names what stands in the way.
+        """
+        self.config = config
+        self.metrics = metrics
+        self.storage: Storage | None = None
+        self._opened = ExitStack()
+        try:
+            self._open(dry_run)
+        except BaseException:
+            self._opened.close()
+            raise
+
+    def _open(self, dry_run: bool) -> None:
+        # The model first: it is what most often stands in the way, and touches nothing.
+        self.model = models.open_model(self.config.model)
+        self._embedder = Embedder(self.model)
+        self._embedder.warm_up()
+        self.metrics.model(self.model.spec.name, self.model.provider)
+        if dry_run:
+            folder = self._opened.enter_context(tempfile.TemporaryDirectory(prefix="stillsift-"))
+            self.ledger = self._opened.enter_context(Ledger(Path(folder) / "ledger.sqlite"))
+        else:
+            self._open_storage()
+        self.ledger.record_config(self.config.hash, self.config.to_yaml())
+
+    def _open_storage(self) -> None:
+        settings = self.config.store
+        store = Store(
+            settings.path,
+            min_free=settings.min_free,
+            image_format=settings.format,
+            jpeg_quality=settings.jpeg_quality,
+        )
+        self._opened.enter_context(store.lock())
+        store.prepare()
+        self.ledger = self._opened.enter_context(Ledger(store.ledger_path))
+        listing = Listing(store, self.ledger)
+        self._opened.callback(listing.close)
+        _report(recover(store, self.ledger, listing))
+        self.storage = Storage(store, listing, Quarantine(store, self.ledger))
+        self.metrics.store(store.free_bytes)
+
+    def close(self) -> None:
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def line(
+        self,
+        config: SourceConfig,
+        *,
+        watch: bool = True,
+        duration_s: float | None = None,
+        told: Callable[[Decision, KeptFile | None], None] = lambda _decision, _kept: None,
+        beat: Callable[[], None] = lambda: None,
+    ) -> Line:
+        """The line of one source. `watch` False: what is there now, then the end."""
+        limits = Limits(
+            novelty=config.novelty_limit or self.model.spec.novelty_limit,
+            min_sharpness=config.min_sharpness,
+            max_wait_s=config.max_wait,
+            gallery=config.gallery,
+        )
+        recorder = Recorder(
+            config.name,
+            self.ledger,
+            config_hash=self.config.hash,
+            model=self.model.spec.name,
+            retire=Retire(config.retire),
+        )
+        store = None if self.storage is None else self.storage.store.root
+        source = open_source(config, recorder, watch=watch, duration_s=duration_s, leave_out=store)
+        self.metrics.open_source(config.name, source)
+        return Line(
+            source,
+            self._sifter(config.name, limits),
+            recorder,
+            self.storage,
+            self.metrics,
+            live=config.rtsp is not None,
+            patient=watch,
+            told=told,
+            beat=beat,
+        )
+
+    def _sifter(self, source: str, limits: Limits) -> Sifter:
+        """A sifter that goes on where the last one of this source stopped."""
+        model = self.model.spec.name
+        entries = [
+            (entry.id, Embedding(entry.vector, entry.grid))
+            for entry in self.ledger.gallery(source, model)
+        ]
+        state = self.ledger.state(source)
+        return Sifter(
+            limits,
+            self._embed,
+            Gallery(limits.gallery, entries),
+            None if state is None else SifterState.from_bytes(state, model),
+        )
+
+    def _embed(self, picture: Picture) -> Embedding:
+        with self.metrics.stage("embed"):
+            return self._embedder(picture)
+
+
+def open_source(
+    config: SourceConfig,
+    known: Known,
+    *,
+    watch: bool,
+    duration_s: float | None = None,
+    leave_out: Path | None = None,
+) -> Source:
+    """The one place that knows which kinds of source there are."""
+    if config.rtsp is not None:
+        return RtspSource(
+            config.name,
+            config.rtsp,
+            transport=config.transport,
+            rate=config.rate,
+            timeout_s=config.timeout,
+            user=config.user,
+            password=password_of(config),
+            queue_frames=config.queue,
+            duration_s=duration_s,
+        )
+    assert config.directory is not None
+    return DirectorySource(
+        config.name,
+        config.directory,
+        known=known,
+        rate=config.rate,
+        watch=watch,
+        polling=config.polling,
+        recursive=config.recursive,
+        filename_time=config.filename_time,
+        timezone=config.tz,
+        max_pixels=config.max_pixels,
+        settle_s=config.settle,
+        exclude=() if leave_out is None else (leave_out,),
+    )
+
+
+def _report(found: Recovered) -> None:
+    """What recovery did, for the person on the box."""
+    for warning in found.warnings:
+        log.warning("%s", warning)
+
+
+def place_of(config: SourceConfig) -> str:
+    """Where a source's frames come from, fit to be shown: without a password."""
+    return redacted(config.rtsp) if config.rtsp is not None else str(config.directory)

@@ -1,0 +1,124 @@
+"""The sources of a daemon, each in a thread of its own, so that none can stop another."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+
+from .config import Config, ReloadPlan, SourceConfig
+from .engine import Engine
+from .pipeline import Line
+from .problems import Problem
+from .service import Heartbeats
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 60.0
+_GOOD_RUN_S = 300.0
+"""A line that ran this long before it failed starts again without a longer pause."""
+
+
+@dataclass(slots=True)
+class _Worker:
+    """One source's thread, over as many lines as it takes."""
+
+    config: SourceConfig
+    engine: Engine
+    heartbeats: Heartbeats
+    line: Line | None = None
+    error: str | None = None
+    stopped: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.thread = threading.Thread(target=self.run, name=self.config.name, daemon=True)
+
+    def run(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while not self.stopped.is_set():
+            begin = time.monotonic()
+            try:
+                self._run_line()
+            except Problem as problem:
+                self.error = str(problem)
+                log.error("%s: %s", self.config.name, problem)
+            except Exception as error:
+                self.error = repr(error)
+                log.exception("%s: unexpected; the source is started again", self.config.name)
+            if time.monotonic() - begin > _GOOD_RUN_S:
+                pause_s = _FIRST_PAUSE_S
+            self._pause(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        self.heartbeats.forget(self.config.name)
+
+    def _run_line(self) -> None:
+        self.line = self.engine.line(self.config, beat=self._beat)
+        if not self.stopped.is_set():
+            self.line.run()
+
+    def _beat(self) -> None:
+        self.error = None
+        self.heartbeats.beat(self.config.name)
+
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not self.stopped.wait(min(1.0, seconds)):
+            self.heartbeats.beat(self.config.name)
+
+    def stop(self) -> None:
+        self.stopped.set()
+        if self.line is not None:
+            self.line.stop()
+
+
+class Fleet:
+    """Starts, stops and changes the workers of all sources."""
+
+    def __init__(self, engine: Engine, heartbeats: Heartbeats) -> None:
+        self._engine = engine
+        self._heartbeats = heartbeats
+        self._workers: dict[str, _Worker] = {}
+
+    def start(self, source: SourceConfig) -> None:
+        """Begin with one source."""
+        worker = _Worker(source, self._engine, self._heartbeats)
+        self._workers[source.name] = worker
+        self._heartbeats.beat(source.name)
+        worker.thread.start()
+
+    def stop(self, names: list[str], timeout_s: float) -> list[str]:
+        """End these sources together; the names of those that did not end in time."""
+        workers = [self._workers.pop(name) for name in names if name in self._workers]
+        for worker in workers:
+            worker.stop()
+        until = time.monotonic() + timeout_s
+        for worker in workers:
+            worker.thread.join(max(0.0, until - time.monotonic()))
+        return [worker.config.name for worker in workers if worker.thread.is_alive()]
+
+    def stop_all(self, timeout_s: float) -> list[str]:
+        return self.stop(list(self._workers), timeout_s)
+
+    def reload(self, config: Config, plan: ReloadPlan, timeout_s: float) -> None:
+        """Change to a new configuration without touching the sources that stay as they are."""
+        self._engine.config = config
+        again = [*plan.reopened, *plan.retuned]
+        for name in self.stop([*plan.removed, *(source.name for source in again)], timeout_s):
+            log.error("%s: did not end within %g s", name, timeout_s)
+        for name in plan.removed:
+            self._engine.metrics.close_source(name)
+        for source in (*plan.added, *again):
+            self.start(source)
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """Sources that cannot work now, and why."""
+        return {
+            name: worker.error for name, worker in self._workers.items() if worker.error is not None
+        }
+
+    def __len__(self) -> int:
+        return len(self._workers)

@@ -1,0 +1,315 @@
+"""What Prometheus scrapes: where every frame ended, and how the line is doing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry, Histogram, make_wsgi_app
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from . import __version__
+from .decisions import Decision, Outcome, Reason, outcome_of
+from .ledger import KeptFile
+from .problems import Problem
+from .sources import Source
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+STAGES = ("decide", "embed", "persist")
+_STAGE_BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
+_SIMILARITY_BUCKETS = (0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 1.0)
+_NOVELTY_BUCKETS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5)
+_SHARPNESS_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5, 1.0)
+
+
+class MetricsError(Problem):
+    """The address to be scraped at cannot be had."""
+
+
+class _Accounts(Collector):
+    """Frames offered and where they ended, under one lock, so that the balance holds at a scrape.
+
+    offered = kept + dropped + failed + lost + in flight, for every source.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._offered: Counter[str] = Counter()
+        self._decided: Counter[tuple[str, Reason]] = Counter()
+        self._kept_bytes: Counter[str] = Counter()
+        self._gap_seconds: dict[str, float] = {}
+        self._last_frame: dict[str, float] = {}
+
+    def open(self, source: str) -> None:
+        with self._lock:
+            self._offered[source] += 0
+            self._kept_bytes[source] += 0
+            self._gap_seconds.setdefault(source, 0.0)
+            self._last_frame.setdefault(source, 0.0)
+            for reason in Reason:
+                self._decided[source, reason] += 0
+
+    def offered(self, source: str) -> None:
+        now = time.time()
+        with self._lock:
+            self._offered[source] += 1
+            self._last_frame[source] = now
+
+    def decided(self, decisions: Iterable[tuple[Decision, KeptFile | None]]) -> None:
+        with self._lock:
+            for decision, kept in decisions:
+                self._decided[decision.source, decision.reason] += 1
+                self._kept_bytes[decision.source] += 0 if kept is None else kept.bytes
+
+    def gap(self, source: str, seconds: float) -> None:
+        with self._lock:
+            self._gap_seconds[source] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        offered = CounterMetricFamily(
+            "stillsift_frames_offered", "Frames that a source offered.", labels=["source"]
+        )
+        frames = CounterMetricFamily(
+            "stillsift_frames",
+            "Frames by where they ended.",
+            labels=["source", "outcome", "reason"],
+        )
+        in_flight = GaugeMetricFamily(
+            "stillsift_frames_in_flight",
+            "Frames offered whose decision is not recorded yet.",
+            labels=["source"],
+        )
+        kept = CounterMetricFamily(
+            "stillsift_kept_bytes", "Bytes of kept frames.", labels=["source"]
+        )
+        gaps = CounterMetricFamily(
+            "stillsift_gap_seconds", "Time a camera was away.", labels=["source"]
+        )
+        last = GaugeMetricFamily(
+            "stillsift_source_last_frame_timestamp_seconds",
+            "When the last frame came, seconds since 1970; 0 before the first.",
+            labels=["source"],
+        )
+        with self._lock:
+            ended: Counter[str] = Counter()
+            for (source, reason), count in self._decided.items():
+                frames.add_metric([source, outcome_of(reason).value, reason.value], count)
+                ended[source] += count
+            for source, count in self._offered.items():
+                offered.add_metric([source], count)
+                in_flight.add_metric([source], count - ended[source])
+                kept.add_metric([source], self._kept_bytes[source])
+                gaps.add_metric([source], self._gap_seconds[source])
+                last.add_metric([source], self._last_frame[source])
+        return iter((offered, frames, in_flight, kept, gaps, last))
+
+    def totals(self) -> dict[str, Counter[Outcome]]:
+        """Frames by outcome, for every source."""
+        with self._lock:
+            totals: dict[str, Counter[Outcome]] = {source: Counter() for source in self._offered}
+            for (source, reason), count in self._decided.items():
+                totals[source][outcome_of(reason)] += count
+            return totals
+
+
+class _Sources(Collector):
+    """The sources' own word on how they are, read at each scrape."""
+
+    def __init__(self) -> None:
+        self._watched: dict[str, Source] = {}
+
+    def open(self, source: str, watched: Source) -> None:
+        self._watched[source] = watched
+
+    def close(self, source: str) -> None:
+        self._watched.pop(source, None)
+
+    def collect(self) -> Iterator[Metric]:
+        labels = ["source"]
+        up = GaugeMetricFamily("stillsift_source_up", "1 while the source is there.", labels=labels)
+        reconnects = CounterMetricFamily(
+            "stillsift_source_reconnects", "Connections made again.", labels=labels
+        )
+        queue = GaugeMetricFamily(
+            "stillsift_queue_frames", "Frames or files waiting for analysis.", labels=labels
+        )
+        for source, watched in sorted(self._watched.copy().items()):
+            up.add_metric([source], float(watched.up))
+            reconnects.add_metric([source], watched.reconnects)
+            queue.add_metric([source], watched.queued)
+        return iter((up, reconnects, queue))
+
+
+class Metrics:
+    """All that is counted in one process, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._accounts = _Accounts()
+        self._sources = _Sources()
+        self._info: dict[str, dict[str, str]] = {"stillsift_build": {"version": __version__}}
+        self._free_bytes: Callable[[], int] | None = None
+        self.registry.register(self._accounts)
+        self.registry.register(self._sources)
+        self.registry.register(_Facts(self._info, lambda: self._free_bytes))
+        self._stages = Histogram(
+            "stillsift_stage_seconds",
+            "Time one frame took in a stage.",
+            ["stage"],
+            registry=self.registry,
+            buckets=_STAGE_BUCKETS,
+        )
+        self._ledger = Histogram(
+            "stillsift_ledger_write_seconds",
+            "Time of one transaction of the ledger.",
+            registry=self.registry,
+            buckets=_STAGE_BUCKETS,
+        )
+        self._measures = {
+            measure: Histogram(
+                f"stillsift_{measure}",
+                text,
+                ["source"],
+                registry=self.registry,
+                buckets=buckets,
+            )
+            for measure, text, buckets in (
+                ("similarity", "Cosine with the nearest kept frame.", _SIMILARITY_BUCKETS),
+                ("novelty", "Distance to the nearest kept frame.", _NOVELTY_BUCKETS),
+                ("sharpness", "Sharpness of analysed frames.", _SHARPNESS_BUCKETS),
+            )
+        }
+        for stage in STAGES:
+            self._stages.labels(stage)
+
+    def open_source(self, source: str, watched: Source) -> None:
+        """Make every series of a source exist, so that a rate is right from the first frame."""
+        self._accounts.open(source)
+        self._sources.open(source, watched)
+        for histogram in self._measures.values():
+            histogram.labels(source)
+
+    def close_source(self, source: str) -> None:
+        """Forget the state of a source that was removed; what it counted stays."""
+        self._sources.close(source)
+
+    def model(self, name: str, provider: str) -> None:
+        self._info["stillsift_model"] = {"model": name, "provider": provider}
+
+    def store(self, free_bytes: Callable[[], int]) -> None:
+        self._free_bytes = free_bytes
+
+    def offered(self, source: str) -> None:
+        self._accounts.offered(source)
+
+    def decided(self, decisions: list[tuple[Decision, KeptFile | None]]) -> None:
+        """Count decisions that are now in the ledger."""
+        self._accounts.decided(decisions)
+        for decision, _ in decisions:
+            for measure, histogram in self._measures.items():
+                value = getattr(decision, measure)
+                if value is not None:
+                    histogram.labels(decision.source).observe(value)
+
+    def gap(self, source: str, seconds: float) -> None:
+        self._accounts.gap(source, seconds)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time one stage of `STAGES`."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._stages.labels(name).observe(time.perf_counter() - begin)
+
+    @contextmanager
+    def ledger_write(self) -> Iterator[None]:
+        with self._ledger.time():
+            yield
+
+    def totals(self) -> dict[str, Counter[Outcome]]:
+        """Frames by outcome, for every source."""
+        return self._accounts.totals()
+
+
+class _Facts(Collector):
+    """Versions, and the room left on the store."""
+
+    def __init__(
+        self, info: dict[str, dict[str, str]], free: Callable[[], Callable[[], int] | None]
+    ) -> None:
+        self._info = info
+        self._free = free
+
+    def collect(self) -> Iterator[Metric]:
+        for name, labels in self._info.items():
+            yield InfoMetricFamily(name, "What is running.", value=labels)
+        free_bytes = self._free()
+        if free_bytes is not None:
+            family = GaugeMetricFamily("stillsift_store_free_bytes", "Room left on the store.")
+            family.add_metric([], free_bytes())
+            yield family
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """A scrape every fifteen seconds is no news."""
+
+
+def serve(
+    metrics: Metrics,
+    host: str,
+    port: int,
+    *,
+    healthy: Callable[[], str | None],
+    ready: Callable[[], str | None],
+) -> WSGIServer:
+    """Serve /metrics, /healthz and /readyz in a thread of its own until `shutdown()`.
+
+    `healthy` and `ready` give None, or the reason why not, which is then answered with 503. Raises
+    MetricsError where the address cannot be bound.
+    """
+    scrape = make_wsgi_app(metrics.registry)
+    probes = {"/healthz": healthy, "/readyz": ready}
+
+    def application(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "/")
+        if path == "/metrics":
+            answer: Iterable[bytes] = scrape(environ, start)
+            return answer
+        if path not in probes:
+            start("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
+            return [b"stillsift: /metrics /healthz /readyz\n"]
+        reason = probes[path]()
+        status = "200 OK" if reason is None else "503 Service Unavailable"
+        start(status, [("Content-Type", "text/plain; charset=utf-8")])
+        return [f"{reason or 'ok'}\n".encode()]
+
+    try:
+        server = make_server(host, port, application, _Server, _Quiet)
+    except OSError as error:
+        raise MetricsError(
+            f"metrics.listen: cannot listen on {host}:{port}: {error.strerror}; "
+            "choose another port, or `listen: off`"
+        ) from error
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return server

@@ -1,0 +1,273 @@
+"""The line that every frame runs along, for one source.
+
+    source --> frame --> measure --> decide --> persist --> record --> retire
+
+A kept picture is on the disk before its record is, and the record before its original goes. Killed
+at any point, the line takes up at the first frame without a record and decides as it would have.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from .decisions import Decision, Reason, about, without_frame
+from .embedding import EmbedError
+from .frames import Frame, TimeOrigin
+from .ledger import GapRecord, KeptFile, LedgerError
+from .listing import Listing
+from .metrics import Metrics
+from .problems import Problem
+from .quarantine import Quarantine
+from .recorder import MOST_UNRECORDED, Recorded, Recorder
+from .sifter import Sifter, Verdict
+from .sources import Failed, Finished, Gap, Idle, Item, Opened, Overload, Repeated, Source
+from .store import Store, StoreError, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+_RECORD_EVERY_S = 2.0
+_RETRY_EVERY_S = 5.0
+_QUIET_S = 1.0
+"""Beyond `max_wait_s`: a source that is idle for longer adds nothing to a moment any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where kept frames go, and originals after them."""
+
+    store: Store
+    listing: Listing
+    quarantine: Quarantine
+
+
+class _Stopped(Exception):
+    """The line was asked to stop while it waited for the disk."""
+
+
+class Line:
+    """Runs one source to its end, or until it is stopped."""
+
+    def __init__(
+        self,
+        source: Source,
+        sifter: Sifter,
+        recorder: Recorder,
+        storage: Storage | None,
+        metrics: Metrics,
+        *,
+        live: bool,
+        patient: bool,
+        told: Callable[[Decision, KeptFile | None], None] = lambda _decision, _kept: None,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`storage` None: a dry run. `live`: the source cannot be asked again.
+        `patient`: wait for a disk that is full or failing, else the error ends the line. `told`
+        hears of every decision once it is recorded, `beat` of every step."""
+        self.source = source
+        self.sifter = sifter
+        self._recorder = recorder
+        self._storage = storage
+        self._metrics = metrics
+        self._live = live
+        self._patient = patient
+        self._told = told
+        self._beat = beat
+        self._stop = threading.Event()
+        self._heard = self._recorded = time.monotonic()
+
+    # -- source ------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Every item of the source, from its pixels to its record."""
+        try:
+            for item in self.source.items():
+                self._beat()
+                kept = self._take(item)
+                if self._due(item, kept):
+                    self._record()
+            # What a file holds back is read again at the next start, and decided as if nothing
+            # had happened; a camera's frame would be gone.
+            if self._live or not self._stop.is_set():
+                self._persist(self.sifter.flush())
+            self._record()
+        except _Stopped:
+            log.warning("%s: stopped while the store was out of order", self.source.name)
+
+    def stop(self) -> None:
+        """Ask the line to end soon; may be called from any thread."""
+        self._stop.set()
+        self.source.stop()
+
+    def _take(self, item: Item) -> bool:
+        """Deal with one item; whether a frame was kept by it."""
+        if isinstance(item, Idle):
+            quiet_s = time.monotonic() - self._heard
+            over = quiet_s > self.sifter.limits.max_wait_s + _QUIET_S and not item.busy
+            return over and self._persist(self.sifter.flush())
+        self._heard = time.monotonic()
+        match item:
+            case Frame():
+                return self._persist(self._decide(item))
+            case Opened():
+                self._recorder.open_file(item)
+            case Finished():
+                self._recorder.close_file(item)
+            case Repeated():
+                self._repeated(item)
+            case Failed():
+                self._failed(item)
+            case Overload():
+                self._overloaded(item)
+            case Gap():
+                self._gap(item)
+        return False
+
+    # -- measure, decide ---------------------------------------------------------------------------
+
+    def _decide(self, frame: Frame) -> list[Verdict]:
+        """Decisions that are due now that this frame is there, oldest first."""
+        self._metrics.offered(self.source.name)
+        try:
+            with self._metrics.stage("decide"):
+                verdicts = self.sifter.offer(frame)
+        except EmbedError as error:
+            log.error("%s: %s: %s", self.source.name, frame.origin, error)
+            self._recorder.add(about(frame, Reason.MODEL_ERROR, detail=str(error)))
+            return []
+        self._recorder.expect(frame.frame_index)
+        return verdicts
+
+    # -- persist -----------------------------------------------------------------------------------
+
+    def _persist(self, verdicts: list[Verdict]) -> bool:
+        """Put what is kept on the disk, then hand every decision to the recorder."""
+        for verdict in verdicts:
+            decision, kept = verdict.decision, None
+            if verdict.frame is not None and self._storage is not None:
+                try:
+                    kept = self._placed(self._storage.store, verdict.frame, decision)
+                except StoreError as error:
+                    self.sifter.gallery.remove(decision.id)
+                    decision = replace(decision, reason=Reason.WRITE_ERROR, detail=str(error))
+            self._recorder.fill(decision, kept)
+        return any(verdict.frame is not None for verdict in verdicts)
+
+    def _placed(self, store: Store, frame: Frame, decision: Decision) -> KeptFile:
+        while True:
+            try:
+                with self._metrics.stage("persist"):
+                    return store.place(frame, decision)
+            except StoreUnavailable as error:
+                if self._live:
+                    log.error("%s: not kept: %s", self.source.name, error)
+                    raise
+                self._wait(error)
+
+    # -- record, retire ----------------------------------------------------------------------------
+
+    def _due(self, item: Item, kept: bool) -> bool:
+        """Whether to record now. A camera's kept frame at once; files give theirs again."""
+        if self._recorder.unrecorded == self._recorder.open:
+            return False
+        waited_s = time.monotonic() - self._recorded
+        return (
+            (kept and self._live)
+            or waited_s >= _RECORD_EVERY_S
+            or self._recorder.unrecorded >= MOST_UNRECORDED
+            or isinstance(item, Idle)
+        )
+
+    def _record(self) -> None:
+        while True:
+            try:
+                with self._metrics.ledger_write():
+                    recorded = self._recorder.commit(self.sifter)
+                break
+            except LedgerError as error:
+                self._wait(error)
+        self._recorded = time.monotonic()
+        if recorded is None:
+            return
+        self._metrics.decided(recorded.decisions)
+        for decision, kept in recorded.decisions:
+            self._told(decision, kept)
+        if self._storage is not None:
+            self._follow_up(self._storage, recorded)
+
+    def _follow_up(self, storage: Storage, recorded: Recorded) -> None:
+        """What may happen only now that the record is safe."""
+        try:
+            storage.listing.append(recorded.decisions)
+            if recorded.retiring or recorded.superseded:
+                for retired in storage.quarantine.retire(self.source.name):
+                    if retired.detail is not None:
+                        log.warning("%s: %s", self.source.name, retired.detail)
+        except StoreError as error:
+            # Nothing is lost: the ledger knows what is still to be listed and retired.
+            log.error("%s: %s", self.source.name, error)
+
+    def _wait(self, error: Problem) -> None:
+        """A disk is full or failing: say so, and keep everything as it is until it is not."""
+        if not self._patient:
+            raise error
+        log.error("%s: waiting: %s", self.source.name, error)
+        until = time.monotonic() + _RETRY_EVERY_S
+        while time.monotonic() < until:
+            self._beat()
+            if self._stop.wait(0.5):
+                raise _Stopped from error
+
+    # -- what is no frame --------------------------------------------------------------------------
+
+    def _failed(self, item: Failed) -> None:
+        log.warning("%s: %s", self.source.name, item.detail)
+        self._ended(Reason.DECODE_ERROR, item, item.frame_index, item.at_ns, item.detail)
+
+    def _overloaded(self, item: Overload) -> None:
+        for number in range(item.frames):
+            self._ended(Reason.OVERLOAD, item, item.frame_index + number, item.at_ns, "too slow")
+
+    def _gap(self, item: Gap) -> None:
+        gap = GapRecord(self.source.name, item.from_ns, item.to_ns, item.cause)
+        self._metrics.gap(self.source.name, (item.to_ns - item.from_ns) / 1e9)
+        self._ended(Reason.GAP, item, 0, item.from_ns, item.cause, gap)
+
+    def _ended(
+        self,
+        reason: Reason,
+        item: Failed | Overload | Gap,
+        frame_index: int,
+        at_ns: int,
+        detail: str,
+        gap: GapRecord | None = None,
+    ) -> None:
+        """Record what never came to a decision."""
+        self._metrics.offered(self.source.name)
+        decision = without_frame(
+            self.source.name,
+            f"{item.origin}|{reason}",
+            reason,
+            at_ns,
+            time_origin=TimeOrigin.PTS if self._live else TimeOrigin.MTIME,
+            frame_index=frame_index,
+            file=item.file if isinstance(item, Failed) else None,
+            detail=detail,
+        )
+        self._recorder.add(decision, gap=gap)
+
+    def _repeated(self, item: Repeated) -> None:
+        self._metrics.offered(self.source.name)
+        decision = without_frame(
+            self.source.name,
+            f"{item.file}|{item.identity.size}|{item.identity.mtime_ns}",
+            Reason.EXACT_DUPLICATE,
+            item.identity.mtime_ns,
+            file=item.file,
+            detail=f"same content as {item.earlier}",
+            content_hash=item.content_hash,
+        )
+        self._recorder.repeat(decision, item.identity)

@@ -1,0 +1,122 @@
+"""What a person sees while a command works, and when it is done."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+
+from .decisions import Decision, Outcome, Reason, outcome_of
+from .ledger import KeptFile
+
+_LINE_EVERY_S = 10.0
+"""Between plain lines, where there is no terminal."""
+_MOST_NAMED = 10
+
+Progress = Callable[[], None]
+"""Shows how far things are; called a few times a second."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the frames of one source."""
+
+    source: str
+    place: str
+    reasons: Counter[Reason] = field(default_factory=Counter)
+    kept_bytes: int = 0
+    failures: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    error: str | None = None
+
+    def note(self, decision: Decision, kept: KeptFile | None) -> None:
+        """Count one decision."""
+        self.reasons[decision.reason] += 1
+        self.kept_bytes += 0 if kept is None else kept.bytes
+        if decision.outcome is Outcome.FAILED:
+            self.failures.append(decision.detail or decision.reason.value)
+
+    @property
+    def frames(self) -> int:
+        return self.reasons.total()
+
+    def count(self, outcome: Outcome) -> int:
+        return sum(n for reason, n in self.reasons.items() if outcome_of(reason) is outcome)
+
+    @property
+    def fruitless(self) -> bool:
+        """Whether it ended with an error, or nothing could be read at all."""
+        nothing_read = self.frames > 0 and self.count(Outcome.FAILED) == self.frames
+        return self.error is not None or nothing_read
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "source": self.source,
+            "place": self.place,
+            "frames": self.frames,
+            **{outcome.value: self.count(outcome) for outcome in Outcome},
+            "reasons": {reason.value: self.reasons[reason] for reason in sorted(self.reasons)},
+            "kept_bytes": self.kept_bytes,
+            "seconds": round(self.seconds, 3),
+            "failures": self.failures,
+            "error": self.error,
+        }
+
+    def as_text(self) -> str:
+        """A few lines for a person."""
+        if self.frames == 0 and self.error is None:
+            return f"{self.source}: nothing new in {self.place}"
+        share = f" ({self.count(Outcome.KEPT) / self.frames:.1%})" if self.frames else ""
+        rate = f", {self.frames / self.seconds:.0f} frames/s" if self.seconds else ""
+        lines = [
+            f"{self.source}: {self.frames} frames, {self.count(Outcome.KEPT)} kept{share}, "
+            f"{self.kept_bytes / 1e6:.1f} MB, {self.seconds:.1f} s{rate}"
+        ]
+        for outcome in Outcome:
+            reasons = [
+                f"{reason.value} {self.reasons[reason]}"
+                for reason in Reason
+                if self.reasons[reason] and outcome_of(reason) is outcome
+            ]
+            if reasons:
+                lines.append(f"  {outcome.value:<9}{' · '.join(reasons)}")
+        lines += [f"  failed   {failure}" for failure in self.failures[:_MOST_NAMED]]
+        if len(self.failures) > _MOST_NAMED:
+            lines.append(f"           and {len(self.failures) - _MOST_NAMED} more")
+        if self.error is not None:
+            lines.append(f"  stopped  {self.error}")
+        return "\n".join(lines)
+
+
+@contextmanager
+def shown(tallies: Mapping[str, Tally]) -> Iterator[Progress]:
+    """A live line on a terminal, a plain line every ten seconds elsewhere; on standard error."""
+
+    def now() -> str:
+        busy = [tally for tally in tallies.values() if tally.frames and not tally.seconds]
+        return " | ".join(
+            f"{tally.source}: {tally.frames} frames, {tally.count(Outcome.KEPT)} kept"
+            for tally in busy
+        )
+
+    console = Console(stderr=True)
+    if console.is_terminal:
+        spinner = Spinner("dots", "starting")
+        with Live(spinner, console=console, transient=True, refresh_per_second=5):
+            yield lambda: spinner.update(text=now() or "starting")
+        return
+    last = [time.monotonic()]
+
+    def line() -> None:
+        if time.monotonic() - last[0] >= _LINE_EVERY_S and (text := now()):
+            last[0] = time.monotonic()
+            print(text, file=sys.stderr, flush=True)
+
+    yield line

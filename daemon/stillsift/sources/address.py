@@ -1,0 +1,54 @@
+"""Where a camera is, kept apart from the secret that opens it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote, urlsplit
+
+_SECRET_IN_PATH = re.compile(
+    r"((?:password|passwd|pwd|pass|token|secret)=)[^&;/_?#]*", re.IGNORECASE
+)
+"""Some cameras take the password as a parameter: /user=admin_password=123_channel=1.sdp"""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraAddress:
+    """An RTSP URL in two forms: one to show, one to call."""
+
+    shown: str
+    """Without user and password, and with secret parameters masked."""
+    host: str
+    """Host and port as in the URL."""
+    rest: str = field(repr=False)
+    scheme: str = "rtsp"
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, url: str, user: str | None = None, password: str | None = None) -> CameraAddress:
+        """`user` and `password` count more than those in the URL. Raises ValueError."""
+        parts = urlsplit(url)
+        userinfo, _, host = parts.netloc.rpartition("@")
+        if parts.scheme not in ("rtsp", "rtsps") or not host:
+            raise ValueError("a camera's URL looks like rtsp://host[:port]/path")
+        named, _, secret = userinfo.partition(":")
+        rest = parts.path + (f"?{parts.query}" if parts.query else "")
+        masked = _SECRET_IN_PATH.sub(r"\1***", rest)
+        return cls(
+            shown=f"{parts.scheme}://{host}{masked}",
+            host=host,
+            rest=rest,
+            scheme=parts.scheme,
+            user=user if user is not None else unquote(named) or None,
+            password=password if password is not None else unquote(secret) or None,
+        )
+
+    def with_secret(self) -> str:
+        """The URL to call with. Never to be stored, logged or raised."""
+        if self.user is None:
+            return f"{self.scheme}://{self.host}{self.rest}"
+        login = quote(self.user, safe="")
+        if self.password is not None:
+            login += ":" + quote(self.password, safe="")
+        return f"{self.scheme}://{login}@{self.host}{self.rest}"

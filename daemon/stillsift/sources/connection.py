@@ -1,0 +1,178 @@
+"""One connection to a camera: a thread that reads, decodes and never makes anybody wait.
+
+FFmpeg may block in a read, and closing its container from outside does not free it. So a connection
+that gives nothing is left behind: its thread ends when FFmpeg's own time-out does, and what it
+still says is not heard.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+import av
+import av.error
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from ..frames import Frame, TimeOrigin
+from . import Failed
+from .address import CameraAddress
+from .decoding import Damage, decoded, prepare, reason
+from .inbox import Inbox
+from .pace import Pace
+from .picture import Converter, upright
+from .streamclock import StreamClock
+
+_LOG = logging.getLogger(__name__)
+
+
+class NoVideo(Exception):
+    """The stream has nothing to decode."""
+
+
+class Connection(threading.Thread):
+    """One connection: opens, decodes, and puts what is due into the inbox."""
+
+    def __init__(
+        self,
+        source: str,
+        address: CameraAddress,
+        inbox: Inbox,
+        *,
+        transport: str,
+        pace: Pace,
+        timeout_s: float,
+        max_pixels: int,
+        monotonic: Callable[[], float],
+        wall_ns: Callable[[], int],
+    ) -> None:
+        super().__init__(name=f"rtsp {source}", daemon=True)
+        self._source = source
+        self._address = address
+        self.inbox = inbox
+        self._transport = transport
+        self._pace = pace
+        self._timeout_s = timeout_s
+        self._max_pixels = max_pixels
+        self._monotonic = monotonic
+        self._wall_ns = wall_ns
+        self._abandoned = False
+        started_ns = wall_ns()
+        self.origin = f"{address.shown}|{started_ns}"
+        self._clock = StreamClock(started_ns)
+        self._converter = Converter()
+        self._stretches = 0
+        self.begun_at = self.active_at = monotonic()
+        """Monotonic time of the start, and of the last sign of life."""
+        self.opened = False
+        self.frames = 0
+        """Decoded."""
+        self.first_ns: int | None = None
+        self.last_ns: int | None = None
+        """When the first and the last frame were taken."""
+        self.refused = False
+        """The camera wants another user or password."""
+        self.ended: str | None = None
+        """Why; None: it goes on."""
+
+    def abandon(self, cause: str) -> None:
+        """Hear no more of it. Does not wait for the thread, which may be blocked in a read."""
+        self._abandoned = True
+        if self.ended is None:
+            self.ended = cause
+        self.inbox.close()
+
+    def run(self) -> None:
+        try:
+            self._read()
+            cause = "the camera ended the stream"
+        except (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError) as error:
+            self.refused, cause = True, reason(error)
+        except av.error.ExitError:  # FFmpeg's interrupt callback: our own time-out
+            cause = f"no data for {self._timeout_s:g} s"
+        except av.error.FFmpegError as error:
+            cause = reason(error)
+        except NoVideo as error:
+            cause = str(error)
+        except Exception:  # noqa: BLE001 - the thread must end in a sentence, and the source goes on
+            _LOG.exception("%s: the reader of %s failed", self._source, self._address.shown)
+            cause = "internal error"
+        self.abandon(cause)
+
+    def _read(self) -> None:
+        with self._open() as container:
+            stream = container.streams.best("video")
+            if not isinstance(stream, VideoStream) or stream.codec_context is None:
+                raise NoVideo("the camera offers no video that FFmpeg decodes")
+            prepare(stream, self._max_pixels)
+            self.opened, self.active_at = True, self._monotonic()
+            codec = stream.codec_context.name
+            _LOG.info("%s: connected, %s over %s", self._source, codec, self._transport)
+            first_pts: float | None = None
+            for found in decoded(container, stream, read_on=False):
+                if self._abandoned:
+                    return
+                if isinstance(found, Damage):
+                    self._put_damage(found)
+                    continue
+                pts_s = _pts_s(found)
+                if first_pts is None:
+                    first_pts = pts_s
+                self._put(found, None if pts_s is None else pts_s - (first_pts or 0.0))
+
+    def _open(self) -> InputContainer:
+        options = {
+            "rtsp_transport": self._transport,
+            "allowed_media_types": "video",
+            "timeout": str(round(self._timeout_s * 1e6)),
+        }
+        return av.open(
+            self._address.with_secret(),
+            mode="r",
+            container_options=options,
+            metadata_errors="replace",
+            timeout=(self._timeout_s, self._timeout_s),
+        )
+
+    def _put(self, frame: VideoFrame, pts_s: float | None) -> None:
+        arrived_ns = self._wall_ns()
+        captured_at_ns = self._clock.at(pts_s, arrived_ns)
+        index = self.frames
+        self.first_ns = captured_at_ns if self.first_ns is None else self.first_ns
+        self.last_ns, self.active_at = captured_at_ns, self._monotonic()
+        self.frames += 1
+        due = self._pace.takes(captured_at_ns / 1e9 if pts_s is None else pts_s)
+        if not due or frame.is_corrupt:
+            return
+        self.inbox.put(
+            Frame(
+                source=self._source,
+                origin=self.origin,
+                frame_index=index,
+                captured_at_ns=captured_at_ns,
+                captured_at_origin=TimeOrigin.PTS,
+                picture=upright(frame, self._converter),
+                pts_s=pts_s,
+            )
+        )
+
+    def _put_damage(self, damage: Damage) -> None:
+        self._stretches += 1
+        self.inbox.put(
+            Failed(
+                None,
+                f"{self.origin}|damaged {self._stretches}",
+                self.frames,
+                self.last_ns or self._wall_ns(),
+                f"damaged from frame {self.frames}: {damage.detail}",
+            )
+        )
+
+
+def _pts_s(frame: VideoFrame) -> float | None:
+    if frame.pts is None or frame.time_base is None:
+        return None
+    return float(frame.pts * frame.time_base)
