@@ -466,37 +466,35 @@ def _input(spec: ModelSpec, session: ort.InferenceSession) -> InputSpec:
             f"{spec.path}: its input {tensor.name} is {tensor.type}, "
             f"where {wanted.dtype or 'uint8 or float32'} is wanted"
         )
-    batch, channels, height, width = _input_shape(spec, tensor)
+    batch, height, width = _input_shape(spec, tensor)
     if batch not in (None, 1):
         raise ModelError(f"{spec.path}: it takes {batch} pictures at once, and must take one")
-    if channels not in (None, 3):
-        raise ModelError(
-            f"{spec.path}: its input {tensor.name} has shape {_shape(tensor.shape)}, which is not "
-            f"{wanted.layout.upper()} with 3 colours; correct model.custom.layout"
-        )
     for side, fixed, index in (("wide", width, 0), ("high", height, 1)):
         if fixed is not None and (wanted.size is None or wanted.size[index] != fixed):
-            given = "the shape is free" if wanted.size is None else "{}x{}".format(*wanted.size)
+            described = "no size" if wanted.size is None else "{}x{}".format(*wanted.size)
             raise ModelError(
-                f"{spec.path}: it takes pictures {fixed} pixels {side}, where {given} is wanted; "
-                "correct model.custom.size"
+                f"{spec.path}: it takes only pictures {fixed} pixels {side}, and is described with "
+                f"{described}; correct model.custom.size"
             )
     return replace(wanted, name=tensor.name, dtype=dtype)
 
 
-def _input_shape(
-    spec: ModelSpec, tensor: ort.NodeArg
-) -> tuple[int | None, int | None, int | None, int | None]:
-    """(batch, channels, height, width), whatever the layout; None: free."""
+def _input_shape(spec: ModelSpec, tensor: ort.NodeArg) -> tuple[int | None, int | None, int | None]:
+    """(batch, height, width), whatever the layout; None: free."""
     sizes = [size if isinstance(size, int) else None for size in tensor.shape]
     if len(sizes) != 4:
         raise ModelError(
             f"{spec.path}: its input {tensor.name} has shape {_shape(tensor.shape)}, "
             "where a batch of pictures has 4 dimensions"
         )
-    batch, *sides = sizes
-    channels, height, width = sides if spec.input.layout == "nchw" else (sides[2], *sides[:2])
-    return batch, channels, height, width
+    colours, others = (1, (0, 2, 3)) if spec.input.layout == "nchw" else (3, (0, 1, 2))
+    if sizes[colours] not in (None, 3) or (sizes[colours] is None and sizes[4 - colours] == 3):
+        raise ModelError(
+            f"{spec.path}: its input {tensor.name} has shape {_shape(tensor.shape)}, which is not "
+            f"{spec.input.layout.upper()} with 3 colours; correct model.custom.layout"
+        )
+    batch, height, width = (sizes[index] for index in others)
+    return batch, height, width
 
 
 def _embedding(spec: ModelSpec, outputs: Mapping[str, ort.NodeArg]) -> str:
