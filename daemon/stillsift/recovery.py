@@ -21,6 +21,7 @@ from .store import (
     TEMPORARY,
     Store,
     StoreError,
+    folder_name,
     image_size,
     parse_name,
     source_name,
@@ -144,7 +145,8 @@ def _adopted(
     with told(store.root / path):
         data = (store.root / path).read_bytes()
     width, height = image_size(data)
-    source = source_name(path.parts[1])
+    named = {folder_name(source): source for source in ledger.sources()}
+    source = named.get(path.parts[1]) or source_name(path.parts[1])
     kept = KeptFile(
         id=id,
         source=source,

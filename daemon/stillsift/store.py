@@ -131,8 +131,8 @@ class Store:
         free = self.free_bytes()
         if free - size < self.min_free:
             raise StoreFull(
-                f"{self.root}: {free / 1e6:.0f} MB free, and `store: min_free:` wants "
-                f"{self.min_free / 1e6:.0f} MB to stay free; nothing more is kept and originals "
+                f"{self.root}: {free / 1e6:.0f} MB free, and `store: min_free:` asks for "
+                f"{self.min_free / 1e6:.0f} MB that stay free; nothing more is kept and originals "
                 "stay. Free some space, move the store or lower min_free"
             )
 
@@ -478,6 +478,7 @@ _ADVICE = {
     errno.EACCES: "this user may not write there; give it the directory or choose another store",
     errno.EPERM: "this user may not do that; give it the directory or choose another store",
     errno.ENOTDIR: "a part of the path is a file; choose another store",
+    errno.EEXIST: "a part of the path is a file; move it away or choose another store",
     errno.EIO: "the disk does not work as it should; see the system log",
     errno.ENOENT: "it is gone; was it moved, or a disk unmounted?",
     errno.EFBIG: "larger than this process may write; raise LimitFSIZE or ulimit -f",
