@@ -1,0 +1,354 @@
+"""Originals leave only after the commit, and come back byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stillsift.decisions import Reason, about
+from stillsift.frames import ArrayPicture, Frame, TimeOrigin
+from stillsift.ledger import Batch, Checkpoint, FileState, KeptFile, Ledger, Quarantined, Retire
+from stillsift.quarantine import Fate, Quarantine, Retired
+from stillsift.sources import FileIdentity
+from stillsift.store import Store, StoreFull
+
+NOW_NS = 1_764_000_000_000_000_000
+DAY_NS = 86_400 * 1_000_000_000
+JPEG = b"\xff\xd8\xff"
+
+
+class Box:
+    """A store with a folder that is being emptied into it."""
+
+    def __init__(self, root: Path) -> None:
+        self.incoming = root / "in"
+        self.incoming.mkdir()
+        self.store = Store(root / "store", min_free=0)
+        self.store.prepare()
+        self.now = NOW_NS
+        self.ledger = Ledger(self.store.ledger_path, clock=lambda: self.now)
+        self.quarantine = Quarantine(self.store, self.ledger)
+
+    def close(self) -> None:
+        self.ledger.close()
+
+    def decide(
+        self,
+        path: Path,
+        retire: Retire,
+        *,
+        keep: bool = False,
+        state: FileState = FileState.DONE,
+    ) -> KeptFile | None:
+        """Decides about a still and commits; the original is not retired yet."""
+        identity = FileIdentity.of(path)
+        content_hash = hashlib.sha256(path.read_bytes()).hexdigest()
+        frame = still(path, identity, content_hash)
+        decision = about(frame, Reason.NOVEL if keep else Reason.BLURRY)
+        kept = self.store.place(frame, decision, link=True) if keep else None
+        mark = Checkpoint("in", path, identity, content_hash, 1, state, retire=retire)
+        self.ledger.commit(Batch("c", "m", [(decision, kept)], [mark]))
+        return kept
+
+    def file(self, name: str, data: bytes = JPEG) -> Path:
+        path = self.incoming / name
+        path.write_bytes(data)
+        return path
+
+    def moved(self, name: str, data: bytes = JPEG) -> Quarantined:
+        """A file that lies in quarantine."""
+        self.decide(self.file(name, data), Retire.MOVE)
+        (retired,) = self.quarantine.retire()
+        assert retired.fate is Fate.MOVED
+        return self.ledger.quarantined()[-1]
+
+
+def still(path: Path, identity: FileIdentity, content_hash: str) -> Frame:
+    return Frame(
+        source="in",
+        origin=f"{hashlib.sha256(os.fsencode(path)).hexdigest()}|{identity.mtime_ns}",
+        frame_index=0,
+        captured_at_ns=NOW_NS,
+        captured_at_origin=TimeOrigin.MTIME,
+        picture=PICTURE,
+        file=path,
+        content_hash=content_hash,
+    )
+
+
+PICTURE = ArrayPicture(np.zeros((8, 8, 3), np.uint8))
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Box]:
+    with closing(Box(tmp_path)) as made:
+        yield made
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Path]:
+    """A folder in another file system than tmp_path."""
+    shm = Path("/dev/shm")
+    if not shm.is_dir() or shm.stat().st_dev == Path(tempfile.gettempdir()).stat().st_dev:
+        pytest.skip("needs a second file system at /dev/shm")
+    with tempfile.TemporaryDirectory(dir=shm) as folder:
+        yield Path(folder)
+
+
+def files_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_nothing_is_touched_before_it_is_asked_for(box: Box) -> None:
+    for retire in Retire:
+        box.decide(box.file(f"{retire}.jpg"), retire)
+    assert len(files_in(box.incoming)) == 3
+    box.quarantine.retire("another source")
+    assert len(files_in(box.incoming)) == 3
+
+
+def test_a_dropped_file_is_left_moved_or_deleted(box: Box) -> None:
+    paths = {retire: box.file(f"{retire}.jpg", JPEG + retire.encode()) for retire in Retire}
+    for retire, path in paths.items():
+        box.decide(path, retire)
+    fates = {one.file.file: one.fate for one in box.quarantine.retire("in")}
+    assert fates == {paths[Retire.MOVE]: Fate.MOVED, paths[Retire.DELETE]: Fate.DELETED}
+    assert files_in(box.incoming) == [paths[Retire.LEAVE]]
+    (lying,) = box.ledger.quarantined()
+    data = (box.store.root / lying.path).read_bytes()
+    assert data == JPEG + b"move"
+    assert (lying.original, lying.size, lying.at_ns) == (paths[Retire.MOVE], len(data), NOW_NS)
+    assert lying.sha256 == hashlib.sha256(data).hexdigest()
+    assert box.quarantine.retire() == []
+
+
+@pytest.mark.parametrize("retire", [Retire.MOVE, Retire.DELETE])
+def test_a_kept_still_leaves_one_copy(box: Box, retire: Retire) -> None:
+    kept = box.decide(box.file("a.jpg"), retire, keep=True)
+    assert kept is not None
+    (one,) = box.quarantine.retire()
+    assert one.fate is Fate.KEPT
+    assert files_in(box.incoming) == files_in(box.store.root / "quarantine") == []
+    assert (box.store.root / kept.path).read_bytes() == JPEG
+    assert (box.store.root / kept.path).stat().st_nlink == 1
+
+
+@pytest.mark.parametrize("retire", [Retire.MOVE, Retire.DELETE])
+def test_an_original_whose_kept_copy_vanished_is_left(box: Box, retire: Retire) -> None:
+    kept = box.decide(box.file("a.jpg"), retire, keep=True)
+    assert kept is not None
+    (box.store.root / kept.path).unlink()
+    (one,) = box.quarantine.retire()
+    assert one.fate is Fate.LEFT
+    assert "no longer in the store" in str(one.detail)
+    assert (box.incoming / "a.jpg").read_bytes() == JPEG
+
+
+@pytest.mark.parametrize("state", [FileState.FAILED, FileState.READING])
+def test_a_file_that_is_not_done_stays(box: Box, state: FileState) -> None:
+    box.decide(box.file("a.jpg"), Retire.DELETE, state=state)
+    assert box.quarantine.retire() == []
+    assert (box.incoming / "a.jpg").exists()
+
+
+@pytest.mark.parametrize("retire", [Retire.MOVE, Retire.DELETE])
+def test_a_file_that_changed_since_it_was_read_is_left(box: Box, retire: Retire) -> None:
+    path = box.file("a.jpg")
+    box.decide(path, retire)
+    path.write_bytes(JPEG + b"another picture")
+    (one,) = box.quarantine.retire()
+    assert (one.fate, one.detail) == (
+        Fate.LEFT,
+        f"{path}: not {'moved' if retire is Retire.MOVE else 'deleted'}: "
+        "it changed after it was read",
+    )
+    assert path.read_bytes() == JPEG + b"another picture"
+    assert box.quarantine.retire() == []
+
+
+def test_a_file_that_somebody_removed_is_no_trouble(box: Box) -> None:
+    for name, retire in (("a.jpg", Retire.MOVE), ("b.jpg", Retire.DELETE)):
+        box.decide(box.file(name), retire)
+        (box.incoming / name).unlink()
+    assert [(one.fate, one.detail) for one in box.quarantine.retire()] == [(Fate.GONE, None)] * 2
+
+
+def test_a_folder_that_may_not_be_changed_keeps_its_file(box: Box) -> None:
+    path = box.file("a.jpg")
+    box.decide(path, Retire.DELETE)
+    done = subprocess.run(["chattr", "+i", str(path)], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("needs root and a file system with immutable files")
+    try:
+        (one,) = box.quarantine.retire()
+    finally:
+        subprocess.run(["chattr", "-i", str(path)], check=True)
+    assert one.fate is Fate.LEFT
+    assert str(one.detail).endswith("not deleted: Operation not permitted")
+
+
+def test_two_files_of_one_name_lie_side_by_side(box: Box) -> None:
+    for folder in ("x", "y"):
+        (box.incoming / folder).mkdir()
+        box.decide(box.file(f"{folder}/a.jpg", JPEG + folder.encode()), Retire.MOVE)
+    box.quarantine.retire()
+    lying = box.ledger.quarantined()
+    assert len({one.path for one in lying}) == 2
+    for one in lying:
+        data = (box.store.root / one.path).read_bytes()
+        assert data == JPEG + one.original.parent.name.encode()
+
+
+def test_what_lies_in_quarantine_is_never_overwritten(box: Box) -> None:
+    path = box.file("a.jpg", JPEG + b"1")
+    os.utime(path, ns=(NOW_NS, NOW_NS))
+    box.decide(path, Retire.MOVE)
+    box.quarantine.retire()
+    path = box.file("a.jpg", JPEG + b"2")  # the same name, size and time
+    os.utime(path, ns=(NOW_NS, NOW_NS))
+    box.decide(path, Retire.MOVE)
+    box.quarantine.retire()
+    lying = [(box.store.root / one.path).read_bytes() for one in box.ledger.quarantined()]
+    assert lying == [JPEG + b"1", JPEG + b"2"]
+
+
+def test_moving_from_another_file_system(box: Box, elsewhere: Path) -> None:
+    path = elsewhere / "a.jpg"
+    path.write_bytes(JPEG + os.urandom(2_000_000))
+    os.utime(path, ns=(NOW_NS, NOW_NS))
+    path.chmod(0o640)
+    data = path.read_bytes()
+    box.decide(path, Retire.MOVE)
+    (one,) = box.quarantine.retire()
+    assert one.fate is Fate.MOVED
+    assert not path.exists()
+    (lying,) = box.ledger.quarantined()
+    there = box.store.root / lying.path
+    assert there.read_bytes() == data
+    assert (there.stat().st_mtime_ns, there.stat().st_mode & 0o777) == (NOW_NS, 0o640)
+    (back,) = box.quarantine.restore([lying])
+    assert (back.target, back.detail) == (path, None)
+    assert path.read_bytes() == data
+    assert path.stat().st_mtime_ns == NOW_NS
+    assert files_in(box.store.root / "quarantine") == []
+    assert files_in(elsewhere) == [path]
+
+
+def test_no_room_for_a_copy_leaves_the_original_for_later(box: Box, elsewhere: Path) -> None:
+    path = elsewhere / "a.jpg"
+    path.write_bytes(JPEG)
+    near = box.file("near.jpg")
+    box.decide(near, Retire.MOVE)
+    box.decide(path, Retire.MOVE)
+    box.store.min_free = 2**62
+    with pytest.raises(StoreFull):
+        box.quarantine.retire()
+    assert path.exists()
+    assert not near.exists()
+    assert [one.original for one in box.ledger.quarantined()] == [near]
+    box.store.min_free = 0
+    assert [one.fate for one in box.quarantine.retire()] == [Fate.MOVED]
+    assert not path.exists()
+
+
+def test_size_and_age_are_held_oldest_first(box: Box) -> None:
+    lying = []
+    for day in range(6):
+        box.now = NOW_NS + day * DAY_NS
+        lying.append(box.moved(f"{day}.jpg", JPEG + bytes(97)))
+    assert box.ledger.quarantine_total() == 600
+    assert box.quarantine.enforce(1000, 10 * DAY_NS, box.now) == []
+    assert box.quarantine.enforce(1000, 4 * DAY_NS, box.now) == lying[:1]
+    assert box.quarantine.enforce(250, 10 * DAY_NS, box.now) == lying[1:4]
+    assert box.ledger.quarantined() == lying[4:]
+    assert files_in(box.store.root / "quarantine") == [box.store.root / o.path for o in lying[4:]]
+    assert box.quarantine.enforce(0, 0, box.now) == lying[4:]
+    assert box.quarantine.enforce(0, 0, box.now) == []
+
+
+def test_a_restored_file_is_not_taken_again(box: Box, tmp_path: Path) -> None:
+    here, there = box.moved("a.jpg"), box.moved("b.jpg", JPEG + b"b")
+    (first,) = box.quarantine.restore([here])
+    (second,) = box.quarantine.restore([there], to=tmp_path / "back")
+    assert (first.target, second.target) == (box.incoming / "a.jpg", tmp_path / "back" / "b.jpg")
+    for target in (first.target, second.target):
+        assert target is not None
+        assert box.ledger.next_frame("in", FileIdentity.of(target)) is None
+    assert box.ledger.quarantined() == []
+    assert box.ledger.retiring() == []
+
+
+def test_restoring_overwrites_nothing(box: Box, tmp_path: Path) -> None:
+    lying = box.moved("a.jpg", JPEG + b"old")
+    path = box.file("a.jpg", JPEG + b"new")
+    (refused,) = box.quarantine.restore([lying])
+    assert (refused.target, refused.detail) == (
+        None,
+        f"{path}: another file is there; nothing overwritten",
+    )
+    assert path.read_bytes() == JPEG + b"new"
+    assert box.ledger.quarantined() == [lying]
+    (tmp_path / "back").mkdir()
+    (tmp_path / "back" / "a.jpg").write_bytes(b"mine")
+    (beside,) = box.quarantine.restore([lying], to=tmp_path / "back")
+    assert beside.target is not None
+    assert beside.target.read_bytes() == JPEG + b"old"
+    assert (tmp_path / "back" / "a.jpg").read_bytes() == b"mine"
+
+
+def test_restoring_what_is_there_already_only_empties_the_quarantine(box: Box) -> None:
+    lying = box.moved("a.jpg")
+    box.file("a.jpg")
+    (one,) = box.quarantine.restore([lying])
+    assert one.target == box.incoming / "a.jpg"
+    assert files_in(box.store.root / "quarantine") == []
+
+
+def test_restoring_what_is_gone_is_told(box: Box) -> None:
+    lying = box.moved("a.jpg")
+    (box.store.root / lying.path).unlink()
+    (one,) = box.quarantine.restore([lying])
+    assert one.target is None
+    assert "no longer in quarantine" in str(one.detail)
+    assert box.ledger.quarantined() == []
+
+
+names = st.binary(min_size=1, max_size=255).filter(
+    lambda name: b"/" not in name and b"\0" not in name and name not in (b".", b"..")
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(name=names, data=st.binary(max_size=2000), at=st.integers(0, 2**33))
+def test_whatever_is_moved_comes_back_byte_for_byte(name: bytes, data: bytes, at: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, closing(Box(Path(folder))) as box:
+        path = box.incoming / os.fsdecode(name)
+        path.write_bytes(data)
+        os.utime(path, ns=(at * 1_000_000_000, at * 1_000_000_000))
+        before = path.stat()
+        box.decide(path, Retire.MOVE)
+        assert [one.fate for one in box.quarantine.retire()] == [Fate.MOVED]
+        assert not path.exists()
+        (one,) = box.quarantine.restore(box.ledger.quarantined())
+        assert one.target == path
+        assert path.read_bytes() == data
+        assert path.stat().st_mtime_ns == before.st_mtime_ns
+        assert files_in(box.store.root / "quarantine") == []
+
+
+def test_a_retired_file_tells_what_it_was(box: Box) -> None:
+    path = box.file("a.jpg")
+    box.decide(path, Retire.DELETE)
+    (one,) = box.quarantine.retire()
+    assert one == Retired(one.file, Fate.DELETED)
+    assert (one.file.file, one.file.source, one.file.retire) == (path, "in", Retire.DELETE)
