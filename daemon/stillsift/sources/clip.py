@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from ..frames import Frame, TimeOrigin
 from . import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated
 from .contents import hashing
-from .decoding import Damage, decoded, prepare, reason
+from .decoding import ASSUMED_RATE, Damage, decoded, prepare, reason
 from .pace import Pace
 from .picture import Converter, upright
 from .still import MAX_PIXELS, origin_of
@@ -35,8 +35,6 @@ _FORMATS = (
 open other files and addresses on behalf of whoever wrote the file."""
 _TIMEOUT_S = 30.0
 """A read that takes longer (a dead network mount) ends the file."""
-_ASSUMED_RATE = 25.0
-"""Frames per second of a raw stream that does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +164,10 @@ class ClipReader:
         return _Start(at_ns, known_by, pts_s)
 
     def _frame(self, frame: VideoFrame, origin: str, start: _Start, pts_s: float) -> Frame | None:
-        """None: not to be looked at. A damaged frame is not, but takes its turn in the pace."""
-        due = self._pace.takes(pts_s - start.pts_s)
-        if not due or self._index < self._start_frame or frame.is_corrupt:
+        """None: not to be looked at. A damaged frame leaves its turn to the next."""
+        if frame.is_corrupt or not self._pace.takes(pts_s - start.pts_s):
+            return None
+        if self._index < self._start_frame:
             return None
         return Frame(
             source=self._source,
@@ -222,7 +221,7 @@ def _pts_s(frame: VideoFrame, stream: VideoStream, last_s: float, index: int) ->
     """Presentation time; raw streams have none, so theirs is counted in frames."""
     if frame.pts is not None and frame.time_base is not None:
         return float(frame.pts * frame.time_base)
-    step = 1 / float(stream.average_rate or stream.guessed_rate or _ASSUMED_RATE)
+    step = 1 / float(stream.average_rate or stream.guessed_rate or ASSUMED_RATE)
     return last_s + step if index else 0.0
 
 

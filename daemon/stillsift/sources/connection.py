@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from ..frames import Frame, TimeOrigin
 from . import Failed
 from .address import CameraAddress
-from .decoding import Damage, decoded, prepare, reason
+from .decoding import ASSUMED_RATE, Damage, decoded, prepare, reason
 from .inbox import Inbox
 from .pace import Pace
 from .picture import Converter, upright
@@ -65,6 +65,8 @@ class Connection(threading.Thread):
         self._clock = StreamClock(started_ns)
         self._converter = Converter()
         self._stretches = 0
+        self._first_pts_s: float | None = None
+        self._counted = 0
         self.begun_at = self.active_at = monotonic()
         """Monotonic time of the start, and of the last sign of life."""
         self.opened = False
@@ -111,17 +113,13 @@ class Connection(threading.Thread):
             self.opened, self.active_at = True, self._monotonic()
             codec = stream.codec_context.name
             _LOG.info("%s: connected, %s over %s", self._source, codec, self._transport)
-            first_pts: float | None = None
             for found in decoded(container, stream, read_on=False):
                 if self._abandoned:
                     return
                 if isinstance(found, Damage):
                     self._put_damage(found)
-                    continue
-                pts_s = _pts_s(found)
-                if first_pts is None:
-                    first_pts = pts_s
-                self._put(found, None if pts_s is None else pts_s - (first_pts or 0.0))
+                else:
+                    self._put(found, stream)
 
     def _open(self) -> InputContainer:
         options = {
@@ -137,15 +135,17 @@ class Connection(threading.Thread):
             timeout=(self._timeout_s, self._timeout_s),
         )
 
-    def _put(self, frame: VideoFrame, pts_s: float | None) -> None:
-        arrived_ns = self._wall_ns()
-        captured_at_ns = self._clock.at(pts_s, arrived_ns)
+    def _put(self, frame: VideoFrame, stream: VideoStream) -> None:
+        self.active_at = self._monotonic()
         index = self.frames
-        self.first_ns = captured_at_ns if self.first_ns is None else self.first_ns
-        self.last_ns, self.active_at = captured_at_ns, self._monotonic()
         self.frames += 1
-        due = self._pace.takes(captured_at_ns / 1e9 if pts_s is None else pts_s)
-        if not due or frame.is_corrupt:
+        if frame.is_corrupt:
+            return
+        pts_s = self._pts_s(frame, stream)
+        captured_at_ns = self._clock.at(pts_s, self._wall_ns())
+        self.first_ns = captured_at_ns if self.first_ns is None else self.first_ns
+        self.last_ns = captured_at_ns
+        if not self._pace.takes(pts_s):
             return
         self.inbox.put(
             Frame(
@@ -160,19 +160,30 @@ class Connection(threading.Thread):
         )
 
     def _put_damage(self, damage: Damage) -> None:
+        if self.first_ns is None:
+            return  # joined between two key frames: what comes before the next is nobody's fault
         self._stretches += 1
         self.inbox.put(
             Failed(
                 None,
                 f"{self.origin}|damaged {self._stretches}",
                 self.frames,
-                self.last_ns or self._wall_ns(),
+                self.last_ns or self.first_ns,
                 f"damaged from frame {self.frames}: {damage.detail}",
             )
         )
 
+    def _pts_s(self, frame: VideoFrame, stream: VideoStream) -> float:
+        """Seconds since the connection's first usable frame.
 
-def _pts_s(frame: VideoFrame) -> float | None:
-    if frame.pts is None or frame.time_base is None:
-        return None
-    return float(frame.pts * frame.time_base)
+        The first frames of a connection have no presentation time yet (FFmpeg waits for a second
+        packet to know it), so theirs is counted in frames.
+        """
+        counted_s = self._counted / float(stream.average_rate or ASSUMED_RATE)
+        self._counted += 1
+        if frame.pts is None or frame.time_base is None:
+            return counted_s
+        pts_s = float(frame.pts * frame.time_base)
+        if self._first_pts_s is None:
+            self._first_pts_s = pts_s - counted_s
+        return pts_s - self._first_pts_s

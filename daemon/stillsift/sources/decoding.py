@@ -13,6 +13,8 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+ASSUMED_RATE = 25.0
+"""Frames per second of a stream that does not say."""
 _READ_RETRIES = 50
 """Unreadable places in a row after which the rest of a file is given up: a demuxer that fails
 without moving on would be asked for ever."""

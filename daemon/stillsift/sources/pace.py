@@ -23,7 +23,7 @@ class Pace:
         self._slot: int | None = None
 
     def takes(self, time_s: float) -> bool:
-        """Whether the frame at `time_s` is looked at. Ask once for each frame, in order."""
+        """Whether the frame at `time_s` is looked at. Ask once for each usable frame, in order."""
         if self._rate is None:
             return True
         slot = math.floor(time_s * self._rate + _SLACK)

@@ -99,7 +99,7 @@ class RtspSource:
 
     @property
     def reconnects(self) -> int:
-        """Connections made after the first."""
+        """Times that frames came back after the camera was away."""
         return self._reconnects
 
     @property
@@ -126,7 +126,7 @@ class RtspSource:
         deadline = None if self._duration_s is None else begun + self._duration_s
         ended = _Ended(self._stop, self._monotonic, deadline)
         # Away from the start: told as a gap only if the first call does not get through.
-        away_since_ns, failures, connections = self._wall_ns(), 0, 0
+        away_since_ns, failures = self._wall_ns(), 0
         try:
             while not ended():
                 connection = self._connect()
@@ -134,8 +134,6 @@ class RtspSource:
                 self._leave(connection)
                 if ended():
                     break
-                connections += connection.opened
-                self._reconnects = max(0, connections - 1)
                 steady = (
                     connection.frames and connection.active_at - connection.begun_at >= _STEADY_S
                 )
@@ -193,6 +191,7 @@ class RtspSource:
         if self._away is None or connection.first_ns is None:
             return
         away, self._away = self._away, None
+        self._reconnects += 1
         gap = away.over(connection.first_ns)
         _LOG.info("%s: back after %.0f s", self.name, (gap.to_ns - gap.from_ns) / 1e9)
         yield gap

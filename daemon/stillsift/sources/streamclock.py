@@ -21,9 +21,9 @@ class StreamClock:
         self._anchor_ns: int | None = None
         self._last_ns: int | None = None
 
-    def at(self, pts_s: float | None, arrived_ns: int) -> int:
-        """UTC nanoseconds of a frame. `pts_s` None: the stream gave none; its arrival must do."""
-        at_ns = arrived_ns if pts_s is None else self._anchored(round(pts_s * 1e9), arrived_ns)
+    def at(self, pts_s: float, arrived_ns: int) -> int:
+        """UTC nanoseconds of the frame presented at `pts_s`."""
+        at_ns = self._anchored(round(pts_s * 1e9), arrived_ns)
         # Times of one connection increase, unless the wall clock itself was set back.
         if self._last_ns is not None and at_ns <= self._last_ns < arrived_ns:
             at_ns = self._last_ns + 1

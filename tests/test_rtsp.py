@@ -1,0 +1,389 @@
+"""The RTSP source against a real camera on loopback, with every fault a camera has."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from stillsift.frames import Frame, TimeOrigin
+from stillsift.sources import Gap, Idle, Item, Overload
+from stillsift.sources.address import CameraAddress
+from stillsift.sources.rtsp import Retry, RtspSource
+from stillsift.sources.streamclock import StreamClock
+
+SYSTEM_PYTHON = Path("/usr/bin/python3")
+SERVER = Path(__file__).with_name("rtsp_server.py")
+QUICK = Retry(first_s=0.1, longest_s=0.4)
+FPS = 25
+
+
+def write_stream(path: Path, width: int, height: int, frames: int = 50) -> Path:
+    """An H.264 elementary stream of a bar that moves, key frames every 10 frames."""
+    with av.open(str(path), "w", format="h264") as container:
+        stream = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.gop_size = 10
+        stream.codec_context.max_b_frames = 0
+        stream.codec_context.thread_count = 1  # one slice per frame
+        for number in range(frames):
+            pixels = np.full((height, width, 3), 60, np.uint8)
+            left = number * (width - 20) // frames
+            pixels[:, left : left + 20] = 220
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture(scope="module")
+def streams(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("streams")
+    return [
+        write_stream(folder / "small.h264", 320, 240),
+        write_stream(folder / "large.h264", 640, 360),
+    ]
+
+
+class Camera:
+    """The test server as a subprocess."""
+
+    def __init__(self, streams: list[Path], *options: str, port: int | None = None) -> None:
+        self.port = port or free_port()
+        self.url = f"rtsp://127.0.0.1:{self.port}/cam"
+        self._process = subprocess.Popen(
+            [SYSTEM_PYTHON, SERVER, str(self.port), *options, *streams],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._expect("ready")
+
+    def tell(self, command: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(command + "\n")
+        self._process.stdin.flush()
+        self._expect("ok")
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def _expect(self, word: str) -> None:
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline().strip() == word
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Watching:
+    """A source whose items are collected by a thread, as the daemon does."""
+
+    def __init__(self, source: RtspSource) -> None:
+        self.source = source
+        self.items: list[Item] = []
+        self._arrived: queue.SimpleQueue[Item | BaseException | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._collect, daemon=True)
+        self._thread.start()
+
+    def _collect(self) -> None:
+        try:
+            for item in self.source.items():
+                self._arrived.put(item)
+            self._arrived.put(None)
+        except BaseException as error:  # noqa: BLE001 - raised again where it is looked at
+            self._arrived.put(error)
+
+    def until(self, what: Callable[[Item], bool], within_s: float = 15) -> Item:
+        """The next item that is `what`."""
+        deadline = time.monotonic() + within_s
+        while True:
+            item = self._arrived.get(timeout=max(0.01, deadline - time.monotonic()))
+            if isinstance(item, BaseException):
+                raise item
+            assert item is not None, "the source ended"
+            self.items.append(item)
+            if what(item):
+                return item
+
+    def frame(self, within_s: float = 15) -> Frame:
+        found = self.until(is_frame, within_s)
+        assert isinstance(found, Frame)
+        return found
+
+    def gap(self, within_s: float = 15) -> Gap:
+        found = self.until(lambda item: isinstance(item, Gap), within_s)
+        assert isinstance(found, Gap)
+        return found
+
+    def rest(self) -> list[Item]:
+        """Stop, and say what still came."""
+        self.source.stop()
+        self._thread.join(5)
+        assert not self._thread.is_alive()
+        late = []
+        while (item := self._arrived.get(timeout=1)) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            late.append(item)
+        return late
+
+
+def anything(_: Item) -> bool:
+    return True
+
+
+def is_frame(item: Item) -> bool:
+    return isinstance(item, Frame)
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[..., Any]]:
+    """Makes cameras and watched sources, and ends them."""
+    ends: list[Callable[[], Any]] = []
+
+    def start(what: Any, *arguments: Any, **options: Any) -> Any:
+        made = what(*arguments, **options)
+        ends.append(made.kill if isinstance(made, Camera) else made.source.stop)
+        return made
+
+    yield start
+    for end in reversed(ends):
+        end()
+
+
+def source(url: str, **options: Any) -> RtspSource:
+    return RtspSource("cam", url, **{"timeout_s": 3.0, "retry": QUICK, **options})
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_plays(transport: str, streams: list[Path], started: Callable[..., Any]) -> None:
+    camera = started(Camera, streams)
+    begun_ns = time.time_ns()
+    watching = started(Watching, source(camera.url, transport=transport, rate=5))
+    frames = [watching.frame() for _ in range(8)]
+
+    pts = [frame.pts_s for frame in frames]
+    assert pts[0] == 0
+    assert np.diff(pts) == pytest.approx(0.2, abs=0.05)
+    indices = [frame.frame_index for frame in frames]
+    assert np.diff(indices).tolist() == pytest.approx([5] * 7, abs=1)
+    assert (frames[0].picture.width, frames[0].picture.height) == (320, 240)
+    assert frames[0].picture.bgr().max() > 180, "the bar is bright"
+    assert frames[0].captured_at_origin is TimeOrigin.PTS
+    for frame in frames:
+        assert begun_ns <= frame.captured_at_ns <= time.time_ns()
+        assert frame.pts_s is not None
+        since_first_ns = frame.captured_at_ns - frames[0].captured_at_ns
+        assert since_first_ns == pytest.approx(frame.pts_s * 1e9, abs=3e8)
+    assert len({frame.id for frame in frames}) == 8
+    assert watching.source.up
+    assert watching.source.last_frame_ns is not None
+    assert not [item for item in watching.rest() if isinstance(item, Gap)]
+    assert not watching.source.up
+
+
+def test_a_killed_camera_is_called_again_and_the_gap_told(
+    streams: list[Path], started: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    camera = started(Camera, streams)
+    watching = started(Watching, source(camera.url, rate=5))
+    before = [watching.frame(), watching.frame()][-1]
+    camera.kill()
+    killed_ns = time.time_ns()
+    time.sleep(1.5)  # away for longer than several calls take
+    started(Camera, streams, port=camera.port)
+
+    gap = watching.gap()
+    after = watching.frame()
+    assert before.captured_at_ns <= gap.from_ns <= killed_ns
+    assert gap.to_ns == after.captured_at_ns
+    assert gap.to_ns - killed_ns > 1e9
+    assert gap.cause
+    assert after.origin != before.origin
+    assert after.frame_index == 0
+    assert watching.source.reconnects == 1
+    lost = [line for line in caplog.messages if "calling again" in line]
+    assert len(lost) == 1, "one line however often it is called"
+
+
+@pytest.mark.parametrize("fault", ["frozen", "stalled"])
+def test_a_camera_that_gives_nothing_is_noticed_in_time(
+    fault: str, streams: list[Path], started: Callable[..., Any]
+) -> None:
+    camera = started(Camera, streams)
+    watching = started(Watching, source(camera.url, timeout_s=2.0))
+    watching.frame()
+    if fault == "frozen":
+        camera.signal(signal.SIGSTOP)
+    else:
+        camera.tell("stall")
+    silent = time.monotonic()
+    while watching.source.up:
+        watching.until(anything, 8)
+    assert time.monotonic() - silent < 4, "the time-out is 2 s"
+    if fault == "frozen":
+        camera.signal(signal.SIGCONT)
+    else:
+        camera.tell("go")
+    gap = watching.gap()
+    assert gap.cause in ("no frame for 2 s", "no data for 2 s")
+    assert watching.frame().captured_at_ns >= gap.to_ns
+
+
+def test_a_wrong_password_is_not_hammered_and_not_told(
+    streams: list[Path], started: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    camera = started(Camera, streams, "--user", "viewer", "--password", "right")
+    wrong = "s3cr/t:@%41"
+    watching = started(Watching, source(camera.url, user="viewer", password=wrong))
+    begun = time.monotonic()
+    while time.monotonic() - begun < 3:
+        assert isinstance(watching.until(anything, 3), Idle)
+    (gap,) = [item for item in watching.rest() if isinstance(item, Gap)]
+
+    assert len([line for line in caplog.messages if "refuses the user or password" in line]) == 1
+    assert len([line for line in caplog.messages if "calling again" in line]) == 1
+    said = caplog.text + repr(gap) + repr(vars(watching.source))
+    assert "s3cr" not in said
+    assert camera.url in caplog.text
+
+
+def test_a_password_with_every_awkward_character_opens(
+    streams: list[Path], started: Callable[..., Any]
+) -> None:
+    password = "p@ss/w:r d%41?#&="
+    camera = started(Camera, streams, "--user", "viewer", "--password", password)
+    frame = started(Watching, source(camera.url, user="viewer", password=password)).frame()
+    assert "viewer" not in frame.origin
+    assert frame.origin.startswith(camera.url + "|")
+
+
+def test_the_picture_changes_its_size(streams: list[Path], started: Callable[..., Any]) -> None:
+    camera = started(Camera, streams)
+    watching = started(Watching, source(camera.url, rate=10))
+    assert watching.frame().picture.width == 320
+    camera.tell("file 1")
+    large = watching.until(lambda item: isinstance(item, Frame) and item.picture.width == 640)
+    assert isinstance(large, Frame)
+    assert large.picture.bgr().shape == (360, 640, 3)
+    assert large.picture.rgb(224, 126).shape == (126, 224, 3)
+
+
+def test_frames_that_wait_too_long_are_given_up_and_counted(
+    streams: list[Path], started: Callable[..., Any]
+) -> None:
+    camera = started(Camera, streams)
+    slow = source(camera.url, queue_frames=3)
+    items = slow.items()
+    first = next(item for item in items if isinstance(item, Frame))
+    assert slow.queued <= 3
+    time.sleep(2)  # analysis that takes this long
+    after = []
+    for item in items:
+        after.append(item)
+        if sum(map(is_frame, after)) == 6:
+            break
+    slow.stop()
+    assert list(map(type, after[:4])) == [Overload, Frame, Frame, Frame]
+    overload = after[0]
+    assert isinstance(overload, Overload)
+    assert overload.frame_index == first.frame_index + 1
+    assert overload.frames >= 30, "2 s at 25/s, less the queue"
+    # Every frame is either lost or told: no index is missing between the two.
+    (next_frame, *_) = [item for item in after if isinstance(item, Frame)]
+    assert next_frame.frame_index == overload.frame_index + overload.frames
+    items.close()  # type: ignore[attr-defined]
+
+
+def test_stop_ends_within_a_second_also_while_connecting() -> None:
+    with socket.socket() as mute:  # takes the call and never answers
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        watching = Watching(source(f"rtsp://127.0.0.1:{mute.getsockname()[1]}/cam"))
+        watching.until(lambda item: isinstance(item, Idle))
+        begun = time.monotonic()
+        assert not any(map(is_frame, watching.rest()))
+        assert time.monotonic() - begun < 1
+
+
+def test_a_duration_ends_it_though_the_camera_never_answers() -> None:
+    begun = time.monotonic()
+    items = list(source(f"rtsp://127.0.0.1:{free_port()}/cam", duration_s=1.5).items())
+    assert 1.4 < time.monotonic() - begun < 3
+    (gap,) = [item for item in items if isinstance(item, Gap)]
+    assert gap.cause == "Connection refused"
+    assert gap.to_ns - gap.from_ns > 1e9
+
+
+SECOND = 10**9
+
+
+def test_captured_times_follow_presentation_times_and_not_arrival() -> None:
+    clock = StreamClock(started_ns=1000 * SECOND)
+    # Opened after 1.1 s, then a second of buffered frames at once, then live.
+    burst = [clock.at(number / 25, 1001 * SECOND + 10**8 + number) for number in range(25)]
+    assert np.diff(burst).tolist() == [SECOND // 25] * 24
+    assert burst[0] == 1000 * SECOND
+    assert clock.at(1.2, 1002 * SECOND) == 1000 * SECOND + 1_200_000_000
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0, 2**32 / 90000])
+def test_presentation_times_that_jump_leave_captured_times_sane(jump_s: float) -> None:
+    clock = StreamClock(started_ns=1000 * SECOND)
+    times = [
+        clock.at(number + (jump_s if number >= 10 else 0), (1000 + number) * SECOND + 1)
+        for number in range(20)
+    ]
+    assert np.diff(times).tolist() == pytest.approx([SECOND] * 19, abs=2)
+
+
+def test_a_camera_clock_that_runs_fast_never_leads_to_the_future() -> None:
+    clock = StreamClock(started_ns=0)
+    for number in range(1000):
+        arrived_ns = number * SECOND
+        at_ns = clock.at(number * 1.001, arrived_ns)
+        assert arrived_ns - SECOND < at_ns <= arrived_ns + 1
+
+
+@pytest.mark.parametrize(
+    ("url", "user", "password", "shown", "called"),
+    [
+        ("rtsp://cam/1", None, None, "rtsp://cam/1", "rtsp://cam/1"),
+        ("rtsp://u:p%40@cam:554/1", None, None, "rtsp://cam:554/1", "rtsp://u:p%40@cam:554/1"),
+        ("rtsp://u:old@cam/1", "u", "a/b", "rtsp://cam/1", "rtsp://u:a%2Fb@cam/1"),
+        ("rtsp://cam/?user=a&password=b", None, None, "rtsp://cam/?user=a&password=***", None),
+        ("rtsp://[::1]:8554/x", "u", None, "rtsp://[::1]:8554/x", "rtsp://u@[::1]:8554/x"),
+    ],
+)
+def test_an_address_shows_no_secret(
+    url: str, user: str | None, password: str | None, shown: str, called: str | None
+) -> None:
+    address = CameraAddress.parse(url, user, password)
+    assert address.shown == shown
+    assert address.with_secret() == (called or url)
+
+
+@pytest.mark.parametrize("url", ["http://cam/1", "rtsp:///1", "/dev/video0", "rtsp://"])
+def test_what_is_no_camera_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="rtsp://host"):
+        CameraAddress.parse(url)
