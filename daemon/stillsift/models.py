@@ -399,7 +399,6 @@ def _opened(spec: ModelSpec, content: bytes | None, provider: Provider, threads:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = _FATAL
     # A memory plan is kept for each input shape ever seen, and pictures come in many shapes:
     # measured over 300 shapes, resident memory grows by 0.2 MB without plans, by 2 MB with them.
     options.enable_mem_pattern = False
