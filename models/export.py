@@ -319,6 +319,8 @@ def finished(model: ModelProto, name: str) -> ModelProto:
     graph = model.graph
     del graph.value_info[:]
     del model.metadata_props[:]
+    for opset in [opset for opset in model.opset_import if opset.domain]:
+        model.opset_import.remove(opset)  # the quantiser lists onnxruntime's own, unused
     for node in graph.node:
         node.doc_string = ""
         del node.metadata_props[:]
