@@ -139,7 +139,8 @@ def _header(data: bytes, path: Path, max_pixels: int) -> _Header:
         with _quiet_pillow(), Image.open(io.BytesIO(data)) as image:
             _refuse_large(image.width, image.height, max_pixels, path)
             orientation, taken = _exif(image)
-            return _Header(image.mode, orientation, taken)
+            # Decoders turn a TIFF upright themselves (OpenCV also where it is told not to).
+            return _Header(image.mode, 1 if kind is Kind.TIFF else orientation, taken)
     except _MALFORMED as error:
         if kind is Kind.TIFF and (size := _tiff_size(data)):
             _refuse_large(*size, max_pixels, path)
@@ -203,14 +204,18 @@ def _decoded(data: bytes, header: _Header, path: Path) -> Pixels:
     _refuse_cut_off(data, path)
     if header.mode in ("CMYK", "YCbCr", "LAB"):
         return _decoded_by_pillow(data, path)
+    encoded = np.frombuffer(data, np.uint8)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        pixels = cv2.imdecode(encoded, flags)
+        if pixels is None and header.mode == "F":  # one float per pixel comes only as it is
+            pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise DecodeError(path, f"cannot be decoded: {error.err}") from error
     if pixels is None:
         raise DecodeError(path, "cannot be decoded: its data is damaged or incomplete")
-    return _eight_bit(pixels)
+    bgr = _eight_bit(pixels)
+    return bgr if bgr.ndim == 3 else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_GRAY2BGR), np.uint8)
 
 
 def _refuse_cut_off(data: bytes, path: Path) -> None:

@@ -1,0 +1,344 @@
+"""Photos: every kind that is read, and every kind that must not be."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import zlib
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from clips import SHARED_MEDIA, real_pictures
+from stillsift.frames import Frame, TimeOrigin
+from stillsift.sources import still
+from stillsift.sources.still import DecodeError
+from stillsift.sources.times import NamePattern, Times
+
+MTIME_NS = 1_700_000_000_123_456_789
+
+
+@pytest.fixture
+def scene() -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """(180, 320, 3) RGB."""
+    return real_pictures()[0]
+
+
+def write(path: Path, rgb: np.ndarray[Any, Any]) -> Path:
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    assert cv2.imwrite(str(path), bgr)
+    return path
+
+
+def read(path: Path, **options: Any) -> Frame:
+    return still.read(path, "photos", **options)
+
+
+def reason_of(path: Path, **options: Any) -> str:
+    with pytest.raises(DecodeError) as caught:
+        read(path, **options)
+    assert str(caught.value) == f"{path}: {caught.value.reason}"
+    return caught.value.reason
+
+
+def far(frame: Frame, rgb: np.ndarray[Any, Any]) -> float:
+    """Mean difference of the picture from what it should show."""
+    pixels = frame.picture.bgr()
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == rgb.shape
+    return float(np.abs(pixels[:, :, ::-1].astype(int) - rgb.astype(int)).mean())
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tiff", ".webp", ".avif"])
+def test_reads(suffix: str, tmp_path: Path, scene: np.ndarray[Any, Any]) -> None:
+    path = write(tmp_path / f"scene{suffix}", scene)
+    os.utime(path, ns=(0, MTIME_NS))
+    frame = read(path)
+    assert far(frame, scene) < (0.01 if suffix in (".png", ".bmp", ".tiff") else 5)
+    assert frame.content_hash == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert frame.origin == f"{path}|{path.stat().st_size}|{MTIME_NS}"
+    assert (frame.file, frame.frame_index, frame.pts_s) == (path, 0, None)
+    assert (frame.captured_at_ns, frame.captured_at_origin) == (MTIME_NS, TimeOrigin.MTIME)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "LA", "RGBA", "CMYK", "I;16"])
+def test_other_layouts_come_out_as_the_same_picture(
+    mode: str, tmp_path: Path, scene: np.ndarray[Any, Any]
+) -> None:
+    image = Image.fromarray(scene)
+    path = tmp_path / ("scene.jpg" if mode == "CMYK" else "scene.png")
+    if mode == "I;16":
+        grey = np.asarray(image.convert("L"), np.uint16) * 257
+        Image.fromarray(grey).save(path)
+    else:
+        image.convert(mode, palette=Image.Palette.ADAPTIVE).save(path, quality=95)
+    grey_modes = ("L", "LA", "I;16", "1")
+    wanted = np.asarray(image.convert("L").convert("RGB")) if mode in grey_modes else scene
+    frame = read(path)
+    if mode == "1":  # dithered: right on average only
+        assert frame.picture.bgr().mean() == pytest.approx(wanted.mean(), abs=3)
+    else:
+        assert far(frame, wanted) < (12 if mode == "P" else 3)
+
+
+def test_cmyk_tiff_is_not_taken_for_rgb(tmp_path: Path, scene: np.ndarray[Any, Any]) -> None:
+    path = tmp_path / "scene.tif"
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(scene[::-1, ::-1]).convert("CMYK").save(path, exif=exif)
+    assert far(read(path), scene) < 1
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale"), [(np.uint16, 257), (np.uint16, 16), (np.float32, 1 / 255), (np.float32, 1)]
+)
+def test_deep_pictures_come_out_in_eight_bits(
+    dtype: Any, scale: float, tmp_path: Path, scene: np.ndarray[Any, Any]
+) -> None:
+    path = write(tmp_path / "scene.tiff", (scene.astype(np.float64) * scale).astype(dtype))
+    assert far(read(path), scene) < 1
+
+
+def test_a_float_picture_of_one_channel(tmp_path: Path, scene: np.ndarray[Any, Any]) -> None:
+    grey = np.asarray(Image.fromarray(scene).convert("L"))
+    path = tmp_path / "scene.tiff"
+    Image.fromarray(grey.astype(np.float32) / 255).save(path)
+    assert far(read(path), np.dstack([grey] * 3)) < 1
+
+
+def test_float_pictures_with_holes(tmp_path: Path, scene: np.ndarray[Any, Any]) -> None:
+    values = scene.astype(np.float32) / 255
+    values[:10] = np.nan
+    frame = read(write(tmp_path / "scene.tiff", values))
+    assert not frame.picture.bgr()[:10].any()
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tiff"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_undone(
+    orientation: int, suffix: str, tmp_path: Path, scene: np.ndarray[Any, Any]
+) -> None:
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = Image.fromarray(scene)
+    if orientation in undo:  # stored the way a camera held like this stores it
+        stored = stored.transpose(undo[orientation])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"scene{suffix}"
+    stored.save(path, exif=exif)
+    assert far(read(path), scene) < 6
+
+
+def with_exif(path: Path, rgb: np.ndarray[Any, Any], **tags: str) -> Path:
+    exif = Image.Exif()
+    details = exif.get_ifd(0x8769)
+    for name, value in tags.items():
+        details[{"taken": 0x9003, "fraction": 0x9291, "offset": 0x9011}[name]] = value
+    Image.fromarray(rgb).save(path, exif=exif)
+    return path
+
+
+TOKYO = timezone(timedelta(hours=9))
+
+
+@pytest.mark.parametrize(
+    ("tags", "moment"),
+    [
+        ({}, datetime(2024, 5, 6, 7, 8, 9, tzinfo=TOKYO)),
+        ({"fraction": "25"}, datetime(2024, 5, 6, 7, 8, 9, 250_000, tzinfo=TOKYO)),
+        (
+            {"offset": "-03:30"},
+            datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone(-timedelta(hours=3, minutes=30))),
+        ),
+    ],
+)
+def test_exif_says_when(
+    tags: dict[str, str], moment: datetime, tmp_path: Path, scene: np.ndarray[Any, Any]
+) -> None:
+    path = with_exif(tmp_path / "a 20200101.jpg", scene, taken="2024:05:06 07:08:09", **tags)
+    frame = read(path, times=Times(NamePattern("%Y%m%d"), TOKYO))
+    assert frame.captured_at_origin is TimeOrigin.EXIF
+    assert frame.captured_at_ns == int(moment.timestamp() * 1000) * 10**6
+
+
+def test_the_zeros_of_an_unset_clock_are_no_time(
+    tmp_path: Path, scene: np.ndarray[Any, Any]
+) -> None:
+    path = with_exif(tmp_path / "cam_20240102-030405.jpg", scene, taken="0000:00:00 00:00:00")
+    frame = read(path, times=Times(NamePattern("%Y%m%d-%H%M%S")))
+    assert frame.captured_at_origin is TimeOrigin.FILENAME
+    moment = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert frame.captured_at_ns == int(moment.timestamp()) * 10**9
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "moment"),
+    [
+        ("%Y%m%d_%H%M%S", "PXL_20240102_030405.jpg", datetime(2024, 1, 2, 3, 4, 5)),
+        ("%Y-%m-%d", "99-2024-02-30 2024-02-29.jpg", datetime(2024, 2, 29)),
+        ("%Y/%m/%d/%H%M%S.%f", "/c/2024/01/02/030405.5.jpg", datetime(2024, 1, 2, 3, 4, 5, 500000)),
+        ("cam-%s", "cam-1704164645.jpg", datetime(2024, 1, 2, 3, 4, 5)),
+        ("%H%M%S%z %d.%m.%Y", "050405+0200 02.01.2024.jpg", datetime(2024, 1, 2, 3, 4, 5)),
+        ("%Y%m%d", "scene.jpg", None),
+    ],
+)
+def test_a_file_name_says_when(pattern: str, path: str, moment: datetime | None) -> None:
+    wanted = moment and int(moment.replace(tzinfo=UTC).timestamp() * 1000) * 10**6
+    assert NamePattern(pattern).time_ns(Path(path)) == wanted
+
+
+@pytest.mark.parametrize("pattern", ["scene", "%Y%q", "%"])
+def test_a_pattern_that_is_none_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"directive|is not one of"):
+        NamePattern(pattern)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("lost", [2, 16, 0.5])
+def test_a_jpeg_cut_off_anywhere_is_refused(
+    lost: float, progressive: bool, tmp_path: Path, scene: np.ndarray[Any, Any]
+) -> None:
+    path = tmp_path / "scene.jpg"
+    image = Image.fromarray(scene)
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x927C] = b"\xff\xd8 a thumbnail \xff\xd9"  # maker note
+    image.save(path, progressive=progressive, exif=exif)
+    data = path.read_bytes()
+    assert read(path).picture.width == 320
+    keep = len(data) - int(lost) if lost >= 1 else int(len(data) * lost)
+    path.write_bytes(data[:keep])
+    assert "cut off" in reason_of(path)
+
+
+def test_what_stands_behind_the_end_of_a_jpeg_does_not_matter(
+    tmp_path: Path, scene: np.ndarray[Any, Any]
+) -> None:
+    path = write(tmp_path / "scene.jpg", scene)
+    path.write_bytes(path.read_bytes() + b"\xff\xd8 more \x00" * 100)
+    assert far(read(path), scene) < 5
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tiff", ".webp", ".avif"])
+def test_other_formats_cut_off_in_the_middle_are_refused(
+    suffix: str, tmp_path: Path, scene: np.ndarray[Any, Any]
+) -> None:
+    path = write(tmp_path / f"scene{suffix}", scene)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert reason_of(path)
+
+
+def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.png"
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    data = b"".join(
+        len(body).to_bytes(4) + kind + body + crc(kind + body)
+        for kind, body in ((b"IHDR", header), (b"IDAT", b"x" * 1000), (b"IEND", b""))
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+    assert reason_of(path) == "60000x60000 is more than 100,000,000 pixels (max_pixels)"
+
+
+def crc(data: bytes) -> bytes:
+    return zlib.crc32(data).to_bytes(4)
+
+
+def test_the_limit_is_inclusive(tmp_path: Path, scene: np.ndarray[Any, Any]) -> None:
+    path = write(tmp_path / "scene.jpg", scene)
+    assert read(path, max_pixels=320 * 180).picture.width == 320
+    assert reason_of(path, max_pixels=320 * 180 - 1).startswith("320x180 is more than")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is no picture that can be read: it holds nothing (0 bytes)"),
+        (b"not a picture\n", "is no picture that can be read: it holds text"),
+        (b"<!DOCTYPE html><html>", "is no picture that can be read: it holds an HTML page"),
+        (b"\0" * 5000, "is no picture that can be read: it holds zeros only"),
+        (b"\x01\x02\x03\x80" * 50, "is no picture that can be read: it holds no format known here"),
+        (b"\xff\xd8\xff\xe0 rubbish", "a JPEG with a damaged header"),
+        (b"\x89PNG\r\n\x1a\n rubbish", "a PNG with a damaged header"),
+        (b"II*\0\x08\0\0\0 rubbish", "a TIFF with a damaged header"),
+    ],
+)
+def test_what_is_no_picture_says_what_it_is(content: bytes, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "scene.jpg"
+    path.write_bytes(content)
+    assert reason_of(path) == reason
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    assert reason_of(tmp_path / "scene.jpg") == "cannot be read: No such file or directory"
+
+
+def test_a_wrong_suffix_does_not_matter(tmp_path: Path, scene: np.ndarray[Any, Any]) -> None:
+    path = write(tmp_path / "scene.jpg", scene).rename(tmp_path / "scene.png")
+    assert far(read(path), scene) < 5
+
+
+def test_the_first_page_of_a_tiff_is_read(tmp_path: Path, scene: np.ndarray[Any, Any]) -> None:
+    pages = [Image.fromarray(scene), Image.fromarray(255 - scene)]
+    path = tmp_path / "scene.tif"
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    assert far(read(path), scene) == 0
+
+
+def test_a_name_that_is_not_utf8_has_a_writable_origin(
+    tmp_path: Path, scene: np.ndarray[Any, Any]
+) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg"))
+    write(tmp_path / "scene.jpg", scene).rename(path)
+    frame = read(path)
+    assert "caf\\xe9.jpg|" in frame.origin
+    assert frame.id
+
+
+UNREADABLE = {
+    "zero_byte.jpg",
+    "text_named.jpg",
+    "trunc_half.jpg",
+    "trunc_header.jpg",
+    "trunc_last16.jpg",
+    "trunc.png",
+    "plain.heic",
+    "huge_30000x30000_1bit.png",
+    "huge_20000x10000_gray.jpg",
+    "pil_truncated_jpeg.jpg",
+    "pil_broken.png",
+    "pil_badrle.bmp",
+    "pil_truncated_end_chunk.png",
+}
+MEDIA = sorted(
+    path
+    for path in (SHARED_MEDIA / "g").glob("*")
+    if path.suffix in (".jpg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".avif", ".heic")
+)
+
+
+@pytest.mark.skipif(not MEDIA, reason="needs the labelled footage beside the checkout")
+def test_every_odd_photo_is_read_or_refused() -> None:
+    refused = set()
+    for path in MEDIA:
+        try:
+            frame = read(path)
+        except DecodeError:
+            refused.add(path.name)
+        else:
+            pixels = frame.picture.bgr()
+            assert pixels.dtype == np.uint8
+            assert pixels.shape == (frame.picture.height, frame.picture.width, 3)
+    assert refused == UNREADABLE
