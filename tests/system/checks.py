@@ -5,6 +5,7 @@ Prints one line for each; `all checks passed` is the last line if every one held
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -66,19 +67,20 @@ def drop_in(**settings: str) -> None:
     systemctl("daemon-reload")
 
 
-def capture(seed: int) -> None:
-    """A still that is like no other, written as a camera would: by a rename."""
-    random = np.random.default_rng(seed)
-    coarse = random.integers(0, 256, (9, 16, 3), dtype=np.uint8)
-    picture = cv2.resize(coarse, (640, 360), interpolation=cv2.INTER_NEAREST)
-    part = CAPTURE / f".{seed}.part.jpg"
-    cv2.imwrite(str(part), picture)
-    part.rename(CAPTURE / f"{seed:04d}.jpg")
+def capture(number: int) -> None:
+    """A textured wall with a box somewhere else each time, written by a rename as cameras do."""
+    wall = np.random.default_rng(0).integers(90, 130, (360, 640, 3), dtype=np.uint8)
+    x, y = 30 + 150 * (number % 4), 20 + 110 * (number // 4)
+    cv2.rectangle(wall, (x, y), (x + 110, y + 90), (230, 240, 250 - 20 * number), -1)
+    cv2.putText(wall, str(number), (x + 20, y + 70), cv2.FONT_HERSHEY_SIMPLEX, 2.5, (0, 0, 0), 6)
+    part = CAPTURE / f".{number}.part.jpg"
+    cv2.imwrite(str(part), wall)
+    part.rename(CAPTURE / f"{number:04d}.jpg")
 
 
 def kept() -> list[str]:
-    """Names of the kept stills' bytes: a still kept twice is twice in it."""
-    return sorted(str(path.stat().st_size) for path in KEPT.rglob("*.jpg"))
+    """Hashes of the kept stills: one kept twice is in it twice."""
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in KEPT.rglob("*.jpg")]
 
 
 def pages(path: str) -> str:
@@ -96,8 +98,8 @@ def starts() -> None:
 
 
 def keeps() -> None:
-    for seed in range(5):
-        capture(seed)
+    for number in range(5):
+        capture(number)
     took = until(lambda: len(kept()) == 5, "five stills kept")
     owner = next(KEPT.rglob("*.jpg")).stat()
     print(
