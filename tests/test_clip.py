@@ -1,0 +1,368 @@
+"""Clips: every frame with its true time, damage counted, nothing hung."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from clips import SHARED_MEDIA, real_clip, real_pictures, write_clip
+from stillsift.frames import Frame, TimeOrigin
+from stillsift.sources import Failed, FileIdentity, Finished, Item, Opened
+from stillsift.sources.clip import ClipReader
+from stillsift.sources.contents import CLIP_SUFFIXES
+from stillsift.sources.pace import Pace
+from stillsift.sources.times import NamePattern, Times
+
+MTIME_NS = 1_700_000_000_000_000_000
+
+
+@dataclass
+class Read:
+    items: list[Item]
+
+    @property
+    def frames(self) -> list[Frame]:
+        return [item for item in self.items if isinstance(item, Frame)]
+
+    @property
+    def failures(self) -> list[Failed]:
+        return [item for item in self.items if isinstance(item, Failed)]
+
+    @property
+    def finished(self) -> Finished:
+        last = self.items[-1]
+        assert isinstance(last, Finished)
+        return last
+
+
+def read(path: Path, **options: Any) -> Read:
+    return Read(list(ClipReader(path, "clips", **options).items()))
+
+
+def far(frame: Frame, rgb: np.ndarray[Any, Any]) -> float:
+    pixels = frame.picture.bgr()[:, :, ::-1]
+    assert pixels.shape == rgb.shape
+    return float(np.abs(pixels.astype(int) - rgb.astype(int)).mean())
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "format"),
+    [
+        ("a.mp4", "libx264", None),
+        ("a.mkv", "libx264", None),
+        ("a.mov", "libx264", None),
+        ("a.ts", "libx264", "mpegts"),
+        ("a.avi", "mjpeg", None),
+        ("a.webm", "libvpx-vp9", None),
+        ("a.h264", "libx264", "h264"),
+        ("a.hevc", "libx265", "hevc"),
+    ],
+)
+def test_reads(name: str, codec: str, format: str | None, tmp_path: Path) -> None:
+    pictures = real_pictures()[:12]
+    options = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+    path = write_clip(tmp_path / name, pictures, codec=codec, format=format, **options)
+    result = read(path)
+
+    opened = result.items[0]
+    assert opened == Opened(
+        path, FileIdentity.of(path), hashlib.sha256(path.read_bytes()).hexdigest()
+    )
+    assert result.finished.frames == 12
+    assert not result.failures
+    assert [frame.frame_index for frame in result.frames] == list(range(12))
+    for frame, picture in zip(result.frames, pictures, strict=True):
+        assert far(frame, picture) < 9
+    gaps = np.diff([frame.pts_s for frame in result.frames])
+    assert gaps == pytest.approx(1 / 25 if name.endswith("hevc") else 0.1, abs=0.061)
+    stat = path.stat()
+    assert {frame.origin for frame in result.frames} == {
+        f"{path}|{stat.st_size}|{stat.st_mtime_ns}"
+    }
+
+
+def test_a_real_clip_has_all_its_frames() -> None:
+    result = read(real_clip("bigbuckbunny"), rate=5)
+    assert result.finished.frames == 132
+    assert [frame.frame_index for frame in result.frames] == list(range(0, 132, 5))
+
+
+def test_variable_rate_keeps_true_times(tmp_path: Path) -> None:
+    times = [0, 40, 80, 500, 510, 520, 1000, 1033, 2000, 5000]
+    path = write_clip(tmp_path / "a.mkv", real_pictures()[:10], pts=times)
+    frames = read(path).frames
+    assert [frame.pts_s for frame in frames] == pytest.approx([time / 1000 for time in times])
+    paced = read(path, rate=5).frames
+    assert [frame.frame_index for frame in paced] == [0, 3, 6, 8, 9]
+
+
+@pytest.mark.parametrize("start", [1, 4, 7, 11, 12])
+def test_going_on_from_any_frame_gives_the_frames_that_were_left(
+    start: int, tmp_path: Path
+) -> None:
+    path = write_clip(tmp_path / "a.mp4", real_pictures()[:12], gop=5, bf="2")
+    whole = read(path, rate=3)
+    rest = read(path, rate=3, start_frame=start)
+    left = [frame for frame in whole.frames if frame.frame_index >= start]
+    assert [frame.id for frame in rest.frames] == [frame.id for frame in left]
+    assert [frame.captured_at_ns for frame in rest.frames] == [
+        frame.captured_at_ns for frame in left
+    ]
+    for frame, same in zip(rest.frames, left, strict=True):
+        assert far(frame, same.picture.bgr()[:, :, ::-1]) == 0
+    assert rest.finished == whole.finished
+
+
+def test_frames_stay_valid_while_they_are_held(tmp_path: Path) -> None:
+    pictures = real_pictures()
+    path = write_clip(tmp_path / "a.mp4", pictures)
+    held = read(path).frames
+    luma = [frame.picture.luma() for frame in held]
+    for frame, grey, picture in zip(held, luma, pictures, strict=True):
+        assert far(frame, picture) < 9
+        assert grey.shape == (180, 320)
+        assert np.corrcoef(grey.ravel(), picture.mean(axis=2).ravel())[0, 1] > 0.98
+        assert frame.picture.rgb(96, 54).shape == (54, 96, 3)
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_rotation_is_applied(turn: int, tmp_path: Path) -> None:
+    picture = real_pictures()[0]
+    path = write_clip(tmp_path / "a.mp4", [picture] * 3)
+    turn_display_matrix(path, turn)
+    frame = read(path).frames[0]
+    upright = np.rot90(picture, turn // 90)
+    assert (frame.picture.height, frame.picture.width) == upright.shape[:2]
+    assert far(frame, upright) < 9
+    assert frame.picture.luma().shape == upright.shape[:2]
+    small = frame.picture.rgb(upright.shape[1] // 2, upright.shape[0] // 2)
+    assert np.abs(small.astype(int) - upright[::2, ::2]).mean() < 15
+
+
+def turn_display_matrix(path: Path, degrees: int) -> None:
+    """Write a rotation into the track header of an MP4, as a phone does."""
+    data = bytearray(path.read_bytes())
+    header = data.index(b"tkhd") + 4
+    matrices = {
+        90: (0, -1, 1, 0),  # counterclockwise
+        180: (-1, 0, 0, -1),
+        270: (0, 1, -1, 0),
+    }
+    a, b, c, d = (number * 65536 for number in matrices[degrees])
+    matrix = (a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    at = header + 40
+    data[at : at + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in matrix)
+    path.write_bytes(data)
+
+
+def test_a_change_of_size_in_mid_file(tmp_path: Path) -> None:
+    small = write_clip(tmp_path / "1.ts", real_pictures()[:5], format="mpegts")
+    large = [np.repeat(np.repeat(picture, 2, 0), 2, 1) for picture in real_pictures()[5:10]]
+    second = write_clip(tmp_path / "2.ts", large, format="mpegts")
+    path = tmp_path / "both.ts"
+    path.write_bytes(small.read_bytes() + second.read_bytes())
+    frames = read(path).frames
+    widths = [frame.picture.width for frame in frames]
+    assert set(widths) == {320, 640}
+    assert widths == sorted(widths)
+    assert far(frames[-1], large[-1]) < 9
+    assert [frame.picture.rgb(96, 54).shape for frame in frames] == [(54, 96, 3)] * len(frames)
+
+
+def test_a_damaged_stretch_is_told_once_and_the_rest_is_read(tmp_path: Path) -> None:
+    pictures = real_pictures()
+    path = write_clip(tmp_path / "a.avi", pictures, codec="mjpeg")
+    data = bytearray(path.read_bytes())
+    starts = [at for at in range(len(data)) if data[at : at + 3] == b"\xff\xd8\xff"]
+    assert len(starts) == 30
+    for number in (10, 11, 12):  # these are no JPEGs any more
+        data[starts[number] : starts[number] + 600] = b"\xff" * 600
+    path.write_bytes(data)
+    result = read(path)
+    (failure,) = result.failures
+    assert failure.frame_index == 10
+    assert failure.origin.startswith(f"{path}|")
+    assert failure.detail.startswith("damaged from frame 10: ")
+    assert result.finished.frames == 27
+    assert far(result.frames[-1], pictures[-1]) < 9
+    ids = [frame.id for frame in result.frames]
+    assert len(set(ids)) == len(ids)
+    assert read(path, start_frame=15).failures == []
+
+
+def test_a_clip_cut_short_gives_what_it_holds(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.ts", real_pictures(), format="mpegts")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    result = read(path)
+    assert 8 < result.finished.frames < 25
+    assert far(result.frames[3], real_pictures()[3]) < 9
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "detail"),
+    [
+        ("a.mp4", b"", "cannot be opened as a video: "),
+        ("a.mp4", b"<html></html>", "cannot be opened as a video: "),
+        ("a.mkv", random.Random(7).randbytes(20_000), "cannot be opened as a video: "),
+        ("a.ts", b"\x47" + b"\0" * 187, "cannot be opened as a video: "),
+    ],
+)
+def test_what_is_no_video_fails_once(
+    name: str, content: bytes, detail: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    result = read(path)
+    assert [type(item) for item in result.items] == [Opened, Failed, Finished]
+    assert result.failures[0].detail.startswith(detail)
+    assert result.failures[0].file == path
+    assert result.finished.frames == 0
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.ts"])
+def test_a_playlist_does_not_open_other_files(name: str, tmp_path: Path) -> None:
+    write_clip(tmp_path / "other.mp4", real_pictures()[:3])
+    path = tmp_path / name
+    path.write_text("ffconcat version 1.0\nfile other.mp4\n")
+    assert read(path).finished.frames == 0
+
+
+def test_opened_without_a_frame_is_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    result = read(path)
+    assert [failure.detail for failure in result.failures] == ["holds no video"]
+    assert result.finished.frames == 0
+
+
+def test_frames_larger_than_allowed_are_refused(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", real_pictures()[:3])
+    result = read(path, max_pixels=320 * 180 // 4)
+    assert result.finished.frames == 0
+    assert len(result.failures) == 1
+
+
+def seconds(moment: datetime) -> int:
+    return int(moment.timestamp()) * 10**9
+
+
+@pytest.mark.parametrize(
+    ("name", "created", "start_ns", "known_by"),
+    [
+        ("a.mp4", None, MTIME_NS - 12 * 10**8, TimeOrigin.PTS),
+        (
+            "a.mp4",
+            "2024-01-02T03:04:05Z",
+            seconds(datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)),
+            TimeOrigin.PTS,
+        ),
+        ("a.mp4", "1904-01-01T00:00:00Z", MTIME_NS - 12 * 10**8, TimeOrigin.PTS),
+        (
+            "cam_20230405-060708.mp4",
+            "2024-01-02T03:04:05Z",
+            seconds(datetime(2023, 4, 5, 6, 7, 8, tzinfo=UTC)),
+            TimeOrigin.FILENAME,
+        ),
+    ],
+)
+def test_captured_time_is_the_files_start_and_the_presentation_time(
+    name: str, created: str | None, start_ns: int, known_by: TimeOrigin, tmp_path: Path
+) -> None:
+    metadata = {"creation_time": created} if created else None
+    path = write_clip(tmp_path / name, real_pictures()[:12], metadata=metadata)
+    os.utime(path, ns=(0, MTIME_NS))
+    frames = read(path, times=Times(NamePattern("%Y%m%d-%H%M%S"))).frames
+    for number, frame in enumerate(frames):
+        assert frame.captured_at_ns == start_ns + number * 10**8
+        assert frame.captured_at_origin is known_by
+
+
+def test_stop_ends_it_between_frames_without_a_finish(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", real_pictures())
+    items: list[Item] = []
+    reader = ClipReader(path, "clips", stopped=lambda: len(items) == 5)
+    for item in reader.items():
+        items.append(item)
+    assert [type(item) for item in items] == [Opened, Frame, Frame, Frame, Frame]
+
+
+def picked(rate: float | None, times: Iterable[float]) -> list[int]:
+    pace = Pace(rate)
+    return [number for number, time in enumerate(times) if pace.takes(time)]
+
+
+def test_a_pace_picks_by_time() -> None:
+    assert picked(None, [0, 0, 0]) == [0, 1, 2]
+    assert picked(100, [number / 100 for number in range(1000)]) == list(range(1000))
+    assert picked(0.2, range(20)) == [0, 5, 10, 15]
+    assert picked(1, [0, 0.5, 1, 3600.2, 3600.4, 3601, 2, 2.5, 3]) == [0, 2, 3, 5, 6, 8]
+    with pytest.raises(ValueError, match="more than 0"):
+        Pace(0)
+
+
+# --- the odd clips beside a checkout: (frames decoded, stretches and failures told)
+
+ODD = {
+    "audio_only.mp4": (0, 1),
+    "bitflips.ts": (25, 6),
+    "html_named.mp4": (0, 1),
+    "lost_packets.ts": (24, 1),
+    "midstream_join.ts": (0, 1),
+    "pil_no_palette.gif": (0, 1),
+    "pil_zero_width.gif": (0, 1),
+    "trunc_faststart.mp4": (10, 1),
+    "trunc_no_moov.mp4": (0, 1),
+    "zero_byte.mp4": (0, 1),
+    "zeros_in_mdat.mp4": (24, 1),
+}
+ANIMATED = {"anim.gif": 4}
+"""The manifest counts these as one picture, since it looked at them as photos."""
+MEDIA = sorted(path for path in (SHARED_MEDIA / "g").glob("*") if path.suffix in CLIP_SUFFIXES)
+
+
+@pytest.mark.skipif(not MEDIA, reason="needs the labelled footage beside the checkout")
+def test_every_odd_clip_gives_the_frames_that_ffmpeg_finds() -> None:
+    manifest = json.loads((SHARED_MEDIA / "MANIFEST.json").read_text())
+    counted = {entry["file"].removeprefix("g/"): entry["frames"] for entry in manifest["entries"]}
+    for path in MEDIA:
+        result = read(path)
+        frames, failures = ODD.get(path.name, (counted[path.name], 0))
+        frames = ANIMATED.get(path.name, frames)
+        told = (path.name, result.finished.frames, len(result.failures))
+        assert told == (path.name, frames, failures)
+        for frame in result.frames[:1]:
+            assert frame.picture.bgr().shape == (frame.picture.height, frame.picture.width, 3)
+            assert frame.picture.luma().shape == (frame.picture.height, frame.picture.width)
+
+
+@pytest.mark.skipif(not MEDIA, reason="needs the labelled footage beside the checkout")
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="compares with ffmpeg's own pictures")
+@pytest.mark.parametrize(
+    "name",
+    ["h264_main.mp4", "tc_bt709_full_range.mp4", "rotated90_matrix.mp4", "gray.mkv", "av1.mkv"],
+)
+def test_colours_are_those_of_ffmpeg(name: str, tmp_path: Path) -> None:
+    path, shown = SHARED_MEDIA / "g" / name, tmp_path / "shown.png"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-frames:v", "1", shown], check=True)
+    wanted = cv2.imread(str(shown))
+    assert wanted is not None
+    assert far(read(path).frames[0], wanted[:, :, ::-1]) < 1
