@@ -14,7 +14,7 @@ from typing import Self
 
 from . import models
 from .config import Config, SourceConfig, password_of, redacted
-from .decisions import Decision
+from .decisions import Decision, Outcome
 from .embedding import Embedder, Embedding
 from .frames import Picture
 from .gallery import Gallery
@@ -83,6 +83,24 @@ class Engine:
         self.storage = Storage(store, listing, Quarantine(store, self.ledger))
         self.metrics.store(store.free_bytes)
 
+    def reconfigure(self, config: Config) -> None:
+        """Lines begun from now on follow `config`; store and model stay as they are."""
+        self.config = config
+        self.ledger.record_config(config.hash, config.to_yaml())
+
+    def tidy(self, now_ns: int) -> None:
+        """Take out of quarantine what is too old or too much; once a minute is often enough.
+
+        Raises StoreError and LedgerError.
+        """
+        if self.storage is None:
+            return
+        limits = self.config.store.quarantine
+        gone = self.storage.quarantine.enforce(limits.max_size, round(limits.max_age * 1e9), now_ns)
+        if gone:
+            size = sum(one.size for one in gone) / 1e6
+            log.info("quarantine: %d files deleted, %.1f MB: too old or too much", len(gone), size)
+
     def close(self) -> None:
         self._opened.close()
 
@@ -126,6 +144,7 @@ class Engine:
             self.metrics,
             live=config.rtsp is not None,
             patient=watch,
+            link=config.retire != "leave",
             told=told,
             beat=beat,
         )
@@ -138,12 +157,25 @@ class Engine:
             for entry in self.ledger.gallery(source, model)
         ]
         state = self.ledger.state(source)
+        if not entries:
+            self._tell_of_another_model(source)
         return Sifter(
             limits,
             self._embed,
             Gallery(limits.gallery, entries),
             None if state is None else SifterState.from_bytes(state, model),
         )
+
+    def _tell_of_another_model(self, source: str) -> None:
+        for last in self.ledger.decisions(source=source, outcome=Outcome.KEPT, limit=1):
+            if last.model not in (None, self.model.spec.name):
+                log.warning(
+                    "%s: the last frames were kept by the model %s; its gallery means nothing to "
+                    "%s and begins empty, so what is kept already is kept once more",
+                    source,
+                    last.model,
+                    self.model.spec.name,
+                )
 
     def _embed(self, picture: Picture) -> Embedding:
         with self.metrics.stage("embed"):

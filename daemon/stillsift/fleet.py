@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .config import Config, ReloadPlan, SourceConfig
@@ -19,6 +20,7 @@ _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _GOOD_RUN_S = 300.0
 """A line that ran this long before it failed starts again without a longer pause."""
+_TIDY_EVERY_S = 60.0
 
 
 @dataclass(slots=True)
@@ -30,6 +32,8 @@ class _Worker:
     heartbeats: Heartbeats
     line: Line | None = None
     error: str | None = None
+    started: bool = False
+    """The source has been heard of."""
     stopped: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(init=False)
 
@@ -60,7 +64,7 @@ class _Worker:
             self.line.run()
 
     def _beat(self) -> None:
-        self.error = None
+        self.error, self.started = None, True
         self.heartbeats.beat(self.config.name)
 
     def _pause(self, seconds: float) -> None:
@@ -73,6 +77,11 @@ class _Worker:
         if self.line is not None:
             self.line.stop()
 
+    @property
+    def trouble(self) -> str | None:
+        """What stands in its way now; None: nothing."""
+        return self.error or (self.line.trouble if self.line is not None else None)
+
 
 class Fleet:
     """Starts, stops and changes the workers of all sources."""
@@ -81,6 +90,14 @@ class Fleet:
         self._engine = engine
         self._heartbeats = heartbeats
         self._workers: dict[str, _Worker] = {}
+        self._ended = threading.Event()
+        self._tidier = threading.Thread(target=self._tidy, name="quarantine", daemon=True)
+
+    def begin(self, sources: Iterable[SourceConfig]) -> None:
+        """Start all sources, and what looks after the quarantine."""
+        self._tidier.start()
+        for source in sources:
+            self.start(source)
 
     def start(self, source: SourceConfig) -> None:
         """Begin with one source."""
@@ -100,11 +117,28 @@ class Fleet:
         return [worker.config.name for worker in workers if worker.thread.is_alive()]
 
     def stop_all(self, timeout_s: float) -> list[str]:
-        return self.stop(list(self._workers), timeout_s)
+        """End everything; the names of the sources that did not end in time."""
+        self._ended.set()
+        late = self.stop(list(self._workers), timeout_s)
+        self._tidier.join(1.0)
+        return late
+
+    def _tidy(self) -> None:
+        told = None
+        while not self._ended.is_set():
+            try:
+                self._engine.tidy(time.time_ns())
+            except Problem as problem:
+                if str(problem) != told:
+                    log.error("quarantine: %s", problem)
+                told = str(problem)
+            else:
+                told = None
+            self._ended.wait(_TIDY_EVERY_S)
 
     def reload(self, config: Config, plan: ReloadPlan, timeout_s: float) -> None:
         """Change to a new configuration without touching the sources that stay as they are."""
-        self._engine.config = config
+        self._engine.reconfigure(config)
         again = [*plan.reopened, *plan.retuned]
         for name in self.stop([*plan.removed, *(source.name for source in again)], timeout_s):
             log.error("%s: did not end within %g s", name, timeout_s)
@@ -117,8 +151,15 @@ class Fleet:
     def troubles(self) -> dict[str, str]:
         """Sources that cannot work now, and why."""
         return {
-            name: worker.error for name, worker in self._workers.items() if worker.error is not None
+            name: trouble
+            for name, worker in self._workers.copy().items()
+            if (trouble := worker.trouble) is not None
         }
+
+    @property
+    def unstarted(self) -> list[str]:
+        """Sources that have not been heard of yet."""
+        return [name for name, worker in self._workers.copy().items() if not worker.started]
 
     def __len__(self) -> int:
         return len(self._workers)

@@ -43,12 +43,15 @@ class MetricsError(Problem):
 class _Accounts(Collector):
     """Frames offered and where they ended, under one lock, so that the balance holds at a scrape.
 
-    offered = kept + dropped + failed + lost + in flight, for every source.
+    offered = kept + dropped + failed + lost + in flight, for every source. Frames that a line
+    leaves undecided when it ends are in flight still: the next line is offered them again, and they
+    are not counted twice.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._offered: Counter[str] = Counter()
+        self._again: Counter[str] = Counter()
         self._decided: Counter[tuple[str, Reason]] = Counter()
         self._kept_bytes: Counter[str] = Counter()
         self._gap_seconds: dict[str, float] = {}
@@ -57,6 +60,8 @@ class _Accounts(Collector):
     def open(self, source: str) -> None:
         with self._lock:
             self._offered[source] += 0
+            ended = sum(n for (name, _), n in self._decided.items() if name == source)
+            self._again[source] = self._offered[source] - ended
             self._kept_bytes[source] += 0
             self._gap_seconds.setdefault(source, 0.0)
             self._last_frame.setdefault(source, 0.0)
@@ -66,7 +71,10 @@ class _Accounts(Collector):
     def offered(self, source: str) -> None:
         now = time.time()
         with self._lock:
-            self._offered[source] += 1
+            if self._again[source] > 0:
+                self._again[source] -= 1
+            else:
+                self._offered[source] += 1
             self._last_frame[source] = now
 
     def decided(self, decisions: Iterable[tuple[Decision, KeptFile | None]]) -> None:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from .decisions import Decision, Reason, about, without_frame
 from .embedding import EmbedError
@@ -25,14 +26,19 @@ from .quarantine import Quarantine
 from .recorder import MOST_UNRECORDED, Recorded, Recorder
 from .sifter import Sifter, Verdict
 from .sources import Failed, Finished, Gap, Idle, Item, Opened, Overload, Repeated, Source
+from .sources.picture import ConversionError
 from .store import Store, StoreError, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
 _RECORD_EVERY_S = 2.0
-_RETRY_EVERY_S = 5.0
+_RETRY_S = 5.0
 _QUIET_S = 1.0
 """Beyond `max_wait_s`: a source that is idle for longer adds nothing to a moment any more."""
+_NOTHING_KEPT = "nothing can be kept"
+_NOTHING_RECORDED = "nothing can be recorded"
+_FOLLOWING_UP = "originals wait to be retired"
+_NOT_MEASURED = "frames cannot be measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,29 @@ class _Stopped(Exception):
     """The line was asked to stop while it waited for the disk."""
 
 
+class _Troubles:
+    """What does not work now; each is told when it begins and when it is over, not in between."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._now: dict[str, str] = {}
+
+    def __contains__(self, task: str) -> bool:
+        return task in self._now
+
+    def __str__(self) -> str:
+        return "; ".join(self._now.copy().values())
+
+    def begin(self, task: str, why: str) -> None:
+        if task not in self._now:
+            log.error("%s: %s: %s", self._source, task, why)
+        self._now[task] = why
+
+    def end(self, task: str) -> None:
+        if self._now.pop(task, None) is not None:
+            log.warning("%s: over: %s", self._source, task)
+
+
 class Line:
     """Runs one source to its end, or until it is stopped."""
 
@@ -61,12 +90,14 @@ class Line:
         *,
         live: bool,
         patient: bool,
+        link: bool = False,
         told: Callable[[Decision, KeptFile | None], None] = lambda _decision, _kept: None,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         """`storage` None: a dry run. `live`: the source cannot be asked again.
-        `patient`: wait for a disk that is full or failing, else the error ends the line. `told`
-        hears of every decision once it is recorded, `beat` of every step."""
+        `patient`: wait for a disk that is full or failing, else the error ends the line. `link`:
+        originals go afterwards, so a kept still may share its data with its original. `told` hears
+        of every decision once it is recorded, `beat` of every step."""
         self.source = source
         self.sifter = sifter
         self._recorder = recorder
@@ -74,10 +105,18 @@ class Line:
         self._metrics = metrics
         self._live = live
         self._patient = patient
+        self._link = link
         self._told = told
         self._beat = beat
         self._stop = threading.Event()
-        self._heard = self._recorded = time.monotonic()
+        self._heard = self._recorded = self._followed_up = time.monotonic()
+        self._troubles = _Troubles(source.name)
+        self._warned_of: Path | str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """What stands in the way of keeping now; None: nothing."""
+        return str(self._troubles) or None
 
     # -- source ------------------------------------------------------------------------------------
 
@@ -89,6 +128,7 @@ class Line:
                 kept = self._take(item)
                 if self._due(item, kept):
                     self._record()
+                self._follow_up_late()
             # What a file holds back is read again at the next start, and decided as if nothing
             # had happened; a camera's frame would be gone.
             if self._live or not self._stop.is_set():
@@ -134,10 +174,12 @@ class Line:
         try:
             with self._metrics.stage("decide"):
                 verdicts = self.sifter.offer(frame)
-        except EmbedError as error:
-            log.error("%s: %s: %s", self.source.name, frame.origin, error)
-            self._recorder.add(about(frame, Reason.MODEL_ERROR, detail=str(error)))
+        except (EmbedError, ConversionError) as error:
+            self._troubles.begin(_NOT_MEASURED, f"{_named(frame)}: {error}")
+            bad = Reason.MODEL_ERROR if isinstance(error, EmbedError) else Reason.DECODE_ERROR
+            self._recorder.refuse(about(frame, bad, detail=str(error)))
             return []
+        self._troubles.end(_NOT_MEASURED)
         self._recorder.expect(frame.frame_index)
         return verdicts
 
@@ -150,7 +192,9 @@ class Line:
             if verdict.frame is not None and self._storage is not None:
                 try:
                     kept = self._placed(self._storage.store, verdict.frame, decision)
-                except StoreError as error:
+                except (StoreError, ConversionError) as error:
+                    if not isinstance(error, StoreUnavailable):
+                        log.error("%s: not kept: %s", self.source.name, error)
                     self.sifter.gallery.remove(decision.id)
                     decision = replace(decision, reason=Reason.WRITE_ERROR, detail=str(error))
             self._recorder.fill(decision, kept)
@@ -160,12 +204,15 @@ class Line:
         while True:
             try:
                 with self._metrics.stage("persist"):
-                    return store.place(frame, decision)
+                    kept = store.place(frame, decision, link=self._link)
             except StoreUnavailable as error:
                 if self._live:
-                    log.error("%s: not kept: %s", self.source.name, error)
+                    self._troubles.begin(_NOTHING_KEPT, str(error))
                     raise
-                self._wait(error)
+                self._wait(_NOTHING_KEPT, error)
+            else:
+                self._troubles.end(_NOTHING_KEPT)
+                return kept
 
     # -- record, retire ----------------------------------------------------------------------------
 
@@ -188,7 +235,8 @@ class Line:
                     recorded = self._recorder.commit(self.sifter)
                 break
             except LedgerError as error:
-                self._wait(error)
+                self._wait(_NOTHING_RECORDED, error)
+        self._troubles.end(_NOTHING_RECORDED)
         self._recorded = time.monotonic()
         if recorded is None:
             return
@@ -203,19 +251,36 @@ class Line:
         try:
             storage.listing.append(recorded.decisions)
             if recorded.retiring or recorded.superseded:
-                for retired in storage.quarantine.retire(self.source.name):
-                    if retired.detail is not None:
-                        log.warning("%s: %s", self.source.name, retired.detail)
-        except StoreError as error:
+                self._retire(storage)
+        except (StoreError, LedgerError) as error:
             # Nothing is lost: the ledger knows what is still to be listed and retired.
-            log.error("%s: %s", self.source.name, error)
+            self._troubles.begin(_FOLLOWING_UP, str(error))
 
-    def _wait(self, error: Problem) -> None:
+    def _follow_up_late(self) -> None:
+        """Try again what the disk had no room for."""
+        waited_s = time.monotonic() - self._followed_up
+        if self._storage is None or _FOLLOWING_UP not in self._troubles or waited_s < _RETRY_S:
+            return
+        self._followed_up = time.monotonic()
+        try:
+            self._storage.listing.append([])
+            self._retire(self._storage)
+        except (StoreError, LedgerError) as error:
+            self._troubles.begin(_FOLLOWING_UP, str(error))
+        else:
+            self._troubles.end(_FOLLOWING_UP)
+
+    def _retire(self, storage: Storage) -> None:
+        for retired in storage.quarantine.retire(self.source.name):
+            if retired.detail is not None:
+                log.warning("%s: %s", self.source.name, retired.detail)
+
+    def _wait(self, task: str, error: Problem) -> None:
         """A disk is full or failing: say so, and keep everything as it is until it is not."""
         if not self._patient:
             raise error
-        log.error("%s: waiting: %s", self.source.name, error)
-        until = time.monotonic() + _RETRY_EVERY_S
+        self._troubles.begin(task, str(error))
+        until = time.monotonic() + _RETRY_S
         while time.monotonic() < until:
             self._beat()
             if self._stop.wait(0.5):
@@ -224,7 +289,11 @@ class Line:
     # -- what is no frame --------------------------------------------------------------------------
 
     def _failed(self, item: Failed) -> None:
-        log.warning("%s: %s", self.source.name, item.detail)
+        # One bad file is one warning, and so is one connection, however often it stumbles.
+        bad = item.file or item.origin.split("|damaged ")[0]
+        again, self._warned_of = bad == self._warned_of, bad
+        level = logging.DEBUG if again else logging.WARNING
+        log.log(level, "%s: %s: %s", self.source.name, item.file or "camera", item.detail)
         self._ended(Reason.DECODE_ERROR, item, item.frame_index, item.at_ns, item.detail)
 
     def _overloaded(self, item: Overload) -> None:
@@ -271,3 +340,8 @@ class Line:
             content_hash=item.content_hash,
         )
         self._recorder.repeat(decision, item.identity)
+
+
+def _named(frame: Frame) -> str:
+    """A frame as a log tells of it."""
+    return f"{frame.file or 'frame'}#{frame.frame_index}"

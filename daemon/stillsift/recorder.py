@@ -31,13 +31,38 @@ MOST_UNRECORDED = 256
 
 
 @dataclass(slots=True)
+class _Content:
+    """What is known of some bytes whose decisions are not in the ledger yet."""
+
+    file: Path
+    """The first file that held them."""
+    shown_by: str | None = None
+    """The first kept frame that shows them; None: none does so far."""
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class _File:
+    """One file on its way through, shared by all that happens to it."""
+
+    opened: Opened
+    failed: str | None = None
+    """The first thing that went wrong with it; None: nothing did."""
+
+
+@dataclass(slots=True)
 class _Entry:
     """One thing that happened."""
 
     decision: Decision | None = None
     kept: KeptFile | None = None
-    checkpoint: Checkpoint | None = None
     gap: GapRecord | None = None
+    file: _File | None = None
+    """None: a camera, which cannot be asked again and so needs no checkpoint."""
+    next_frame: int = 0
+    """Where the file is taken up again once this is recorded."""
+    state: FileState = FileState.READING
+    repeated: bool = False
     open: bool = False
     """A frame whose decision is not out yet."""
 
@@ -70,10 +95,9 @@ class Recorder:
         self._retire = retire
         self._entries: deque[_Entry] = deque()
         self._open: deque[_Entry] = deque()
-        self._file: Opened | None = None
-        self._file_failed: str | None = None
-        self._shown_by: dict[str, tuple[Path, str | None]] = {}
-        """Content hash of files not recorded yet, to the file and the kept frame that shows it."""
+        self._file: _File | None = None
+        self._contents: dict[str, _Content] = {}
+        """By content hash, of files that are not all recorded yet."""
         self._in_ledger = {entry.id for entry in ledger.gallery(source, model)}
         self._committed_state: object = None
 
@@ -83,20 +107,23 @@ class Recorder:
         return self._ledger.next_frame(self.source, identity)
 
     def earlier(self, content_hash: str) -> Path | None:
-        if content_hash in self._shown_by:
-            return self._shown_by[content_hash][0]
+        content = self._contents.get(content_hash)
+        if content is not None:
+            return content.file
         seen = self._ledger.seen(self.source, content_hash)
         return None if seen is None else seen.file
 
     # -- what happens ------------------------------------------------------------------------------
 
     def open_file(self, opened: Opened) -> None:
-        self._file, self._file_failed = opened, None
-        self._shown_by.setdefault(opened.content_hash, (opened.file, None))
+        # What went wrong with a file before a restart still counts: nobody has seen all of it.
+        record = self._ledger.file(self.source, opened.identity)
+        self._file = _File(opened, None if record is None else record.error)
+        self._contents.setdefault(opened.content_hash, _Content(opened.file))
 
     def expect(self, frame_index: int) -> None:
         """A frame was offered; `fill` follows, in the order of the frames."""
-        entry = _Entry(checkpoint=self._reached(frame_index + 1), open=True)
+        entry = _Entry(file=self._file, next_frame=frame_index + 1, open=True)
         self._entries.append(entry)
         self._open.append(entry)
 
@@ -104,64 +131,57 @@ class Recorder:
         """The decision about the oldest frame that has none yet."""
         entry = self._open.popleft()
         entry.decision, entry.kept, entry.open = decision, kept, False
-        shown_by = decision.id if kept is not None else decision.nearest_kept
-        if shown_by is not None and entry.checkpoint is not None:
-            file, first = self._shown_by[entry.checkpoint.content_hash]
-            self._shown_by[entry.checkpoint.content_hash] = (file, first or shown_by)
+        if entry.file is None:
+            return
+        if decision.outcome is Outcome.FAILED:
+            self._fail(entry.file, decision, whole=decision.content_hash is not None)
+        content = self._contents.get(entry.file.opened.content_hash)
+        if content is not None and content.shown_by is None:
+            content.shown_by = decision.id if kept is not None else decision.nearest_kept
+
+    def refuse(self, decision: Decision) -> None:
+        """A frame was offered and failed at once."""
+        if self._file is not None:
+            self._fail(self._file, decision, whole=decision.content_hash is not None)
+        self._entries.append(_Entry(decision, file=self._file, next_frame=decision.frame_index + 1))
 
     def add(self, decision: Decision, *, gap: GapRecord | None = None) -> None:
-        """A decision that was known at once: a failure, a loss, a gap."""
-        checkpoint = None
-        if self._file is not None and decision.outcome is Outcome.FAILED:
-            self._file_failed = self._file_failed or decision.detail
-            checkpoint = self._reached(decision.frame_index + 1)
-        self._entries.append(_Entry(decision, checkpoint=checkpoint, gap=gap))
+        """Something that is no frame: a damaged stretch, a loss, a gap."""
+        file = self._file if decision.file is not None else None
+        if file is not None:
+            self._fail(file, decision, whole=False)
+        # Not past it: a damaged stretch has the index of the frame that comes next.
+        self._entries.append(_Entry(decision, gap=gap, file=file, next_frame=decision.frame_index))
 
     def close_file(self, finished: Finished) -> None:
-        """The file is done; its checkpoint is recorded once all its frames are decided."""
+        """The file is done; that is recorded once all its frames are decided."""
+        assert self._file is not None
         failed = finished.frames == 0
-        # A file that did not read cleanly stays where it is: nobody has seen all of it.
-        retire = Retire.LEAVE if self._file_failed else self._retire
-        checkpoint = Checkpoint(
-            source=self.source,
-            file=finished.file,
-            identity=finished.identity,
-            content_hash=finished.content_hash,
-            next_frame=finished.frames,
-            state=FileState.FAILED if failed else FileState.DONE,
-            error=self._file_failed,
-            retire=retire,
+        if failed:
+            self._contents[finished.content_hash].failed = True
+        self._entries.append(
+            _Entry(
+                file=self._file,
+                next_frame=finished.frames,
+                state=FileState.FAILED if failed else FileState.DONE,
+            )
         )
-        self._entries.append(_Entry(checkpoint=checkpoint))
         self._file = None
 
     def repeat(self, decision: Decision, identity: FileIdentity) -> None:
         """A file with the content of an earlier one: decided and done at once."""
         assert decision.file is not None
         assert decision.content_hash is not None
-        checkpoint = Checkpoint(
-            source=self.source,
-            file=decision.file,
-            identity=identity,
-            content_hash=decision.content_hash,
-            next_frame=1,
-            state=FileState.DONE,
-            retire=self._retire,
+        file = _File(Opened(decision.file, identity, decision.content_hash))
+        self._entries.append(
+            _Entry(decision, file=file, next_frame=1, state=FileState.DONE, repeated=True)
         )
-        self._entries.append(_Entry(decision, checkpoint=checkpoint))
 
-    def _reached(self, next_frame: int) -> Checkpoint | None:
-        if self._file is None:
-            return None
-        return Checkpoint(
-            source=self.source,
-            file=self._file.file,
-            identity=self._file.identity,
-            content_hash=self._file.content_hash,
-            next_frame=next_frame,
-            state=FileState.READING,
-            error=self._file_failed,
-        )
+    def _fail(self, file: _File, decision: Decision, *, whole: bool) -> None:
+        """`whole`: the frame was all there is in the file."""
+        file.failed = file.failed or decision.detail or decision.reason.value
+        if whole and file.opened.content_hash in self._contents:
+            self._contents[file.opened.content_hash].failed = True
 
     # -- the ledger --------------------------------------------------------------------------------
 
@@ -186,7 +206,7 @@ class Recorder:
         decisions = [
             (self._named(entry.decision), entry.kept) for entry in entries if entry.decision
         ]
-        checkpoints = [entry.checkpoint for entry in entries if entry.checkpoint]
+        checkpoints = [self._checkpoint(entry) for entry in entries if entry.file]
         gallery = sifter.gallery.entries
         state = sifter.state
         batch = Batch(
@@ -215,7 +235,7 @@ class Recorder:
         self._in_ledger = {id_ for id_, _ in gallery}
         self._committed_state = state
         done = {c.content_hash for c in checkpoints if c.state is not FileState.READING}
-        self._shown_by = {h: shown for h, shown in self._shown_by.items() if h not in done}
+        self._contents = {h: content for h, content in self._contents.items() if h not in done}
         retiring = any(c.retire is not Retire.LEAVE for c in checkpoints)
         return Recorded(decisions, superseded, retiring)
 
@@ -225,12 +245,43 @@ class Recorder:
                 return
             yield entry
 
+    def _checkpoint(self, entry: _Entry) -> Checkpoint:
+        assert entry.file is not None
+        file = entry.file
+        return Checkpoint(
+            source=self.source,
+            file=file.opened.file,
+            identity=file.opened.identity,
+            content_hash=file.opened.content_hash,
+            next_frame=entry.next_frame,
+            state=entry.state,
+            error=file.failed,
+            retire=self._retire if self._may_go(entry) else Retire.LEAVE,
+        )
+
+    def _may_go(self, entry: _Entry) -> bool:
+        """Whether an original is needed no more.
+
+        One that was not read cleanly, or not written, stays where it is: nobody has all of it. So
+        does its copy, of which no more is known.
+        """
+        assert entry.file is not None
+        if entry.state is not FileState.DONE or entry.file.failed is not None:
+            return False
+        if not entry.repeated:
+            return True
+        content = self._contents.get(entry.file.opened.content_hash)
+        if content is not None:
+            return not content.failed
+        return self._ledger.seen(self.source, entry.file.opened.content_hash) is not None
+
     def _named(self, decision: Decision) -> Decision:
         """An exact duplicate with the kept frame that shows the same; it is known by now."""
         if decision.reason is not Reason.EXACT_DUPLICATE or decision.content_hash is None:
             return decision
-        if decision.content_hash in self._shown_by:
-            return replace(decision, nearest_kept=self._shown_by[decision.content_hash][1])
+        content = self._contents.get(decision.content_hash)
+        if content is not None:
+            return replace(decision, nearest_kept=content.shown_by)
         seen = self._ledger.seen(self.source, decision.content_hash)
         return replace(decision, nearest_kept=None if seen is None else seen.nearest_kept)
 

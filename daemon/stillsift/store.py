@@ -166,7 +166,7 @@ class Store:
     def _place_still(
         self, frame: Frame, original: Path, content_hash: str, decision: Decision, link: bool
     ) -> KeptFile:
-        with told(original), original.open("rb") as source:
+        with told(original), _opened(original) as source:
             size = os.fstat(source.fileno()).st_size
             suffix = still_suffix(source.read(32), original.suffix)
             source.seek(0)
@@ -454,6 +454,16 @@ def image_size(data: bytes) -> tuple[int, int]:
     except cv2.error:
         return 0, 0
     return (0, 0) if pixels is None else (int(pixels.shape[1]), int(pixels.shape[0]))
+
+
+def _opened(original: Path) -> BinaryIO:
+    """Whatever keeps an original from being opened is no matter of the store's disk."""
+    try:
+        return original.open("rb")
+    except OSError as error:
+        raise OriginalChanged(
+            f"{original}: {error.strerror} after it was read; it is looked at again once it is back"
+        ) from error
 
 
 def _kept(frame: Frame, decision: Decision, path: Path, size: int, sha256: str) -> KeptFile:

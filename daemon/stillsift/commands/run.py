@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from wsgiref.simple_server import WSGIServer
 
@@ -21,6 +23,9 @@ log = logging.getLogger(__name__)
 
 _DRAIN_S = 8.0
 """For all sources together; systemd's TimeoutStopSec and the promise of 10 s leave room for it."""
+
+_SILENT_S = 30.0
+"""A source's thread that does nothing for this long, not even wait, is stuck."""
 
 _EXAMPLES = """\
   stillsift run -c config.yaml
@@ -52,10 +57,11 @@ def run(given: argparse.Namespace) -> int:
         notifier.status("opening the store and the model")
         with Engine(config, metrics) as engine:
             fleet = Fleet(engine, heartbeats)
-            daemon = _Daemon(file, config, fleet, metrics)
+            daemon = _Daemon(
+                file, config, fleet, metrics, lambda: heartbeats.stale(time.monotonic(), _SILENT_S)
+            )
             server = daemon.serve(config)
-            for source in config.sources:
-                fleet.start(source)
+            fleet.begin(config.sources)
             log.info("watching %d sources, keeping in %s", len(fleet), config.store.path)
             notifier.ready(daemon.status())
             attend(
@@ -93,21 +99,38 @@ def _loaded(file: Path) -> Config:
 class _Daemon:
     """What signals, the manager and the probes ask of a running daemon."""
 
-    def __init__(self, file: Path, config: Config, fleet: Fleet, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        file: Path,
+        config: Config,
+        fleet: Fleet,
+        metrics: Metrics,
+        stuck: Callable[[], list[str]],
+    ) -> None:
+        """`stuck` names the sources that make no progress."""
         self._file = file
         self._config = config
         self._fleet = fleet
         self._metrics = metrics
+        self._stuck = stuck
 
     def serve(self, config: Config) -> WSGIServer | None:
         """The scrape address; None where it is switched off."""
         if config.metrics.listen is None:
             return None
         return serve(
-            self._metrics, *config.metrics.listen, healthy=lambda: None, ready=self._unready
+            self._metrics, *config.metrics.listen, healthy=self.unhealthy, ready=self.unready
         )
 
-    def _unready(self) -> str | None:
+    def unhealthy(self) -> str | None:
+        """Why this process should be restarted; None: no reason."""
+        stuck = self._stuck()
+        return f"no progress for {_SILENT_S:g} s: {', '.join(stuck)}" if stuck else None
+
+    def unready(self) -> str | None:
+        """Why no frames are being worked on; None: they are. The model is warm by now."""
+        if unstarted := self._fleet.unstarted:
+            return f"not started yet: {', '.join(unstarted)}"
         troubles = self._fleet.troubles
         if len(troubles) < len(self._fleet) or not troubles:
             return None

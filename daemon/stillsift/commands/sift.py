@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import re
 import sys
 import threading
@@ -22,6 +23,8 @@ from ..problems import Problem
 from ..progress import Progress, Tally, shown
 from ..service import Signals, set_up_logging
 from . import Commands, UsageError, add_command, add_json
+
+log = logging.getLogger(__name__)
 
 _EXAMPLES = """\
   stillsift sift photos/ --output sifted
@@ -76,6 +79,7 @@ def sift(given: argparse.Namespace) -> int:
     ):
         runs = [_Run(engine, source, tallies[source.name], duration_s) for source in sources]
         _run_all(runs, signals, progress)
+        _tidy(engine)
         if given.decisions is not None:
             _write_decisions(given.decisions, engine, [source.name for source in sources])
         interrupted = signals.stop.is_set()
@@ -92,7 +96,6 @@ class _Run:
         self, engine: Engine, source: SourceConfig, tally: Tally, duration_s: float | None
     ) -> None:
         self.live = source.rtsp is not None
-        self.error: Problem | None = None
         self._engine = engine
         self._source = source
         self._tally = tally
@@ -110,8 +113,10 @@ class _Run:
             )
             self._line.run()
         except Problem as problem:
-            self.error = problem
             self._tally.error = str(problem)
+        except Exception as error:
+            log.exception("%s: unexpected", self._source.name)
+            self._tally.error = f"unexpected: {error!r}"
         self._tally.seconds = time.monotonic() - begin
 
     def stop(self) -> None:
@@ -141,6 +146,13 @@ def _run_all(runs: list[_Run], signals: Signals, progress: Progress) -> None:
                 run.stop()
     for thread in threads:
         thread.join()
+
+
+def _tidy(engine: Engine) -> None:
+    try:
+        engine.tidy(time.time_ns())
+    except Problem as problem:
+        log.warning("quarantine: %s", problem)
 
 
 # -- what to sift ----------------------------------------------------------------------------------
@@ -194,7 +206,8 @@ def _write_decisions(file: Path, engine: Engine, sources: list[str]) -> None:
     """Every decision about these sources, also of an earlier run that this one goes on with."""
     partial = file.with_name(f".{file.name}.part")
     try:
-        with partial.open("w", encoding="utf-8") as out:
+        # A file name that is no UTF-8 comes out as the JSON escapes of Python's stand-ins for it.
+        with partial.open("w", encoding="utf-8", errors="backslashreplace") as out:
             for source in sources:
                 for record in engine.ledger.decisions(source=source):
                     path = record.kept_path

@@ -1,0 +1,43 @@
+"""What many tests need: the command, run in this process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from stillsift.cli import main
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def stillsift(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """`stillsift ARGUMENTS` in this process. A traceback on standard error fails the test."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+
+    def run(*arguments: object) -> Done:
+        capsys.readouterr()
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as end:  # argparse's way
+            status = int(end.code or 0)
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err, captured.err
+        return Done(status, captured.out, captured.err)
+
+    yield run
+    root.handlers[:], root.level = handlers, level
