@@ -1,0 +1,430 @@
+"""A directory of footage, read once or watched, with writers of every manner."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import queue
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+from clips import SHARED_MEDIA, real_pictures, write_clip
+from stillsift.frames import Frame
+from stillsift.sources import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated
+from stillsift.sources.directory import DirectorySource, SourceMissing
+
+SETTLE_S = 0.4
+
+
+class Remembered:
+    """The past, as the ledger tells it."""
+
+    def __init__(self) -> None:
+        self.next: dict[FileIdentity, int | None] = {}
+        self.contents: dict[str, Path] = {}
+
+    def next_frame(self, identity: FileIdentity) -> int | None:
+        return self.next.get(identity, 0)
+
+    def earlier(self, content_hash: str) -> Path | None:
+        return self.contents.get(content_hash)
+
+
+def photo(path: Path, number: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = real_pictures()[number]
+    assert cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    return path
+
+
+def photo_bytes(number: int = 0) -> bytes:
+    picture = cv2.cvtColor(real_pictures()[number], cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", picture)[1].tobytes()
+
+
+def source(root: Path | list[Path], **options: Any) -> DirectorySource:
+    return DirectorySource("yard", root, **{"known": Remembered(), **options})
+
+
+def names(items: list[Item]) -> list[str]:
+    return [item.file.name for item in items if isinstance(item, Opened)]
+
+
+# --- what is there
+
+
+def test_reads_all_in_natural_order(tmp_path: Path) -> None:
+    for name in (
+        "img10.jpg",
+        "img9.png",
+        "IMG1.JPG",
+        "b/img1.jpg",
+        "a/deep/img2.jpg",
+        "a/img3.jpg",
+    ):
+        photo(tmp_path / name)
+    write_clip(tmp_path / "img9a.mp4", real_pictures()[:3])
+    items = list(source(tmp_path).items())
+    opened = [item.file for item in items if isinstance(item, Opened)]
+    assert [str(path.relative_to(tmp_path)) for path in opened] == [
+        "IMG1.JPG",
+        "a/deep/img2.jpg",
+        "a/img3.jpg",
+        "b/img1.jpg",
+        "img9.png",
+        "img9a.mp4",
+        "img10.jpg",
+    ]
+    assert [type(item) for item in items[:3]] == [Opened, Frame, Finished]
+    assert sum(isinstance(item, Frame) for item in items) == 6 + 3
+    for item in items:
+        if isinstance(item, Frame) and item.pts_s is None:
+            assert item.content_hash is not None
+        if isinstance(item, Finished):
+            assert item.identity == FileIdentity.of(item.file)
+    assert {item.source for item in items if isinstance(item, Frame)} == {"yard"}
+
+
+def test_not_recursive_stays_on_top(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg")
+    photo(tmp_path / "b/b.jpg")
+    assert names(list(source(tmp_path, recursive=False).items())) == ["a.jpg"]
+
+
+def test_leaves_alone_what_is_not_footage(tmp_path: Path) -> None:
+    photo(tmp_path / "good.jpg")
+    for left in (
+        ".hidden.jpg",
+        ".hidden/a.jpg",
+        "~lock.jpg",
+        "@eaDir/thumbnail.jpg",
+        "store/kept/a.jpg",
+    ):
+        photo(tmp_path / left)
+    for left in ("a.jpg.part", "a.jpg.tmp", "a.jpg.crdownload", "a.jpg~", "notes.txt", "noname"):
+        shutil.copy(tmp_path / "good.jpg", tmp_path / left)
+    elsewhere = photo(tmp_path.parent / f"{tmp_path.name}-elsewhere" / "a.jpg")
+    (tmp_path / "link.jpg").symlink_to(elsewhere)
+    (tmp_path / "linked").symlink_to(elsewhere.parent)
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "dangling.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert names(list(source(tmp_path, exclude=[tmp_path / "store"]).items())) == ["good.jpg"]
+
+
+def test_one_file_with_two_names_is_read_once(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg")
+    os.link(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    assert names(list(source(tmp_path).items())) == ["a.jpg"]
+
+
+def test_a_file_and_a_link_may_be_roots(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", real_pictures()[:2])
+    photo(tmp_path / "photos" / "a.jpg")
+    (tmp_path / "link").symlink_to(tmp_path / "photos")
+    assert names(list(source([clip, tmp_path / "link"]).items())) == ["clip.mp4", "a.jpg"]
+
+
+def test_a_root_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SourceMissing, match="nowhere: No such file"):
+        list(source(tmp_path / "nowhere").items())
+
+
+def test_content_decides_and_not_the_name(tmp_path: Path) -> None:
+    photo(tmp_path / "photo.jpg").rename(tmp_path / "photo.mp4")
+    write_clip(tmp_path / "clip.mp4", real_pictures()[:3]).rename(tmp_path / "clip.jpg")
+    items = list(source(tmp_path).items())
+    assert not [item for item in items if isinstance(item, Failed)]
+    assert [item.frames for item in items if isinstance(item, Finished)] == [3, 1]
+
+
+def test_bad_files_are_told_and_the_others_read(tmp_path: Path) -> None:
+    photo(tmp_path / "1.jpg")
+    (tmp_path / "2.jpg").write_bytes(b"")
+    (tmp_path / "3.mp4").write_bytes(b"<html>")
+    (tmp_path / "4.jpg").write_bytes(photo_bytes()[:-100])
+    with (tmp_path / "5.jpg").open("wb") as huge:
+        huge.write(photo_bytes())
+        huge.truncate(70 << 20)
+    photo(tmp_path / "6.jpg")
+    items = list(source(tmp_path, max_pixels=100_000).items())
+    failed = {item.file.name: item.detail for item in items if isinstance(item, Failed)}  # type: ignore[union-attr]
+    assert list(failed) == ["2.jpg", "3.mp4", "4.jpg", "5.jpg"]
+    assert failed["5.jpg"] == "73,400,320 bytes are too many for one picture (max_pixels)"
+    assert names(items) == [f"{number}.{'mp4' if number == 3 else 'jpg'}" for number in range(1, 7)]
+    frames = [item.frames for item in items if isinstance(item, Finished)]
+    assert frames == [1, 0, 0, 0, 0, 1]
+
+
+def test_what_is_known_is_not_read_again(tmp_path: Path) -> None:
+    known = Remembered()
+    known.next[FileIdentity.of(photo(tmp_path / "done.jpg"))] = None
+    clip = write_clip(tmp_path / "half.mp4", real_pictures()[:6])
+    known.next[FileIdentity.of(clip)] = 4
+    items = list(source(tmp_path, known=known).items())
+    assert names(items) == ["half.mp4"]
+    assert [item.frame_index for item in items if isinstance(item, Frame)] == [4, 5]
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.mp4"])
+def test_a_copy_of_what_was_decided_is_not_read_again(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if name == "a.jpg":
+        photo(path)
+    else:
+        write_clip(path, real_pictures()[:3])
+    known = Remembered()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    known.contents[digest] = Path("/earlier") / name
+    items = list(source(tmp_path, known=known).items())
+    assert items == [Repeated(path, FileIdentity.of(path), digest, Path("/earlier") / name)]
+
+
+def test_a_file_that_may_not_be_read_is_a_failure() -> None:
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        photo(Path(made) / "secret.jpg").chmod(0)
+        root = os.geteuid() == 0
+        if root:
+            os.seteuid(65534)  # root may read everything
+        try:
+            items = list(source(Path(made)).items())
+        finally:
+            if root:
+                os.seteuid(0)
+    assert [type(item) for item in items] == [Opened, Failed, Finished]
+    assert isinstance(items[1], Failed)
+    assert items[1].detail == "cannot be read: Permission denied"
+
+
+def test_stop_ends_in_the_middle_of_a_clip(tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.mp4", real_pictures())
+    reading = source(tmp_path)
+    items = []
+    for item in reading.items():
+        items.append(item)
+        if len(items) == 5:
+            reading.stop()
+    assert [type(item) for item in items] == [Opened, Frame, Frame, Frame, Frame]
+
+
+# --- what arrives
+
+
+class Watching:
+    """A watched directory, its items collected by a thread."""
+
+    def __init__(self, root: Path | list[Path], **options: Any) -> None:
+        self.source = source(root, **{"watch": True, "settle_s": SETTLE_S, **options})
+        self._arrived: queue.SimpleQueue[Item | BaseException] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._collect, daemon=True)
+        self._thread.start()
+
+    def _collect(self) -> None:
+        try:
+            for item in self.source.items():
+                self._arrived.put(item)
+        except BaseException as error:  # noqa: BLE001 - raised again where it is looked at
+            self._arrived.put(error)
+
+    def until(self, kind: type[Item], within_s: float = 8) -> Any:
+        deadline = time.monotonic() + within_s
+        while True:
+            item = self._arrived.get(timeout=max(0.01, deadline - time.monotonic()))
+            if isinstance(item, BaseException):
+                raise item
+            if isinstance(item, kind):
+                return item
+
+    def opened(self, within_s: float = 8) -> str:
+        opened: Opened = self.until(Opened, within_s)
+        return opened.file.name
+
+    def nothing_for(self, seconds: float) -> None:
+        with pytest.raises(queue.Empty):
+            pytest.fail(f"{self.opened(seconds)} was opened")
+
+    def end(self) -> None:
+        began = time.monotonic()
+        self.source.stop()
+        self._thread.join(5)
+        assert not self._thread.is_alive()
+        assert time.monotonic() - began < 1
+
+
+@pytest.fixture
+def watch() -> Iterator[Callable[..., Watching]]:
+    begun: list[Watching] = []
+
+    def start(root: Path | list[Path], **options: Any) -> Watching:
+        watching = Watching(root, **options)
+        begun.append(watching)
+        watching.until(Idle)
+        return watching
+
+    yield start
+    for watching in begun:
+        watching.end()
+
+
+def test_says_that_it_is_alive_while_nothing_comes(
+    tmp_path: Path, watch: Callable[..., Watching]
+) -> None:
+    watching = watch(tmp_path)
+    for _ in range(2):
+        watching.until(Idle, within_s=1.5)
+
+
+@pytest.mark.parametrize("polling", [False, True])
+def test_a_slow_writer_is_waited_for(
+    polling: bool, tmp_path: Path, watch: Callable[..., Watching]
+) -> None:
+    watching = watch(tmp_path, polling=polling, settle_s=1.0)
+    data = photo_bytes()
+    with (tmp_path / "slow.jpg").open("wb") as file:
+        for part in range(8):
+            file.write(data[part * len(data) // 8 : (part + 1) * len(data) // 8])
+            file.flush()
+            time.sleep(0.3)
+    opened: Opened = watching.until(Opened)
+    assert opened.identity.size == len(data), "read only when whole"
+    assert isinstance(watching.until(Frame), Frame)
+    watching.nothing_for(1.5)
+
+
+def test_a_writer_that_pauses_longer_than_the_settle_time_is_waited_for(
+    tmp_path: Path, watch: Callable[..., Watching]
+) -> None:
+    watching = watch(tmp_path)
+    data = photo_bytes()
+    with (tmp_path / "pausing.jpg").open("wb") as file:
+        file.write(data[:1000])
+        file.flush()
+        watching.nothing_for(4 * SETTLE_S)
+        file.write(data[1000:])
+    assert watching.until(Finished).frames == 1
+    watching.nothing_for(1)
+
+
+def test_a_closed_file_is_read_at_once(tmp_path: Path, watch: Callable[..., Watching]) -> None:
+    watching = watch(tmp_path, settle_s=30.0)
+    photo(tmp_path / "a.jpg")
+    assert watching.opened(within_s=2) == "a.jpg"
+
+
+@pytest.mark.parametrize("how", ["rename in", "hard link", "rename inside", "new folder"])
+def test_files_arrive_in_every_manner(
+    how: str, tmp_path: Path, watch: Callable[..., Watching]
+) -> None:
+    root, outside = tmp_path / "root", photo(tmp_path / "outside" / "a.jpg")
+    root.mkdir()
+    watching = watch(root)
+    if how == "rename in":
+        outside.rename(root / "a.jpg")
+    elif how == "hard link":
+        os.link(outside, root / "a.jpg")
+    elif how == "rename inside":
+        shutil.copy(outside, root / "a.jpg.part")
+        watching.nothing_for(0.5)
+        (root / "a.jpg.part").rename(root / "a.jpg")
+    else:
+        outside.parent.rename(root / "folder")
+    assert watching.opened() == "a.jpg"
+    watching.nothing_for(1)
+
+
+def test_many_folders_made_and_filled_at_once_lose_nothing(
+    tmp_path: Path, watch: Callable[..., Watching]
+) -> None:
+    watching = watch(tmp_path)
+    wanted = {f"{number}.jpg" for number in range(60)}
+    for name in wanted:
+        photo(tmp_path / name[0] / name.removesuffix(".jpg") / name)
+    assert {watching.opened() for _ in wanted} == wanted
+    watching.nothing_for(1)
+
+
+def test_an_event_that_never_came_is_made_up_for(
+    tmp_path: Path, watch: Callable[..., Watching], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As after an overflow of the kernel's queue: files are there and nobody was told.
+    from stillsift.sources import arrivals
+
+    monkeypatch.setattr(arrivals, "_EVENTS", [arrivals.FileMovedEvent])
+    watching = watch(tmp_path, rescan_s=1.0)
+    photo(tmp_path / "a.jpg")
+    assert watching.opened() == "a.jpg"
+    watching.nothing_for(2.5)
+
+
+def test_a_failed_file_is_not_tried_again_until_it_changes(
+    tmp_path: Path, watch: Callable[..., Watching]
+) -> None:
+    watching = watch(tmp_path, rescan_s=0.5)
+    (tmp_path / "a.jpg").write_bytes(b"no picture")
+    assert watching.until(Finished).frames == 0
+    watching.nothing_for(2)
+    photo(tmp_path / "a.jpg")
+    assert watching.until(Finished).frames == 1
+
+
+def test_what_was_there_and_what_comes_are_each_read_once(tmp_path: Path) -> None:
+    for number in range(5):
+        photo(tmp_path / f"{number}.jpg", number)
+    watching = Watching(tmp_path)
+    try:
+        for number in range(5, 10):
+            photo(tmp_path / f"{number}.jpg", number)
+        assert sorted(watching.opened() for _ in range(10)) == [f"{n}.jpg" for n in range(10)]
+        watching.nothing_for(1)
+    finally:
+        watching.end()
+
+
+def test_a_directory_that_comes_later_goes_and_comes_back(
+    tmp_path: Path, watch: Callable[..., Watching], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    root = tmp_path / "mount"
+    watching = watch(root, rescan_s=0.5)
+    watching.until(Idle)
+    assert not watching.source.up
+    photo(root / "a.jpg")
+    assert watching.opened() == "a.jpg"
+    assert watching.source.up
+    shutil.rmtree(root)
+    deadline = time.monotonic() + 5
+    while watching.source.up and time.monotonic() < deadline:
+        watching.until(Idle)
+    assert not watching.source.up
+    photo(root / "b.jpg")
+    assert watching.opened() == "b.jpg"
+    photo(root / "c.jpg")
+    assert watching.opened(within_s=2) == "c.jpg"
+    waiting = [line for line in caplog.messages if "waiting for" in line]
+    assert len(waiting) == 2, "one line each time it goes"
+
+
+def test_stop_ends_a_waiting_source(tmp_path: Path, watch: Callable[..., Watching]) -> None:
+    watch(tmp_path)  # its end is timed by the fixture
+
+
+@pytest.mark.skipif(not SHARED_MEDIA.is_dir(), reason="needs the labelled footage")
+def test_the_whole_collection_is_read_and_nothing_hangs() -> None:
+    items = list(source(SHARED_MEDIA, rate=1).items())
+    opened = [item for item in items if isinstance(item, Opened)]
+    finished = [item for item in items if isinstance(item, Finished)]
+    assert [item.file for item in opened] == [item.file for item in finished]
+    failed = {item.file for item in items if isinstance(item, Failed)}
+    assert {item.file for item in finished if item.frames == 0} <= failed
+    ids = [item.id for item in items if isinstance(item, Frame)]
+    assert len(ids) == len(set(ids))
