@@ -30,7 +30,8 @@ packages_of_missing_libraries() {
     done <daemon/stillsift/system_libraries.txt
 }
 
-# The Debian packages that only the tests need: the RTSP server that plays the camera, systemd-analyze.
+# The Debian packages that only the tests need: the RTSP server that plays the camera, ffmpeg to
+# compare decoded pictures with, systemd-analyze.
 packages_of_missing_test_parts() {
     if ! /usr/bin/python3 -c 'import gi
 gi.require_version("GstRtspServer", "1.0")
@@ -41,6 +42,7 @@ raise SystemExit(not all(map(Gst.ElementFactory.find, parts)))' >/dev/null 2>&1;
         printf '%s\n' python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-rtsp \
             gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
     fi
+    command -v ffmpeg >/dev/null || echo ffmpeg
     command -v systemd-analyze >/dev/null || echo systemd
 }
 
