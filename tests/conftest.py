@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from stillsift.cli import main
-
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -30,6 +28,9 @@ def stillsift(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
     handlers, level = root.handlers[:], root.level
 
     def run(*arguments: object) -> Done:
+        # Not with the tests' own imports: the command line needs cv2, and not every test does.
+        from stillsift.cli import main
+
         capsys.readouterr()
         try:
             status = main([str(argument) for argument in arguments])

@@ -212,7 +212,7 @@ def test_a_still_that_changed_meanwhile_is_not_kept(
 def test_a_still_that_is_gone_is_told(store: Store, tmp_path: Path) -> None:
     one = still(tmp_path / "a.jpg")
     (tmp_path / "a.jpg").unlink()
-    with pytest.raises(StoreError, match=r"a\.jpg: No such file .* is gone"):
+    with pytest.raises(StoreError, match=r"a\.jpg: No such file .* after it was read"):
         place(store, one)
 
 
@@ -449,3 +449,29 @@ def test_a_line_that_could_not_be_written_comes_with_the_next(kept: Kept) -> Non
         signal.signal(signal.SIGXFSZ, handler)
     kept.add(frame(2))
     assert [line["frame_index"] for line in kept.lines()] == sorted([0, 1, 2])
+
+
+def test_a_line_written_ahead_by_another_thread_is_not_written_twice(kept: Kept) -> None:
+    kept.add(frame(0))
+    late = [(novel(frame(1)), place(kept.store, frame(1)))]
+    kept.ledger.commit(Batch("c", "m", list(late)))
+    kept.ledger.mark_missing([place(kept.store, frame(0))], missing=False)  # asks for a rewriting
+    kept.add(frame(2, source="yard"))
+    kept.listing.append(late)
+    kept.add(frame(3))
+    assert [line["frame_index"] for line in kept.lines()] == [0, 1, 3]
+
+
+def test_lines_that_had_to_wait_come_without_a_new_frame(kept: Kept) -> None:
+    kept.add(frame(0))
+    path = kept.store.root / "kept/door/2026/11/24/metadata.jsonl"
+    late = [(novel(frame(1)), place(kept.store, frame(1)))]
+    kept.ledger.commit(Batch("c", "m", list(late)))
+    whole = path.rename(path.with_name("aside"))
+    path.mkdir()
+    with pytest.raises(StoreError, match="Is a directory"):
+        kept.listing.append(late)
+    path.rmdir()
+    whole.rename(path)
+    kept.listing.append([])
+    assert sorted(str(line["id"]) for line in kept.lines()) == sorted([frame(0).id, frame(1).id])

@@ -108,7 +108,7 @@ class Recorder:
 
     def earlier(self, content_hash: str) -> Path | None:
         content = self._contents.get(content_hash)
-        if content is not None:
+        if content is not None and not content.failed:
             return content.file
         seen = self._ledger.seen(self.source, content_hash)
         return None if seen is None else seen.file
@@ -119,7 +119,9 @@ class Recorder:
         # What went wrong with a file before a restart still counts: nobody has seen all of it.
         record = self._ledger.file(self.source, opened.identity)
         self._file = _File(opened, None if record is None else record.error)
-        self._contents.setdefault(opened.content_hash, _Content(opened.file))
+        content = self._contents.get(opened.content_hash)
+        if content is None or content.failed:
+            self._contents[opened.content_hash] = _Content(opened.file)
 
     def expect(self, frame_index: int) -> None:
         """A frame was offered; `fill` follows, in the order of the frames."""

@@ -64,6 +64,8 @@ def sift(given: argparse.Namespace) -> int:
     """Sift every path to its end; 0 done, 1 where nothing of a path could be read."""
     if given.output is None and not given.dry_run:
         raise UsageError("sift: name a directory to keep frames in: --output DIR (or --dry-run)")
+    if given.decisions is not None and not given.decisions.absolute().parent.is_dir():
+        raise UsageError(f"sift: --decisions {given.decisions}: there is no such directory")
     config = with_overrides(load(given.config), given.set)
     if given.output is not None:
         store = config.store.model_copy(update={"path": given.output.absolute()})

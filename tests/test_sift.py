@@ -1,0 +1,425 @@
+"""`stillsift sift` over real files: what it promises whatever frames it keeps."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Command
+from footage import jpeg, taken, write_clip, write_still, write_stills
+from running import (
+    STILLSIFT,
+    assert_agree,
+    decided,
+    kept_on_disk,
+    started,
+    story,
+    until,
+)
+from stillsift.decisions import Outcome, Reason
+
+KEYS = (
+    *("source", "file", "frame_index", "pts_s", "captured_at", "outcome", "reason"),
+    *("sharpness", "sharpness_limit", "similarity", "novelty", "novelty_limit"),
+    *("nearest_kept", "kept_path"),
+)
+"""The contract's keys of a decision, in its order."""
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty frames: three scenes of a second each."""
+    return write_clip(tmp_path_factory.mktemp("clip") / "gate.mp4", [1, 2, 3])
+
+
+def lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def everything(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+# -- what is sifted --------------------------------------------------------------------------------
+
+
+def test_a_clip_ends_with_one_decision_for_every_frame_in_order(
+    stillsift: Command, clip: Path, tmp_path: Path
+) -> None:
+    told = tmp_path / "decisions.jsonl"
+    done = stillsift(
+        "sift", clip, "--output", tmp_path / "out", "--set", "rate=all", "--decisions", told
+    )
+    assert done.status == 0, done.err
+    rows = lines(told)
+    assert [row["frame_index"] for row in rows] == list(range(30))
+    assert {row["file"] for row in rows} == {str(clip)}
+    assert {row["source"] for row in rows} == {"gate"}
+    assert [row["pts_s"] for row in rows] == pytest.approx([n / 10 for n in range(30)])
+    kept: dict[str, str] = {}
+    for row in rows:
+        assert tuple(row)[: len(KEYS)] == KEYS
+        assert (row["outcome"] == "kept") == (row["kept_path"] is not None)
+        if row["kept_path"]:
+            assert Path(row["kept_path"]).is_file()
+            kept[row["id"]] = row["kept_path"]
+    repeated = {row["nearest_kept"] for row in rows if row["reason"] == "near_duplicate"}
+    assert repeated <= kept.keys()
+    assert kept
+    assert_agree(tmp_path / "out")
+    assert f"gate: 30 frames, {len(kept)} kept" in done.out
+    assert str(tmp_path / "out" / "kept") in done.out
+
+
+def test_stills_are_taken_in_natural_order_and_kept_byte_for_byte(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    photos = write_stills(tmp_path / "photos", [10, 9, 2, 1])
+    told = tmp_path / "decisions.jsonl"
+    assert (
+        stillsift("sift", tmp_path / "photos", "-o", tmp_path / "out", "--decisions", told).status
+        == 0
+    )
+    rows = lines(told)
+    assert [Path(row["file"]).name for row in rows] == [
+        *("img1.jpg", "img2.jpg", "img9.jpg", "img10.jpg")
+    ]
+    kept = [row for row in rows if row["outcome"] == "kept"]
+    assert kept
+    for row in kept:
+        assert Path(row["kept_path"]).read_bytes() == Path(row["file"]).read_bytes()
+    assert all(photo.is_file() for photo in photos)
+
+
+def test_a_tree_of_stills_and_clips_is_read_to_its_leaves(
+    stillsift: Command, clip: Path, tmp_path: Path
+) -> None:
+    tree = tmp_path / "tree"
+    write_still(tree / "b" / "deep" / "er" / "x.jpg", 4)
+    write_still(tree / "a.jpg", 5)
+    (tree / "c").mkdir()
+    taken(Path(shutil.copy(clip, tree / "c" / "gate.mp4")), 6)
+    (tree / "c" / "notes.txt").write_text("not footage")
+    (tree / ".hidden.jpg").write_bytes(jpeg(7))
+    assert stillsift("sift", tree, "-o", tmp_path / "out", "--set", "rate=all").status == 0
+    files = [str(r.decision.file.relative_to(tree)) for r in decided(tmp_path / "out")]  # type: ignore[union-attr]
+    assert files == ["a.jpg", "b/deep/er/x.jpg", *["c/gate.mp4"] * 30]
+    assert_agree(tmp_path / "out")
+
+
+def test_the_store_inside_what_is_sifted_is_not_sifted(stillsift: Command, tmp_path: Path) -> None:
+    write_stills(tmp_path / "photos", range(4))
+    out = tmp_path / "photos" / "out"
+    for _ in range(2):
+        assert stillsift("sift", tmp_path / "photos", "-o", out).status == 0
+    assert len(decided(out)) == 4
+    assert_agree(out)
+
+
+def test_two_paths_of_one_name_are_two_sources(stillsift: Command, tmp_path: Path) -> None:
+    for number, day in enumerate(("monday", "tuesday", "monday2/x")):
+        write_still(tmp_path / day / "gate" / "a.jpg", number)
+    gates = [tmp_path / day / "gate" for day in ("monday", "tuesday", "monday2/x")]
+    assert stillsift("sift", *gates, gates[0] / "a.jpg", "-o", tmp_path / "out").status == 0
+    assert [r.decision.source for r in decided(tmp_path / "out")] == [
+        *("gate", "tuesday-gate", "x-gate", "a")
+    ]
+
+
+def test_another_source_in_the_same_store_is_left_as_it_was(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    write_stills(tmp_path / "gate", [1, 2])
+    write_stills(tmp_path / "yard", [1, 3])
+    out = tmp_path / "out"
+    stillsift("sift", tmp_path / "gate", "-o", out)
+    gate = story(out)
+    told = tmp_path / "decisions.jsonl"
+    stillsift("sift", tmp_path / "yard", "-o", out, "--decisions", told)
+    assert story(out, "gate") == gate
+    assert {row["source"] for row in lines(told)} == {"yard"}
+    assert len(story(out, "yard")) == 2
+    assert_agree(out)
+
+
+NAMES = (
+    *("with space.jpg", "quote'\"s.jpg", "percent%41.jpg", "umläut.jpg", "眼.jpg", "#?&.jpg"),
+    "line\nbreak.jpg",
+)
+
+
+def test_odd_names_come_through_and_come_back(stillsift: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "odd [names]*"
+    files = [write_still(folder / name, number) for number, name in enumerate(NAMES)]
+    latin = Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.jpg"))
+    files.append(write_still(latin, len(NAMES)))
+    told, out = tmp_path / "decisions.jsonl", tmp_path / "out"
+    done = stillsift("sift", folder, "-o", out, "--decisions", told, "--json")
+    assert done.status == 0, done.err
+    assert {row["file"] for row in lines(told)} == {str(file) for file in files}
+    assert_agree(out)
+    for form in ("text", "jsonl", "csv"):
+        shown = stillsift("decisions", "--store", out, "--format", form)
+        assert shown.status == 0, shown.err
+        assert "caf" in shown.out
+
+
+# -- exact duplicates ------------------------------------------------------------------------------
+
+
+def test_a_copied_still_names_the_earlier_file_and_the_kept_frame(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    first = write_still(photos / "a.jpg", 1)
+    taken(Path(shutil.copy(first, photos / "b.jpg")), 2)
+    stillsift("sift", photos, "-o", out)
+    one, other = (record.decision for record in decided(out))
+    assert one.outcome is Outcome.KEPT
+    assert other.reason is Reason.EXACT_DUPLICATE
+    assert other.nearest_kept == one.id
+    assert str(first) in (other.detail or "")
+
+    taken(Path(shutil.copy(first, photos / "c.jpg")), 3)  # and across a restart
+    stillsift("sift", photos, "-o", out)
+    again = decided(out)[-1].decision
+    assert (again.reason, again.nearest_kept) == (Reason.EXACT_DUPLICATE, one.id)
+    assert again.file == photos / "c.jpg"
+    assert str(first) in (again.detail or "")
+    assert_agree(out)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_copied_clip_is_one_exact_duplicate(
+    stillsift: Command, clip: Path, tmp_path: Path, restart: bool
+) -> None:
+    clips, out = tmp_path / "clips", tmp_path / "out"
+    clips.mkdir()
+    first = Path(shutil.copy(clip, clips / "a.mp4"))
+    if restart:
+        stillsift("sift", clips, "-o", out)
+    shutil.copy(clip, clips / "b.mp4")
+    stillsift("sift", clips, "-o", out)
+    records = decided(out)
+    copies = [r.decision for r in records if r.decision.file == clips / "b.mp4"]
+    assert [copy.reason for copy in copies] == [Reason.EXACT_DUPLICATE]
+    kept = [r.decision.id for r in records if r.decision.outcome is Outcome.KEPT]
+    assert copies[0].nearest_kept == kept[0]
+    assert str(first) in (copies[0].detail or "")
+
+
+def test_a_copy_of_a_broken_file_is_broken_too(stillsift: Command, tmp_path: Path) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (photos / name).write_bytes(jpeg(1)[:200])
+    done = stillsift("sift", photos, "-o", out)
+    assert [r.decision.reason for r in decided(out)] == [Reason.DECODE_ERROR] * 2
+    assert done.status == 1, "nothing of the folder could be read"
+    for name in ("a.jpg", "b.jpg"):
+        assert sum(str(photos / name) in line for line in done.err.splitlines()) == 1, done.err
+
+
+# -- again, interrupted, dry -----------------------------------------------------------------------
+
+
+def test_the_same_command_again_finds_nothing_new(
+    stillsift: Command, clip: Path, tmp_path: Path
+) -> None:
+    write_stills(tmp_path / "photos", [1, 2])
+    out = tmp_path / "out"
+    command = ("sift", clip, tmp_path / "photos", "-o", out, "--decisions", tmp_path / "d")
+    stillsift(*command)
+    before, told, disk = story(out), (tmp_path / "d").read_text(), everything(out / "kept")
+    done = stillsift(*command)
+    assert done.status == 0
+    assert "gate: nothing new in" in done.out
+    assert "photos: nothing new in" in done.out
+    assert story(out) == before
+    assert everything(out / "kept") == disk
+    assert (tmp_path / "d").read_text() == told, (
+        "of an earlier run too, which this one goes on with"
+    )
+
+
+def test_a_dry_run_decides_the_same_and_writes_nothing(
+    stillsift: Command, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    before = everything(tmp_path), everything(clip.parent)
+    done = stillsift("sift", clip, "--dry-run", "--json", "--output", tmp_path / "out")
+    assert done.status == 0
+    assert (everything(tmp_path), everything(clip.parent)) == before
+    dry = json.loads(done.out)["sources"][0]
+    stillsift("sift", clip, "--dry-run", "--decisions", tmp_path / "dry.jsonl")
+    stillsift("sift", clip, "-o", tmp_path / "out", "--decisions", tmp_path / "wet.jsonl")
+    wet = [row | {"kept_path": None} for row in lines(tmp_path / "wet.jsonl")]
+    assert lines(tmp_path / "dry.jsonl") == wet
+    assert dry["frames"] == len(wet)
+    assert dry["kept"] == sum(row["outcome"] == "kept" for row in wet) > 0
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hundred frames, most of them new: seconds of work."""
+    return write_clip(tmp_path_factory.mktemp("long") / "long.mp4", range(50), frames=2)
+
+
+def test_ctrl_c_ends_with_the_summary_and_the_next_run_goes_on(
+    stillsift: Command, long_clip: Path, tmp_path: Path
+) -> None:
+    stillsift("sift", long_clip, "-o", tmp_path / "whole", "--set", "rate=all")
+    whole, out = story(tmp_path / "whole"), tmp_path / "out"
+    log = tmp_path / "log"
+    process = started("sift", long_clip, "-o", out, "--set", "rate=all", log=log)
+    until(lambda: len(kept_on_disk(out)) >= 3 or process.poll() is not None, "three kept frames")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130, log.read_text()
+    assert "Interrupted. The same command goes on where this one stopped." in log.read_text()
+    half = story(out)
+    assert 0 < len(half) < len(whole)
+    assert half == whole[: len(half)]
+    assert_agree(out)
+    assert stillsift("sift", long_clip, "-o", out, "--set", "rate=all").status == 0
+    assert story(out) == whole
+    assert_agree(out)
+
+
+# -- settings --------------------------------------------------------------------------------------
+
+
+def test_set_overrides_a_default(stillsift: Command, clip: Path, tmp_path: Path) -> None:
+    stillsift("sift", clip, "-o", tmp_path / "out", "--set", "rate=2/s", "--set", "gallery=1")
+    assert [r.decision.frame_index for r in decided(tmp_path / "out")] == [0, 5, 10, 15, 20, 25]
+
+
+def test_a_configuration_file_gives_the_defaults(
+    stillsift: Command, clip: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "c.yaml").write_text("defaults: {rate: 1/s}\nstore: {format: png}\n")
+    stillsift("sift", clip, "-o", tmp_path / "out", "-c", tmp_path / "c.yaml")
+    records = decided(tmp_path / "out")
+    assert [r.decision.frame_index for r in records] == [0, 10, 20]
+    assert {r.kept_path.suffix for r in records if r.kept_path} == {".png"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["nothere.mp4", "-o", "out"], 2, "nothere.mp4: no such file or directory"),
+        (["in.jpg"], 2, "--output"),
+        ([], 2, "PATH_OR_URL"),
+        (["in.jpg", "-o", "out", "--duration", "soon"], 2, "--duration soon"),
+        (["http://x/y", "-o", "out"], 2, "http://x/y"),
+        (["in.jpg", "-o", "out", "--set", "galery=3"], 2, "gallery"),
+        (["in.jpg", "-o", "out", "--set", "gallery=-3"], 2, "gallery"),
+        (["in.jpg", "-o", "out", "-c", "nothere.yaml"], 78, "nothere.yaml"),
+        (["in.jpg", "-o", "in.jpg/out"], 1, "in.jpg"),
+        (["in.jpg", "-o", "in.jpg"], 1, "in.jpg"),
+        (["in.jpg", "-o", "out", "--decisions", "no/where.jsonl"], 2, "no/where.jsonl"),
+    ],
+)
+def test_what_is_wrong_is_said_and_gives_the_exit_status(
+    stillsift: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    status: int,
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_still(tmp_path / "in.jpg", 1)
+    done = stillsift("sift", *arguments)
+    assert done.status == status, done.err
+    assert said in done.err
+
+
+def test_a_store_in_use_is_for_later(stillsift: Command, clip: Path, tmp_path: Path) -> None:
+    from stillsift.store import Store
+
+    with Store(tmp_path / "out").lock():
+        done = stillsift("sift", clip, "-o", tmp_path / "out")
+    assert done.status == 75
+    assert str(os.getpid()) in done.err
+
+
+def test_one_bad_path_does_not_keep_the_others(
+    stillsift: Command, clip: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.mp4").write_bytes(b"no film")
+    done = stillsift("sift", tmp_path / "bad.mp4", clip, "-o", tmp_path / "out", "--json")
+    assert done.status == 1
+    bad, good = json.loads(done.out)["sources"]
+    assert (bad["source"], bad["failed"], good["failed"]) == ("bad", 1, 0)
+    assert good["frames"] == 15
+    assert str(tmp_path / "bad.mp4") in done.err
+
+
+# -- what is shown ---------------------------------------------------------------------------------
+
+
+def test_json_tells_of_every_source(stillsift: Command, clip: Path, tmp_path: Path) -> None:
+    done = stillsift("sift", clip, "-o", tmp_path / "out", "--json")
+    told = json.loads(done.out)
+    assert told["store"] == str(tmp_path / "out")
+    assert told["interrupted"] is False
+    (source,) = told["sources"]
+    records = decided(tmp_path / "out")
+    assert source["frames"] == len(records) == 15
+    assert sum(source[outcome.value] for outcome in Outcome) == 15
+    assert source["reasons"] == {
+        reason.value: n
+        for reason in Reason
+        if (n := sum(r.decision.reason is reason for r in records))
+    }
+    assert source["kept_bytes"] == sum(
+        (tmp_path / "out" / path).stat().st_size for path in kept_on_disk(tmp_path / "out")
+    )
+
+
+def on_terminal(*arguments: object) -> tuple[int, bytes, bytes]:
+    """Exit status, what the terminal saw on standard error, and standard output."""
+    ours, theirs = pty.openpty()
+    environ = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(
+        [*STILLSIFT, *map(str, arguments)], stdout=subprocess.PIPE, stderr=theirs, env=environ
+    ) as process:
+        os.close(theirs)
+        seen = b"".join(_read(ours))
+        assert process.stdout is not None
+        return process.wait(60), seen, process.stdout.read()
+
+
+def _read(descriptor: int) -> Iterator[bytes]:
+    try:
+        while data := os.read(descriptor, 65536):
+            yield data
+    except OSError:  # Linux's way of saying that the other end of a terminal is closed
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def test_a_terminal_sees_progress_and_a_pipe_sees_plain_lines(
+    stillsift: Command, long_clip: Path, tmp_path: Path
+) -> None:
+    status, seen, out = on_terminal(
+        "sift", long_clip, "-o", tmp_path / "out", "--set", "rate=all", "--set", "max_wait=0s"
+    )
+    assert status == 0, seen
+    assert b"\x1b[" in seen
+    assert b"frames," in seen, "how far it is"
+    assert b"\x1b[" not in out
+    assert b"long: 100 frames" in out
+    piped = stillsift("sift", long_clip, "-o", tmp_path / "out")
+    assert "\x1b[" not in piped.out + piped.err
