@@ -37,10 +37,10 @@ packages_of_missing_test_parts() {
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import Gst, GstRtspServer
 Gst.init(None)
-parts = "appsrc", "h264parse", "rtph264pay", "rtspclientsink"
+parts = "appsrc", "h264parse", "rtph264pay", "rtpbin", "udpsink"
 raise SystemExit(not all(map(Gst.ElementFactory.find, parts)))' >/dev/null 2>&1; then
-        printf '%s\n' python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-rtsp \
-            gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+        printf '%s\n' python3-gi gir1.2-gst-rtsp-server-1.0 \
+            gstreamer1.0-plugins-{base,good,bad}
     fi
     command -v ffmpeg >/dev/null || echo ffmpeg
     command -v systemd-analyze >/dev/null || echo systemd
