@@ -446,19 +446,19 @@ class LedgerReader:
             ("d.captured_at_ns >= ?", since_ns),
             ("d.captured_at_ns < ?", until_ns),
         )
+        # Only one index has the rows in the order of seq; by any other SQLite would sort all that
+        # are left for every page.
+        index = "INDEXED BY decisions_by_reason" if source and reason else "NOT INDEXED"
         after = -1
         if limit is not None:
             first = self._one(
-                f"SELECT min(seq) FROM (SELECT d.seq FROM decisions d WHERE {where}"
+                f"SELECT min(seq) FROM (SELECT d.seq FROM decisions AS d {index} WHERE {where}"
                 " ORDER BY d.seq DESC LIMIT ?)",
                 (*values, max(0, limit)),
             )
             if first is None or first[0] is None:
                 return
             after = int(first[0]) - 1
-        # Only one index has the rows in the order of seq; by any other SQLite would sort all that
-        # are left for every page.
-        index = "INDEXED BY decisions_by_reason" if source and reason else "NOT INDEXED"
         query = (
             f"{_DECISION_SELECT} FROM decisions AS d {index}{_ITS_CONTEXT}"
             f" WHERE {where} AND d.seq > ? ORDER BY d.seq LIMIT {_PAGE}"

@@ -42,6 +42,9 @@ class Listing:
         self._lock = threading.Lock()
         self._unsafe: dict[str, dict[Path, list[str]]] = defaultdict(lambda: defaultdict(list))
         self._torn: set[Path] = set()
+        """Folders whose file may lack a line, or end in a part of one."""
+        self._ahead: set[str] = set()
+        """Frames whose line came with a rewriting before their own thread appended it."""
 
     def append(self, decisions: Iterable[tuple[Decision, KeptFile | None]]) -> None:
         """Adds the lines of frames that were just committed.
@@ -50,13 +53,19 @@ class Listing:
         or `StoreError`; the frames are kept all the same, and the lines come with a later call.
         """
         lines: dict[Path, list[tuple[KeptFile, bytes]]] = defaultdict(list)
-        for decision, kept in decisions:
-            if kept is not None:
-                lines[kept.path.parent].append((kept, line(kept, decision)))
         with self._lock:
-            for folder in {*self._ledger.stale_folders(), *(self._torn & lines.keys())}:
-                self._rewrite(folder)
-                lines.pop(folder, None)
+            for decision, kept in decisions:
+                if kept is None:
+                    continue
+                if kept.id in self._ahead:
+                    self._ahead.discard(kept.id)
+                else:
+                    lines[kept.path.parent].append((kept, line(kept, decision)))
+            again = {*self._ledger.stale_folders(), *self._torn}
+            self._torn.update(lines)
+            for folder in again:
+                self._rewrite(folder, quiet=False)
+                self._ahead.difference_update(kept.id for kept, _ in lines.pop(folder, ()))
             for folder, added in lines.items():
                 self._append(folder, added)
             for source in {kept.source for added in lines.values() for kept, _ in added}:
@@ -64,9 +73,9 @@ class Listing:
                     self._make_safe(source)
 
     def rewrite(self, folder: Path) -> None:
-        """Writes the file of one day folder anew out of the ledger."""
+        """Writes the file of one day folder anew. No frame may be on its way into it meanwhile."""
         with self._lock:
-            self._rewrite(folder)
+            self._rewrite(folder, quiet=True)
 
     def close(self) -> None:
         """Makes all lines safe. No frame may be on its way into the store meanwhile."""
@@ -77,7 +86,6 @@ class Listing:
     def _append(self, folder: Path, added: Sequence[tuple[KeptFile, bytes]]) -> None:
         path = self._store.root / folder / NAME
         data = b"".join(text for _, text in added)
-        self._torn.add(folder)
         with told(path):
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
@@ -111,11 +119,13 @@ class Listing:
             mtime = (self._store.root / folder).stat().st_mtime_ns
         return mtime if abs(self._clock() - mtime) > _SETTLED_NS else None
 
-    def _rewrite(self, folder: Path) -> None:
+    def _rewrite(self, folder: Path, *, quiet: bool) -> None:
+        """`quiet`: no other thread is placing or has committed what it has yet to list."""
         records = [kept for kept in self._ledger.kept_in(folder) if not kept.missing]
         path = self._store.root / folder / NAME
         if not path.parent.is_dir():
             self._ledger.forget_folders([folder])
+            self._torn.discard(folder)
             return
         with self._store.temporary(KEPT) as temporary, told(path):
             with temporary.open("xb") as file:
@@ -125,11 +135,12 @@ class Listing:
             temporary.replace(path)
             sync_folder(path.parent)
         self._torn.discard(folder)
-        for folders in self._unsafe.values():
-            folders.pop(folder, None)
-        self._ledger.mark_listed(
-            (kept.file.id for kept in records), {folder: self.settled_mtime(folder)}
-        )
+        unsafe = {id for folders in self._unsafe.values() for id in folders.pop(folder, ())}
+        if not quiet:
+            unlisted = {kept.file.id for kept in records if not kept.listed}
+            self._ahead |= unlisted - unsafe
+        mtime = self.settled_mtime(folder) if quiet else None
+        self._ledger.mark_listed((kept.file.id for kept in records), {folder: mtime})
 
 
 def line(kept: KeptFile, decision: Decision) -> bytes:
