@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 SHARED_MEDIA = Path(__file__).parents[2] / "shared" / "media"
@@ -48,12 +49,13 @@ def write_clip(
     gop: int = 10,
     format: str | None = None,
     metadata: dict[str, str] | None = None,
-    **options: str,
+    options: dict[str, str] | None = None,
 ) -> Path:
     """A clip of these pictures; `pts` in units of 1/1000 s for a variable rate."""
     with av.open(str(path), "w", format=format) as container:
         container.metadata.update(metadata or {})
-        stream = container.add_stream(codec, rate=rate, options=options)
+        stream = container.add_stream(codec, rate=rate, options=options or {})
+        assert isinstance(stream, VideoStream)
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.codec_context.gop_size = gop

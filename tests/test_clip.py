@@ -75,7 +75,7 @@ def far(frame: Frame, rgb: np.ndarray[Any, Any]) -> float:
 def test_reads(name: str, codec: str, format: str | None, tmp_path: Path) -> None:
     pictures = real_pictures()[:12]
     options = {"x265-params": "log-level=none"} if codec == "libx265" else {}
-    path = write_clip(tmp_path / name, pictures, codec=codec, format=format, **options)
+    path = write_clip(tmp_path / name, pictures, codec=codec, format=format, options=options)
     result = read(path)
 
     opened = result.items[0]
@@ -114,7 +114,7 @@ def test_variable_rate_keeps_true_times(tmp_path: Path) -> None:
 def test_going_on_from_any_frame_gives_the_frames_that_were_left(
     start: int, tmp_path: Path
 ) -> None:
-    path = write_clip(tmp_path / "a.mp4", real_pictures()[:12], gop=5, bf="2")
+    path = write_clip(tmp_path / "a.mp4", real_pictures()[:12], gop=5, options={"bf": "2"})
     whole = read(path, rate=3)
     rest = read(path, rate=3, start_frame=start)
     left = [frame for frame in whole.frames if frame.frame_index >= start]

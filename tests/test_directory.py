@@ -16,10 +16,11 @@ from typing import Any
 
 import cv2
 import pytest
+from watchdog.events import FileMovedEvent
 
 from clips import SHARED_MEDIA, real_pictures, write_clip
 from stillsift.frames import Frame
-from stillsift.sources import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated
+from stillsift.sources import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated, arrivals
 from stillsift.sources.directory import DirectorySource, SourceMissing
 
 SETTLE_S = 0.4
@@ -357,9 +358,7 @@ def test_an_event_that_never_came_is_made_up_for(
     tmp_path: Path, watch: Callable[..., Watching], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As after an overflow of the kernel's queue: files are there and nobody was told.
-    from stillsift.sources import arrivals
-
-    monkeypatch.setattr(arrivals, "_EVENTS", [arrivals.FileMovedEvent])
+    monkeypatch.setattr(arrivals, "_EVENTS", [FileMovedEvent])
     watching = watch(tmp_path, rescan_s=1.0)
     photo(tmp_path / "a.jpg")
     assert watching.opened() == "a.jpg"

@@ -16,6 +16,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.video.stream import VideoStream
 
 from stillsift.frames import Frame, TimeOrigin
 from stillsift.sources import Gap, Idle, Item, Overload
@@ -33,6 +34,7 @@ def write_stream(path: Path, width: int, height: int, frames: int = 50) -> Path:
     """An H.264 elementary stream of a bar that moves, key frames every 10 frames."""
     with av.open(str(path), "w", format="h264") as container:
         stream = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast"})
+        assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.gop_size = 10
         stream.codec_context.max_b_frames = 0

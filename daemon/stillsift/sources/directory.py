@@ -181,6 +181,10 @@ class DirectorySource:
             yield Opened(path, identity, "")
             yield from self._failed(path, identity, "", f"cannot be read: {error.strerror}")
             return
+        if FileIdentity.of(path) != identity:  # written to while it was read: its turn comes again
+            if not self._watch:
+                self._ready.append(path)
+            return
         digest = sha256(data).hexdigest()
         if (earlier := self._known.earlier(digest)) is not None:
             yield Repeated(path, identity, digest, earlier)
