@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sqlite3
 import subprocess
@@ -278,30 +279,15 @@ def test_a_clip_is_seen_once_it_is_done(ledger: Ledger) -> None:
     assert (seen.id, seen.file, seen.nearest_kept) == (None, clip, first.id)
 
 
-def entry(number: int, dtype: str = "<f4", *, grid: bool = True) -> GalleryEntry:
-    random = np.random.default_rng(number)
-    return GalleryEntry(
-        "door",
-        f"id{number}",
-        random.random(8).astype(dtype),
-        random.random((2, 3, 4)).astype(dtype) if grid else None,
-    )
+def entry(number: int) -> GalleryEntry:
+    return GalleryEntry("door", f"id{number}", random.Random(number).randbytes(100))
 
 
 def test_a_gallery_comes_back_in_order_and_bit_for_bit(ledger: Ledger) -> None:
-    first, second, third = entry(1), entry(2, "<f2"), entry(3, grid=False)
+    first, second, third = entry(1), entry(2), entry(3)
     ledger.commit(batch(galleries={"door": GalleryNow(["id1", "id2"], [first, second])}))
     ledger.commit(batch(galleries={"door": GalleryNow(["id3", "id2"], [third])}))
-    back = ledger.gallery("door", "lite0")
-    assert [e.id for e in back] == ["id3", "id2"]
-    for made, got in zip((third, second), back, strict=True):
-        assert got.vector.dtype == made.vector.dtype
-        np.testing.assert_array_equal(got.vector, made.vector)
-        if made.grid is None:
-            assert got.grid is None
-        else:
-            assert got.grid is not None
-            np.testing.assert_array_equal(got.grid, made.grid)
+    assert ledger.gallery("door", "lite0") == [third, second]
     with pytest.raises(ValueError, match="id1"):
         ledger.commit(batch(galleries={"door": GalleryNow(["id1", "id2"])}))
 

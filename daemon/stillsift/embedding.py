@@ -33,6 +33,13 @@ class Embedding:
     """(rows, columns, C) float32, rows from the top, any length. None: the model has only the
     vector, and small objects will be missed."""
 
+    def in_half_precision(self) -> Embedding:
+        """The same with a grid of values that two bytes hold exactly, so that what is stored and
+        what is compared are one."""
+        if self.grid is None:
+            return self
+        return Embedding(self.vector, self.grid.astype(np.float16).astype(np.float32))
+
 
 def input_size(width: int, height: int, given: InputSpec) -> tuple[int, int]:
     """(width, height) that a picture of `width` x `height` is scaled to for the model.

@@ -14,10 +14,10 @@ from typing import Self
 
 from . import models
 from .config import Config, SourceConfig, password_of, redacted
-from .decisions import Decision, Outcome
+from .decisions import Decision
 from .embedding import Embedder, Embedding
 from .frames import Picture
-from .gallery import Gallery
+from .gallery import Gallery, Kept
 from .ledger import KeptFile, Ledger, Retire
 from .listing import Listing
 from .metrics import Metrics
@@ -25,7 +25,7 @@ from .pipeline import Line, Storage
 from .quarantine import Quarantine
 from .recorder import Recorder
 from .recovery import Recovered, recover
-from .sifter import Limits, Sifter, SifterState
+from .sifter import Limits, Sifter
 from .sources import Known, Source
 from .sources.directory import DirectorySource
 from .sources.rtsp import RtspSource
@@ -124,7 +124,6 @@ class Engine:
             novelty=config.novelty_limit or self.model.spec.novelty_limit,
             min_sharpness=config.min_sharpness,
             max_wait_s=config.max_wait,
-            gallery=config.gallery,
         )
         recorder = Recorder(
             config.name,
@@ -138,7 +137,7 @@ class Engine:
         self.metrics.open_source(config.name, source)
         return Line(
             source,
-            self._sifter(config.name, limits),
+            self._sifter(config.name, limits, config.gallery),
             recorder,
             self.storage,
             self.metrics,
@@ -149,33 +148,15 @@ class Engine:
             beat=beat,
         )
 
-    def _sifter(self, source: str, limits: Limits) -> Sifter:
+    def _sifter(self, source: str, limits: Limits, size: int) -> Sifter:
         """A sifter that goes on where the last one of this source stopped."""
         model = self.model.spec.name
-        entries = [
-            (entry.id, Embedding(entry.vector, entry.grid))
-            for entry in self.ledger.gallery(source, model)
-        ]
-        state = self.ledger.state(source)
-        if not entries:
-            self._tell_of_another_model(source)
-        return Sifter(
-            limits,
-            self._embed,
-            Gallery(limits.gallery, entries),
-            None if state is None else SifterState.from_bytes(state, model),
+        kept = (
+            Kept.from_bytes(entry.id, entry.data) for entry in self.ledger.gallery(source, model)
         )
-
-    def _tell_of_another_model(self, source: str) -> None:
-        for last in self.ledger.decisions(source=source, outcome=Outcome.KEPT, limit=1):
-            if last.model not in (None, self.model.spec.name):
-                log.warning(
-                    "%s: the last frames were kept by the model %s; its gallery means nothing to "
-                    "%s and begins empty, so what is kept already is kept once more",
-                    source,
-                    last.model,
-                    self.model.spec.name,
-                )
+        return Sifter(
+            limits, self._embed, Gallery(size, kept), self.ledger.state(source), model=model
+        )
 
     def _embed(self, picture: Picture) -> Embedding:
         with self.metrics.stage("embed"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -88,6 +88,23 @@ def shrink(pixels: Image, width: int, height: int) -> Image:
 
 
 @dataclass(frozen=True, slots=True)
+class NoPixels:
+    """What is left of a picture once its pixels were let go: its size."""
+
+    width: int
+    height: int
+
+    def luma(self) -> Image:
+        raise ValueError("the pixels of this picture were let go")
+
+    def rgb(self, width: int, height: int) -> Image:
+        raise ValueError(f"the pixels of this picture were let go, also at {width}x{height}")
+
+    def bgr(self) -> Image:
+        raise ValueError("the pixels of this picture were let go")
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One picture offered by a source."""
 
@@ -107,6 +124,10 @@ class Frame:
     """Presentation time in the file or connection, seconds; None: a still has none."""
     content_hash: str | None = None
     """SHA-256 (hex) of the whole file, for stills; None: the frame is one of many in its file."""
+
+    def without_pixels(self) -> Frame:
+        """The same frame, holding no memory to speak of."""
+        return replace(self, picture=NoPixels(self.picture.width, self.picture.height))
 
     @property
     def id(self) -> str:

@@ -18,9 +18,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .decisions import Decision, Outcome, Reason
 from .frames import TimeOrigin
 from .problems import Problem
@@ -100,16 +97,14 @@ class GapRecord:
     cause: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class GalleryEntry:
     """One kept frame that new frames are compared with."""
 
     source: str
     id: str
-    vector: NDArray[np.floating[Any]]
-    """(D,), any float dtype; comes back bit for bit."""
-    grid: NDArray[np.floating[Any]] | None
-    """(rows, columns, C), any float dtype; None: the model has no grid."""
+    data: bytes
+    """What the gallery wants to find again after a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,12 +393,8 @@ class LedgerReader:
             ).fetchone()
             if head is None:
                 return []
-            rows = db.execute(
-                "SELECT id, vector_dtype, vector, grid_dtype, grid_shape, grid FROM gallery"
-                " WHERE source = ?",
-                (source,),
-            ).fetchall()
-        entries = {row[0]: _entry_out(source, row) for row in rows}
+            rows = db.execute("SELECT id, data FROM gallery WHERE source = ?", (source,)).fetchall()
+        entries = {id: GalleryEntry(source, id, data) for id, data in rows}
         return [entries[id] for id in json.loads(head[0])]
 
     def state(self, source: str) -> bytes | None:
@@ -1123,8 +1114,8 @@ def _quarantined(row: Sequence[Any]) -> Quarantined:
 def _put_gallery(db: sqlite3.Connection, source: str, model: str, gallery: GalleryNow) -> None:
     ids = list(gallery.ids)
     db.executemany(
-        "INSERT OR REPLACE INTO gallery VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (_entry_row(source, entry) for entry in gallery.added),
+        "INSERT OR REPLACE INTO gallery VALUES (?, ?, ?)",
+        ((source, entry.id, entry.data) for entry in gallery.added),
     )
     held = {row[0] for row in db.execute("SELECT id FROM gallery WHERE source = ?", (source,))}
     if lacking := set(ids) - held:
@@ -1135,29 +1126,4 @@ def _put_gallery(db: sqlite3.Connection, source: str, model: str, gallery: Galle
     )
     db.execute(
         "INSERT OR REPLACE INTO galleries VALUES (?, ?, ?)", (source, model, json.dumps(ids))
-    )
-
-
-def _entry_row(source: str, entry: GalleryEntry) -> tuple[object, ...]:
-    grid = entry.grid
-    return (
-        source,
-        entry.id,
-        entry.vector.dtype.str,
-        entry.vector.tobytes(),
-        None if grid is None else grid.dtype.str,
-        None if grid is None else json.dumps(grid.shape),
-        None if grid is None else grid.tobytes(),
-    )
-
-
-def _entry_out(source: str, row: Sequence[Any]) -> GalleryEntry:
-    id, vector_dtype, vector, grid_dtype, grid_shape, grid = row
-    return GalleryEntry(
-        source,
-        id,
-        np.frombuffer(vector, vector_dtype).copy(),
-        None
-        if grid is None
-        else np.frombuffer(grid, grid_dtype).reshape(json.loads(grid_shape)).copy(),
     )

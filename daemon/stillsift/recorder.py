@@ -99,7 +99,6 @@ class Recorder:
         self._contents: dict[str, _Content] = {}
         """By content hash, of files that are not all recorded yet."""
         self._in_ledger = {entry.id for entry in ledger.gallery(source, model)}
-        self._committed_state: object = None
 
     # -- sources.Known -----------------------------------------------------------------------------
 
@@ -209,24 +208,21 @@ class Recorder:
             (self._named(entry.decision), entry.kept) for entry in entries if entry.decision
         ]
         checkpoints = [self._checkpoint(entry) for entry in entries if entry.file]
-        gallery = sifter.gallery.entries
-        state = sifter.state
+        gallery = sifter.gallery.kept
         batch = Batch(
             config_hash=self._config_hash,
             model=self._model,
             decisions=decisions,
             checkpoints=_latest(checkpoints),
             gaps=[entry.gap for entry in entries if entry.gap],
-            states={}
-            if state is self._committed_state
-            else {self.source: state.to_bytes(self._model)},
+            states={self.source: sifter.state()},
             galleries={
                 self.source: GalleryNow(
-                    [id_ for id_, _ in gallery],
+                    [kept.id for kept in gallery],
                     [
-                        GalleryEntry(self.source, id_, embedding.vector, embedding.grid)
-                        for id_, embedding in gallery
-                        if id_ not in self._in_ledger
+                        GalleryEntry(self.source, kept.id, kept.to_bytes())
+                        for kept in gallery
+                        if kept.id not in self._in_ledger
                     ],
                 )
             },
@@ -234,8 +230,7 @@ class Recorder:
         superseded = self._ledger.commit(batch)
         for _ in entries:
             self._entries.popleft()
-        self._in_ledger = {id_ for id_, _ in gallery}
-        self._committed_state = state
+        self._in_ledger = {kept.id for kept in gallery}
         done = {c.content_hash for c in checkpoints if c.state is not FileState.READING}
         self._contents = {h: content for h, content in self._contents.items() if h not in done}
         retiring = any(c.retire is not Retire.LEAVE for c in checkpoints)

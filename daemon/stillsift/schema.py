@@ -80,11 +80,7 @@ CREATE TABLE galleries (
 CREATE TABLE gallery (
     source TEXT NOT NULL,
     id TEXT NOT NULL,
-    vector_dtype TEXT NOT NULL,
-    vector BLOB NOT NULL,
-    grid_dtype TEXT,
-    grid_shape TEXT,
-    grid BLOB,
+    data BLOB NOT NULL,
     PRIMARY KEY (source, id)
 );
 CREATE TABLE files (

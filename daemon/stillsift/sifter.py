@@ -3,35 +3,38 @@
 No disk, no clock, no thread. Time is the frame's own, so the same frames give the same decisions
 live, from clips and from archives, with or without a restart in between.
 
-A frame that is new opens a *moment*. For up to `Limits.max_wait_s` the moment waits for a sharper
-picture of the same thing; then its best frame is kept and the others are dropped as its repeats.
-Decisions therefore come out a little later than the frames went in, always in the frames' order.
+A frame that shows something new opens a *moment*. For up to `Limits.max_wait_s` the moment collects
+frames; then its best one is kept, those before it are dropped as its repeats, and those after it
+are looked at again. Decisions therefore come out later than the frames went in, always in the
+frames' order. Nothing is learned while a moment is open: the state after the last decision and the
+frames that still wait are all that is needed to go on as if nothing had happened.
 """
 
 from __future__ import annotations
 
 import io
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from .decisions import Decision, Reason, about
 from .embedding import Embedding
-from .frames import Frame, Image, Picture
-from .gallery import Gallery, Match, novelty
-from .sharpness import SharpnessLevel, reduced, sharpness, thumbnail
+from .frames import Frame, Image, Picture, TimeOrigin
+from .gallery import Cells, Gallery, Kept, similarity
+from .novelty import Finding, News, Novelty
+from .scene import Arrays, Scene
+from .sharpness import Sharpness, difference, reduced, same_but_blurred, sharpness, thumbnail
 
 _STILL = 2.0
 """Grey levels. Two thumbnails with no block further apart are the same picture to the embedder,
 which is then not asked again."""
-
-_SAME_VIEW = 24.0
-"""Grey levels. With no block further apart, a blurred picture differs by its blur alone."""
-
-_MOST_HELD = 250
-"""Frames that one moment may hold back, whatever their times say."""
+_IN_TRANSIT = 0.4
+"""Share of the scene's sharpness; a lone frame between two views that is less sharp was taken while
+the camera swung."""
+_MOST_WAITING = 32
+"""Frames that one moment holds: 1 s at 30 frames/s. Each holds its picture in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +42,11 @@ class Limits:
     """What the decision depends on, beside the frames."""
 
     novelty: float
-    """A frame is new if it is further than this from every frame of the gallery."""
-    min_sharpness: float = 0.35
-    """Share of the source's own level below which a frame is blurry; 0 switches the gate off."""
+    """Distance of a cell that is no noise; it belongs to the embedder."""
+    min_sharpness: float = 0.5
+    """Share of the scene's own level below which a frame is blurry; 0 switches the gate off."""
     max_wait_s: float = 1.0
-    """How long a moment waits for a sharper frame, in the frames' own time; 0: not at all."""
-    gallery: int = 32
-    """Kept frames that a new one is compared with; 1: the previous kept frame."""
+    """How long a moment waits for a better frame, in the frames' own time; 0: not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,88 +56,41 @@ class Verdict:
     decision: Decision
     frame: Frame | None = None
     """The frame, where it is kept; None otherwise, so that its picture can be let go."""
-    embedding: Embedding | None = None
-    """Where it is kept, what went into the gallery."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """A frame with its measures, in the order of its arrival."""
-
-    arrival: int
-    frame: Frame | None
-    """None once it cannot be kept any more: its picture is let go."""
-    record: Decision
-    """Complete but for the reason."""
-    blurry: bool
-    sharpness: float
-    thumbnail: Image
-    embedding: Embedding
-
-    def without_picture(self) -> _Measured:
-        return replace(self, frame=None)
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _View:
-    """A picture seen before, and what the embedder said of it."""
+    """A picture as the embedder saw it; shared by all that look the same."""
 
     thumbnail: Image
     embedding: Embedding
+    cells: Cells
 
 
-@dataclass(frozen=True, slots=True)
-class SifterState:
-    """All that a sifter remembers beside its gallery. Never changed in place."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Measured:
+    """A frame with its measures."""
 
-    sharpness: tuple[float, ...] = ()
-    last_embedded: _View | None = None
-    last_sharp: tuple[Image, str] | None = None
-    """Thumbnail of the last sharp frame, and the kept frame that shows the same."""
+    frame: Frame
+    at_s: float
+    thumbnail: Image
+    sharpness: Sharpness
+    view: _View
 
-    def to_bytes(self, model: str) -> bytes:
-        """For the ledger; `from_bytes` gives the same state back, bit for bit."""
-        arrays = {"model": np.asarray(model), "sharpness": np.asarray(self.sharpness, np.float64)}
-        if self.last_embedded is not None:
-            arrays["embedded_thumbnail"] = self.last_embedded.thumbnail
-            arrays["embedded_vector"] = self.last_embedded.embedding.vector
-            if self.last_embedded.embedding.grid is not None:
-                arrays["embedded_grid"] = self.last_embedded.embedding.grid
-        if self.last_sharp is not None:
-            arrays["sharp_thumbnail"] = self.last_sharp[0]
-            arrays["sharp_id"] = np.asarray(self.last_sharp[1])
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle too
-        return buffer.getvalue()
-
-    @classmethod
-    def from_bytes(cls, data: bytes, model: str) -> SifterState:
-        """What another model said is forgotten: its numbers mean nothing to `model`."""
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            embedded = sharp = None
-            if "embedded_thumbnail" in arrays and str(arrays["model"]) == model:
-                grid = arrays.get("embedded_grid", None)
-                embedding = Embedding(arrays["embedded_vector"], grid)
-                embedded = _View(arrays["embedded_thumbnail"], embedding)
-            if "sharp_thumbnail" in arrays and str(arrays["model"]) == model:
-                sharp = (arrays["sharp_thumbnail"], str(arrays["sharp_id"]))
-            return cls(tuple(arrays["sharpness"].tolist()), embedded, sharp)
+    @property
+    def timed(self) -> bool:
+        """Whether the frame lies on a time line; a photograph among others does not."""
+        return self.frame.content_hash is None or (
+            self.frame.captured_at_origin is TimeOrigin.FILENAME
+        )
 
 
-@dataclass(slots=True)
-class _Moment:
-    """New frames that show the same thing, waiting for the best of them."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """A frame of the moment that is open."""
 
-    opened_ns: int
-    best: _Measured
-    before: SifterState
-    rest: list[_Measured] = field(default_factory=list)
-    """New frames that repeat `best`; every one is within the limit of it."""
-    settled: list[tuple[int, Verdict]] = field(default_factory=list)
-    """Decided meanwhile, held back so that decisions come out in order."""
-
-    def held(self) -> int:
-        return 1 + len(self.rest) + len(self.settled)
+    measured: _Measured
+    found: Finding
 
 
 class Sifter:
@@ -147,198 +101,351 @@ class Sifter:
         limits: Limits,
         embed: Callable[[Picture], Embedding],
         gallery: Gallery,
-        state: SifterState | None = None,
+        state: bytes | None = None,
+        *,
+        model: str = "",
     ) -> None:
+        """`state` as `state` gave it in an earlier life; what another `model` had left is ignored,
+        since its numbers mean nothing to this one."""
         self.limits = limits
         self.gallery = gallery
+        self._model = model
         self._embed = embed
-        self._now = state or SifterState()
-        self._moment: _Moment | None = None
-        self._arrivals = 0
-
-    @property
-    def state(self) -> SifterState:
-        """The state as of the last decision given out: what a restart has to begin with."""
-        return self._now if self._moment is None else self._moment.before
+        self._novelty = Novelty(limits.novelty)
+        self._scene = Scene(limits.novelty)
+        self._waiting: list[_Waiting] = []
+        self._favourite: _Waiting
+        """Of photographs that wait, the one to be kept."""
+        self._seen: _View | None = None
+        """The last picture embedded."""
+        self._decided: _View | None = None
+        """The same as of the last decision."""
+        if state is not None:
+            self._restore(state)
 
     @property
     def waiting(self) -> int:
         """Frames offered whose decision is not out yet."""
-        return 0 if self._moment is None else self._moment.held()
+        return len(self._waiting)
 
     def offer(self, frame: Frame) -> list[Verdict]:
         """Take a frame; return the decisions that are due, in the order of their frames.
 
         Raises what the embedder raises; the frame then counts for nothing.
         """
-        due = self._end_moment_unless_open_at(frame.captured_at_ns)
-        before = self._now
-        measured = self._measure(frame)
-        if self._known(measured):
-            due += self._blurred_all_along(measured)
-            self._remember_sharp(measured)
-            verdict = _dropped(measured, Reason.NEAR_DUPLICATE)
-        elif measured.blurry and (kept := self._same_view(measured)) is not None:
-            verdict = _dropped(measured, Reason.BLURRY, nearest=kept)
-        else:
-            return due + self._new(measured, before)
-        return due + self._settle(measured.arrival, verdict)
+        return self._judge([self._measure(frame)])
 
     def flush(self) -> list[Verdict]:
         """Decide what is still waiting: nothing more will come for a while."""
-        return self._end_moment()
+        verdicts: list[Verdict] = []
+        while self._waiting:
+            done, again = self._close()
+            verdicts += done + self._judge(again)
+        return verdicts
 
-    # -- measures, cheapest first ------------------------------------------------------------------
+    def _judge(self, frames: list[_Measured]) -> list[Verdict]:
+        verdicts: list[Verdict] = []
+        queue = deque(frames)
+        while queue:
+            done, again = self._step(queue.popleft())
+            verdicts += done
+            queue.extendleft(reversed(again))
+        return verdicts
+
+    # -- measures ----------------------------------------------------------------------------------
 
     def _measure(self, frame: Frame) -> _Measured:
-        self._arrivals += 1
         luma = reduced(frame.picture.luma())
-        sharp, thumb = sharpness(luma), thumbnail(luma)
-        view = self._view(frame.picture, thumb)
-        level = SharpnessLevel(self._now.sharpness)
-        limit = self.limits.min_sharpness * level.value()
-        level.add(sharp)
-        self._now = replace(self._now, sharpness=level.recent, last_embedded=view)
-        record = about(
-            frame,
-            Reason.NOVEL,
-            sharpness=sharp,
-            sharpness_limit=limit,
-            novelty_limit=self.limits.novelty,
-        )
-        record = _compared(record, self.gallery.nearest(view.embedding))
-        return _Measured(self._arrivals, frame, record, sharp < limit, sharp, thumb, view.embedding)
+        thumb = thumbnail(luma)
+        view = self._look(frame.picture, thumb)
+        self._seen = view
+        # A still is kept as the file it is; its pixels, which may be many, are needed no more.
+        frame = frame if frame.content_hash is None else frame.without_pixels()
+        return _Measured(frame, frame.captured_at_ns / 1e9, thumb, sharpness(luma), view)
 
-    def _view(self, picture: Picture, thumb: Image) -> _View:
+    def _look(self, picture: Picture, thumb: Image) -> _View:
         """What the embedder says, or what it said of the last picture if this one looks the same.
 
         The last picture *embedded* is compared, not the last one offered: a slow drift adds up.
         """
-        last = self._now.last_embedded
-        if last is not None and _difference(last.thumbnail, thumb) <= _STILL:
-            return last
-        return _View(thumb, self._embed(picture))
+        if self._seen is not None and difference(self._seen.thumbnail, thumb) <= _STILL:
+            return self._seen
+        embedding = self._embed(picture).in_half_precision()
+        return _View(thumb, embedding, Cells.of(embedding))
 
-    # -- what a new frame means for the moment that is open ----------------------------------------
+    # -- one frame ---------------------------------------------------------------------------------
 
-    def _known(self, measured: _Measured) -> bool:
-        novelty_ = measured.record.novelty
-        return novelty_ is not None and novelty_ <= self.limits.novelty
+    def _step(self, measured: _Measured) -> tuple[list[Verdict], list[_Measured]]:
+        """Decisions that are due, and frames to be looked at again."""
+        if self._waiting and self._waiting[0].measured.timed is not measured.timed:
+            done, again = self._close()
+            return done, [*again, measured]
+        if not measured.timed:
+            return self._step_picture(measured)
+        found = self._novelty.find(measured.view.cells, self.gallery, self._scene, measured.at_s)
+        if self._waiting:
+            return self._step_waiting(_Waiting(measured, found))
+        if self._opens_moment(found, measured.at_s):
+            self._waiting = [_Waiting(measured, found)]
+            return self._close() if self.limits.max_wait_s <= 0 else ([], [])
+        if found.news is not None:
+            found = replace(
+                found, limit=self._novelty.urgent_weight, why="soon after the last that was kept"
+            )
+        return [self._passed(measured, found, Reason.NEAR_DUPLICATE)], []
 
-    def _remember_sharp(self, measured: _Measured) -> None:
-        nearest = measured.record.nearest_kept
-        if nearest is not None and not measured.blurry:
-            self._now = replace(self._now, last_sharp=(measured.thumbnail, nearest))
+    def _opens_moment(self, found: Finding, at_s: float) -> bool:
+        if not found.local or self.gallery.size == 1:
+            return found.news is not None
+        late = not 0 <= at_s - self._scene.local_s < self._novelty.gap_s
+        return late or found.weight > self._novelty.urgent_weight
 
-    def _same_view(self, measured: _Measured) -> str | None:
-        """The kept frame that the last sharp picture showed, if only blur is between the two."""
-        if self._now.last_sharp is None:
-            return None
-        sharp, kept = self._now.last_sharp
-        return kept if _difference(sharp, measured.thumbnail) <= _SAME_VIEW else None
+    def _step_waiting(self, new: _Waiting) -> tuple[list[Verdict], list[_Measured]]:
+        first, last = self._waiting[0], self._waiting[-1]
+        waited_s = new.measured.at_s - first.measured.at_s
+        in_time = 0 <= waited_s <= self.limits.max_wait_s
+        cut = self._cut_between(last.measured, new.measured)
+        lone = len(self._waiting) == 1 and first.found.news is News.VIEW
+        if cut and lone and in_time and self._in_transit(first.measured):
+            self._waiting = []
+            why = replace(first.found, why="the camera was swinging")
+            return [self._passed(first.measured, why, Reason.BLURRY)], [new.measured]
+        if cut or not in_time or len(self._waiting) >= _MOST_WAITING:
+            done, again = self._close()
+            return done, [*again, new.measured]
+        self._waiting.append(new)
+        return [], []
 
-    def _new(self, measured: _Measured, before: SifterState) -> list[Verdict]:
-        moment = self._moment
-        if moment is None:
-            return self._open_moment(measured, before)
-        best = moment.best
-        if not best.blurry and not self._repeat(best, measured):
-            due = self._end_moment()
-            before = replace(before, last_sharp=self._now.last_sharp)
-            return due + self._open_moment(measured, before)
-        if self._better(moment, measured):
-            moment.best, measured = measured, best
-        moment.rest.append(measured.without_picture())
-        return self._end_moment() if moment.held() >= _MOST_HELD else []
+    def _cut_between(self, a: _Measured, b: _Measured) -> bool:
+        if not self._novelty.cut_between(a.view.cells, b.view.cells):
+            return False
+        soft = self._in_transit(a) or self._in_transit(b)
+        return not (soft and same_but_blurred(a.thumbnail, b.thumbnail))
 
-    def _repeat(self, a: _Measured, b: _Measured) -> bool:
-        return novelty(a.embedding, b.embedding) <= self.limits.novelty
+    # -- blur --------------------------------------------------------------------------------------
 
-    def _better(self, moment: _Moment, measured: _Measured) -> bool:
-        """Sharper than the best so far, and as close to all the sharp ones that repeat it."""
-        return measured.sharpness > moment.best.sharpness and all(
-            other.blurry or self._repeat(measured, other) for other in moment.rest
+    @property
+    def _sharpness_limit(self) -> float | None:
+        """None: too little is known of the scene to call anything blurred."""
+        level = self._scene.level.value()
+        return None if level is None else self.limits.min_sharpness * level
+
+    def _blurred(self, measured: _Measured) -> bool:
+        limit = self._sharpness_limit
+        return limit is not None and measured.sharpness.value < limit
+
+    def _in_transit(self, measured: _Measured) -> bool:
+        level = self._scene.level.value() or self._scene.level.before
+        share = min(_IN_TRANSIT, self.limits.min_sharpness)
+        return level is not None and measured.sharpness.value < share * level
+
+    # -- the end of a moment -----------------------------------------------------------------------
+
+    def _close(self) -> tuple[list[Verdict], list[_Measured]]:
+        """Keep the best of the moment; what came after it is to be looked at again."""
+        if not self._waiting[0].measured.timed:
+            return self._close_pictures(), []
+        waiting, best = self._waiting, self._best()
+        self._waiting = []
+        blurred = self._blurred(best.measured)
+        if blurred and (known := self._sharp_already(best.measured)) is not None:
+            return self._none_kept(
+                waiting, Reason.BLURRY, "blurred, of a scene that was kept", known
+            )
+        lone = len(waiting) >= 4 and sum(each.found.news is not None for each in waiting) == 1
+        if best.found.local and lone and best.found.weight <= self._novelty.lone_weight:
+            why = "seen in a single frame only"
+            return self._none_kept(waiting, Reason.NEAR_DUPLICATE, why)
+        place = waiting.index(best)
+        most = max(each.found.weight for each in waiting)
+        verdicts = [self._lesser(each, best, most) for each in waiting[:place]]
+        reason = Reason.SHARPEST if blurred else Reason.NOVEL
+        verdicts.append(self._kept(best, reason))
+        return verdicts, [each.measured for each in waiting[place + 1 :]]
+
+    def _best(self) -> _Waiting:
+        """The waiting frame that shows the moment best; a blurred one only if all of them are."""
+        local = self._waiting[0].found.local
+        able = [each for each in self._waiting if each.found.news is not None]
+        able = [each for each in able if each.found.local is local]
+        sharp = [each for each in able if not self._blurred(each.measured)]
+        if not sharp:
+            return max(able, key=lambda each: each.measured.sharpness.value)
+        if local:
+            return max(sharp, key=lambda each: each.found.shown)
+        return max(
+            sharp, key=lambda each: each.measured.sharpness.detail * each.measured.sharpness.value
         )
 
-    def _open_moment(self, measured: _Measured, before: SifterState) -> list[Verdict]:
-        self._moment = _Moment(measured.record.captured_at_ns, measured, before)
-        return [] if self.limits.max_wait_s > 0 else self._end_moment()
+    def _sharp_already(self, measured: _Measured) -> str | None:
+        """The kept frame that differs from this one by blur alone; None: there is none."""
+        for kept in reversed(self.gallery.kept):
+            if same_but_blurred(measured.thumbnail, kept.thumbnail):
+                return kept.id
+        return None
 
-    def _end_moment_unless_open_at(self, at_ns: int) -> list[Verdict]:
-        if self._moment is None:
-            return []
-        waited_s = (at_ns - self._moment.opened_ns) / 1e9
-        return [] if 0 <= waited_s <= self.limits.max_wait_s else self._end_moment()
+    def _none_kept(
+        self, waiting: list[_Waiting], reason: Reason, why: str, known: str | None = None
+    ) -> tuple[list[Verdict], list[_Measured]]:
+        limit = self._novelty.lone_weight
+        verdicts = []
+        for each in waiting:
+            found = replace(each.found, why=why, limit=max(limit, each.found.weight))
+            verdicts.append(self._passed(each.measured, found, reason, known))
+        return verdicts, []
 
-    def _end_moment(self) -> list[Verdict]:
-        """Keep the best frame of the moment, and drop those that repeat it."""
-        moment, self._moment = self._moment, None
-        if moment is None:
-            return []
-        best = moment.best
-        assert best.frame is not None
-        self.gallery.add(best.record.id, best.embedding)
-        self._now = replace(self._now, last_sharp=(best.thumbnail, best.record.id))
-        reason = Reason.SHARPEST if best.blurry else Reason.NOVEL
-        kept = Verdict(replace(best.record, reason=reason), best.frame, best.embedding)
-        return _in_order(
-            [(best.arrival, kept)],
-            moment.settled,
-            [(other.arrival, _repeats(other, best)) for other in moment.rest],
+    # -- photographs: no time line, no scene, only what they look like -----------------------------
+
+    def _step_picture(self, measured: _Measured) -> tuple[list[Verdict], list[_Measured]]:
+        """A burst of pictures that repeat each other competes for one place; the sharpest is kept.
+
+        No chains: what is dropped is within the limit of the very picture that is named.
+        """
+        found = self._find_picture(measured)
+        new = _Waiting(measured, found)
+        if self._waiting:
+            if self._repeats(new, self._favourite) and len(self._waiting) < _MOST_WAITING:
+                if self._favours(new):
+                    self._favourite = new
+                self._waiting.append(new)
+                return [], []
+            return self._close_pictures(), [measured]
+        if found.news is None:
+            self._decided = measured.view
+            return [Verdict(self._record(measured, found, Reason.NEAR_DUPLICATE))], []
+        self._waiting, self._favourite = [new], new
+        return (self._close_pictures(), []) if self.limits.max_wait_s <= 0 else ([], [])
+
+    def _find_picture(self, measured: _Measured) -> Finding:
+        cells, limit = measured.view.cells, self._novelty.picture_limit
+        apart = [self._novelty.between(cells, kept.cells) for kept in self.gallery.kept]
+        if not apart:
+            return Finding(cells, News.VIEW, limit=limit, why="nothing was kept before")
+        nearest = int(np.argmin(apart))
+        news = News.VIEW if apart[nearest] > limit else None
+        return Finding(cells, news, apart[nearest], limit, nearest=nearest)
+
+    def _favours(self, new: _Waiting) -> bool:
+        """Whether it is sharper than the favourite, new, and repeated by all the others."""
+        sharper = new.measured.sharpness.value > self._favourite.measured.sharpness.value
+        return (
+            sharper
+            and new.found.news is not None
+            and all(self._repeats(each, new) for each in self._waiting)
         )
 
-    def _blurred_all_along(self, sharp: _Measured) -> list[Verdict]:
-        """End a moment of blur that turns out to be a blurred view of what is kept already."""
-        moment = self._moment
-        if moment is None or sharp.blurry or not moment.best.blurry:
-            return []
-        if _difference(moment.best.thumbnail, sharp.thumbnail) > _SAME_VIEW:
-            return []
-        self._moment = None
-        nearest = sharp.record.nearest_kept
-        return _in_order(
-            moment.settled,
-            [
-                (other.arrival, _dropped(other, Reason.BLURRY, nearest=nearest))
-                for other in (moment.best, *moment.rest)
-            ],
+    def _repeats(self, a: _Waiting, b: _Waiting) -> bool:
+        return self._novelty.between(a.found.cells, b.found.cells) <= self._novelty.picture_limit
+
+    def _close_pictures(self) -> list[Verdict]:
+        waiting, best = self._waiting, self._favourite
+        self._waiting = []
+        verdicts = []
+        for each in waiting:
+            if each is best:
+                verdicts.append(self._verdict_kept(best, Reason.NOVEL))
+                continue
+            apart = self._novelty.between(each.found.cells, best.found.cells)
+            found = replace(each.found, weight=apart, why="a sharper picture of the same was kept")
+            record = self._record(each.measured, found, Reason.NEAR_DUPLICATE, best.measured)
+            verdicts.append(Verdict(record))
+        self._decided = waiting[-1].measured.view
+        return verdicts
+
+    # -- decisions ---------------------------------------------------------------------------------
+
+    def _kept(self, best: _Waiting, reason: Reason) -> Verdict:
+        """Keep a frame, and learn from it."""
+        verdict = self._verdict_kept(best, reason)
+        measured = best.measured
+        self._novelty.kept(
+            best.found, self.gallery, self._scene, measured.sharpness.value, measured.at_s
+        )
+        self._decided = measured.view
+        return verdict
+
+    def _verdict_kept(self, best: _Waiting, reason: Reason) -> Verdict:
+        measured = best.measured
+        record = self._record(measured, best.found, reason)
+        kept = Kept(record.id, measured.view.embedding, measured.thumbnail)
+        self.gallery.add(kept)
+        return Verdict(record, measured.frame)
+
+    def _passed(
+        self, measured: _Measured, found: Finding, reason: Reason, nearest: str | None = None
+    ) -> Verdict:
+        """Drop a frame, and learn from it."""
+        record = self._record(measured, found, reason)
+        if nearest is not None:
+            record = replace(record, nearest_kept=nearest)
+        self._novelty.passed(
+            found, self.gallery, self._scene, measured.sharpness.value, measured.at_s
+        )
+        self._decided = measured.view
+        return Verdict(record)
+
+    def _lesser(self, each: _Waiting, best: _Waiting, most: float) -> Verdict:
+        """A frame of the moment before its best one. It would have had to weigh more than any."""
+        found = replace(each.found, limit=most, why="another frame of the moment shows more")
+        reason = Reason.BLURRY if self._blurred(each.measured) else Reason.NEAR_DUPLICATE
+        return Verdict(self._record(each.measured, found, reason, best.measured))
+
+    def _record(
+        self,
+        measured: _Measured,
+        found: Finding,
+        reason: Reason,
+        instead: _Measured | None = None,
+    ) -> Decision:
+        """What is written down. `instead`: the frame kept in its place; None: the nearest kept."""
+        nearest, embedding = None, None
+        if instead is not None:
+            nearest, embedding = instead.frame.id, instead.view.embedding
+        elif found.nearest is not None:
+            kept = self.gallery.kept[found.nearest]
+            nearest, embedding = kept.id, kept.embedding
+        close = None if embedding is None else similarity(measured.view.embedding, embedding)
+        return about(
+            measured.frame,
+            reason,
+            sharpness=measured.sharpness.value,
+            sharpness_limit=self._sharpness_limit,
+            similarity=close,
+            novelty=None if nearest is None else found.weight,
+            novelty_limit=found.limit,
+            nearest_kept=nearest,
+            detail=found.why or None,
         )
 
-    def _settle(self, arrival: int, verdict: Verdict) -> list[Verdict]:
-        """Give a decision out, or hold it back behind a moment that is still open."""
-        if self._moment is None:
-            return [verdict]
-        self._moment.settled.append((arrival, verdict))
-        return self._end_moment() if self._moment.held() >= _MOST_HELD else []
+    # -- state -------------------------------------------------------------------------------------
 
+    def state(self) -> bytes:
+        """All that is remembered beside the gallery, as of the last decision given out."""
+        arrays: Arrays = {"model": np.array(self._model), **self._scene.arrays()}
+        if self._decided is not None:
+            arrays["seen_thumbnail"] = self._decided.thumbnail
+            arrays["seen_vector"] = self._decided.embedding.vector
+            grid = self._decided.embedding.grid
+            if grid is not None and self._decided.cells is not self._scene.previous:
+                arrays["seen_grid"] = grid.astype(np.float16)
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle too
+        return buffer.getvalue()
 
-def _compared(record: Decision, match: Match | None) -> Decision:
-    if match is None:
-        return record
-    return replace(
-        record, nearest_kept=match.id, novelty=match.novelty, similarity=match.similarity
-    )
-
-
-def _dropped(measured: _Measured, reason: Reason, *, nearest: str | None = None) -> Verdict:
-    nearest = nearest or measured.record.nearest_kept
-    return Verdict(replace(measured.record, reason=reason, nearest_kept=nearest))
-
-
-def _repeats(measured: _Measured, best: _Measured) -> Verdict:
-    """Dropped for the better frame of the same moment."""
-    match = Gallery.match(best.record.id, best.embedding, measured.embedding)
-    reason = Reason.BLURRY if measured.blurry else Reason.NEAR_DUPLICATE
-    return Verdict(replace(_compared(measured.record, match), reason=reason))
-
-
-def _in_order(*groups: list[tuple[int, Verdict]]) -> list[Verdict]:
-    """Verdicts by the arrival of their frames."""
-    pairs = [pair for group in groups for pair in group]
-    return [verdict for _, verdict in sorted(pairs, key=lambda pair: pair[0])]
-
-
-def _difference(a: Image, b: Image) -> float:
-    """Largest difference of two thumbnails, grey levels, after their mean levels are made equal."""
-    difference = cv2.subtract(a, b, dtype=cv2.CV_16S)
-    return float(np.abs(difference - difference.mean()).max())
+    def _restore(self, state: bytes) -> None:
+        with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
+            if str(arrays["model"]) != self._model:
+                return
+            self._scene.restore(arrays)
+            if "seen_thumbnail" not in arrays:
+                return
+            cells, grid = self._scene.previous, None
+            if "seen_grid" in arrays:
+                grid = np.asarray(arrays["seen_grid"], np.float32)
+            elif cells is not None and cells.rows * cells.columns > 1:
+                grid = cells.grid()
+            embedding = Embedding(arrays["seen_vector"], grid)
+            if grid is not None and "seen_grid" in arrays:
+                cells = Cells.of(embedding)
+            self._decided = _View(arrays["seen_thumbnail"], embedding, cells or Cells.of(embedding))
+            self._seen = self._decided
