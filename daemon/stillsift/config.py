@@ -342,10 +342,10 @@ class SourceSettings(_Section):
     """Number of frames kept last that a new frame is compared with, each of them."""
     novelty_limit: Limit = Field(default=None, gt=0)
     """A frame is kept when it is more novel than this; None (`auto`): the model's own limit."""
-    min_sharpness: Number = Field(default=0.35, ge=0, le=1)
-    """Share of the source's own usual sharpness below which a frame is blurred; 0: never."""
+    min_sharpness: Number = Field(default=0.6, ge=0, le=1)
+    """Share of the scene's own usual sharpness below which a frame is blurred; 0: never."""
     max_wait: Duration = Field(default=1.0, ge=0)
-    """Stream time that a novel but blurred frame waits for a sharper one."""
+    """Stream time that a moment with something new waits for a better frame of it."""
     retire: Literal["leave", "move", "delete"] = "leave"
     """What becomes of an original once its decisions are recorded; move: into quarantine."""
     recursive: bool = True

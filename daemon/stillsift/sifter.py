@@ -43,7 +43,7 @@ class Limits:
 
     novelty: float
     """Distance of a cell that is no noise; it belongs to the embedder."""
-    min_sharpness: float = 0.5
+    min_sharpness: float = 0.6
     """Share of the scene's own level below which a frame is blurry; 0 switches the gate off."""
     max_wait_s: float = 1.0
     """How long a moment waits for a better frame, in the frames' own time; 0: not at all."""
