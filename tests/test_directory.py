@@ -190,6 +190,22 @@ def test_a_copy_of_what_was_decided_is_not_read_again(name: str, tmp_path: Path)
     assert items == [Repeated(path, FileIdentity.of(path), digest, Path("/earlier") / name)]
 
 
+def test_a_photo_that_changes_while_it_is_read_is_read_as_it_became(tmp_path: Path) -> None:
+    path = photo(tmp_path / "a.jpg", 0)
+
+    class Overwriting(Remembered):
+        def next_frame(self, identity: FileIdentity) -> int | None:
+            if not self.next:  # the first time it is asked
+                self.next[identity] = 0
+                path.write_bytes(photo_bytes(9) + b"longer")
+            return 0
+
+    items = list(source(tmp_path, known=Overwriting()).items())
+    assert [type(item) for item in items] == [Opened, Frame, Finished]
+    assert isinstance(items[0], Opened)
+    assert items[0].identity == FileIdentity.of(path)
+
+
 def test_a_file_that_may_not_be_read_is_a_failure() -> None:
     with tempfile.TemporaryDirectory() as made:
         Path(made).chmod(0o755)
