@@ -69,7 +69,8 @@ class Daemon:
             "metrics": {"listen": f"127.0.0.1:{self.port}"},
             "defaults": {"settle": "200ms", "rate": "all"},
             "sources": sources,
-        } | sections
+            **sections,
+        }
         self.process: subprocess.Popen[bytes] | None = None
         self.write_config()
 

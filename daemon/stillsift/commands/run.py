@@ -80,6 +80,7 @@ def run(given: argparse.Namespace) -> int:
                 )
             if server is not None:
                 server.shutdown()
+                server.server_close()
             log.info("stopped: %s", daemon.status())
     return 0
 

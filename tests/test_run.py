@@ -1,0 +1,524 @@
+"""The daemon as a process of its own: filled, signalled, asked over HTTP and driven into faults."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from conftest import Command
+from footage import jpeg, write_clip, write_still, write_stills
+from running import (
+    Daemon,
+    assert_agree,
+    daemon,
+    decided,
+    free_port,
+    kept_on_disk,
+    story,
+    until,
+)
+from stillsift.decisions import Outcome, Reason, outcome_of
+from stillsift.ledger import LedgerReader
+from stillsift.metrics import STAGES, Metrics, serve
+from stillsift.service import Heartbeats
+
+
+def directory(name: str, folder: Path, **settings: Any) -> dict[str, Any]:
+    folder.mkdir(exist_ok=True)
+    return {"name": name, "directory": str(folder), **settings}
+
+
+def names(store: Path) -> list[str]:
+    return [record.decision.file.name for record in decided(store) if record.decision.file]
+
+
+# -- directories that are being filled -------------------------------------------------------------
+
+
+def test_what_is_there_and_what_arrives_is_taken_once_and_whole(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    with daemon(tmp_path, [directory("gate", gate)]) as running:
+        write_still(gate / "a there.jpg", 0)
+        running.start()
+        running.until_done(1)
+
+        slow = jpeg(1)
+        with (gate / "b slow.jpg").open("wb") as file:
+            for start in range(0, len(slow), len(slow) // 4):
+                file.write(slow[start : start + len(slow) // 4])
+                file.flush()
+                time.sleep(0.15)  # together longer than the time after which a file has settled
+        running.until_done(2)
+
+        outside = write_still(tmp_path / "elsewhere.jpg", 2)
+        outside.rename(gate / "c renamed.jpg")
+        running.until_done(3)
+
+        linked = write_still(tmp_path / "linked.jpg", 3)
+        (gate / "d linked.jpg").hardlink_to(linked)
+        running.until_done(4)
+
+        write_still(tmp_path / "deep" / "er" / "x.jpg", 4)
+        (tmp_path / "deep").rename(gate / "e deep")
+        running.until_done(5)
+        assert running.stop() == 0
+        records = running.decided()
+        assert [record.decision.file.name for record in records if record.decision.file] == [
+            *("a there.jpg", "b slow.jpg", "c renamed.jpg", "d linked.jpg", "x.jpg")
+        ]
+        assert {record.decision.outcome for record in records} <= {Outcome.KEPT, Outcome.DROPPED}
+        assert_agree(running.store)
+
+
+def test_a_missing_directory_does_not_stop_another_and_is_taken_up_when_it_comes(
+    tmp_path: Path,
+) -> None:
+    away = tmp_path / "mount" / "away"
+    sources = [{"name": "away", "directory": str(away)}, directory("gate", tmp_path / "gate")]
+    with daemon(tmp_path, sources) as running:
+        running.start()
+        write_still(tmp_path / "gate" / "a.jpg", 1)
+        running.until_done(1, "gate")
+        assert sample(running, "stillsift_source_up", source="away") == 0
+        assert sample(running, "stillsift_source_up", source="gate") == 1
+        assert running.log.count("away: waiting for") == 1, "a transition, told once"
+        write_still(away / "b.jpg", 2)
+        running.until_done(1, "away")
+        assert sample(running, "stillsift_source_up", source="away") == 1
+        assert running.stop() == 0
+
+
+def test_a_bad_file_is_one_warning_and_stays_and_quarantine_has_its_limits(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    store = {"path": str(tmp_path / "store"), "min_free": 0, "quarantine": {"max_size": 0}}
+    with daemon(tmp_path, [directory("gate", gate, retire="move")], store=store) as running:
+        (gate / "a.jpg").write_bytes(jpeg(1)[:500])
+        write_clip(gate / "b.mp4", [2])
+        running.start()
+        running.until_done(2)
+        until(lambda: not (gate / "b.mp4").exists(), "the good one is retired")
+        assert running.stop() == 0
+        running.start()
+        until(lambda: "quarantine: 1 files deleted" in running.log, "tidied at the start")
+        assert not any((running.store / "quarantine").rglob("*.mp4"))
+        assert running.stop() == 0
+        assert sum(str(gate / "a.jpg") in line for line in running.log.splitlines()) == 1
+        assert (gate / "a.jpg").exists()
+
+
+# -- signals ---------------------------------------------------------------------------------------
+
+
+def test_sigterm_drains_and_the_next_start_goes_on(stillsift: Command, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    with daemon(tmp_path, [directory("gate", gate)]) as running:
+        write_clip(gate / "long.mp4", range(60), frames=2)
+        running.start()
+        until(lambda: len(kept_on_disk(running.store)) >= 3, "three kept frames")
+        assert running.stop() == 0, running.log
+        half = story(running.store)
+        assert 0 < len(half) < 120
+        assert_agree(running.store)
+        running.start()
+        running.until_done(1)
+        assert running.stop() == 0
+        stillsift("sift", gate, "-o", tmp_path / "whole", "--set", "rate=all")
+        assert story(running.store) == story(tmp_path / "whole")
+        assert_agree(running.store)
+        assert "ERROR" not in running.log
+
+
+def test_sighup_starts_ends_and_changes_sources_and_refuses_a_bad_file(tmp_path: Path) -> None:
+    gate, yard = tmp_path / "gate", tmp_path / "yard"
+    with daemon(tmp_path, [directory("gate", gate)]) as running:
+        running.start()
+
+        def reloaded(said: str) -> None:
+            before = running.log.count(said)
+            running.write_config()
+            running.signal(signal.SIGHUP)
+            until(lambda: running.log.count(said) > before, f"{said}: {running.log}")
+
+        reloaded("configuration read again: nothing changed")
+
+        running.config["sources"].append(directory("yard", yard))
+        reloaded("configuration read again: 2 sources")
+        write_still(yard / "a.jpg", 1)
+        running.until_done(1, "yard")
+
+        good = running.config["sources"]
+        running.config["sources"] = [{"name": "gate", "folder": "x"}]
+        reloaded("configuration not changed")
+        assert "folder" in running.log
+        write_still(yard / "b.jpg", 2)
+        running.until_done(2, "yard")
+
+        good[1]["retire"] = "delete"
+        running.config["sources"] = good
+        reloaded("configuration read again: 2 sources")
+        write_still(yard / "c.jpg", 3)
+        until(lambda: not (yard / "c.jpg").exists(), "the new retire")
+        assert (yard / "b.jpg").exists(), "what was done before stays done"
+
+        running.config["sources"] = good[:1]
+        reloaded("configuration read again: 1 sources")
+        write_still(yard / "d.jpg", 4)
+        write_still(gate / "d.jpg", 4)
+        running.until_done(1, "gate")
+        assert names(running.store) == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+
+        running.config["store"]["format"] = "png"
+        reloaded("only after a restart: store.format")
+        assert running.stop() == 0
+        with LedgerReader(running.store / "ledger.sqlite") as ledger:
+            last = list(ledger.decisions())[-1]
+            assert last.config_hash is not None
+            assert "gate" in (ledger.config(last.config_hash) or "")
+
+
+def test_a_reload_in_the_middle_of_a_clip_counts_and_decides_every_frame_once(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    with daemon(tmp_path, [directory("gate", gate)]) as running:
+        write_clip(gate / "long.mp4", range(40), frames=2)
+        running.start()
+        until(lambda: len(kept_on_disk(running.store)) >= 3, "three kept frames")
+        running.config["sources"][0]["queue"] = 9
+        running.write_config()
+        running.signal(signal.SIGHUP)
+        until(lambda: "configuration read again: 1 sources" in running.log, "reload")
+        running.until_done(1)
+        until(lambda: balance(running)["gate"].in_flight == 0, "nothing in flight")
+        assert balance(running)["gate"].offered == 80
+        assert running.stop() == 0
+        stillsift("sift", gate, "-o", tmp_path / "whole", "--set", "rate=all")
+        assert story(running.store) == story(tmp_path / "whole")
+
+
+# -- what stands in the way of starting ------------------------------------------------------------
+
+
+def test_two_daemons_on_one_store_the_second_refuses(tmp_path: Path) -> None:
+    with daemon(tmp_path, [directory("gate", tmp_path / "gate")]) as first:
+        first.start()
+        (tmp_path / "2").mkdir()
+        second = Daemon(tmp_path / "2", first.config["sources"], store=first.config["store"])
+        second.start(wait=False)
+        assert second.ended() == 75, second.log
+        assert str(first.process.pid if first.process else 0) in second.log
+        assert "Traceback" not in second.log
+        assert first.stop() == 0
+
+
+def test_a_port_in_use_is_said(tmp_path: Path) -> None:
+    with socket.socket() as taken_by_us:
+        taken_by_us.bind(("127.0.0.1", 0))
+        taken_by_us.listen()
+        listen = f"127.0.0.1:{taken_by_us.getsockname()[1]}"
+        running = Daemon(
+            tmp_path, [directory("gate", tmp_path / "gate")], metrics={"listen": listen}
+        )
+        running.start(wait=False)
+        assert running.ended() == 1
+        assert f"cannot listen on {listen}: Address already in use" in running.log
+        assert "Traceback" not in running.log
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "said"),
+    [
+        ({"sources": []}, 78, "sources: there are none"),
+        ({"store": {"path": "/dev/null/store"}}, 1, "/dev/null"),
+        ({"model": {"path": "nothere.onnx", "custom": {"novelty_limit": 0.4}}}, 78, "nothere.onnx"),
+        ({"store": {"path": "s"}, "typo": 1}, 78, "typo"),
+    ],
+)
+def test_a_configuration_that_cannot_work_is_said(
+    stillsift: Command, tmp_path: Path, change: dict[str, Any], status: int, said: str
+) -> None:
+    made = Daemon(tmp_path, [directory("gate", tmp_path / "gate")])
+    made.config |= change
+    made.write_config()
+    done = stillsift("run", "-c", made.config_file)
+    assert done.status == status, done.err
+    assert said in done.err
+
+
+# -- over HTTP -------------------------------------------------------------------------------------
+
+
+def samples(running: Daemon) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    status, text = running.get("/metrics")
+    assert status == 200
+    return {
+        (one.name, tuple(sorted(one.labels.items()))): one.value
+        for family in text_string_to_metric_families(text)
+        for one in family.samples
+    }
+
+
+def sample(running: Daemon, name: str, **labels: str) -> float:
+    return samples(running)[name, tuple(sorted(labels.items()))]
+
+
+class Balance:
+    """The accounts of one source in one scrape."""
+
+    def __init__(self, scrape: dict[Any, float], source: str) -> None:
+        self.offered = scrape["stillsift_frames_offered_total", (("source", source),)]
+        self.in_flight = scrape["stillsift_frames_in_flight", (("source", source),)]
+        self.ended = {
+            Reason(dict(labels)["reason"]): value
+            for (name, labels), value in scrape.items()
+            if name == "stillsift_frames_total" and dict(labels)["source"] == source
+        }
+
+
+def balance(running: Daemon) -> dict[str, Balance]:
+    """Every source's accounts; that they balance is checked at every call."""
+    scrape = samples(running)
+    sources = [dict(labels)["source"] for name, labels in scrape if name == "stillsift_source_up"]
+    accounts = {source: Balance(scrape, source) for source in sources}
+    for one in accounts.values():
+        assert one.in_flight >= 0
+        assert one.offered == sum(one.ended.values()) + one.in_flight
+    return accounts
+
+
+def test_the_accounts_balance_at_every_scrape_and_agree_with_the_ledger(tmp_path: Path) -> None:
+    gate, yard = tmp_path / "gate", tmp_path / "yard"
+    sources = [directory("gate", gate), directory("yard", yard)]
+    write_clip(gate / "a.mp4", range(30), frames=3)
+    (gate / "b.jpg").write_bytes(b"\xff\xd8\xff broken")
+    write_stills(yard, range(12))
+    shutil.copy(yard / "img3.jpg", yard / "img90.jpg")
+    with daemon(tmp_path, sources) as running:
+        running.start(wait=False)
+        until(lambda: running.get("/metrics")[0] == 200, "the first scrape")
+        scrapes, between, offered = 0, 0, 0.0
+        while offered < 104:
+            now = balance(running).values()
+            offered = sum(one.offered for one in now)
+            scrapes += 1
+            between += any(one.in_flight > 0 for one in now)
+        until(lambda: all(b.in_flight == 0 for b in balance(running).values()), "all decided")
+        assert scrapes > 5
+        assert between > 0, "it was looked at while frames were in flight"
+        accounts = balance(running)
+        with LedgerReader(running.store / "ledger.sqlite") as ledger:
+            for source in ledger.stats():
+                told = {r: n for r, n in accounts[source.source].ended.items() if n}
+                assert told == source.reasons
+                kept = sample(running, "stillsift_kept_bytes_total", source=source.source)
+                assert kept == source.kept_bytes
+        assert accounts["gate"].ended[Reason.DECODE_ERROR] == 1
+        assert accounts["yard"].ended[Reason.EXACT_DUPLICATE] == 1
+        assert sample(running, "stillsift_store_free_bytes") > 0
+        assert sample(running, "stillsift_source_last_frame_timestamp_seconds", source="gate") > 0
+        assert running.stop() == 0
+
+
+def test_every_series_is_there_from_the_start_and_promtool_likes_them(tmp_path: Path) -> None:
+    with daemon(tmp_path, [directory("gate", tmp_path / "gate")]) as running:
+        running.start()
+        there = samples(running)
+        for reason in Reason:
+            labels = {"source": "gate", "outcome": outcome_of(reason).value, "reason": reason.value}
+            assert there["stillsift_frames_total", tuple(sorted(labels.items()))] == 0
+        gate = (("source", "gate"),)
+        for name in ("source_up", "queue_frames", "source_reconnects_total", "gap_seconds_total"):
+            assert (f"stillsift_{name}", gate) in there
+        for measure in ("similarity", "sharpness", "novelty"):
+            assert there[f"stillsift_{measure}_count", gate] == 0
+        for stage in STAGES:
+            assert ("stillsift_stage_seconds_count", (("stage", stage),)) in there
+        info = {name: dict(labels) for name, labels in there if name.endswith("_info")}
+        assert info["stillsift_model_info"].keys() == {"model", "provider"}
+        assert info["stillsift_build_info"].keys() == {"version"}
+        used = {label for _, labels in there for label, _ in labels} - {"le"}
+        assert used <= {"source", "outcome", "reason", "stage", "model", "provider", "version"}
+        assert running.get("/nowhere")[0] == 404
+        text = running.get("/metrics")[1]
+        assert running.stop() == 0
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
+    checked = subprocess.run(
+        [promtool, "check", "metrics"], input=text, text=True, capture_output=True, check=False
+    )
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_healthz_turns_bad_while_a_worker_is_stuck() -> None:
+    clock = [1000.0]
+    heartbeats = Heartbeats(lambda: clock[0])
+
+    def healthy() -> str | None:
+        return ", ".join(heartbeats.stale(clock[0], 30)) or None
+
+    port = free_port()
+    server = serve(Metrics(), "127.0.0.1", port, healthy=healthy, ready=lambda: "warming up")
+    probe = Daemon.__new__(Daemon)
+    probe.port = port
+    probe.process = subprocess.Popen(["sleep", "60"])
+    try:
+        heartbeats.beat("gate")
+        assert probe.get("/healthz") == (200, "ok\n")
+        clock[0] += 31
+        assert probe.get("/healthz") == (503, "gate\n")
+        heartbeats.beat("gate")
+        assert probe.get("/healthz") == (200, "ok\n")
+        assert probe.get("/readyz") == (503, "warming up\n")
+    finally:
+        probe.kill()
+        server.shutdown()
+        server.server_close()
+
+
+# -- originals -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("retire", ["leave", "move", "delete"])
+def test_originals_go_where_they_are_told_and_come_back_byte_for_byte(
+    stillsift: Command, tmp_path: Path, retire: str
+) -> None:
+    gate = tmp_path / "gate"
+    with daemon(tmp_path, [directory("gate", gate, retire=retire)]) as running:
+        write_stills(gate, [1, 2, 3])
+        shutil.copy(gate / "img2.jpg", gate / "img7.jpg")
+        write_clip(gate / "img8.mp4", [8, 9], number=8)
+        before = {path.name: path.read_bytes() for path in gate.iterdir()}
+        running.start()
+        running.until_done(len(before))
+        if retire != "leave":
+            until(lambda: not any(gate.iterdir()), f"originals gone: {running.log}")
+        assert running.stop() == 0
+        assert_agree(running.store)
+        assert any((running.store / "quarantine").rglob("*.mp4")) == (retire == "move")
+        for record in running.decided():
+            file = record.decision.file
+            if file is not None and file.suffix == ".jpg" and record.kept_path is not None:
+                assert (running.store / record.kept_path).read_bytes() == before[file.name]
+        done = stillsift("restore", "--all", "--store", running.store)
+        assert done.status == 0
+        back = {path.name: path.read_bytes() for path in gate.iterdir()}
+        assert back.items() <= before.items()
+        if retire == "leave":
+            assert back == before
+        elif retire == "move":
+            assert "img8.mp4" in back
+        else:
+            assert back == {}
+        known = len(running.decided())
+        running.start()
+        write_still(gate / "new.jpg", 10)
+        until(lambda: len(running.decided()) == known + 1, "only the new one is taken")
+        assert running.stop() == 0
+
+
+# -- disks -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Four megabytes, as a file system of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)], check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("mounting a file system is not allowed here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def fill_up(ballast: Path) -> None:
+    """Leave no room on a disk."""
+    descriptor = os.open(ballast, os.O_WRONLY | os.O_CREAT)
+    try:
+        while True:
+            os.write(descriptor, bytes(4096))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def test_a_full_disk_stops_keeping_and_retiring_until_there_is_room(
+    tmp_path: Path, small_disk: Path
+) -> None:
+    gate = tmp_path / "gate"
+    store = {"path": str(small_disk / "store"), "min_free": 0}
+    with daemon(tmp_path, [directory("gate", gate, retire="move")], store=store) as running:
+        running.store = small_disk / "store"
+        write_still(gate / "a.jpg", 0)
+        running.start()
+        until(lambda: not (gate / "a.jpg").exists(), "the first one is kept")
+        ballast = small_disk / "ballast"
+        fill_up(ballast)
+        arrived = write_stills(gate, range(1, 7))
+        until(lambda: "No space left" in running.log or "disk is full" in running.log, "it says so")
+        time.sleep(1.0)  # longer than any of this takes where there is room
+        assert all(path.is_file() for path in arrived), "originals stay"
+        assert len(kept_on_disk(running.store)) == 1
+        assert balance(running)["gate"].ended[Reason.WRITE_ERROR] == 0, "it waits instead"
+        assert running.get("/healthz")[0] == 200, "a restart would not help"
+        assert running.get("/readyz")[0] == 503
+        ballast.unlink()
+        until(lambda: not any(gate.iterdir()), f"it goes on by itself: {running.log}")
+        assert running.get("/readyz")[0] == 200
+        assert running.stop() == 0
+        assert len(running.decided()) == 7
+        assert_agree(running.store)
+        assert running.log.count("ERROR") <= 3, "transitions, not frames"
+
+
+def test_a_read_only_store_is_said_and_nothing_is_touched(tmp_path: Path, small_disk: Path) -> None:
+    gate = tmp_path / "gate"
+    store = {"path": str(small_disk / "store"), "min_free": 0}
+    running = Daemon(tmp_path, [directory("gate", gate, retire="delete")], store=store)
+    original = write_still(gate / "a.jpg", 0)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    running.start(wait=False)
+    assert running.ended() == 1
+    assert "read-only" in running.log.lower()
+    assert "Traceback" not in running.log
+    assert original.is_file()
+
+
+def test_an_original_that_vanishes_before_it_is_kept_is_a_failure_and_no_endless_wait(
+    stillsift: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if somebody tidied the folder between reading and keeping."""
+    from stillsift.store import Store
+
+    place = Store.place
+
+    def vanished(self: Store, frame: Any, decision: Any, *, link: bool = False) -> Any:
+        frame.file.unlink()
+        return place(self, frame, decision, link=link)
+
+    monkeypatch.setattr(Store, "place", vanished)
+    write_stills(tmp_path / "gate", [1])
+    done = stillsift("sift", tmp_path / "gate", "-o", tmp_path / "out")
+    assert done.status == 1
+    (record,) = decided(tmp_path / "out")
+    assert record.decision.reason is Reason.WRITE_ERROR
+    assert "img1.jpg" in (record.decision.detail or "")
+    assert kept_on_disk(tmp_path / "out") == {}
