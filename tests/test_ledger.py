@@ -453,6 +453,12 @@ def test_what_commit_returned_for_survives_kill_9(tmp_path: Path) -> None:
     assert recorded == list(range(len(recorded)))
 
 
+def test_a_commit_waits_for_the_disk(ledger: Ledger) -> None:
+    """No test here can cut the power, so the two settings that outlive it are looked at."""
+    assert ledger._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert ledger._db.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
 def test_a_reader_reads_while_the_ledger_is_written(ledger: Ledger) -> None:
     with Ledger.reader(ledger.path) as reader:
         ledger.commit(batch(decision(0)))

@@ -240,6 +240,7 @@ def test_moving_from_another_file_system(box: Box, elsewhere: Path) -> None:
     assert (back.target, back.detail) == (path, None)
     assert path.read_bytes() == data
     assert path.stat().st_mtime_ns == NOW_NS
+    assert box.ledger.next_frame("in", FileIdentity.of(path)) is None
     assert files_in(box.store.root / "quarantine") == []
     assert files_in(elsewhere) == [path]
 
