@@ -93,8 +93,6 @@ def coherent(distances: Floats) -> Floats:
     Sensor noise changes single cells, an object changes neighbours: receptive fields overlap.
     """
     rows, columns = distances.shape[-2:]
-    if rows * columns == 1:
-        return distances
     around = [(0, 0)] * (distances.ndim - 2) + [(1, 1), (1, 1)]
     wide = np.pad(distances, around, constant_values=-9)
     best = np.full_like(distances, -9)

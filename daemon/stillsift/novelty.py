@@ -21,6 +21,7 @@ import numpy as np
 
 from .gallery import Cells, Floats, Gallery, cell_distances, coherent
 from .scene import LIGHT, Mask, Scene
+from .sharpness import SPACING_S
 
 _LOWEST = 0.40
 """The cell limit of our own embedder, that the distances below were found with. Another embedder's
@@ -87,7 +88,7 @@ class Novelty:
         self.lone_weight = 1.5 * scale
         """The same for news that only one frame of its moment shows, as noise does."""
         self.urgent_weight = 5.0 * scale
-        self._settled_weight = 3.0 * scale
+        self._settled_weight = 1.5 * scale
         self._refresh_weight = 1.0 * scale
         self._refresh_s = 5.0
         self.view = 0.65 * scale
@@ -102,6 +103,7 @@ class Novelty:
         """A changed cell follows an object's cell of the frame before when it is at most this
         different and this far away; a group follows when this share of it does."""
         self._match = 0.9 * scale
+        self._edge_share = 0.25
         self._still = 0.3 * scale
         self._still_s = 0.5
 
@@ -119,9 +121,13 @@ class Novelty:
         if not len(gallery):
             return replace(found, news=News.VIEW, why="nothing was kept before")
         distances = gallery.distances(cells)
+        if distances.shape[1] == 1:
+            return self._pooled(found, distances[:, 0])
         medians = np.asarray(np.median(distances, 1), np.float32)
         nearest, total, own, over = self._nearest(cells, distances, medians, gallery, scene)
-        found = replace(found, nearest=nearest, distances=own, changed=over > 0)
+        changed = over > 0
+        shown = self._shown(own * changed)
+        found = replace(found, nearest=nearest, distances=own, changed=changed, shown=shown)
         if gallery.size == 1:
             return self._plain(found, total)
         moving = scene.is_followed(at_s) and not found.cut
@@ -130,8 +136,19 @@ class Novelty:
             why = f"another view: median {apart:.2f} > {view:.2f}"
             weight = max(total, float(np.nextafter(self.weight, np.inf)))
             return replace(found, news=News.VIEW, weight=weight, why=why)
-        found = replace(found, shown=float((own * (over > 0)).sum()))
-        return self._explained(found, over, scene, at_s) if over.any() else found
+        return self._explained(found, over, scene, at_s) if changed.any() else found
+
+    def _shown(self, changes: Floats) -> float:
+        """How much of the change a frame shows; at the border of the picture it is cut off."""
+        inner = float(changes[1:-1, 1:-1].sum())
+        return inner + self._edge_share * (float(changes.sum()) - inner)
+
+    def _pooled(self, found: Finding, distances: Floats) -> Finding:
+        """Without a grid: the cosine distance, which tells views apart and sees no small object."""
+        nearest = int(np.argmin(distances))
+        apart = float(distances[nearest]) / 2  # |a - b|^2 of unit vectors is 2 - 2 cos
+        news = News.VIEW if apart > self.cell_limit else None
+        return replace(found, news=news, weight=apart, limit=self.cell_limit, nearest=nearest)
 
     def _plain(self, found: Finding, total: float) -> Finding:
         """Against the previous kept frame and nothing else."""
@@ -161,8 +178,7 @@ class Novelty:
         own = coherent(own)
         limits = np.broadcast_to(scene.noise.limits(rows, columns), own.shape).copy()
         alike = np.flatnonzero(medians <= medians.min() + self._same_view)
-        if rows * columns > 1:
-            limits[alike] = np.maximum(limits[alike], self._everywhere(own[alike], scene))
+        limits[alike] = np.maximum(limits[alike], self._everywhere(own[alike], scene))
         over = np.maximum(own - limits, 0)
         weights = over.sum((1, 2))
         order = weights + own.max((1, 2)) * 1e-3
@@ -256,17 +272,25 @@ class Novelty:
     # -- learning ----------------------------------------------------------------------------------
 
     def kept(
-        self, found: Finding, gallery: Gallery, scene: Scene, sharp: float, at_s: float
+        self,
+        found: Finding,
+        gallery: Gallery,
+        scene: Scene,
+        sharp: float,
+        at_s: float,
+        *,
+        view: bool,
     ) -> None:
-        """The scene learns that this frame was kept. The gallery has it already."""
-        if found.news is News.VIEW:
+        """The scene learns that this frame was kept, as another view or for something in it. The
+        gallery has it already."""
+        if view:
             scene.restart()
         scene.kept_s = at_s
-        if found.local and found.changed is not None and gallery.size > 1:
+        if not view and found.changed is not None and gallery.size > 1:
             scene.local_s = at_s
             scene.follow(found.changed, found.cells, at_s)
             scene.remember()
-        self._learn(found, gallery, scene, sharp, at_s)
+        self._learn(found, gallery, scene, sharp, at_s, view=view)
 
     def passed(
         self, found: Finding, gallery: Gallery, scene: Scene, sharp: float, at_s: float
@@ -274,7 +298,7 @@ class Novelty:
         """The scene learns from a frame that was not kept what is usual and where objects are."""
         if found.cut and scene.previous is not None:
             scene.restart()
-        self._learn(found, gallery, scene, sharp, at_s)
+        self._learn(found, gallery, scene, sharp, at_s, view=found.news is News.VIEW)
         if found.changed is None or found.news is News.VIEW:
             return
         if found.changed.any():
@@ -288,13 +312,23 @@ class Novelty:
         scene.forget(at_s)
 
     def _learn(
-        self, found: Finding, gallery: Gallery, scene: Scene, sharp: float, at_s: float
+        self,
+        found: Finding,
+        gallery: Gallery,
+        scene: Scene,
+        sharp: float,
+        at_s: float,
+        *,
+        view: bool,
     ) -> None:
-        if found.distances is not None:
-            scene.still_s = self.stillness(found, scene, at_s)
         scene.level.add(sharp, at_s)
-        scene.previous, scene.previous_s = found.cells, at_s
-        if found.news is News.VIEW or found.distances is None:
+        apart_s = at_s - scene.previous_s
+        late = not 0 <= apart_s < SPACING_S
+        if late and found.distances is not None:
+            scene.still_s = self.stillness(found, scene, at_s)
+        if late or found.cut or scene.previous is None:
+            scene.previous, scene.previous_s = found.cells, at_s
+        if view or found.distances is None:
             return
         scene.noise.learn(found.distances, at_s)
         if gallery.size > 1:
@@ -302,14 +336,15 @@ class Novelty:
 
     # -- pictures in no order ----------------------------------------------------------------------
 
-    @property
-    def picture_limit(self) -> float:
-        """Largest cell distance up to which two pictures without a time repeat each other."""
-        return 0.85 * self.cell_limit / _LOWEST
+    def picture_limit(self, cells: Cells) -> float:
+        """Up to which distance `between` two pictures without a time repeat each other."""
+        return self.cell_limit if len(cells.energy) == 1 else 0.85 * self.cell_limit / _LOWEST
 
     def between(self, a: Cells, b: Cells) -> float:
         """Largest distance of a cell, with its neighbours and with the light taken off."""
         distances = cell_distances(a, b.scaled(a.shape))
+        if len(distances) == 1:
+            return float(distances[0]) / 2  # see _pooled
         middle = float(np.median(distances))
         if middle > self.view:
             return float(distances.max())

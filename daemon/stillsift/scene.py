@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .gallery import Cells, Floats, cell_distances, energy_of
-from .sharpness import SharpnessLevel
+from .sharpness import SPACING_S, SharpnessLevel
 
 Mask = NDArray[np.bool_]
 Arrays = dict[str, NDArray[np.generic]]
@@ -34,8 +34,6 @@ class NoiseFloor:
 
     _WINDOW = 64
     _WARM_UP = 12
-    _SPACING_S = 0.19
-    """Frames closer together than this teach nothing new."""
     _DEVIATIONS = 4.0
     _HIGHEST = 1.10
     _START = 0.60
@@ -62,7 +60,7 @@ class NoiseFloor:
         """Take (rows, columns) distances to the nearest kept frame into account."""
         if self._recent and self._recent[-1].shape != distances.shape:
             self.restart()
-        if 0 <= at_s - self._last_s < self._SPACING_S:
+        if 0 <= at_s - self._last_s < SPACING_S:
             return
         self._recent.append(distances)
         self._last_s = at_s

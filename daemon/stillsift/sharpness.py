@@ -26,6 +26,10 @@ WIDTH = 640
 THUMBNAIL = (64, 36)
 """Width and height of `thumbnail`, pixels."""
 
+SPACING_S = 0.19
+"""What is learned of a source is learned from frames at least this far apart: at 60 frames/s the
+others tell nothing new and would fill every window."""
+
 _SCALE = 16
 """Factor on the 8-bit luma, so that smoothing in 16 bits keeps fractions of a grey level."""
 _NOISE = 0.05
@@ -82,8 +86,6 @@ class SharpnessLevel:
     WARM_UP = 3
     """Pictures before the level is trusted. Until then nothing counts as blurred; the best frame of
     the moment is taken all the same."""
-    SPACING_S = 0.19
-    """Pictures closer together than this teach nothing new, and would fill the window at 60/s."""
 
     def __init__(
         self, recent: Iterable[float] = (), last_s: float = -np.inf, before: float | None = None
@@ -95,7 +97,7 @@ class SharpnessLevel:
 
     def add(self, value: float, at_s: float) -> None:
         """Take one more picture into account."""
-        if 0 <= at_s - self.last_s < self.SPACING_S:
+        if 0 <= at_s - self.last_s < SPACING_S:
             return
         self.recent.append(value)
         del self.recent[: -self.WINDOW]

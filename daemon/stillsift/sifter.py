@@ -30,7 +30,7 @@ from .sharpness import Sharpness, difference, reduced, same_but_blurred, sharpne
 _STILL = 2.0
 """Grey levels. Two thumbnails with no block further apart are the same picture to the embedder,
 which is then not asked again."""
-_IN_TRANSIT = 0.4
+_IN_TRANSIT = 0.45
 """Share of the scene's sharpness; a lone frame between two views that is less sharp was taken while
 the camera swung."""
 _MOST_WAITING = 32
@@ -246,6 +246,7 @@ class Sifter:
         if not self._waiting[0].measured.timed:
             return self._close_pictures(), []
         waiting, best = self._waiting, self._best()
+        local = waiting[0].found.local
         self._waiting = []
         blurred = self._blurred(best.measured)
         if blurred and (known := self._sharp_already(best.measured)) is not None:
@@ -253,21 +254,23 @@ class Sifter:
                 waiting, Reason.BLURRY, "blurred, of a scene that was kept", known
             )
         lone = len(waiting) >= 4 and sum(each.found.news is not None for each in waiting) == 1
-        if best.found.local and lone and best.found.weight <= self._novelty.lone_weight:
+        if local and lone and best.found.weight <= self._novelty.lone_weight:
             why = "seen in a single frame only"
             return self._none_kept(waiting, Reason.NEAR_DUPLICATE, why)
         place = waiting.index(best)
         most = max(each.found.weight for each in waiting)
         verdicts = [self._lesser(each, best, most) for each in waiting[:place]]
         reason = Reason.SHARPEST if blurred else Reason.NOVEL
-        verdicts.append(self._kept(best, reason))
+        verdicts.append(self._kept(best, reason, view=not local))
         return verdicts, [each.measured for each in waiting[place + 1 :]]
 
     def _best(self) -> _Waiting:
         """The waiting frame that shows the moment best; a blurred one only if all of them are."""
         local = self._waiting[0].found.local
+        # What begins as a few changed cells may end as another view (a dissolve): both compete.
         able = [each for each in self._waiting if each.found.news is not None]
-        able = [each for each in able if each.found.local is local]
+        if not local:
+            able = [each for each in able if not each.found.local]
         sharp = [each for each in able if not self._blurred(each.measured)]
         if not sharp:
             return max(able, key=lambda each: each.measured.sharpness.value)
@@ -317,7 +320,8 @@ class Sifter:
         return (self._close_pictures(), []) if self.limits.max_wait_s <= 0 else ([], [])
 
     def _find_picture(self, measured: _Measured) -> Finding:
-        cells, limit = measured.view.cells, self._novelty.picture_limit
+        cells = measured.view.cells
+        limit = self._novelty.picture_limit(cells)
         apart = [self._novelty.between(cells, kept.cells) for kept in self.gallery.kept]
         if not apart:
             return Finding(cells, News.VIEW, limit=limit, why="nothing was kept before")
@@ -335,7 +339,8 @@ class Sifter:
         )
 
     def _repeats(self, a: _Waiting, b: _Waiting) -> bool:
-        return self._novelty.between(a.found.cells, b.found.cells) <= self._novelty.picture_limit
+        apart = self._novelty.between(a.found.cells, b.found.cells)
+        return apart <= self._novelty.picture_limit(a.found.cells)
 
     def _close_pictures(self) -> list[Verdict]:
         waiting, best = self._waiting, self._favourite
@@ -354,13 +359,12 @@ class Sifter:
 
     # -- decisions ---------------------------------------------------------------------------------
 
-    def _kept(self, best: _Waiting, reason: Reason) -> Verdict:
+    def _kept(self, best: _Waiting, reason: Reason, *, view: bool) -> Verdict:
         """Keep a frame, and learn from it."""
         verdict = self._verdict_kept(best, reason)
         measured = best.measured
-        self._novelty.kept(
-            best.found, self.gallery, self._scene, measured.sharpness.value, measured.at_s
-        )
+        sharp, at_s = measured.sharpness.value, measured.at_s
+        self._novelty.kept(best.found, self.gallery, self._scene, sharp, at_s, view=view)
         self._decided = measured.view
         return verdict
 
@@ -404,12 +408,15 @@ class Sifter:
         elif found.nearest is not None:
             kept = self.gallery.kept[found.nearest]
             nearest, embedding = kept.id, kept.embedding
+        sharpness_limit = self._sharpness_limit
+        if sharpness_limit is None and reason is Reason.BLURRY:
+            sharpness_limit = _IN_TRANSIT * (self._scene.level.before or 0.0)
         close = None if embedding is None else similarity(measured.view.embedding, embedding)
         return about(
             measured.frame,
             reason,
             sharpness=measured.sharpness.value,
-            sharpness_limit=self._sharpness_limit,
+            sharpness_limit=sharpness_limit,
             similarity=close,
             novelty=None if nearest is None else found.weight,
             novelty_limit=found.limit,

@@ -30,7 +30,6 @@ _DISTRIBUTIONS = {
     "prometheus_client": "prometheus-client",
     "pydantic": "pydantic",
     "rich": "rich",
-    "tenacity": "tenacity",
     "watchdog": "watchdog",
     "yaml": "pyyaml",
 }

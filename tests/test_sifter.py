@@ -1,0 +1,345 @@
+"""What selection promises, on made-up worlds of many shapes and on real footage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clips import real_clip, real_pictures
+from stillsift.config import ModelSettings
+from stillsift.decisions import Outcome, Reason
+from stillsift.embedding import Embedder, Embedding
+from stillsift.frames import ArrayPicture, Frame, Image, Picture, TimeOrigin
+from stillsift.gallery import Cells, Gallery, Kept
+from stillsift.models import open_model
+from stillsift.novelty import Novelty
+from stillsift.sifter import Limits, Sifter, Verdict
+from stillsift.sources.clip import ClipReader
+
+LIMIT = 0.40
+LIMITS = Limits(novelty=LIMIT)
+
+
+def blocks(picture: Picture) -> Embedding:
+    """A small honest embedder: colour and structure of 16 x 9 blocks."""
+    colours = picture.rgb(64, 36).astype(np.float32) / 255
+    cells = colours.reshape(9, 4, 16, 4, 3)
+    mean = cells.mean((1, 3))
+    spread = cells.std((1, 3))
+    grid = np.concatenate([mean - 0.5, spread, np.full((9, 16, 1), 0.05, np.float32)], -1)
+    vector = grid.mean((0, 1))
+    return Embedding(vector / np.linalg.norm(vector), np.ascontiguousarray(grid, np.float32))
+
+
+def scene(seed: int) -> Image:
+    """(144, 256, 3): a view with structure at every scale, sharp."""
+    random = np.random.default_rng(seed)
+    picture = np.zeros((144, 256, 3), np.float32)
+    for size in (4, 9, 18, 36):
+        part = random.uniform(0, 255, (144 // size + 1, 256 // size + 1, 3)).astype(np.float32)
+        picture += cv2.resize(part, (256, 144), interpolation=cv2.INTER_NEAREST) / 4
+    return np.asarray(picture, np.uint8)
+
+
+def with_object(picture: Image, x: int, colour: int) -> Image:
+    """The same with a textured object at a place."""
+    made = picture.copy()
+    tint = np.random.default_rng(colour).integers(0, 255, 3)
+    made[48:88, x : x + 32] = tint
+    made[56:80:6, x + 4 : x + 28] = 255 - tint
+    return made
+
+
+def noisy(picture: Image, seed: int) -> Image:
+    noise = np.random.default_rng(seed).normal(0, 2, picture.shape)
+    return np.asarray(np.clip(picture + noise, 0, 255), np.uint8)
+
+
+def frame(picture: Image, index: int, at_s: float | None = None) -> Frame:
+    at_s = index / 5 if at_s is None else at_s
+    return Frame(
+        "door",
+        "clip",
+        index,
+        round(1e18 + at_s * 1e9),
+        TimeOrigin.PTS,
+        ArrayPicture(picture),
+        pts_s=at_s,
+    )
+
+
+def photo(picture: Image, index: int) -> Frame:
+    made = replace(
+        frame(picture, index, 0.0), content_hash=f"{index:064x}", file=Path(f"/p/{index}.jpg")
+    )
+    return replace(made, captured_at_origin=TimeOrigin.MTIME, pts_s=None)
+
+
+@cache
+def lite0() -> Embedder:
+    return Embedder(open_model(ModelSettings()))
+
+
+def fresh(limits: Limits = LIMITS, gallery: int = 32) -> Sifter:
+    return Sifter(limits, blocks, Gallery(gallery), model="blocks")
+
+
+def real(limits: Limits = LIMITS, gallery: int = 32) -> Sifter:
+    """With the embedder that comes with stillsift."""
+    return Sifter(limits, lite0(), Gallery(gallery), model="lite0")
+
+
+def sift(sifter: Sifter, frames: list[Frame]) -> list[Verdict]:
+    return [verdict for each in frames for verdict in sifter.offer(each)] + sifter.flush()
+
+
+def reasons(verdicts: list[Verdict]) -> list[Reason]:
+    return [verdict.decision.reason for verdict in verdicts]
+
+
+# A step of a world: which view, an object or none, where it is, blurred or not, seconds since.
+STEP = st.tuples(
+    st.integers(0, 2),
+    st.one_of(st.none(), st.integers(0, 3)),
+    st.integers(0, 220),
+    st.booleans(),
+    st.sampled_from([0.04, 0.2, 0.2, 0.2, 1.0, 7.0, -3.0]),
+)
+
+
+def world(steps: list[tuple[int, int | None, int, bool, float]]) -> list[Frame]:
+    frames, at_s = [], 0.0
+    for index, (view, thing, x, blurred, step_s) in enumerate(steps):
+        picture = scene(view)
+        if thing is not None:
+            picture = with_object(picture, x, thing)
+        if blurred:
+            picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 4), np.uint8)
+        at_s += step_s
+        frames.append(frame(noisy(picture, index), index, at_s))
+    return frames
+
+
+WORLD = st.lists(STEP, min_size=1, max_size=40).map(world)
+
+
+@settings(max_examples=40, deadline=None)
+@given(WORLD, st.sampled_from([1, 3, 32]), st.sampled_from([0.0, 0.5, 1.0]))
+def test_every_frame_gets_one_decision_in_its_order(
+    frames: list[Frame], gallery: int, max_wait_s: float
+) -> None:
+    sifter = fresh(replace(LIMITS, max_wait_s=max_wait_s), gallery)
+    verdicts = sift(sifter, frames)
+    assert [verdict.decision.frame_index for verdict in verdicts] == list(range(len(frames)))
+    assert sifter.waiting == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(WORLD, st.sampled_from([1, 3, 32]))
+def test_what_is_kept_exceeds_its_limit_and_what_repeats_does_not(
+    frames: list[Frame], gallery: int
+) -> None:
+    kept: set[str] = set()
+    for verdict in sift(fresh(gallery=gallery), frames):
+        decision = verdict.decision
+        if decision.outcome is Outcome.KEPT:
+            assert verdict.frame is not None
+            if kept:
+                assert decision.novelty is not None
+                assert decision.novelty_limit is not None
+                assert decision.novelty > decision.novelty_limit
+            kept.add(decision.id)
+        elif decision.reason is Reason.NEAR_DUPLICATE:
+            assert decision.novelty is not None
+            assert decision.novelty_limit is not None
+            assert decision.novelty <= decision.novelty_limit
+
+
+@settings(max_examples=30, deadline=None)
+@given(WORLD)
+def test_a_repeat_names_a_kept_frame(frames: list[Frame]) -> None:
+    verdicts = sift(fresh(), frames)
+    kept = {v.decision.id for v in verdicts if v.decision.outcome is Outcome.KEPT}
+    for verdict in verdicts:
+        if verdict.decision.reason is Reason.NEAR_DUPLICATE:
+            assert verdict.decision.nearest_kept in kept
+
+
+@settings(max_examples=40, deadline=None)
+@given(WORLD, st.lists(st.integers(0, 39), max_size=4))
+def test_a_restart_at_any_point_changes_nothing(frames: list[Frame], stops: list[int]) -> None:
+    undisturbed = [verdict.decision for verdict in sift(fresh(), frames)]
+    decided = []
+    sifter, position = fresh(), 0
+    while position < len(frames):
+        decided += [verdict.decision for verdict in sifter.offer(frames[position])]
+        position += 1
+        if position in stops:
+            stops = [stop for stop in stops if stop != position]
+            stored = [(kept.id, kept.to_bytes()) for kept in sifter.gallery.kept]
+            gallery = Gallery(32, (Kept.from_bytes(id_, data) for id_, data in stored))
+            position -= sifter.waiting
+            sifter = Sifter(LIMITS, blocks, gallery, sifter.state(), model="blocks")
+    decided += [verdict.decision for verdict in sifter.flush()]
+    assert decided == undisturbed
+
+
+@settings(max_examples=30, deadline=None)
+@given(WORLD)
+def test_a_frame_offered_twice_running_is_kept_once(frames: list[Frame]) -> None:
+    for each in frames:
+        sifter = fresh()
+        sift(sifter, frames[: each.frame_index])
+        twice = [each, replace(each, frame_index=each.frame_index + 1000)]
+        assert sum(verdict.frame is not None for verdict in sift(sifter, twice)) <= 1
+        if each.frame_index > 5:
+            break
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=30))
+def test_photographs_make_no_chains(shots: list[tuple[int, int]]) -> None:
+    """Every dropped photograph is within the limit of the very one that it names."""
+    pictures = [
+        noisy(with_object(scene(view), 40 * shift, 1) if shift else scene(view), number)
+        for number, (view, shift) in enumerate(shots)
+    ]
+    frames = [photo(picture, number) for number, picture in enumerate(pictures)]
+    verdicts = sift(fresh(), frames)
+    assert [verdict.decision.frame_index for verdict in verdicts] == list(range(len(frames)))
+    rule = Novelty(LIMIT)
+    limit = rule.picture_limit(Cells.of(blocks(ArrayPicture(pictures[0]))))
+    cells = {
+        each.id: Cells.of(blocks(ArrayPicture(picture)).in_half_precision())
+        for each, picture in zip(frames, pictures, strict=True)
+    }
+    kept = [v.decision.id for v in verdicts if v.frame is not None]
+    for verdict in verdicts:
+        decision = verdict.decision
+        if decision.outcome is Outcome.DROPPED:
+            assert decision.nearest_kept is not None
+            apart = rule.between(cells[decision.id], cells[decision.nearest_kept])
+            # One thumbnail stands for pictures that look the same, so allow for its noise.
+            assert apart <= limit * 1.1
+    for number, one in enumerate(kept):
+        for other in kept[:number]:
+            assert rule.between(cells[one], cells[other]) > limit * 0.9
+
+
+def test_a_quiet_view_is_kept_once() -> None:
+    view = scene(0)
+    verdicts = sift(real(), [frame(noisy(view, index), index) for index in range(60)])
+    assert sum(verdict.frame is not None for verdict in verdicts) == 1
+
+
+def test_an_arrival_is_kept_and_its_way_through_the_picture_is_not() -> None:
+    view = scene(0)
+    quiet = [frame(noisy(view, index), index) for index in range(40)]
+    walk = [
+        frame(noisy(with_object(view, 8 + 6 * step, 1), 100 + step), 40 + step)
+        for step in range(30)
+    ]
+    verdicts = sift(real(), quiet + walk)
+    kept = [v.decision.frame_index for v in verdicts if v.frame is not None]
+    assert kept[0] < 6
+    assert 1 <= len(kept[1:]) <= 3
+    assert all(index >= 40 for index in kept[1:])
+
+
+def test_a_burst_of_blur_on_a_known_view_is_dropped() -> None:
+    view = scene(0)
+    soft = np.asarray(cv2.GaussianBlur(view, (0, 0), 3), np.uint8)
+    pictures = [view] * 20 + [soft] * 4 + [view] * 10
+    verdicts = sift(real(), [frame(noisy(p, i), i) for i, p in enumerate(pictures)])
+    kept = [v.decision for v in verdicts if v.frame is not None]
+    assert [decision.reason for decision in kept] == [Reason.NOVEL]
+
+
+def test_a_moment_without_a_sharp_frame_keeps_its_sharpest() -> None:
+    view = scene(0)
+    sharp = [frame(noisy(view, index), index) for index in range(20)]
+    thing = with_object(view, 100, 2)
+    softness = [5.0, 3.0, 4.0, 6.0, 6.0, 6.0]
+    soft = [
+        frame(np.asarray(cv2.GaussianBlur(thing, (0, 0), sigma), np.uint8), 20 + number)
+        for number, sigma in enumerate(softness)
+    ]
+    verdicts = sift(real(), sharp + soft)
+    kept = [v.decision for v in verdicts if v.frame is not None][1:]
+    assert [decision.reason for decision in kept] == [Reason.SHARPEST]
+    assert kept[0].frame_index == 21
+
+
+def test_a_gallery_of_one_is_the_previous_kept_frame() -> None:
+    """A, B, A, B: one remembered frame keeps each change, a gallery keeps each view once."""
+    pictures = [scene(number // 8 % 2) for number in range(64)]
+    frames = [frame(noisy(p, i), i) for i, p in enumerate(pictures)]
+    assert sum(v.frame is not None for v in sift(real(gallery=1), frames)) == 8
+    assert sum(v.frame is not None for v in sift(real(gallery=32), frames)) == 2
+
+
+def test_what_is_blurred_at_one_limit_is_blurred_at_every_higher_one() -> None:
+    """Until the first frame that is kept at one of them and not at the other."""
+    view = scene(0)
+    frames = [
+        frame(np.asarray(cv2.GaussianBlur(view, (0, 0), 0.1 + (i % 7) / 3), np.uint8), i)
+        for i in range(40)
+    ]
+    limits = {}
+    for share in (0.3, 0.5, 0.7):
+        for verdict in sift(fresh(replace(LIMITS, min_sharpness=share)), frames):
+            decision = verdict.decision
+            if decision.sharpness is not None and decision.sharpness_limit is not None:
+                limits.setdefault(decision.frame_index, []).append(decision.sharpness_limit)
+    assert all(values == sorted(values) for values in limits.values())
+    assert limits
+
+
+def test_an_embedder_without_a_grid_still_tells_views_apart() -> None:
+    """An embedder with only a pooled output: views are told apart, objects are not."""
+
+    def pooled(picture: Picture) -> Embedding:
+        return Embedding(lite0()(picture).vector, None)
+
+    sifter = Sifter(Limits(novelty=0.05), pooled, Gallery(32))
+    views = [
+        np.ascontiguousarray(real_pictures(name, 1)[0][..., ::-1])
+        for name in ("bikes", "bigbuckbunny", "carphone_pristine")
+    ]
+    pictures = [views[number // 8 % 3] for number in range(48)]
+    verdicts = sift(sifter, [frame(noisy(p, i), i) for i, p in enumerate(pictures)])
+    assert sum(verdict.frame is not None for verdict in verdicts) == 3
+
+
+def footage(name: str) -> list[Frame]:
+    items = ClipReader(real_clip(name), name, rate=5).items()
+    return [replace(item, origin=name) for item in items if isinstance(item, Frame)]
+
+
+@pytest.mark.parametrize("name", ["bikes", "bigbuckbunny", "carphone_pristine"])
+def test_the_decisions_about_real_footage_are_the_golden_ones(name: str) -> None:
+    """tests/golden/NAME.txt: a line per frame. Written anew with `python tests/golden.py`."""
+    model = lite0().model.spec
+    sifter = Sifter(Limits(novelty=model.novelty_limit), lite0(), Gallery(32), model=model.name)
+    golden = (Path(__file__).parent / "golden" / f"{name}.txt").read_text("utf-8")
+    assert describe(sift(sifter, footage(name))) == golden
+
+
+def describe(verdicts: list[Verdict]) -> str:
+    """Decisions as a person reads them: position, reason, and the kept frame they repeat."""
+    indexes = {verdict.decision.id: verdict.decision.frame_index for verdict in verdicts}
+    lines = []
+    for verdict in verdicts:
+        decision = verdict.decision
+        nearest = None if decision.nearest_kept is None else indexes[decision.nearest_kept]
+        repeats = "" if nearest is None else f" beside {nearest}"
+        mark = "*" if verdict.frame is not None else " "
+        lines.append(f"{decision.frame_index:5} {mark} {decision.reason}{repeats}")
+    return "\n".join(lines) + "\n"
