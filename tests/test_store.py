@@ -409,7 +409,7 @@ def kept(store: Store) -> Iterator[Kept]:
 
 def test_every_kept_frame_has_its_line_at_once(kept: Kept, tmp_path: Path) -> None:
     odd = tmp_path / os.fsdecode(b"caf\xe9.jpg")
-    kept.add(frame(0), frame(1), still(odd))
+    kept.add(frame(0), frame(1), replace(still(odd), origin=f"{odd}|1|2"))
     first, _, last = kept.lines()
     assert first["file_name"] == f"20261124T065801.123456Z_{frame(0).id}.jpg"
     assert first["captured_at"] == "2026-11-24T06:58:01.123456Z"

@@ -138,4 +138,5 @@ class Frame:
 def frame_id(source: str, origin: str, frame_index: int) -> str:
     """24 hex digits that name one frame for good."""
     key = "\0".join((source, origin, str(frame_index)))
-    return hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
+    # A file name need not be UTF-8; Python carries its odd bytes as surrogates.
+    return hashlib.blake2b(key.encode(errors="surrogateescape"), digest_size=12).hexdigest()
