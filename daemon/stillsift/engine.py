@@ -12,6 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+import cv2
+
 from . import models
 from .config import Config, SourceConfig, password_of, redacted
 from .decisions import Decision
@@ -54,6 +56,8 @@ class Engine:
             raise
 
     def _open(self, dry_run: bool) -> None:
+        # Sources have a thread each; OpenCV's own pool on top costs a tenth more CPU (measured).
+        cv2.setNumThreads(1)
         # The model first: it is what most often stands in the way, and touches nothing.
         self.model = models.open_model(self.config.model)
         self._embedder = Embedder(self.model)

@@ -51,8 +51,9 @@ class Converter:
         range, chroma interpolated bicubically at full size. Raises ConversionError.
         """
         full_size = (width, height) == (frame.width, frame.height)
-        # Bilinear is an area filter when it scales down: no aliasing, at half the cost.
-        interpolation = Interpolation.BICUBIC if full_size else Interpolation.BILINEAR
+        # Measured, 1080p to 288x160: AREA 0.86 ms and closest to OpenCV's area filter, BILINEAR
+        # 1.20 ms; FAST_BILINEAR 0.40 ms, but it looks at 2 of 7 pixels of a row.
+        interpolation = Interpolation.BICUBIC if full_size else Interpolation.AREA
         try:
             with self._lock:
                 converted = self._reformatters[layout].reformat(
