@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -32,6 +33,7 @@ from stillsift.decisions import Outcome, Reason, outcome_of
 from stillsift.ledger import LedgerReader
 from stillsift.metrics import STAGES, Metrics, serve
 from stillsift.service import Heartbeats
+from test_rtsp import SYSTEM_PYTHON, Camera, write_stream
 
 
 def directory(name: str, folder: Path, **settings: Any) -> dict[str, Any]:
@@ -522,3 +524,56 @@ def test_an_original_that_vanishes_before_it_is_kept_is_a_failure_and_no_endless
     assert record.decision.reason is Reason.WRITE_ERROR
     assert "img1.jpg" in (record.decision.detail or "")
     assert kept_on_disk(tmp_path / "out") == {}
+
+
+# -- a camera --------------------------------------------------------------------------------------
+
+
+def has_rtsp_server() -> bool:
+    ask = "import gi; gi.require_version('GstRtspServer', '1.0')"
+    return (
+        subprocess.run([SYSTEM_PYTHON, "-c", ask], capture_output=True, check=False).returncode == 0
+    )
+
+
+def test_a_camera_that_dies_and_comes_back_leaves_a_gap_and_no_frame_unaccounted(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    if not has_rtsp_server():
+        pytest.skip("needs Debian's gir1.2-gst-rtsp-server-1.0 for the camera")
+    stream = write_stream(tmp_path / "yard.h264", 320, 240)
+    camera = Camera([stream])
+    yard = {"name": "yard", "rtsp": camera.url, "timeout": "2s", "rate": "10/s"}
+    with daemon(tmp_path, [yard, directory("gate", tmp_path / "gate")]) as running:
+        try:
+            running.start()
+
+            def up() -> bool:
+                return sample(running, "stillsift_source_up", source="yard") == 1
+
+            def offered() -> float:
+                return balance(running)["yard"].offered
+
+            until(lambda: up() and offered() > 5, "the first frames")
+            camera.kill()
+            until(lambda: not up(), "its death is noticed")
+            write_still(tmp_path / "gate" / "a.jpg", 1)
+            running.until_done(1, "gate")
+            before = offered()
+            camera = Camera([stream], port=camera.port)
+            until(lambda: up() and offered() > before + 5, f"it is back: {running.log}")
+            assert sample(running, "stillsift_source_reconnects_total", source="yard") == 1
+            assert sample(running, "stillsift_gap_seconds_total", source="yard") > 0
+            camera.kill()
+            until(lambda: not up() and balance(running)["yard"].in_flight == 0, "all are decided")
+            account = balance(running)["yard"]
+            assert account.ended[Reason.GAP] == 1
+            until(lambda: len(running.decided("yard")) == account.offered, "all are recorded")
+        finally:
+            camera.kill()
+        assert running.stop() == 0, running.log
+        gaps = json.loads(stillsift("gaps", "--store", running.store, "--json").out)
+        assert [gap["source"] for gap in gaps] == ["yard", "yard"], "the second ended with us"
+        assert all(gap["seconds"] > 0 and gap["cause"] for gap in gaps)
+        assert_agree(running.store)
+        assert running.log.count("calling again") == 2, "a transition, not every attempt"

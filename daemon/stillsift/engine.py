@@ -16,7 +16,7 @@ import cv2
 
 from . import models
 from .config import Config, SourceConfig, password_of, redacted
-from .decisions import Decision
+from .decisions import Decision, Outcome
 from .embedding import Embedder, Embedding
 from .frames import Picture
 from .gallery import Gallery, Kept
@@ -155,12 +155,25 @@ class Engine:
     def _sifter(self, source: str, limits: Limits, size: int) -> Sifter:
         """A sifter that goes on where the last one of this source stopped."""
         model = self.model.spec.name
-        kept = (
+        kept = [
             Kept.from_bytes(entry.id, entry.data) for entry in self.ledger.gallery(source, model)
-        )
+        ]
+        if not kept:
+            self._tell_of_another_model(source)
         return Sifter(
             limits, self._embed, Gallery(size, kept), self.ledger.state(source), model=model
         )
+
+    def _tell_of_another_model(self, source: str) -> None:
+        for last in self.ledger.decisions(source=source, outcome=Outcome.KEPT, limit=1):
+            if last.model not in (None, self.model.spec.name):
+                log.warning(
+                    "%s: the last frames were kept by the model %s; its gallery means nothing to "
+                    "%s and begins empty, so what is kept already is kept once more",
+                    source,
+                    last.model,
+                    self.model.spec.name,
+                )
 
     def _embed(self, picture: Picture) -> Embedding:
         with self.metrics.stage("embed"):

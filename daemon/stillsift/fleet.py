@@ -96,15 +96,18 @@ class Fleet:
     def begin(self, sources: Iterable[SourceConfig]) -> None:
         """Start all sources, and what looks after the quarantine."""
         self._tidier.start()
-        for source in sources:
-            self.start(source)
+        self.start(sources)
 
-    def start(self, source: SourceConfig) -> None:
-        """Begin with one source."""
-        worker = _Worker(source, self._engine, self._heartbeats)
-        self._workers[source.name] = worker
-        self._heartbeats.beat(source.name)
-        worker.thread.start()
+    def start(self, sources: Iterable[SourceConfig]) -> None:
+        """Begin with more sources."""
+        workers = [_Worker(source, self._engine, self._heartbeats) for source in sources]
+        # All are known before the first one works, so that nobody takes a part for the whole.
+        for worker in workers:
+            self._engine.metrics.announce(worker.config.name)
+        self._workers |= {worker.config.name: worker for worker in workers}
+        for worker in workers:
+            self._heartbeats.beat(worker.config.name)
+            worker.thread.start()
 
     def stop(self, names: list[str], timeout_s: float) -> list[str]:
         """End these sources together; the names of those that did not end in time."""
@@ -144,8 +147,7 @@ class Fleet:
             log.error("%s: did not end within %g s", name, timeout_s)
         for name in plan.removed:
             self._engine.metrics.close_source(name)
-        for source in (*plan.added, *again):
-            self.start(source)
+        self.start((*plan.added, *again))
 
     @property
     def troubles(self) -> dict[str, str]:

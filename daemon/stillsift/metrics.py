@@ -138,7 +138,11 @@ class _Sources(Collector):
     """The sources' own word on how they are, read at each scrape."""
 
     def __init__(self) -> None:
-        self._watched: dict[str, Source] = {}
+        self._watched: dict[str, Source | None] = {}
+        """None: it has not begun yet."""
+
+    def announce(self, source: str) -> None:
+        self._watched.setdefault(source, None)
 
     def open(self, source: str, watched: Source) -> None:
         self._watched[source] = watched
@@ -156,9 +160,9 @@ class _Sources(Collector):
             "stillsift_queue_frames", "Frames or files waiting for analysis.", labels=labels
         )
         for source, watched in sorted(self._watched.copy().items()):
-            up.add_metric([source], float(watched.up))
-            reconnects.add_metric([source], watched.reconnects)
-            queue.add_metric([source], watched.queued)
+            up.add_metric([source], 0.0 if watched is None else float(watched.up))
+            reconnects.add_metric([source], 0 if watched is None else watched.reconnects)
+            queue.add_metric([source], 0 if watched is None else watched.queued)
         return iter((up, reconnects, queue))
 
 
@@ -204,12 +208,17 @@ class Metrics:
         for stage in STAGES:
             self._stages.labels(stage)
 
-    def open_source(self, source: str, watched: Source) -> None:
+    def announce(self, source: str) -> None:
         """Make every series of a source exist, so that a rate is right from the first frame."""
         self._accounts.open(source)
-        self._sources.open(source, watched)
+        self._sources.announce(source)
         for histogram in self._measures.values():
             histogram.labels(source)
+
+    def open_source(self, source: str, watched: Source) -> None:
+        """A source begins, or begins again."""
+        self.announce(source)
+        self._sources.open(source, watched)
 
     def close_source(self, source: str) -> None:
         """Forget the state of a source that was removed; what it counted stays."""

@@ -31,7 +31,7 @@ from .store import Store, StoreError, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
-_RECORD_EVERY_S = 2.0
+_RECORD_EVERY_S = 1.0
 _RETRY_S = 5.0
 _QUIET_S = 1.0
 """Beyond `max_wait_s`: a source that is idle for longer adds nothing to a moment any more."""

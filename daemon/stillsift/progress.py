@@ -33,7 +33,9 @@ class Tally:
     reasons: Counter[Reason] = field(default_factory=Counter)
     kept_bytes: int = 0
     failures: list[str] = field(default_factory=list)
+    begun: bool = False
     seconds: float = 0.0
+    """How long it took; 0 until it is over."""
     error: str | None = None
 
     def note(self, decision: Decision, kept: KeptFile | None) -> None:
@@ -100,7 +102,7 @@ def shown(tallies: Mapping[str, Tally]) -> Iterator[Progress]:
     """A live line on a terminal, a plain line every ten seconds elsewhere; on standard error."""
 
     def now() -> str:
-        busy = [tally for tally in tallies.values() if tally.frames and not tally.seconds]
+        busy = [tally for tally in tallies.values() if tally.begun and not tally.seconds]
         return " | ".join(
             f"{tally.source}: {tally.frames} frames, {tally.count(Outcome.KEPT)} kept"
             for tally in busy

@@ -50,14 +50,15 @@ def add(commands: Commands) -> None:
 
 def decisions(given: argparse.Namespace) -> int:
     """Print the decisions asked for, oldest first."""
+    since_ns, until_ns = _nanoseconds(given.since), _nanoseconds(given.until)
     store = store_path(given)
     with opened_ledger(given) as ledger:
         records = ledger.decisions(
             source=given.source,
             outcome=None if given.outcome is None else Outcome(given.outcome),
             reason=None if given.reason is None else Reason(given.reason),
-            since_ns=_nanoseconds(given.since),
-            until_ns=_nanoseconds(given.until),
+            since_ns=since_ns,
+            until_ns=until_ns,
             limit=given.limit,
         )
         rows = (

@@ -130,6 +130,8 @@ class _Daemon:
 
     def unready(self) -> str | None:
         """Why no frames are being worked on; None: they are. The model is warm by now."""
+        if not len(self._fleet):
+            return "no source has been started yet"
         if unstarted := self._fleet.unstarted:
             return f"not started yet: {', '.join(unstarted)}"
         troubles = self._fleet.troubles

@@ -109,6 +109,7 @@ class _Run:
         if self._stopped.is_set():
             return
         begin = time.monotonic()
+        self._tally.begun = True
         try:
             self._line = self._engine.line(
                 self._source, watch=False, duration_s=self._duration_s, told=self._tally.note

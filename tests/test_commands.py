@@ -1,0 +1,348 @@
+"""The commands around the line: help, filters, formats, restoring, models, and every Problem as a
+sentence."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib.util
+import io
+import json
+import re
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from conftest import Command
+from footage import START_S, jpeg, write_clip, write_still, write_stills
+from running import decided, kept_on_disk
+from stillsift.cli import COMMANDS, parser
+from stillsift.decisions import Outcome, Reason, time_text
+from stillsift.ledger import Batch, GapRecord, Ledger
+
+NAMES = [command.__name__.rpartition(".")[2].replace("_", "-") for command in COMMANDS]
+PHOTOS = 6
+
+
+def day(number: int) -> str:
+    """The time of a photo, for --since and --until."""
+    return (datetime.fromtimestamp(START_S, UTC) + timedelta(seconds=10 * number)).isoformat()
+
+
+@pytest.fixture
+def store(stillsift: Command, tmp_path: Path) -> Path:
+    """Photos (one broken, one copied) and a clip, sifted."""
+    photos, out = tmp_path / "photos", tmp_path / "store"
+    write_stills(photos, range(PHOTOS))
+    (photos / "img7.jpg").write_bytes(jpeg(7)[:300])
+    shutil.copy2(photos / "img2.jpg", photos / "img8.jpg")
+    write_clip(tmp_path / "gate.mp4", [1, 2])
+    stillsift("sift", photos, tmp_path / "gate.mp4", "-o", out)
+    return out
+
+
+# -- help ------------------------------------------------------------------------------------------
+
+
+def test_help_names_every_command(stillsift: Command) -> None:
+    done = stillsift("--help")
+    assert done.status == 0
+    for name in NAMES:
+        assert re.search(rf"^ +{name}\s+\w", done.out, re.MULTILINE), name
+    for status in ("0 done", "1 failed", "2 usage", "75 try again", "78 configuration"):
+        assert status in done.out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_of_a_command_has_examples_that_parse(stillsift: Command, name: str) -> None:
+    done = stillsift(name, "--help")
+    assert done.status == 0
+    _, _, examples = done.out.partition("examples:\n")
+    lines = [line.strip() for line in examples.splitlines() if line.strip()]
+    ours = [line for line in lines if line.startswith(f"stillsift {name}")]
+    assert ours, "an example of this very command"
+    for line in ours:
+        words = re.split(r" {2,}|\s+\(| > ", line)[0].split()[1:]
+        assert isinstance(parser().parse_args(words), argparse.Namespace), line
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_unknown_option_is_usage(stillsift: Command, name: str) -> None:
+    done = stillsift(name, "--no-such-option")
+    assert done.status == 2
+    assert "usage: stillsift" in done.err
+
+
+# -- what was decided ------------------------------------------------------------------------------
+
+
+def told(done_out: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in done_out.splitlines()]
+
+
+def test_decisions_are_shown_in_every_format(stillsift: Command, store: Path) -> None:
+    records = decided(store)
+    lines = told(stillsift("decisions", "--store", store, "--json").out)
+    assert [line["id"] for line in lines] == [record.decision.id for record in records]
+    assert told(stillsift("decisions", "--store", store, "--format", "jsonl").out) == lines
+
+    table = list(
+        csv.DictReader(io.StringIO(stillsift("decisions", "--store", store, "--format", "csv").out))
+    )
+    assert [row["id"] for row in table] == [line["id"] for line in lines]
+    assert [list(row) for row in table[:1]] == [list(lines[0])]
+    assert [row["kept_path"] for row in table] == [line["kept_path"] or "" for line in lines]
+
+    text = stillsift("decisions", "--store", store).out.splitlines()
+    assert len(text) == len(records) + 1
+    for line, record in zip(text[1:], records, strict=True):
+        assert record.decision.reason in line
+        assert time_text(record.decision.captured_at_ns) in line
+
+
+@pytest.mark.parametrize(
+    ("filters", "left"),
+    [
+        (["--source", "gate"], lambda d: d.source == "gate"),
+        (["--source", "nobody"], lambda d: d is None),
+        (["--outcome", "kept"], lambda d: d.outcome is Outcome.KEPT),
+        (["--reason", "decode_error"], lambda d: d.reason is Reason.DECODE_ERROR),
+        (["--reason", "exact_duplicate"], lambda d: d.reason is Reason.EXACT_DUPLICATE),
+        (["--source", "photos", "--since", day(3)], lambda d: at(d) >= 30 and photo(d)),
+        (["--source", "photos", "--until", day(3)], lambda d: at(d) < 30 and photo(d)),
+        (["--since", day(1), "--until", day(2)], lambda d: 10 <= at(d) < 20),
+    ],
+)
+def test_filters_leave_what_they_say(
+    stillsift: Command, store: Path, filters: list[str], left: Any
+) -> None:
+    lines = told(stillsift("decisions", "--store", store, "--json", *filters).out)
+    wanted = [record.decision.id for record in decided(store) if left(record.decision)]
+    assert [line["id"] for line in lines] == wanted
+
+
+def at(decision: Any) -> float:
+    return float(decision.captured_at_ns / 1e9 - START_S)
+
+
+def photo(decision: Any) -> bool:
+    return bool(decision.source == "photos")
+
+
+def test_limit_shows_the_newest(stillsift: Command, store: Path) -> None:
+    lines = told(stillsift("decisions", "--store", store, "--json", "--limit", "3").out)
+    assert [line["id"] for line in lines] == [r.decision.id for r in decided(store)[-3:]]
+
+
+def test_parquet_needs_pyarrow_and_says_so(
+    stillsift: Command, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if importlib.util.find_spec("pyarrow") is None:
+        done = stillsift("decisions", "--store", store, "--format", "parquet")
+        assert done.status == 2
+        assert "pip install pyarrow" in done.err
+        return
+    import pyarrow.parquet  # type: ignore[import-not-found, import-untyped, unused-ignore]
+
+    with (tmp_path / "d.parquet").open("w") as file:
+        monkeypatch.setattr("sys.stdout", file)
+        stillsift("decisions", "--store", store, "--format", "parquet")
+    table = pyarrow.parquet.read_table(tmp_path / "d.parquet")
+    assert table.column("id").to_pylist() == [r.decision.id for r in decided(store)]
+
+
+def test_stats_add_up(stillsift: Command, store: Path) -> None:
+    records = decided(store)
+    sources = {
+        one["source"]: one for one in json.loads(stillsift("stats", "--store", store, "--json").out)
+    }
+    assert sources.keys() == {"gate", "photos"}
+    for name, one in sources.items():
+        mine = [record.decision for record in records if record.decision.source == name]
+        assert one["frames"] == len(mine)
+        assert sum(one[outcome.value] for outcome in Outcome) == len(mine)
+        for reason, count in one["reasons"].items():
+            assert count == sum(decision.reason == reason for decision in mine)
+    size = sum((store / path).stat().st_size for path in kept_on_disk(store))
+    assert sum(one["kept_bytes"] for one in sources.values()) == size
+    text = stillsift("stats", "--store", store).out
+    assert re.search(rf"^photos +{sources['photos']['frames']} +", text, re.MULTILINE)
+    assert "decode_error 1" in text
+
+
+def test_gaps_are_shown_with_from_to_and_cause(stillsift: Command, store: Path) -> None:
+    assert stillsift("gaps", "--store", store).out == "no gaps\n"
+    start = START_S * 10**9
+    with Ledger(store / "ledger.sqlite") as ledger:
+        ledger.commit(
+            Batch("c", "m", gaps=[GapRecord("yard", start, start + 5 * 10**9, "no answer")])
+        )
+    shown = json.loads(stillsift("gaps", "--store", store, "--json").out)
+    assert shown == [
+        {
+            "source": "yard",
+            "from": time_text(start),
+            "to": time_text(start + 5 * 10**9),
+            "seconds": 5.0,
+            "cause": "no answer",
+        }
+    ]
+    assert "no answer" in stillsift("gaps", "--store", store, "--source", "yard").out
+    assert stillsift("gaps", "--store", store, "--source", "gate").out == "no gaps\n"
+
+
+# -- restore ---------------------------------------------------------------------------------------
+
+
+def test_restore_lists_brings_back_one_or_all_and_overwrites_nothing(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    clips, out = tmp_path / "clips", tmp_path / "store"
+    for number in range(3):
+        write_clip(clips / f"{number}.mp4", [number, number + 10], number=number)
+    before = {path.name: path.read_bytes() for path in clips.iterdir()}
+    stillsift("sift", clips, "-o", out, "--set", "retire=move")
+    assert list(clips.iterdir()) == []
+    shown = json.loads(stillsift("restore", "--store", out, "--list", "--json").out)
+    assert {Path(row["file"]).name: row["bytes"] for row in shown} == {
+        name: len(data) for name, data in before.items()
+    }
+    assert list(clips.iterdir()) == [], "a list restores nothing"
+
+    assert stillsift("restore", "0.mp4", "--store", out).status == 0
+    assert (clips / "0.mp4").read_bytes() == before["0.mp4"]
+
+    done = stillsift("restore", clips / "1.mp4", "--store", out, "--output", tmp_path / "back")
+    assert done.status == 0
+    assert (tmp_path / "back" / "1.mp4").read_bytes() == before["1.mp4"]
+    assert not (clips / "1.mp4").exists()
+
+    (clips / "2.mp4").write_bytes(b"another")
+    done = stillsift("restore", "--all", "--store", out)
+    assert done.status == 1
+    assert "nothing overwritten" in done.out
+    assert (clips / "2.mp4").read_bytes() == b"another"
+    (clips / "2.mp4").unlink()
+    assert stillsift("restore", "--all", "--store", out).status == 0
+    assert (clips / "2.mp4").read_bytes() == before["2.mp4"]
+    assert "nothing in quarantine" in stillsift("restore", "--list", "--store", out).out
+
+    known = len(decided(out))
+    stillsift("sift", clips, "-o", out, "--set", "retire=move")
+    assert len(decided(out)) == known, "what was restored is not taken again"
+
+
+# -- models, doctor, check-config ------------------------------------------------------------------
+
+
+def test_models_are_listed_and_a_damaged_file_is_found(stillsift: Command, tmp_path: Path) -> None:
+    listed = json.loads(stillsift("models", "list", "--json").out)
+    assert len(listed) >= 2
+    assert all(Path(model["file"]).is_file() and model["licence"] for model in listed)
+    done = stillsift("models", "verify")
+    assert done.status == 0
+    assert done.out.count("ok on ") == len(listed)
+
+    shipped = Path(listed[0]["file"]).parent
+    copied = Path(shutil.copytree(shipped, tmp_path / "models"))
+    damaged = copied / Path(listed[0]["file"]).name
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 2] ^= 1
+    damaged.write_bytes(data)
+    done = stillsift("models", "verify", "--manifest", copied / "manifest.yaml", "--json")
+    assert done.status == 1
+    verdicts = {model["name"]: model.get("error") for model in json.loads(done.out)}
+    broken = verdicts.pop(listed[0]["name"])
+    assert broken is not None
+    assert str(damaged) in broken
+    assert set(verdicts.values()) == {None}
+
+
+def test_doctor_tells_what_is_there_and_what_is_wrong(stillsift: Command, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump({"store": {"path": str(tmp_path / "s"), "min_free": 0}}))
+    findings = json.loads(stillsift("doctor", "-c", config, "--json").out)
+    found = {finding["subject"]: finding for finding in findings}
+    assert {"stillsift", "opencv-python", "GPU", "inotify", "configuration", "store"} <= set(found)
+    assert found["store"]["ok"]
+    assert all(finding["ok"] or finding["remedy"] for finding in findings)
+
+    config.write_text(yaml.safe_dump({"store": {"path": str(tmp_path / "s"), "min_free": "999TB"}}))
+    done = stillsift("doctor", "-c", config)
+    assert done.status == 1
+    assert re.search(r"^WRONG +store: ", done.out, re.MULTILINE)
+
+
+def test_check_config_says_what_is_right_and_what_is_not_there(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    config, gate = tmp_path / "config.yaml", tmp_path / "gate"
+    sources = [{"name": "gate", "directory": str(gate)}]
+    config.write_text(yaml.safe_dump({"store": {"path": str(tmp_path / "s")}, "sources": sources}))
+    done = stillsift("check-config", config)
+    assert (done.status, done.out) == (0, f"{config}: right; 1 sources\n")
+
+    done = stillsift("check-config", config, "--probe", "--json")
+    assert done.status == 1
+    problems = {probe["what"]: probe["problem"] for probe in json.loads(done.out)["probes"]}
+    assert [what for what, problem in problems.items() if problem] == [f"source gate ({gate})"]
+    gate.mkdir()
+    done = stillsift("check-config", config, "--probe")
+    assert done.status == 0
+    assert f"source gate ({gate}): ok" in done.out
+
+    config.write_text("stor: {}\nsources:\n  - {name: gate}\n  - {name: gate, rate: -1}\n")
+    done = stillsift("check-config", config)
+    assert done.status == 78
+    for said in (f"{config}:1: stor", "did you mean store?", f"{config}:3:", f"{config}:4:"):
+        assert said in done.err
+    schema = json.loads(stillsift("check-config", "--schema").out)
+    assert {"store", "model", "sources", "defaults"} <= schema["properties"].keys()
+
+
+# -- problems --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["decisions", "--store", "nothing"], 1, "nothing/ledger.sqlite: there is no ledger"),
+        (["stats", "--store", "nothing"], 1, "there is no ledger"),
+        (["gaps", "--store", "nothing"], 1, "there is no ledger"),
+        (["restore", "--all", "--store", "nothing"], 2, "--store DIR"),
+        (["restore", "--store", "nothing"], 2, "name files, or --all, or --list"),
+        (["decisions", "--store", "junk"], 1, "not a SQLite database"),
+        (["stats", "--store", "junk"], 1, "not a SQLite database"),
+        (["restore", "--all", "--store", "junk"], 1, "not a SQLite database"),
+        (["sift", "in.jpg", "-o", "junk"], 1, "not a SQLite database"),
+        (["decisions", "--store", "junk", "--since", "yesterday"], 2, "yesterday: not a time"),
+        (["decisions", "--outcome", "lovely"], 2, "lovely"),
+        (["models", "verify", "--manifest", "nothing.yaml"], 78, "nothing.yaml"),
+        (["check-config", "nothing.yaml"], 78, "nothing.yaml"),
+        (["check-config"], 2, "name a file"),
+        (["run"], 2, "name a configuration"),
+        (["run", "-c", "nothing.yaml"], 78, "nothing.yaml"),
+        (["sift", "in.jpg", "-o", "out", "-c", "binary.yaml"], 78, "binary.yaml"),
+    ],
+)
+def test_a_problem_is_a_sentence_and_a_status(
+    stillsift: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    status: int,
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_still(tmp_path / "in.jpg", 1)
+    (tmp_path / "junk").mkdir()
+    (tmp_path / "junk" / "ledger.sqlite").write_bytes(b"this is no database" * 100)
+    (tmp_path / "binary.yaml").write_bytes(b"\x00\xff\xfe")
+    done = stillsift(*arguments)
+    assert done.status == status, done.err
+    assert said in done.err
+    assert done.out == ""

@@ -1,0 +1,217 @@
+"""The line for one source: what is no frame, what fails, and what a camera says on a bad day."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Command
+from footage import START_S, scene, write_clip, write_stills
+from running import assert_agree, decided
+from stillsift.config import Config, SourceConfig, load
+from stillsift.decisions import Outcome, Reason
+from stillsift.embedding import Embedding, EmbedError
+from stillsift.engine import Engine
+from stillsift.frames import ArrayPicture, Frame, Picture, TimeOrigin
+from stillsift.ledger import LedgerReader
+from stillsift.metrics import Metrics
+from stillsift.sources import Failed, Gap, Idle, Item, Overload
+from stillsift.sources.picture import ConversionError
+
+ORIGIN = "rtsp://yard/cam|1"
+
+
+class Script:
+    """A camera that says what it is told to."""
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self.name = "yard"
+        self.up, self.queued, self.reconnects = True, 0, 0
+        self._items = items
+
+    def items(self) -> Iterator[Item]:
+        yield from self._items
+
+    def stop(self) -> None:
+        raise AssertionError("a script ends by itself")
+
+
+def frame(index: int, *, at_s: float | None = None) -> Frame:
+    """A scene of its own, two seconds after the one before."""
+    at_s = START_S + 2 * index if at_s is None else at_s
+    picture = ArrayPicture(scene(index))
+    return Frame("yard", ORIGIN, index, round(at_s * 1e9), TimeOrigin.PTS, picture)
+
+
+def config(store: Path, min_free: int = 0) -> Config:
+    base = load(None)
+    settings = base.store.model_copy(update={"path": store, "min_free": min_free})
+    return base.model_copy(update={"store": settings})
+
+
+def run(store: Path, items: Iterable[Item], *, min_free: int = 0) -> Metrics:
+    """The items of one camera through the whole line."""
+    metrics = Metrics()
+    settings = config(store, min_free)
+    yard = SourceConfig.model_validate({"name": "yard", "rtsp": "rtsp://yard/cam"})
+    with Engine(settings, metrics) as engine:
+        line = engine.line(yard.under(settings.defaults))
+        line.source = Script(items)
+        line.run()
+    return metrics
+
+
+def accounts(metrics: Metrics) -> dict[str, float | None]:
+    labels = {"source": "yard"}
+    return {
+        name: metrics.registry.get_sample_value(f"stillsift_frames_{name}", labels)
+        for name in ("offered_total", "in_flight")
+    }
+
+
+def test_every_loss_is_an_entry_of_its_own_in_the_order_of_events(tmp_path: Path) -> None:
+    ns = START_S * 10**9
+    metrics = run(
+        tmp_path,
+        [
+            frame(0),
+            Overload(f"{ORIGIN}|overload 1", 1, ns, 3),
+            Overload(f"{ORIGIN}|overload 2", 9, ns, 1),
+            Failed(None, f"{ORIGIN}|damaged 1", 10, ns, "torn"),
+            Failed(None, f"{ORIGIN}|damaged 2", 10, ns, "torn again"),
+            frame(10),
+            Gap(f"{ORIGIN}|gap", ns, ns + 3 * 10**9, "no answer"),
+            Gap("rtsp://yard/cam|2|gap", ns + 4 * 10**9, ns + 5 * 10**9, "refused"),
+            frame(20),
+        ],
+    )
+    records = decided(tmp_path)
+    reasons = [record.decision.reason for record in records]
+    assert reasons[1:5] == [Reason.OVERLOAD] * 4
+    assert reasons[5:7] == [Reason.DECODE_ERROR] * 2
+    assert reasons[8:10] == [Reason.GAP] * 2
+    assert [records[place].decision.frame_index for place in (0, 7, 10)] == [0, 10, 20]
+    assert len(records) == 11
+    assert accounts(metrics) == {"offered_total": 11, "in_flight": 0}
+    with LedgerReader(tmp_path / "ledger.sqlite") as ledger:
+        assert [(gap.cause, gap.to_ns - gap.from_ns) for gap in ledger.gaps()] == [
+            ("no answer", 3 * 10**9),
+            ("refused", 10**9),
+        ]
+    seconds = metrics.registry.get_sample_value("stillsift_gap_seconds_total", {"source": "yard"})
+    assert seconds == 4
+    assert_agree(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(EmbedError("NaN"), Reason.MODEL_ERROR), (ConversionError("odd"), Reason.DECODE_ERROR)],
+)
+def test_frames_that_cannot_be_measured_cost_no_other_and_are_told_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    reason: Reason,
+) -> None:
+    embed, asked = Engine._embed, iter(range(100))
+
+    def failing(self: Engine, picture: Picture) -> Embedding:
+        if next(asked) in (1, 2, 4):
+            raise error
+        return embed(self, picture)
+
+    monkeypatch.setattr(Engine, "_embed", failing)
+    with caplog.at_level(logging.WARNING):
+        metrics = run(tmp_path, map(frame, range(7)))
+    records = decided(tmp_path)
+    assert [record.decision.frame_index for record in records] == list(range(7))
+    failed = [r.decision.frame_index for r in records if r.decision.reason is reason]
+    assert failed == [1, 2, 4]
+    assert accounts(metrics) == {"offered_total": 7, "in_flight": 0}
+    told = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(told) == 2, "once for each time that it began"
+    assert "frame#1" in told[0].message
+    assert sum("over: frames cannot be measured" in r.message for r in caplog.records) == 2
+    assert_agree(tmp_path)
+
+
+def test_a_camera_s_frames_fail_while_there_is_no_room_and_that_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        metrics = run(tmp_path, map(frame, range(4)), min_free=1 << 60)
+    records = decided(tmp_path)
+    assert [record.decision.frame_index for record in records] == list(range(4))
+    outcomes = [record.decision.outcome for record in records]
+    assert Outcome.KEPT not in outcomes
+    assert outcomes.count(Outcome.FAILED) > 1, "what was not kept makes the next no repeat"
+    assert accounts(metrics) == {"offered_total": 4, "in_flight": 0}
+    assert sum("nothing can be kept" in record.message for record in caplog.records) == 1
+    assert "min_free" in caplog.text
+
+
+def test_a_camera_that_falls_silent_has_its_last_frames_decided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A moment that waits for a better frame does not wait for ever."""
+    clock = [0.0]
+    monkeypatch.setattr("stillsift.pipeline.time.monotonic", lambda: clock[0])
+    seen: list[int] = []
+
+    def items() -> Iterator[Item]:
+        yield frame(0)
+        yield Idle()
+        seen.append(len(decided(tmp_path)))
+        clock[0] += 60
+        yield Idle(busy=True)
+        seen.append(len(decided(tmp_path)))
+        yield Idle()
+        seen.append(len(decided(tmp_path)))
+
+    run(tmp_path, items())
+    assert seen == [0, 0, 1]
+
+
+def test_another_model_begins_with_an_empty_gallery_and_says_so(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    gate, out = tmp_path / "gate", tmp_path / "out"
+    write_stills(gate, [1, 2])
+    assert "begins empty" not in stillsift("sift", gate, "-o", out).err
+    write_stills(gate, [3])
+    other = tmp_path / "other.yaml"
+    other.write_text("model: {name: efficientnet-lite0}\n")
+    names = [model.name for model in _models() if model.name != _used(out)]
+    other.write_text(f"model: {{name: {names[0]}}}\n")
+    done = stillsift("sift", gate, "-o", out, "-c", other)
+    assert done.status == 0
+    assert f"gate: the last frames were kept by the model {_used(out)}" in done.err
+    assert "begins empty" in done.err
+    assert len(decided(out)) == 3
+    write_stills(gate, [4])
+    assert "begins empty" not in stillsift("sift", gate, "-o", out, "-c", other).err
+
+
+def _models() -> list[Any]:
+    from stillsift.models import manifest
+
+    return list(manifest().values())
+
+
+def _used(store: Path) -> str | None:
+    return decided(store)[0].model
+
+
+def test_a_clip_that_ends_in_the_middle_of_a_moment_is_decided_to_its_end(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    write_clip(tmp_path / "a.mp4", [1], frames=3)
+    stillsift("sift", tmp_path / "a.mp4", "-o", tmp_path / "out", "--set", "rate=all")
+    assert [r.decision.frame_index for r in decided(tmp_path / "out")] == [0, 1, 2]
+    with LedgerReader(tmp_path / "out" / "ledger.sqlite") as ledger:
+        assert ledger.files("a")[0].next_frame == 3
