@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -83,9 +84,13 @@ def kept() -> list[str]:
     return [hashlib.sha256(path.read_bytes()).hexdigest() for path in KEPT.rglob("*.jpg")]
 
 
-def pages(path: str) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:9478{path}", timeout=10) as answer:
-        return str(answer.read().decode())
+def probed() -> bool:
+    """Whether the probe says that a source works; the daemon may be ready before its sources."""
+    try:
+        urllib.request.urlopen("http://127.0.0.1:9478/readyz", timeout=10).close()
+    except urllib.error.HTTPError:
+        return False
+    return True
 
 
 def starts() -> None:
@@ -93,7 +98,7 @@ def starts() -> None:
     systemctl("start", UNIT)
     took = time.monotonic() - begun
     assert shows("ActiveState") == "active"
-    pages("/readyz")
+    until(probed, "/readyz answers 200")
     print(f"start returned after {took:.1f} s, ready: {shows('StatusText')}")
 
 
