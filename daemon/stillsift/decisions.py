@@ -27,6 +27,7 @@ class Reason(StrEnum):
     EXACT_DUPLICATE = "exact_duplicate"
     NEAR_DUPLICATE = "near_duplicate"
     BLURRY = "blurry"
+    RATE_LIMITED = "rate_limited"
     DECODE_ERROR = "decode_error"
     MODEL_ERROR = "model_error"
     WRITE_ERROR = "write_error"
@@ -40,6 +41,7 @@ _OUTCOMES = {
     Reason.EXACT_DUPLICATE: Outcome.DROPPED,
     Reason.NEAR_DUPLICATE: Outcome.DROPPED,
     Reason.BLURRY: Outcome.DROPPED,
+    Reason.RATE_LIMITED: Outcome.DROPPED,
     Reason.DECODE_ERROR: Outcome.FAILED,
     Reason.MODEL_ERROR: Outcome.FAILED,
     Reason.WRITE_ERROR: Outcome.FAILED,

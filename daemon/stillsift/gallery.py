@@ -81,6 +81,31 @@ def cell_distances(a: Cells, b: Cells) -> Floats:
     return _relative(a.energy + b.energy, np.asarray(dot, np.float32))
 
 
+def shifted_distances(a: Cells, b: Cells, reach: int) -> Floats:
+    """(cells,) distance of each cell of `a` to the most alike of `b` at most `reach` cells away.
+
+    Small where the camera or the thing before it has moved on, large where another picture began.
+    """
+    rows, columns, _ = a.shape
+    ours, theirs = a.grid(), b.grid()
+    our_energy, their_energy = (each.energy.reshape(rows, columns) for each in (a, b))
+    mean = (float(a.energy.mean()) + float(b.energy.mean())) / 2
+    best = np.full((rows, columns), np.inf, np.float32)
+    for down in range(-min(reach, rows - 1), min(reach, rows - 1) + 1):
+        for right in range(-min(reach, columns - 1), min(reach, columns - 1) + 1):
+            here = _overlap(down, rows), _overlap(right, columns)
+            there = _overlap(-down, rows), _overlap(-right, columns)
+            energies = our_energy[here] + their_energy[there]
+            dot = np.einsum("yxc,yxc->yx", ours[here], theirs[there])
+            apart = (energies - 2 * dot) / ((energies / 2 + mean) / 2)
+            best[here] = np.minimum(best[here], apart)
+    return best.reshape(-1)
+
+
+def _overlap(shift: int, length: int) -> slice:
+    return slice(max(0, shift), length + min(0, shift))
+
+
 def _relative(energies: Floats, dot: Floats) -> Floats:
     mean = energies / 2
     scale = (mean + mean.mean(axis=-1, keepdims=True)) / 2

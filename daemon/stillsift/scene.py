@@ -220,17 +220,16 @@ class Scene:
 
     def remembered(self, at_s: float) -> tuple[Foreground, ...]:
         """What was kept in this event, and not too long ago to be the same thing."""
-        return tuple(each for each in self.memory if 0 <= at_s - each.at_s <= self._MEMORY_S)
+        return tuple(each for each in self.memory if abs(at_s - each.at_s) <= self._MEMORY_S)
 
     def follow(self, mask: Mask, cells: Cells, at_s: float) -> None:
         """These cells belong to objects that were kept."""
         self.followed = Foreground.of(mask, cells, at_s)
         self.active_s = at_s
 
-    def remember(self) -> None:
-        """What is followed now was kept now."""
-        assert self.followed is not None
-        self.memory = (*self.memory, self.followed)
+    def remember(self, mask: Mask, cells: Cells, at_s: float) -> None:
+        """These cells were kept."""
+        self.memory = (*self.memory, Foreground.of(mask, cells, at_s))
 
     def rest(self, at_s: float) -> None:
         """Nothing stirs in this frame."""
@@ -244,17 +243,14 @@ class Scene:
     def arrays(self) -> Arrays:
         """Everything, bit for bit: grids come in as values that half precision holds exactly."""
         times = (self.previous_s, self.active_s, self.kept_s, self.local_s, self.level.last_s)
-        fronts = list(self.memory)
-        if self.followed is not None and not any(each is self.followed for each in fronts):
-            fronts.append(self.followed)
-        at = next((i for i, each in enumerate(fronts) if each is self.followed), -1)
+        fronts = [*self.memory, *([] if self.followed is None else [self.followed])]
         made: Arrays = {
             **self.noise.arrays(),
             **self.background.arrays(),
             "times": np.array(times),
             "sharpness": np.array(self.level.recent, np.float64),
             "fronts": np.array([each.at_s for each in fronts], np.float64),
-            "followed": np.array([at, len(self.memory)]),
+            "remembered": np.array(len(self.memory)),
         }
         if self.level.before is not None:
             made["sharpness_before"] = np.array(self.level.before)
@@ -284,9 +280,9 @@ class Scene:
             features = _floats(arrays[f"front{number}"])
             mask = np.asarray(arrays[f"front{number}_mask"], np.bool_)
             fronts.append(Foreground(mask, features, energy_of(features), float(at_s)))
-        followed, remembered = (int(value) for value in arrays["followed"])
+        remembered = int(arrays["remembered"])
         self.memory = tuple(fronts[:remembered])
-        self.followed = fronts[followed] if followed >= 0 else None
+        self.followed = fronts[remembered] if len(fronts) > remembered else None
 
 
 def _optional(arrays: Mapping[str, NDArray[np.generic]], name: str) -> Floats | None:

@@ -30,7 +30,7 @@ from .sharpness import Sharpness, difference, reduced, same_but_blurred, sharpne
 _STILL = 2.0
 """Grey levels. Two thumbnails with no block further apart are the same picture to the embedder,
 which is then not asked again."""
-_IN_TRANSIT = 0.45
+_IN_TRANSIT = 0.4
 """Share of the scene's sharpness; a lone frame between two views that is less sharp was taken while
 the camera swung."""
 _MOST_WAITING = 32
@@ -188,17 +188,23 @@ class Sifter:
         if self._opens_moment(found, measured.at_s):
             self._waiting = [_Waiting(measured, found)]
             return self._close() if self.limits.max_wait_s <= 0 else ([], [])
-        if found.news is not None:
-            found = replace(
-                found, limit=self._novelty.urgent_weight, why="soon after the last that was kept"
-            )
-        return [self._passed(measured, found, Reason.NEAR_DUPLICATE)], []
+        if found.news is None:
+            return [self._passed(measured, found, Reason.NEAR_DUPLICATE)], []
+        found = replace(
+            found, why=f"{found.why}, but within {self._novelty.gap_s:.0f} s of the last"
+        )
+        return [self._passed(measured, found, Reason.RATE_LIMITED)], []
 
     def _opens_moment(self, found: Finding, at_s: float) -> bool:
-        if not found.local or self.gallery.size == 1:
+        """News in one view, and views of one pan, are a second apart unless they are urgent."""
+        if found.news is None or self.gallery.size == 1:
             return found.news is not None
-        late = not 0 <= at_s - self._scene.local_s < self._novelty.gap_s
-        return late or found.weight > self._novelty.urgent_weight
+        if found.news is News.VIEW:
+            last_s, urgent = self._scene.kept_s, found.cut
+        else:
+            urgent = found.weight > self._novelty.urgent_weight
+            last_s = self._scene.local_s
+        return urgent or not 0 <= at_s - last_s < self._novelty.gap_s
 
     def _step_waiting(self, new: _Waiting) -> tuple[list[Verdict], list[_Measured]]:
         first, last = self._waiting[0], self._waiting[-1]
@@ -258,11 +264,37 @@ class Sifter:
             why = "seen in a single frame only"
             return self._none_kept(waiting, Reason.NEAR_DUPLICATE, why)
         place = waiting.index(best)
-        most = max(each.found.weight for each in waiting)
-        verdicts = [self._lesser(each, best, most) for each in waiting[:place]]
         reason = Reason.SHARPEST if blurred else Reason.NOVEL
-        verdicts.append(self._kept(best, reason, view=not local))
-        return verdicts, [each.measured for each in waiting[place + 1 :]]
+        kept = self._kept(best, reason, view=not local)
+        verdicts = self._before(waiting[:place], best, view=not local)
+        return [*verdicts, kept], [each.measured for each in waiting[place + 1 :]]
+
+    def _before(self, earlier: list[_Waiting], best: _Waiting, *, view: bool) -> list[Verdict]:
+        """Drop what came before the best frame of a moment.
+
+        In a new view the best is the one with most detail, and somebody may have left the picture
+        before: the frame that shows such a large thing is kept beside it.
+        """
+        most = max((each.found.weight for each in earlier), default=0.0)
+        most = max(most, best.found.weight)
+        also = self._missing(earlier) if view and self.gallery.size > 1 else None
+        return [
+            self._kept_beside(also)
+            if also is not None and each.measured is also.measured
+            else self._lesser(each, best, most)
+            for each in earlier
+        ]
+
+    def _missing(self, earlier: list[_Waiting]) -> _Waiting | None:
+        """The sharp frame with the largest thing that the kept ones do not show; None: no such."""
+        able = []
+        for each in earlier:
+            cells, at_s = each.found.cells, each.measured.at_s
+            found = self._novelty.find(cells, self.gallery, self._scene, at_s)
+            large = found.local and found.weight > self._novelty.large_weight
+            if large and not self._blurred(each.measured):
+                able.append(_Waiting(each.measured, found))
+        return max(able, key=lambda each: each.found.weight, default=None)
 
     def _best(self) -> _Waiting:
         """The waiting frame that shows the moment best; a blurred one only if all of them are."""
@@ -366,6 +398,13 @@ class Sifter:
         sharp, at_s = measured.sharpness.value, measured.at_s
         self._novelty.kept(best.found, self.gallery, self._scene, sharp, at_s, view=view)
         self._decided = measured.view
+        return verdict
+
+    def _kept_beside(self, each: _Waiting) -> Verdict:
+        """Keep an earlier frame of a moment as well. What moves is followed from the best one."""
+        verdict = self._verdict_kept(each, Reason.NOVEL)
+        if each.found.changed is not None:
+            self._scene.remember(each.found.changed, each.found.cells, each.measured.at_s)
         return verdict
 
     def _verdict_kept(self, best: _Waiting, reason: Reason) -> Verdict:
