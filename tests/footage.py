@@ -20,13 +20,29 @@ WIDTH, HEIGHT, FPS = 320, 240, 10
 
 
 def scene(number: int) -> Image:
-    """(HEIGHT, WIDTH, 3) BGR: coloured blocks of one kind, with sharp edges."""
+    """(HEIGHT, WIDTH, 3) BGR: coloured shapes with sharp edges, of another kind every time."""
     random = np.random.default_rng(number)
-    rows, columns = random.integers(4, 12, 2)
-    blocks = random.integers(0, 255, (rows, columns, 3), np.uint8)
-    return np.asarray(
-        cv2.resize(blocks, (WIDTH, HEIGHT), interpolation=cv2.INTER_NEAREST), np.uint8
-    )
+    pixels = np.full((HEIGHT, WIDTH, 3), random.integers(0, 255, 3), np.uint8)
+
+    def point() -> tuple[int, int]:
+        return int(random.integers(0, WIDTH)), int(random.integers(0, HEIGHT))
+
+    for _ in range(int(random.integers(4, 16))):
+        colour = random.integers(0, 255, 3).tolist()
+        thick = int(random.integers(2, 12))
+        match number % 5:
+            case 0:
+                cv2.rectangle(pixels, point(), point(), colour, -1)
+            case 1:
+                cv2.circle(pixels, point(), int(random.integers(10, 80)), colour, thick)
+            case 2:
+                cv2.line(pixels, point(), point(), colour, thick)
+            case 3:
+                cv2.putText(pixels, f"{number}?", point(), 5, thick / 2, colour, thick)
+            case 4:
+                corners = np.array([point() for _ in range(3)], np.int32)
+                cv2.fillPoly(pixels, [corners], colour)
+    return pixels
 
 
 def jpeg(number: int) -> bytes:

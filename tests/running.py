@@ -107,9 +107,9 @@ class Daemon:
             self.process.wait()
 
     def get(self, path: str) -> tuple[int, str]:
-        """Status and text; 0 while nobody listens, or when it has ended."""
-        assert self.process is not None
-        assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.log}"
+        """Status and text; 0 while nobody listens."""
+        if self.process is not None and self.process.poll() is not None:
+            raise AssertionError(f"ended with {self.process.returncode}: {self.log}")
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as got:
                 return got.status, got.read().decode()

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,16 @@ from running import (
     assert_agree,
     daemon,
     decided,
-    free_port,
     kept_on_disk,
     story,
     until,
 )
+from stillsift.config import load
 from stillsift.decisions import Outcome, Reason, outcome_of
+from stillsift.engine import Engine
+from stillsift.fleet import Fleet
 from stillsift.ledger import LedgerReader
-from stillsift.metrics import STAGES, Metrics, serve
+from stillsift.metrics import STAGES, Metrics
 from stillsift.service import Heartbeats
 from test_rtsp import SYSTEM_PYTHON, Camera, write_stream
 
@@ -351,7 +354,6 @@ def test_every_series_is_there_from_the_start_and_promtool_likes_them(tmp_path: 
         assert info["stillsift_build_info"].keys() == {"version"}
         used = {label for _, labels in there for label, _ in labels} - {"le"}
         assert used <= {"source", "outcome", "reason", "stage", "model", "provider", "version"}
-        assert running.get("/nowhere")[0] == 404
         text = running.get("/metrics")[1]
         assert running.stop() == 0
     promtool = shutil.which("promtool")
@@ -363,30 +365,35 @@ def test_every_series_is_there_from_the_start_and_promtool_likes_them(tmp_path: 
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
 
 
-def test_healthz_turns_bad_while_a_worker_is_stuck() -> None:
+def test_probes_turn_bad_while_a_worker_is_stuck_or_nothing_has_started(tmp_path: Path) -> None:
+    from stillsift.commands.run import _Daemon
+
     clock = [1000.0]
     heartbeats = Heartbeats(lambda: clock[0])
-
-    def healthy() -> str | None:
-        return ", ".join(heartbeats.stale(clock[0], 30)) or None
-
-    port = free_port()
-    server = serve(Metrics(), "127.0.0.1", port, healthy=healthy, ready=lambda: "warming up")
-    probe = Daemon.__new__(Daemon)
-    probe.port = port
-    probe.process = subprocess.Popen(["sleep", "60"])
-    try:
-        heartbeats.beat("gate")
-        assert probe.get("/healthz") == (200, "ok\n")
-        clock[0] += 31
-        assert probe.get("/healthz") == (503, "gate\n")
-        heartbeats.beat("gate")
-        assert probe.get("/healthz") == (200, "ok\n")
-        assert probe.get("/readyz") == (503, "warming up\n")
-    finally:
-        probe.kill()
-        server.shutdown()
-        server.server_close()
+    asked = Daemon(tmp_path, [directory("gate", tmp_path / "gate")])
+    config, metrics = load(asked.config_file), Metrics()
+    with Engine(config, metrics) as engine:
+        inside = _Daemon(
+            asked.config_file,
+            config,
+            Fleet(engine, heartbeats),
+            metrics,
+            lambda: heartbeats.stale(clock[0], 30),
+        )
+        server = inside.serve(config)
+        assert server is not None
+        try:
+            heartbeats.beat("gate")
+            assert asked.get("/healthz") == (200, "ok\n")
+            clock[0] += 31
+            assert asked.get("/healthz") == (503, "no progress for 30 s: gate\n")
+            heartbeats.beat("gate")
+            assert asked.get("/healthz") == (200, "ok\n")
+            assert asked.get("/readyz") == (503, "no source has been started yet\n")
+            assert asked.get("/nowhere")[0] == 404
+        finally:
+            server.shutdown()
+            server.server_close()
 
 
 # -- originals -------------------------------------------------------------------------------------
@@ -402,6 +409,7 @@ def test_originals_go_where_they_are_told_and_come_back_byte_for_byte(
         shutil.copy(gate / "img2.jpg", gate / "img7.jpg")
         write_clip(gate / "img8.mp4", [8, 9], number=8)
         before = {path.name: path.read_bytes() for path in gate.iterdir()}
+        inodes = {path.name: path.stat().st_ino for path in gate.iterdir()}
         running.start()
         running.until_done(len(before))
         if retire != "leave":
@@ -412,7 +420,10 @@ def test_originals_go_where_they_are_told_and_come_back_byte_for_byte(
         for record in running.decided():
             file = record.decision.file
             if file is not None and file.suffix == ".jpg" and record.kept_path is not None:
-                assert (running.store / record.kept_path).read_bytes() == before[file.name]
+                place = running.store / record.kept_path
+                assert place.read_bytes() == before[file.name]
+                shared = place.stat().st_ino == inodes[file.name]
+                assert shared == (retire != "leave"), "a link only where the original goes"
         done = stillsift("restore", "--all", "--store", running.store)
         assert done.status == 0
         back = {path.name: path.read_bytes() for path in gate.iterdir()}
@@ -423,6 +434,8 @@ def test_originals_go_where_they_are_told_and_come_back_byte_for_byte(
             assert "img8.mp4" in back
         else:
             assert back == {}
+        if retire != "move":
+            return
         known = len(running.decided())
         running.start()
         write_still(gate / "new.jpg", 10)
@@ -577,3 +590,6 @@ def test_a_camera_that_dies_and_comes_back_leaves_a_gap_and_no_frame_unaccounted
         assert all(gap["seconds"] > 0 and gap["cause"] for gap in gaps)
         assert_agree(running.store)
         assert running.log.count("calling again") == 2, "a transition, not every attempt"
+        ended = Counter(record.decision.outcome for record in running.decided())
+        counted = ", ".join(f"{ended[outcome]} {outcome.value}" for outcome in Outcome)
+        assert f"stopped: {counted}" in running.log

@@ -256,17 +256,23 @@ def test_a_dry_run_decides_the_same_and_writes_nothing(
 ) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
+    photos = tmp_path / "photos"
+    write_stills(photos, [1, 2])
+    taken(Path(shutil.copy(photos / "img2.jpg", photos / "img3.jpg")), 3)
     before = everything(tmp_path), everything(clip.parent)
-    done = stillsift("sift", clip, "--dry-run", "--json", "--output", tmp_path / "out")
+    done = stillsift("sift", clip, photos, "--dry-run", "--json", "--output", tmp_path / "out")
     assert done.status == 0
     assert (everything(tmp_path), everything(clip.parent)) == before
-    dry = json.loads(done.out)["sources"][0]
-    stillsift("sift", clip, "--dry-run", "--decisions", tmp_path / "dry.jsonl")
-    stillsift("sift", clip, "-o", tmp_path / "out", "--decisions", tmp_path / "wet.jsonl")
+    dry = json.loads(done.out)["sources"]
+    stillsift("sift", clip, photos, "--dry-run", "--decisions", tmp_path / "dry.jsonl")
+    stillsift("sift", clip, photos, "-o", tmp_path / "out", "--decisions", tmp_path / "wet.jsonl")
     wet = [row | {"kept_path": None} for row in lines(tmp_path / "wet.jsonl")]
     assert lines(tmp_path / "dry.jsonl") == wet
-    assert dry["frames"] == len(wet)
-    assert dry["kept"] == sum(row["outcome"] == "kept" for row in wet) > 0
+    assert sum(source["frames"] for source in dry) == len(wet)
+    kept = sum(row["outcome"] == "kept" for row in wet)
+    assert sum(source["kept"] for source in dry) == kept > 0
+    assert wet[-1]["reason"] == "exact_duplicate"
+    assert wet[-1]["nearest_kept"] is not None
 
 
 @pytest.fixture(scope="module")

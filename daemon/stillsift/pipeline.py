@@ -187,17 +187,29 @@ class Line:
 
     def _persist(self, verdicts: list[Verdict]) -> bool:
         """Put what is kept on the disk, then hand every decision to the recorder."""
+        placed: dict[str, KeptFile] = {}
+        failed: dict[str, str] = {}
         for verdict in verdicts:
-            decision, kept = verdict.decision, None
-            if verdict.frame is not None and self._storage is not None:
-                try:
-                    kept = self._placed(self._storage.store, verdict.frame, decision)
-                except (StoreError, ConversionError) as error:
-                    if not isinstance(error, StoreUnavailable):
-                        log.error("%s: not kept: %s", self.source.name, error)
-                    self.sifter.gallery.remove(decision.id)
-                    decision = replace(decision, reason=Reason.WRITE_ERROR, detail=str(error))
-            self._recorder.fill(decision, kept)
+            if verdict.frame is None or self._storage is None:
+                continue
+            id_ = verdict.decision.id
+            try:
+                placed[id_] = self._placed(self._storage.store, verdict.frame, verdict.decision)
+            except (StoreError, ConversionError) as error:
+                if not isinstance(error, StoreUnavailable):
+                    log.error("%s: not kept: %s", self.source.name, error)
+                self.sifter.forget(id_)
+                failed[id_] = str(error)
+        for verdict in verdicts:
+            decision = verdict.decision
+            # What was to be dropped for a frame that is not there now is as little to be had.
+            why = failed.get(decision.id) or failed.get(decision.nearest_kept or "")
+            if why is not None:
+                shown = None if decision.nearest_kept in failed else decision.nearest_kept
+                decision = replace(
+                    decision, reason=Reason.WRITE_ERROR, detail=why, nearest_kept=shown
+                )
+            self._recorder.fill(decision, placed.get(decision.id))
         return any(verdict.frame is not None for verdict in verdicts)
 
     def _placed(self, store: Store, frame: Frame, decision: Decision) -> KeptFile:

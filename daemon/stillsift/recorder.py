@@ -136,9 +136,11 @@ class Recorder:
             return
         if decision.outcome is Outcome.FAILED:
             self._fail(entry.file, decision, whole=decision.content_hash is not None)
+            return
         content = self._contents.get(entry.file.opened.content_hash)
         if content is not None and content.shown_by is None:
-            content.shown_by = decision.id if kept is not None else decision.nearest_kept
+            was_kept = decision.outcome is Outcome.KEPT
+            content.shown_by = decision.id if was_kept else decision.nearest_kept
 
     def refuse(self, decision: Decision) -> None:
         """A frame was offered and failed at once."""

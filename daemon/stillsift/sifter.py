@@ -143,6 +143,25 @@ class Sifter:
             verdicts += done + self._judge(again)
         return verdicts
 
+    def forget(self, id_: str) -> None:
+        """A frame that was kept could not be written: nothing can repeat it any more.
+
+        Call it before the next `offer`. What waits is compared anew; what the scene has learned
+        from the frame stays, since that was there to be seen.
+        """
+        self.gallery.remove(id_)
+        for place, each in enumerate(self._waiting):
+            measured = each.measured
+            found = (
+                self._novelty.find(measured.view.cells, self.gallery, self._scene, measured.at_s)
+                if measured.timed
+                else self._find_picture(measured)
+            )
+            again = _Waiting(measured, replace(found, news=found.news or each.found.news))
+            if not measured.timed and each is self._favourite:
+                self._favourite = again
+            self._waiting[place] = again
+
     def _judge(self, frames: list[_Measured]) -> list[Verdict]:
         verdicts: list[Verdict] = []
         queue = deque(frames)
@@ -211,11 +230,11 @@ class Sifter:
         waited_s = new.measured.at_s - first.measured.at_s
         in_time = 0 <= waited_s <= self.limits.max_wait_s
         cut = self._cut_between(last.measured, new.measured)
-        lone = len(self._waiting) == 1 and first.found.news is News.VIEW
-        if cut and lone and in_time and self._in_transit(first.measured):
-            self._waiting = []
-            why = replace(first.found, why="the camera was swinging")
-            return [self._passed(first.measured, why, Reason.BLURRY)], [new.measured]
+        if cut and in_time and first.found.news is News.VIEW and self._swinging():
+            swung, self._waiting = self._waiting, []
+            return self._none_kept(swung, Reason.BLURRY, "the camera was swinging")[0], [
+                new.measured
+            ]
         if cut or not in_time or len(self._waiting) >= _MOST_WAITING:
             done, again = self._close()
             return done, [*again, new.measured]
@@ -245,6 +264,10 @@ class Sifter:
         share = min(_IN_TRANSIT, self.limits.min_sharpness)
         return level is not None and measured.sharpness.value < share * level
 
+    def _swinging(self) -> bool:
+        """Whether all that waits was taken while the camera swung."""
+        return all(self._in_transit(each.measured) for each in self._waiting)
+
     # -- the end of a moment -----------------------------------------------------------------------
 
     def _close(self) -> tuple[list[Verdict], list[_Measured]]:
@@ -255,6 +278,9 @@ class Sifter:
         local = waiting[0].found.local
         self._waiting = []
         blurred = self._blurred(best.measured)
+        if not local:
+            # A new view has no level yet; beside the last one, gross blur is blur all the same.
+            blurred = blurred or self._in_transit(best.measured)
         if blurred and (known := self._sharp_already(best.measured)) is not None:
             return self._none_kept(
                 waiting, Reason.BLURRY, "blurred, of a scene that was kept", known

@@ -81,7 +81,7 @@ def run(given: argparse.Namespace) -> int:
             if server is not None:
                 server.shutdown()
                 server.server_close()
-            log.info("stopped: %s", daemon.status())
+            log.info("stopped: %s", daemon.counted())
     return 0
 
 
@@ -160,10 +160,13 @@ class _Daemon:
 
     def status(self) -> str:
         """One line for `systemctl status`."""
+        troubles = self._fleet.troubles
+        trouble = f"; in trouble: {', '.join(troubles)}" if troubles else ""
+        return f"{len(self._fleet)} sources; {self.counted()}{trouble}"
+
+    def counted(self) -> str:
+        """Where the frames since the start have ended."""
         totals: Counter[Outcome] = Counter()
         for counts in self._metrics.totals().values():
             totals += counts
-        counted = ", ".join(f"{totals[outcome]} {outcome.value}" for outcome in Outcome)
-        troubles = self._fleet.troubles
-        trouble = f"; in trouble: {', '.join(troubles)}" if troubles else ""
-        return f"{len(self._fleet)} sources; {counted}{trouble}"
+        return ", ".join(f"{totals[outcome]} {outcome.value}" for outcome in Outcome)
