@@ -18,7 +18,7 @@ from stillsift.decisions import Outcome, Reason
 from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import ArrayPicture, Frame, Image, Picture, TimeOrigin
 from stillsift.gallery import Cells, Gallery, Kept
-from stillsift.models import open_model
+from stillsift.models import CPU_MODEL, CUDA_MODEL, open_model
 from stillsift.novelty import Novelty
 from stillsift.sifter import Limits, Sifter, Verdict
 from stillsift.sources.clip import ClipReader
@@ -293,7 +293,7 @@ def test_what_is_blurred_at_one_limit_is_blurred_at_every_higher_one() -> None:
         frame(np.asarray(cv2.GaussianBlur(view, (0, 0), 0.1 + (i % 7) / 3), np.uint8), i)
         for i in range(40)
     ]
-    limits = {}
+    limits: dict[int, list[float]] = {}
     for share in (0.3, 0.5, 0.7):
         for verdict in sift(fresh(replace(LIMITS, min_sharpness=share)), frames):
             decision = verdict.decision
@@ -331,6 +331,19 @@ def test_the_decisions_about_real_footage_are_the_golden_ones(name: str) -> None
     sifter = Sifter(Limits(novelty=model.novelty_limit), lite0(), Gallery(32), model=model.name)
     golden = (Path(__file__).parent / "golden" / f"{name}.txt").read_text("utf-8")
     assert describe(sift(sifter, footage(name))) == golden
+
+
+def test_int8_keeps_what_fp32_keeps() -> None:
+    """Not each frame: of two that show the same thing, either may be the better one."""
+    frames = footage("bikes")
+    kept = []
+    for name in (CPU_MODEL, CUDA_MODEL):
+        embedder = Embedder(open_model(ModelSettings(name=name)))
+        limits = Limits(embedder.model.spec.novelty_limit)
+        verdicts = sift(Sifter(limits, embedder, Gallery(32), model=name), frames)
+        kept.append({v.decision.frame_index for v in verdicts if v.frame is not None})
+    assert len(kept[0] ^ kept[1]) <= 2
+    assert len(kept[0]) > 10
 
 
 def describe(verdicts: list[Verdict]) -> str:

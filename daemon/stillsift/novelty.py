@@ -28,6 +28,7 @@ _LOWEST = 0.40
 limit scales them."""
 _REACH = 3
 """Cells that a picture moves on from one frame to the next, at most: a sixth of its width."""
+_GROWN = 1.6
 
 
 class News(StrEnum):
@@ -39,6 +40,8 @@ class News(StrEnum):
     """Something that follows nothing and looks like nothing kept in this event."""
     SETTLED = "settled"
     """Something that moved and came to rest: the parked car, the end of a dissolve."""
+    GROWN = "grown"
+    """Something that was kept as it came in, and shows twice as much by now."""
     REFRESH = "refresh"
     """Something that has moved on and changed for seconds since the last frame was kept."""
 
@@ -183,30 +186,34 @@ class Novelty:
         """Index of the nearest kept frame, the weight of all that changed, (rows, columns)
         distances to it, and by how much they exceed their limits."""
         rows, columns = cells.rows, cells.columns
-        if gallery.size > 1 and (stays := scene.background.distances(cells)) is not None:
-            distances = np.minimum(distances, stays)
-        light = np.median(distances, 1)
-        # A large median is another view and no light: taking it off would explain anything.
-        light = np.where(light <= self.view, LIGHT * light, 0)
-        own = (distances - light[:, None]).reshape(-1, rows, columns).astype(np.float32)
-        own = coherent(own)
-        limits = np.broadcast_to(scene.noise.limits(rows, columns), own.shape).copy()
+        # Only frames of the same view can be the nearest; the others cost time.
         alike = np.flatnonzero(medians <= medians.min() + self._same_view)
-        limits[alike] = np.maximum(limits[alike], self._everywhere(own[alike], scene))
+        own = distances[alike] - self._light(distances[alike])
+        if gallery.size > 1 and (stays := scene.background.distances(cells)) is not None:
+            # Each with its own light: a background that explains most cells would else leave none
+            # to take off the others.
+            own = np.minimum(own, stays - self._light(stays[None])[0])
+        own = coherent(np.asarray(own, np.float32).reshape(-1, rows, columns))
+        limits = np.maximum(scene.noise.limits(rows, columns), self._everywhere(own, scene))
         over = np.maximum(own - limits, 0)
         weights = over.sum((1, 2))
-        order = weights + own.max((1, 2)) * 1e-3
-        order[medians > medians.min() + self._same_view] += 1e3
-        nearest = int(np.argmin(order))
-        return nearest, float(weights[nearest]), own[nearest], over[nearest]
+        best = int(np.argmin(weights + own.max((1, 2)) * 1e-3))
+        return int(alike[best]), float(weights[best]), own[best], over[best]
+
+    def _light(self, distances: Floats) -> Floats:
+        """(K, 1) what a change of light put on every cell; infinite ones are not known."""
+        known = distances[:, np.isfinite(distances[0])]
+        median = np.median(known, 1, keepdims=True)
+        # A large median is another view and no light: taking it off would explain anything.
+        return np.asarray(np.where(median <= self.view, LIGHT * median, 0), np.float32)
 
     def _everywhere(self, own: Floats, scene: Scene) -> Floats:
         """(K, 1, 1) limits where everything moves a little, as rain and gain noise do."""
         flat = own.reshape(len(own), -1)
-        middle = np.median(flat, 1)
-        spread = np.median(np.abs(flat - middle[:, None]), 1) * 1.4826
+        middle = np.median(flat, 1, keepdims=True)
+        spread = np.median(np.abs(flat - middle), 1, keepdims=True) * 1.4826
         raised = np.minimum(middle + self._spatial_deviations * spread, scene.noise.highest)
-        return np.asarray(raised[:, None, None], np.float32)
+        return np.asarray(raised[:, :, None], np.float32)
 
     # -- movement ----------------------------------------------------------------------------------
 
@@ -228,6 +235,12 @@ class Novelty:
             why = f"came to rest: {int(resting.sum())} cells"
             return replace(
                 found, news=News.SETTLED, weight=rest, limit=self._settled_weight, why=why
+            )
+        grown = found.shown / scene.shown if scene.shown else 0.0
+        if moved > self._refresh_weight and grown > _GROWN:
+            why = f"shows {grown:.1f} times what was kept of it"
+            return replace(
+                found, news=News.GROWN, weight=moved, limit=self._refresh_weight, why=why
             )
         if moved > self._refresh_weight and at_s - scene.kept_s >= self._refresh_s:
             why = f"moved on for {self._refresh_s:.0f} s: {int(moving.sum())} cells"
@@ -302,6 +315,7 @@ class Novelty:
         scene.kept_s = at_s
         if not view and found.changed is not None and gallery.size > 1:
             scene.local_s = at_s
+            scene.shown = max(scene.shown, found.shown)
             scene.follow(found.changed, found.cells, at_s)
             scene.remember(found.changed, found.cells, at_s)
         self._learn(found, gallery, scene, sharp, at_s, view=view)

@@ -108,6 +108,8 @@ class Background:
 
     _SAME = 0.5
     _STAYS_S = 3.0
+    _LEARNED = 0.25
+    """Share of the cells that must have stayed before any of them explains something."""
     _PER_S = 0.5
     """Share of the mean that is renewed in a second."""
 
@@ -121,10 +123,12 @@ class Background:
         self._cells = None
 
     def distances(self, cells: Cells) -> Floats | None:
-        """(cells,), infinite where nothing has stayed long enough. None: nothing is learned."""
+        """(cells,), infinite where nothing has stayed long enough. None: too little is learned."""
         if self._cells is None or self._cells.shape != cells.shape:
             return None
         stays = self._age_s >= self._STAYS_S
+        if stays.mean() < self._LEARNED:
+            return None
         return np.where(stays, cell_distances(cells, self._cells), np.inf).astype(np.float32)
 
     def learn(self, cells: Cells, at_s: float) -> None:
@@ -206,13 +210,18 @@ class Scene:
         self.kept_s = -np.inf
         self.local_s = -np.inf
         """When the last frame was kept for something in it, and not for being another view."""
+        self.shown = 0.0
+        """The most that a frame kept in this event shows of what is in it."""
 
     def restart(self) -> None:
         """Another view: nothing learned of the last one holds."""
         self.level.restart()
         self.noise.restart()
         self.background.restart()
-        self.followed, self.memory = None, ()
+        self._end_event()
+
+    def _end_event(self) -> None:
+        self.followed, self.memory, self.shown = None, (), 0.0
 
     def is_followed(self, at_s: float) -> bool:
         """Whether something moves through the picture now."""
@@ -234,7 +243,7 @@ class Scene:
     def rest(self, at_s: float) -> None:
         """Nothing stirs in this frame."""
         if at_s - self.active_s > self._CALM_S:
-            self.followed, self.memory = None, ()
+            self._end_event()
 
     def forget(self, at_s: float) -> None:
         """Let go what is too old to matter."""
@@ -248,6 +257,7 @@ class Scene:
             **self.noise.arrays(),
             **self.background.arrays(),
             "times": np.array(times),
+            "shown": np.array(self.shown),
             "sharpness": np.array(self.level.recent, np.float64),
             "fronts": np.array([each.at_s for each in fronts], np.float64),
             "remembered": np.array(len(self.memory)),
@@ -269,6 +279,7 @@ class Scene:
         self.background.restore(arrays)
         times = [float(value) for value in arrays["times"]]
         self.previous_s, self.active_s, self.kept_s, self.local_s = times[:4]
+        self.shown = float(arrays["shown"])
         before = float(arrays["sharpness_before"]) if "sharpness_before" in arrays else None
         recent = [float(value) for value in arrays["sharpness"]]
         self.level = SharpnessLevel(recent, times[4], before)

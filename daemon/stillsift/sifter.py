@@ -33,6 +33,7 @@ which is then not asked again."""
 _IN_TRANSIT = 0.4
 """Share of the scene's sharpness; a lone frame between two views that is less sharp was taken while
 the camera swung."""
+_SWING_S = 0.3
 _MOST_WAITING = 32
 """Frames that one moment holds: 1 s at 30 frames/s. Each holds its picture in memory."""
 
@@ -265,8 +266,11 @@ class Sifter:
         return level is not None and measured.sharpness.value < share * level
 
     def _swinging(self) -> bool:
-        """Whether all that waits was taken while the camera swung."""
-        return all(self._in_transit(each.measured) for each in self._waiting)
+        """Whether all that waits was taken while the camera swung. A shot is no swing: it lasts."""
+        lasted_s = self._waiting[-1].measured.at_s - self._waiting[0].measured.at_s
+        return lasted_s <= _SWING_S and all(
+            self._in_transit(each.measured) for each in self._waiting
+        )
 
     # -- the end of a moment -----------------------------------------------------------------------
 
