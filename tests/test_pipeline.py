@@ -37,7 +37,7 @@ class Script:
         yield from self._items
 
     def stop(self) -> None:
-        raise AssertionError("a script ends by itself")
+        """A script ends by itself."""
 
 
 def frame(index: int, *, at_s: float | None = None) -> Frame:
@@ -149,7 +149,9 @@ def test_a_camera_s_frames_fail_while_there_is_no_room_and_that_is_told_once(
     assert [record.decision.frame_index for record in records] == list(range(4))
     outcomes = [record.decision.outcome for record in records]
     assert Outcome.KEPT not in outcomes
-    assert outcomes.count(Outcome.FAILED) > 1, "what was not kept makes the next no repeat"
+    assert outcomes == [Outcome.FAILED] * 4
+    named = [record.decision.nearest_kept for record in records]
+    assert named == [None] * 4, "what was not kept is nothing to compare with"
     assert accounts(metrics) == {"offered_total": 4, "in_flight": 0}
     assert sum("nothing can be kept" in record.message for record in caplog.records) == 1
     assert "min_free" in caplog.text
@@ -175,6 +177,26 @@ def test_a_camera_that_falls_silent_has_its_last_frames_decided(
 
     run(tmp_path, items())
     assert seen == [0, 0, 1]
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_moment_that_is_cut_off_is_decided_for_a_camera_and_read_again_from_a_file(
+    tmp_path: Path, live: bool
+) -> None:
+    """A stop must not decide what the frames still to come would have decided otherwise."""
+    place = {"rtsp": "rtsp://yard/cam"} if live else {"directory": tmp_path}
+    settings = config(tmp_path / "store")
+    yard = SourceConfig.model_validate({"name": "yard", **place}).under(settings.defaults)
+    with Engine(settings, Metrics()) as engine:
+        line = engine.line(yard)
+
+        def items() -> Iterator[Item]:
+            yield frame(0)
+            line.stop()
+
+        line.source = Script(items())
+        line.run()
+    assert len(decided(tmp_path / "store")) == (1 if live else 0)
 
 
 def test_another_model_begins_with_an_empty_gallery_and_says_so(

@@ -19,7 +19,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from conftest import Command
-from footage import jpeg, write_clip, write_still, write_stills
+from footage import jpeg, taken, write_clip, write_still, write_stills
 from running import (
     Daemon,
     assert_agree,
@@ -187,9 +187,9 @@ def test_sighup_starts_ends_and_changes_sources_and_refuses_a_bad_file(tmp_path:
         reloaded("only after a restart: store.format")
         assert running.stop() == 0
         with LedgerReader(running.store / "ledger.sqlite") as ledger:
-            last = list(ledger.decisions())[-1]
-            assert last.config_hash is not None
-            assert "gate" in (ledger.config(last.config_hash) or "")
+            recorded = [ledger.config(r.config_hash or "") or "" for r in ledger.decisions()]
+            assert ["delete" in text for text in recorded] == [False, False, True, False]
+            assert all("gate" in text for text in recorded)
 
 
 def test_a_reload_in_the_middle_of_a_clip_counts_and_decides_every_frame_once(
@@ -502,6 +502,30 @@ def test_a_full_disk_stops_keeping_and_retiring_until_there_is_room(
         assert len(running.decided()) == 7
         assert_agree(running.store)
         assert running.log.count("ERROR") <= 3, "transitions, not frames"
+
+
+def test_an_original_that_quarantine_has_no_room_for_is_moved_once_it_has(
+    tmp_path: Path, small_disk: Path
+) -> None:
+    gate = tmp_path / "gate"
+    store = {"path": str(small_disk / "store"), "min_free": 0}
+    with daemon(tmp_path, [directory("gate", gate, retire="move")], store=store) as running:
+        running.store = small_disk / "store"
+        clips = [write_clip(gate / f"{number}.mp4", [number], number=number) for number in (1, 2)]
+        for number, clip in enumerate(clips, 1):
+            with clip.open("ab") as file:
+                file.write(bytes(2_500_000))  # room for one of them, and for the kept frames
+            taken(clip, number)
+        running.start()
+        until(lambda: "originals wait to be retired" in running.log, f"told: {running.log}")
+        assert len(kept_on_disk(running.store)) >= 2
+        assert [path.name for path in gate.iterdir()] == ["2.mp4"]
+        assert running.get("/readyz")[0] == 503
+        for moved in (running.store / "quarantine").rglob("*.mp4"):
+            moved.unlink()
+        until(lambda: not any(gate.iterdir()), f"moved by itself: {running.log}")
+        until(lambda: "over: originals wait to be retired" in running.log, "and says so")
+        assert running.stop() == 0
 
 
 def test_a_read_only_store_is_said_and_nothing_is_touched(tmp_path: Path, small_disk: Path) -> None:
