@@ -301,6 +301,20 @@ def test_ctrl_c_ends_with_the_summary_and_the_next_run_goes_on(
     assert_agree(out)
 
 
+def test_a_full_disk_ends_it_and_the_next_run_goes_on_where_it_stopped(
+    stillsift: Command, clip: Path, tmp_path: Path
+) -> None:
+    stillsift("sift", clip, "-o", tmp_path / "whole")
+    full, out = tmp_path / "full.yaml", tmp_path / "out"
+    full.write_text("store: {min_free: 999TB}\n")
+    done = stillsift("sift", clip, "-o", out, "-c", full)
+    assert done.status == 1
+    assert "min_free" in done.out, "the summary says what stopped it"
+    assert decided(out) == []
+    assert stillsift("sift", clip, "-o", out).status == 0
+    assert story(out) == story(tmp_path / "whole")
+
+
 # -- settings --------------------------------------------------------------------------------------
 
 

@@ -196,7 +196,10 @@ class Line:
             try:
                 placed[id_] = self._placed(self._storage.store, verdict.frame, verdict.decision)
             except (StoreError, ConversionError) as error:
-                if not isinstance(error, StoreUnavailable):
+                unavailable = isinstance(error, StoreUnavailable)
+                if unavailable and not self._live:
+                    raise  # the frame can be read again once the disk is there
+                if not unavailable:
                     log.error("%s: not kept: %s", self.source.name, error)
                 self.sifter.forget(id_)
                 failed[id_] = str(error)
