@@ -71,6 +71,15 @@ def energy_of(features: Floats) -> Floats:
     return np.asarray(np.einsum("nc,nc->n", features, features), np.float32)
 
 
+def median(values: Floats) -> Floats:
+    """Along the last axis; bit for bit np.median, whose checks cost ten times the work here."""
+    half, odd = divmod(values.shape[-1], 2)
+    if odd:
+        return np.asarray(np.partition(values, half, -1)[..., half])
+    parted = np.partition(values, (half - 1, half), -1)
+    return np.asarray((parted[..., half - 1] + parted[..., half]) / 2, values.dtype)
+
+
 def cell_distances(a: Cells, b: Cells) -> Floats:
     """(cells,) how different two pictures of one shape are in each place, 0 to about 4.
 
@@ -118,8 +127,8 @@ def coherent(distances: Floats) -> Floats:
     Sensor noise changes single cells, an object changes neighbours: receptive fields overlap.
     """
     rows, columns = distances.shape[-2:]
-    around = [(0, 0)] * (distances.ndim - 2) + [(1, 1), (1, 1)]
-    wide = np.pad(distances, around, constant_values=-9)
+    wide = np.full((*distances.shape[:-2], rows + 2, columns + 2), -9, np.float32)
+    wide[..., 1:-1, 1:-1] = distances
     best = np.full_like(distances, -9)
     for y in range(3):
         for x in range(3):
@@ -140,10 +149,7 @@ class Kept:
     id: str
     embedding: Embedding
     thumbnail: Image
-
-    @property
-    def cells(self) -> Cells:
-        return Cells.of(self.embedding)
+    cells: Cells
 
     def to_bytes(self) -> bytes:
         """All but the id, bit for bit; the grid's values are such as half precision holds."""
@@ -158,7 +164,8 @@ class Kept:
     def from_bytes(cls, id_: str, data: bytes) -> Kept:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             grid = arrays["grid"].astype(np.float32) if "grid" in arrays else None
-            return cls(id_, Embedding(arrays["vector"], grid), arrays["thumbnail"])
+            embedding = Embedding(arrays["vector"], grid)
+            return cls(id_, embedding, arrays["thumbnail"], Cells.of(embedding))
 
 
 class Gallery:

@@ -19,7 +19,7 @@ from enum import StrEnum
 import cv2
 import numpy as np
 
-from .gallery import Cells, Floats, Gallery, cell_distances, coherent, shifted_distances
+from .gallery import Cells, Floats, Gallery, cell_distances, coherent, median, shifted_distances
 from .scene import LIGHT, Mask, Scene
 from .sharpness import SPACING_S
 
@@ -71,6 +71,12 @@ class Finding:
     cut: bool = True
     """Whether the frame before showed another view."""
     why: str = ""
+
+    def at_rest(self) -> Finding | None:
+        """What is found in the next frame if it shows the same; None: time may make it news."""
+        if self.news is not None or self.changed is None or self.changed.any():
+            return None
+        return replace(self, cut=False, from_previous=np.zeros_like(self.cells.energy))
 
     @property
     def local(self) -> bool:
@@ -124,9 +130,17 @@ class Novelty:
         """
         if a.shape != b.shape:
             return True
-        if float(np.median(cell_distances(a, b))) <= self.view:
+        if float(median(cell_distances(a, b))) <= self.view:
             return False
-        return float(np.median(shifted_distances(a, b, _REACH))) > self._jump
+        return float(median(shifted_distances(a, b, _REACH))) > self._jump
+
+    def nothing(self, cells: Cells, nearest: int, distances: Floats) -> Finding | None:
+        """What `find` said of a frame in which nothing stirred, from what was stored of it."""
+        changed = np.zeros(distances.shape, np.bool_)
+        found = Finding(
+            cells, limit=self.weight, nearest=nearest, changed=changed, distances=distances
+        )
+        return found.at_rest()
 
     def find(self, cells: Cells, gallery: Gallery, scene: Scene, at_s: float) -> Finding:
         """What is new in a picture. Changes nothing."""
@@ -140,7 +154,7 @@ class Novelty:
         distances = gallery.distances(cells)
         if distances.shape[1] == 1:
             return self._pooled(found, distances[:, 0])
-        medians = np.asarray(np.median(distances, 1), np.float32)
+        medians = median(distances)
         nearest, total, own, over = self._nearest(cells, distances, medians, gallery, scene)
         changed = over > 0
         shown = self._shown(own * changed)
@@ -202,16 +216,15 @@ class Novelty:
 
     def _light(self, distances: Floats) -> Floats:
         """(K, 1) what a change of light put on every cell; infinite ones are not known."""
-        known = distances[:, np.isfinite(distances[0])]
-        median = np.median(known, 1, keepdims=True)
+        middle = median(distances[:, np.isfinite(distances[0])])[:, None]
         # A large median is another view and no light: taking it off would explain anything.
-        return np.asarray(np.where(median <= self.view, LIGHT * median, 0), np.float32)
+        return np.asarray(np.where(middle <= self.view, LIGHT * middle, 0), np.float32)
 
     def _everywhere(self, own: Floats, scene: Scene) -> Floats:
         """(K, 1, 1) limits where everything moves a little, as rain and gain noise do."""
         flat = own.reshape(len(own), -1)
-        middle = np.median(flat, 1, keepdims=True)
-        spread = np.median(np.abs(flat - middle), 1, keepdims=True) * 1.4826
+        middle = median(flat)[:, None]
+        spread = median(np.abs(flat - middle))[:, None] * 1.4826
         raised = np.minimum(middle + self._spatial_deviations * spread, scene.noise.highest)
         return np.asarray(raised[:, :, None], np.float32)
 
@@ -321,7 +334,7 @@ class Novelty:
         self._learn(found, gallery, scene, sharp, at_s, view=view)
 
     def passed(
-        self, found: Finding, gallery: Gallery, scene: Scene, sharp: float, at_s: float
+        self, found: Finding, gallery: Gallery, scene: Scene, sharp: float | None, at_s: float
     ) -> None:
         """The scene learns from a frame that was not kept what is usual and where objects are."""
         if found.cut and scene.previous is not None:
@@ -344,12 +357,13 @@ class Novelty:
         found: Finding,
         gallery: Gallery,
         scene: Scene,
-        sharp: float,
+        sharp: float | None,
         at_s: float,
         *,
         view: bool,
     ) -> None:
-        scene.level.add(sharp, at_s)
+        if sharp is not None:
+            scene.level.add(sharp, at_s)
         apart_s = at_s - scene.previous_s
         late = not 0 <= apart_s < SPACING_S
         if late and found.distances is not None:
@@ -359,7 +373,7 @@ class Novelty:
         if view or found.distances is None:
             return
         scene.noise.learn(found.distances, at_s)
-        if gallery.size > 1:
+        if late and gallery.size > 1:
             scene.background.learn(found.cells, at_s)
 
     # -- pictures in no order ----------------------------------------------------------------------
@@ -373,7 +387,7 @@ class Novelty:
         distances = cell_distances(a, b.scaled(a.shape))
         if len(distances) == 1:
             return float(distances[0]) / 2  # see _pooled
-        middle = float(np.median(distances))
+        middle = float(median(distances))
         if middle > self.view:
             return float(distances.max())
         own = (distances - LIGHT * middle).reshape(a.rows, a.columns).astype(np.float32)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .gallery import Cells, Floats, cell_distances, energy_of
+from .gallery import Cells, Floats, cell_distances, energy_of, median
 from .sharpness import SPACING_S, SharpnessLevel
 
 Mask = NDArray[np.bool_]
@@ -75,8 +75,8 @@ class NoiseFloor:
             return np.full((rows, columns), self._start, np.float32)
         if self._limits is None:
             recent = np.stack(self._recent)
-            middle = np.median(recent, 0)
-            spread = np.median(np.abs(recent - middle), 0) * 1.4826
+            middle = median(np.moveaxis(recent, 0, -1))
+            spread = median(np.moveaxis(np.abs(recent - middle), 0, -1)) * 1.4826
             own = np.clip(middle + self._DEVIATIONS * spread, self.lowest, self.highest)
             start = self._START * self.lowest / 0.40
             self._start = float(np.clip(np.percentile(own, 75), self.lowest, start))
@@ -141,7 +141,7 @@ class Background:
         step_s = float(np.clip(at_s - self._last_s, 0, 1))
         self._last_s = at_s
         distances = cell_distances(cells, before)
-        same = distances - LIGHT * np.median(distances) < self._same
+        same = distances - LIGHT * median(distances) < self._same
         rate = np.where(same, self._PER_S * step_s, 0).astype(np.float32)
         features = before.features + rate[:, None] * (cells.features - before.features)
         longest = 2 * self._STAYS_S

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from .frames import Image, shrink
 
@@ -47,7 +48,7 @@ class Sharpness:
 
 
 def reduced(luma: Image) -> Image:
-    """The luma at a width of `WIDTH`, where `sharpness` and `thumbnail` look at it."""
+    """The luma at a width of `WIDTH`, where `sharpness` looks at it."""
     height, width = luma.shape
     if width <= WIDTH:
         return luma
@@ -63,16 +64,18 @@ def sharpness(luma: Image) -> Sharpness:
     smooth = cv2.GaussianBlur(scaled, (5, 5), 1.0)
     noise = _NOISE * _SCALE**2 * smooth.size
     ratios, detail = [], 0.0
-    for x, y in ((1, 0), (0, 1)):
-        first = _energy(cv2.Sobel(smooth, cv2.CV_16S, x, y, ksize=1)) / 4
-        second = _energy(cv2.Sobel(smooth, cv2.CV_16S, 2 * x, 2 * y, ksize=1))
+    for steps, axis in ((np.diff(smooth, axis=1), 1), (np.diff(smooth, axis=0), 0)):
+        second = _energy(np.diff(steps, axis=axis))
+        # Sum and difference of neighbouring steps: |a + b|^2 = 2 |a|^2 + 2 |b|^2 - |a - b|^2.
+        first = max(0.0, 4 * _energy(steps) - second) / 4
         ratios.append(second / (first + noise))
         detail += second
     return Sharpness(min(ratios), detail / _SCALE**2 / smooth.size)
 
 
-def _energy(derivative: cv2.typing.MatLike) -> float:
-    return float(cv2.norm(derivative, cv2.NORM_L2SQR))
+def _energy(derivative: NDArray[np.int16]) -> float:
+    # A picture one pixel wide has no derivative at all.
+    return float(cv2.norm(derivative, cv2.NORM_L2SQR)) if derivative.size else 0.0
 
 
 class SharpnessLevel:
@@ -113,15 +116,30 @@ class SharpnessLevel:
         """The level now; None: too few pictures of this scene."""
         if len(self.recent) < self.WARM_UP:
             return None
-        return float(np.percentile(self.recent, 75))
+        return quartile(self.recent)
+
+
+def quartile(values: Iterable[float]) -> float:
+    """The 75th percentile; np.percentile takes 0.2 ms for the same."""
+    ordered = sorted(values)
+    place = 0.75 * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
 def thumbnail(luma: Image) -> Image:
-    """(36, 64) uint8 of a `reduced` luma: the picture without detail, to know a still scene.
+    """(36, 64) uint8 of a luma of any size: the picture without detail, to know a still scene.
 
     A block of a 1080p picture is 30 pixels wide, so sensor noise averages out and blur changes
     little, while an object of half a percent of the area covers a dozen blocks.
     """
+    height, width = luma.shape
+    across, down = THUMBNAIL
+    if width >= 16 * across and height >= 16 * down:
+        # Every fourth pixel or so is enough of each block, at a fifth of the cost.
+        quarter = (width // 4, height // 4)
+        luma = np.asarray(cv2.resize(luma, quarter, interpolation=cv2.INTER_LINEAR), np.uint8)
     return np.asarray(cv2.resize(luma, THUMBNAIL, interpolation=cv2.INTER_AREA), np.uint8)
 
 

@@ -25,8 +25,10 @@ from .frames import Frame, Image, Picture, TimeOrigin
 from .gallery import Cells, Gallery, Kept, similarity
 from .novelty import Finding, News, Novelty
 from .scene import Arrays, Scene
-from .sharpness import Sharpness, difference, reduced, same_but_blurred, sharpness, thumbnail
+from .sharpness import Sharpness, difference, same_but_blurred, sharpness, thumbnail
 
+_SHARPNESS_EVERY_S = 1.0
+"""While nothing stirs, sharpness is measured this often."""
 _STILL = 2.0
 """Grey levels. Two thumbnails with no block further apart are the same picture to the embedder,
 which is then not asked again."""
@@ -73,17 +75,19 @@ class _Measured:
     """A frame with its measures."""
 
     frame: Frame
+    timed: bool
+    """Whether the frame lies on a time line; a photograph among others does not."""
     at_s: float
     thumbnail: Image
-    sharpness: Sharpness
+    sharpness: Sharpness | None
+    """None: it was not measured, because the frame shows what the last one showed."""
     view: _View
 
     @property
-    def timed(self) -> bool:
-        """Whether the frame lies on a time line; a photograph among others does not."""
-        return self.frame.content_hash is None or (
-            self.frame.captured_at_origin is TimeOrigin.FILENAME
-        )
+    def sharp(self) -> Sharpness:
+        """Of a frame that may be kept."""
+        assert self.sharpness is not None
+        return self.sharpness
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +123,8 @@ class Sifter:
         """Of photographs that wait, the one to be kept."""
         self._seen: _View | None = None
         """The last picture embedded."""
+        self._last: Finding | None = None
+        """About the last frame decided, if nothing stirred in it; the next may show the same."""
         self._decided: _View | None = None
         """The same as of the last decision."""
         if state is not None:
@@ -175,13 +181,22 @@ class Sifter:
     # -- measures ----------------------------------------------------------------------------------
 
     def _measure(self, frame: Frame) -> _Measured:
-        luma = reduced(frame.picture.luma())
+        luma = frame.picture.luma()
         thumb = thumbnail(luma)
         view = self._look(frame.picture, thumb)
         self._seen = view
+        at_s = frame.captured_at_ns / 1e9
+        still = frame.content_hash is not None
+        timed = not still or frame.captured_at_origin is TimeOrigin.FILENAME
+        due = not 0 <= at_s - self._scene.level.last_s < _SHARPNESS_EVERY_S
+        rests = timed and self._rests(view) and not due
         # A still is kept as the file it is; its pixels, which may be many, are needed no more.
-        frame = frame if frame.content_hash is None else frame.without_pixels()
-        return _Measured(frame, frame.captured_at_ns / 1e9, thumb, sharpness(luma), view)
+        frame = frame.without_pixels() if still else frame
+        return _Measured(frame, timed, at_s, thumb, None if rests else sharpness(luma), view)
+
+    def _rests(self, view: _View) -> bool:
+        """Whether this is what the last frame showed, in which nothing stirred."""
+        return view is self._decided and self._last is not None and not self._waiting
 
     def _look(self, picture: Picture, thumb: Image) -> _View:
         """What the embedder says, or what it said of the last picture if this one looks the same.
@@ -202,6 +217,9 @@ class Sifter:
             return done, [*again, measured]
         if not measured.timed:
             return self._step_picture(measured)
+        if self._rests(measured.view):
+            assert self._last is not None
+            return [self._passed(measured, self._last, Reason.NEAR_DUPLICATE)], []
         found = self._novelty.find(measured.view.cells, self.gallery, self._scene, measured.at_s)
         if self._waiting:
             return self._step_waiting(_Waiting(measured, found))
@@ -258,12 +276,12 @@ class Sifter:
 
     def _blurred(self, measured: _Measured) -> bool:
         limit = self._sharpness_limit
-        return limit is not None and measured.sharpness.value < limit
+        return limit is not None and measured.sharp.value < limit
 
     def _in_transit(self, measured: _Measured) -> bool:
         level = self._scene.level.value() or self._scene.level.before
         share = min(_IN_TRANSIT, self.limits.min_sharpness)
-        return level is not None and measured.sharpness.value < share * level
+        return level is not None and measured.sharp.value < share * level
 
     def _swinging(self) -> bool:
         """Whether all that waits was taken while the camera swung. A shot is no swing: it lasts."""
@@ -335,12 +353,10 @@ class Sifter:
             able = [each for each in able if not each.found.local]
         sharp = [each for each in able if not self._blurred(each.measured)]
         if not sharp:
-            return max(able, key=lambda each: each.measured.sharpness.value)
+            return max(able, key=lambda each: each.measured.sharp.value)
         if local:
             return max(sharp, key=lambda each: each.found.shown)
-        return max(
-            sharp, key=lambda each: each.measured.sharpness.detail * each.measured.sharpness.value
-        )
+        return max(sharp, key=lambda each: each.measured.sharp.detail * each.measured.sharp.value)
 
     def _sharp_already(self, measured: _Measured) -> str | None:
         """The kept frame that differs from this one by blur alone; None: there is none."""
@@ -376,7 +392,7 @@ class Sifter:
                 return [], []
             return self._close_pictures(), [measured]
         if found.news is None:
-            self._decided = measured.view
+            self._decided, self._last = measured.view, None
             return [Verdict(self._record(measured, found, Reason.NEAR_DUPLICATE))], []
         self._waiting, self._favourite = [new], new
         return (self._close_pictures(), []) if self.limits.max_wait_s <= 0 else ([], [])
@@ -393,7 +409,7 @@ class Sifter:
 
     def _favours(self, new: _Waiting) -> bool:
         """Whether it is sharper than the favourite, new, and repeated by all the others."""
-        sharper = new.measured.sharpness.value > self._favourite.measured.sharpness.value
+        sharper = new.measured.sharp.value > self._favourite.measured.sharp.value
         return (
             sharper
             and new.found.news is not None
@@ -416,7 +432,7 @@ class Sifter:
             found = replace(each.found, weight=apart, why="a sharper picture of the same was kept")
             record = self._record(each.measured, found, Reason.NEAR_DUPLICATE, best.measured)
             verdicts.append(Verdict(record))
-        self._decided = waiting[-1].measured.view
+        self._decided, self._last = waiting[-1].measured.view, None
         return verdicts
 
     # -- decisions ---------------------------------------------------------------------------------
@@ -425,7 +441,7 @@ class Sifter:
         """Keep a frame, and learn from it."""
         verdict = self._verdict_kept(best, reason)
         measured = best.measured
-        sharp, at_s = measured.sharpness.value, measured.at_s
+        sharp, at_s = measured.sharp.value, measured.at_s
         self._novelty.kept(best.found, self.gallery, self._scene, sharp, at_s, view=view)
         self._decided = measured.view
         return verdict
@@ -440,8 +456,9 @@ class Sifter:
     def _verdict_kept(self, best: _Waiting, reason: Reason) -> Verdict:
         measured = best.measured
         record = self._record(measured, best.found, reason)
-        kept = Kept(record.id, measured.view.embedding, measured.thumbnail)
-        self.gallery.add(kept)
+        view = measured.view
+        self.gallery.add(Kept(record.id, view.embedding, measured.thumbnail, view.cells))
+        self._last = None
         return Verdict(record, measured.frame)
 
     def _passed(
@@ -451,10 +468,10 @@ class Sifter:
         record = self._record(measured, found, reason)
         if nearest is not None:
             record = replace(record, nearest_kept=nearest)
-        self._novelty.passed(
-            found, self.gallery, self._scene, measured.sharpness.value, measured.at_s
-        )
+        sharp = None if measured.sharpness is None else measured.sharpness.value
+        self._novelty.passed(found, self.gallery, self._scene, sharp, measured.at_s)
         self._decided = measured.view
+        self._last = found.at_rest()
         return Verdict(record)
 
     def _lesser(self, each: _Waiting, best: _Waiting, most: float) -> Verdict:
@@ -484,8 +501,8 @@ class Sifter:
         return about(
             measured.frame,
             reason,
-            sharpness=measured.sharpness.value,
-            sharpness_limit=sharpness_limit,
+            sharpness=None if measured.sharpness is None else measured.sharpness.value,
+            sharpness_limit=None if measured.sharpness is None else sharpness_limit,
             similarity=close,
             novelty=None if nearest is None else found.weight,
             novelty_limit=found.limit,
@@ -504,6 +521,9 @@ class Sifter:
             grid = self._decided.embedding.grid
             if grid is not None and self._decided.cells is not self._scene.previous:
                 arrays["seen_grid"] = grid.astype(np.float16)
+        if self._last is not None and self._last.distances is not None:
+            arrays["last_distances"] = self._last.distances
+            arrays["last_nearest"] = np.array(self._last.nearest)
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle too
         return buffer.getvalue()
@@ -525,3 +545,9 @@ class Sifter:
                 cells = Cells.of(embedding)
             self._decided = _View(arrays["seen_thumbnail"], embedding, cells or Cells.of(embedding))
             self._seen = self._decided
+            if "last_distances" in arrays:
+                self._last = self._novelty.nothing(
+                    self._decided.cells,
+                    int(arrays["last_nearest"]),
+                    np.asarray(arrays["last_distances"], np.float32),
+                )
