@@ -72,9 +72,14 @@ class Finding:
     """Whether the frame before showed another view."""
     why: str = ""
 
+    @property
+    def stirs(self) -> bool:
+        """Whether anything changed, be it news or not."""
+        return self.changed is None or bool(self.changed.any())
+
     def at_rest(self) -> Finding | None:
-        """What is found in the next frame if it shows the same; None: time may make it news."""
-        if self.news is not None or self.changed is None or self.changed.any():
+        """What is found in the next frame if it shows the same; None: this one shows news."""
+        if self.news is not None or self.changed is None:
             return None
         return replace(self, cut=False, from_previous=np.zeros_like(self.cells.energy))
 
@@ -133,14 +138,6 @@ class Novelty:
         if float(median(cell_distances(a, b))) <= self.view:
             return False
         return float(median(shifted_distances(a, b, _REACH))) > self._jump
-
-    def nothing(self, cells: Cells, nearest: int, distances: Floats) -> Finding | None:
-        """What `find` said of a frame in which nothing stirred, from what was stored of it."""
-        changed = np.zeros(distances.shape, np.bool_)
-        found = Finding(
-            cells, limit=self.weight, nearest=nearest, changed=changed, distances=distances
-        )
-        return found.at_rest()
 
     def find(self, cells: Cells, gallery: Gallery, scene: Scene, at_s: float) -> Finding:
         """What is new in a picture. Changes nothing."""

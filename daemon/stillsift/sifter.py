@@ -25,7 +25,7 @@ from .frames import Frame, Image, Picture, TimeOrigin
 from .gallery import Cells, Gallery, Kept, similarity
 from .novelty import Finding, News, Novelty
 from .scene import Arrays, Scene
-from .sharpness import Sharpness, difference, same_but_blurred, sharpness, thumbnail
+from .sharpness import SPACING_S, Sharpness, difference, same_but_blurred, sharpness, thumbnail
 
 _SHARPNESS_EVERY_S = 1.0
 """While nothing stirs, sharpness is measured this often."""
@@ -124,7 +124,7 @@ class Sifter:
         self._seen: _View | None = None
         """The last picture embedded."""
         self._last: Finding | None = None
-        """About the last frame decided, if nothing stirred in it; the next may show the same."""
+        """About the last frame decided, if it was no news; the next may show the same."""
         self._decided: _View | None = None
         """The same as of the last decision."""
         if state is not None:
@@ -189,14 +189,16 @@ class Sifter:
         still = frame.content_hash is not None
         timed = not still or frame.captured_at_origin is TimeOrigin.FILENAME
         due = not 0 <= at_s - self._scene.level.last_s < _SHARPNESS_EVERY_S
-        rests = timed and self._rests(view) and not due
+        rests = timed and self._rests(view, at_s) and not due
         # A still is kept as the file it is; its pixels, which may be many, are needed no more.
         frame = frame.without_pixels() if still else frame
         return _Measured(frame, timed, at_s, thumb, None if rests else sharpness(luma), view)
 
-    def _rests(self, view: _View) -> bool:
-        """Whether this is what the last frame showed, in which nothing stirred."""
-        return view is self._decided and self._last is not None and not self._waiting
+    def _rests(self, view: _View, at_s: float) -> bool:
+        """Whether this is what the last frame showed, and no time has passed to make it news."""
+        if view is not self._decided or self._last is None or self._waiting:
+            return False
+        return not self._last.stirs or 0 <= at_s - self._scene.previous_s < SPACING_S
 
     def _look(self, picture: Picture, thumb: Image) -> _View:
         """What the embedder says, or what it said of the last picture if this one looks the same.
@@ -217,7 +219,7 @@ class Sifter:
             return done, [*again, measured]
         if not measured.timed:
             return self._step_picture(measured)
-        if self._rests(measured.view):
+        if self._rests(measured.view, measured.at_s):
             assert self._last is not None
             return [self._passed(measured, self._last, Reason.NEAR_DUPLICATE)], []
         found = self._novelty.find(measured.view.cells, self.gallery, self._scene, measured.at_s)
@@ -521,9 +523,11 @@ class Sifter:
             grid = self._decided.embedding.grid
             if grid is not None and self._decided.cells is not self._scene.previous:
                 arrays["seen_grid"] = grid.astype(np.float16)
-        if self._last is not None and self._last.distances is not None:
-            arrays["last_distances"] = self._last.distances
-            arrays["last_nearest"] = np.array(self._last.nearest)
+        last = self._last
+        if last is not None and last.distances is not None and last.changed is not None:
+            arrays["last_distances"], arrays["last_changed"] = last.distances, last.changed
+            arrays["last_numbers"] = np.array([last.weight, last.limit, last.shown])
+            arrays["last_nearest"], arrays["last_why"] = np.array(last.nearest), np.array(last.why)
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle too
         return buffer.getvalue()
@@ -546,8 +550,14 @@ class Sifter:
             self._decided = _View(arrays["seen_thumbnail"], embedding, cells or Cells.of(embedding))
             self._seen = self._decided
             if "last_distances" in arrays:
-                self._last = self._novelty.nothing(
+                weight, limit, shown = (float(number) for number in arrays["last_numbers"])
+                self._last = Finding(
                     self._decided.cells,
-                    int(arrays["last_nearest"]),
-                    np.asarray(arrays["last_distances"], np.float32),
-                )
+                    weight=weight,
+                    limit=limit,
+                    shown=shown,
+                    nearest=int(arrays["last_nearest"]),
+                    changed=np.asarray(arrays["last_changed"], np.bool_),
+                    distances=np.asarray(arrays["last_distances"], np.float32),
+                    why=str(arrays["last_why"]),
+                ).at_rest()
