@@ -189,7 +189,7 @@ class Interleaving(RuleBasedStateMachine):
 
 
 def test_no_interleaving_lets_the_ledger_pass_an_open_frame() -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Interleaving,
         settings=settings(max_examples=40, stateful_step_count=30, deadline=None),
     )

@@ -73,9 +73,7 @@ def _layer(room: str) -> int:
 def test_imports_point_down(module: str) -> None:
     path = _rooms()[module]
     room = module.split(".")[0]
-    upwards = {
-        other for other in _imports(path) if other != room and _layer(other) >= _layer(room)
-    }
+    upwards = {other for other in _imports(path) if other != room and _layer(other) >= _layer(room)}
     assert not upwards, f"{module} may not import {sorted(upwards)}"
 
 

@@ -133,6 +133,7 @@ class Line:
             # had happened; a camera's frame would be gone.
             if self._live or not self._stop.is_set():
                 self._persist(self.sifter.flush())
+            self._recorder.end()
             self._record()
         except _Stopped:
             log.warning("%s: stopped while the store was out of order", self.source.name)

@@ -54,9 +54,9 @@ class Tally:
 
     @property
     def fruitless(self) -> bool:
-        """Whether it ended with an error, or nothing could be read at all."""
-        nothing_read = self.frames > 0 and self.count(Outcome.FAILED) == self.frames
-        return self.error is not None or nothing_read
+        """Whether it ended with an error, or offered something of which nothing could be seen."""
+        seen = self.count(Outcome.KEPT) + self.count(Outcome.DROPPED)
+        return self.error is not None or (self.frames > 0 and not seen)
 
     def as_json(self) -> dict[str, object]:
         return {

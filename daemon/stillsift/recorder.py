@@ -7,6 +7,7 @@ a checkpoint never passes a frame whose decision is still open.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,12 +23,14 @@ from .ledger import (
     GapRecord,
     KeptFile,
     Ledger,
+    LedgerError,
     Retire,
 )
 from .sifter import Sifter
 from .sources import FileIdentity, Finished, Opened
 
 MOST_UNRECORDED = 256
+_STATE_EVERY_S = 30.0
 
 
 @dataclass(slots=True)
@@ -98,6 +101,8 @@ class Recorder:
         self._file: _File | None = None
         self._contents: dict[str, _Content] = {}
         """By content hash, of files that are not all recorded yet."""
+        self._state_at = -_STATE_EVERY_S
+        self._ending = False
         self._in_ledger = {entry.id for entry in ledger.gallery(source, model)}
 
     # -- sources.Known -----------------------------------------------------------------------------
@@ -217,7 +222,7 @@ class Recorder:
             decisions=decisions,
             checkpoints=_latest(checkpoints),
             gaps=[entry.gap for entry in entries if entry.gap],
-            states={self.source: sifter.state()},
+            states={self.source: sifter.state()} if self._wants_state(entries) else {},
             galleries={
                 self.source: GalleryNow(
                     [kept.id for kept in gallery],
@@ -229,7 +234,11 @@ class Recorder:
                 )
             },
         )
-        superseded = self._ledger.commit(batch)
+        try:
+            superseded = self._ledger.commit(batch)
+        except LedgerError:
+            self._state_at = -_STATE_EVERY_S
+            raise
         for _ in entries:
             self._entries.popleft()
         self._in_ledger = {kept.id for kept in gallery}
@@ -237,6 +246,22 @@ class Recorder:
         self._contents = {h: content for h, content in self._contents.items() if h not in done}
         retiring = any(c.retire is not Retire.LEAVE for c in checkpoints)
         return Recorded(decisions, superseded, retiring)
+
+    def _wants_state(self, entries: list[_Entry]) -> bool:
+        """A file is taken up again with exactly what was known at its checkpoint. A camera is not:
+        what it has been learning for half a minute is worth less than 500 MB an hour."""
+        now = time.monotonic()
+        wanted = (
+            now - self._state_at >= _STATE_EVERY_S
+            or any(entry.file is not None or entry.kept is not None for entry in entries)
+            or self._ending
+        )
+        self._state_at = now if wanted else self._state_at
+        return wanted
+
+    def end(self) -> None:
+        """The next commit is the last one: the source is at its end, or stops."""
+        self._ending = True
 
     def _closed(self) -> Iterator[_Entry]:
         for entry in self._entries:

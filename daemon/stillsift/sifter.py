@@ -27,8 +27,6 @@ from .novelty import Finding, News, Novelty
 from .scene import Arrays, Scene
 from .sharpness import SPACING_S, Sharpness, difference, same_but_blurred, sharpness, thumbnail
 
-_SHARPNESS_EVERY_S = 1.0
-"""While nothing stirs, sharpness is measured this often."""
 _STILL = 2.0
 """Grey levels. Two thumbnails with no block further apart are the same picture to the embedder,
 which is then not asked again."""
@@ -157,6 +155,7 @@ class Sifter:
         from the frame stays, since that was there to be seen.
         """
         self.gallery.remove(id_)
+        self._last = None
         for place, each in enumerate(self._waiting):
             measured = each.measured
             found = (
@@ -188,7 +187,9 @@ class Sifter:
         at_s = frame.captured_at_ns / 1e9
         still = frame.content_hash is not None
         timed = not still or frame.captured_at_origin is TimeOrigin.FILENAME
-        due = not 0 <= at_s - self._scene.level.last_s < _SHARPNESS_EVERY_S
+        # At 5 frames/s every frame is measured; faster, one that shows what the last one showed
+        # would teach nothing about the scene.
+        due = not 0 <= at_s - self._scene.level.last_s < SPACING_S
         rests = timed and self._rests(view, at_s) and not due
         # A still is kept as the file it is; its pixels, which may be many, are needed no more.
         frame = frame.without_pixels() if still else frame
