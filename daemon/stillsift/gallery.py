@@ -176,6 +176,8 @@ class Gallery:
             raise ValueError(f"a gallery holds at least one frame, not {size}")
         self._kept: deque[Kept] = deque(kept, maxlen=size)
         self._stack: tuple[tuple[int, int, int], Floats, Floats] | None = None
+        self._scaled: dict[tuple[str, tuple[int, int, int]], Cells] = {}
+        """Kept frames on grids of other sizes, as a folder of upright and flat pictures needs."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -203,10 +205,19 @@ class Gallery:
     def distances(self, cells: Cells) -> Floats:
         """(len(self), cells) distances of every kept frame, oldest first, to these cells."""
         if self._stack is None or self._stack[0] != cells.shape:
-            scaled = [kept.cells.scaled(cells.shape) for kept in self._kept]
+            scaled = self._on(cells.shape)
             features = np.stack([each.features for each in scaled]).transpose(1, 0, 2)
             energy = np.stack([each.energy for each in scaled])
             self._stack = cells.shape, np.ascontiguousarray(features), energy
         _, features, energy = self._stack
         dot = np.matmul(features, cells.features[:, :, None])[..., 0].T
         return _relative(energy + cells.energy[None], dot)
+
+    def _on(self, shape: tuple[int, int, int]) -> list[Cells]:
+        """Every kept frame on a grid of this shape."""
+        ids = {kept.id for kept in self._kept}
+        self._scaled = {key: cells for key, cells in self._scaled.items() if key[0] in ids}
+        for kept in self._kept:
+            if (kept.id, shape) not in self._scaled:
+                self._scaled[kept.id, shape] = kept.cells.scaled(shape)
+        return [self._scaled[kept.id, shape] for kept in self._kept]

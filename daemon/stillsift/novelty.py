@@ -379,16 +379,22 @@ class Novelty:
         """Up to which distance `between` two pictures without a time repeat each other."""
         return self.cell_limit if len(cells.energy) == 1 else 0.85 * self.cell_limit / _LOWEST
 
+    def apart(self, cells: Cells, gallery: Gallery) -> Floats:
+        """(len(gallery),) `between` this picture and each kept one."""
+        return self._largest(gallery.distances(cells), cells)
+
     def between(self, a: Cells, b: Cells) -> float:
         """Largest distance of a cell, with its neighbours and with the light taken off."""
-        distances = cell_distances(a, b.scaled(a.shape))
-        if len(distances) == 1:
-            return float(distances[0]) / 2  # see _pooled
-        middle = float(median(distances))
-        if middle > self.view:
-            return float(distances.max())
-        own = (distances - LIGHT * middle).reshape(a.rows, a.columns).astype(np.float32)
-        return max(0.0, float(coherent(own).max()))
+        return float(self._largest(cell_distances(a, b.scaled(a.shape))[None], a)[0])
+
+    def _largest(self, distances: Floats, cells: Cells) -> Floats:
+        if len(cells.energy) == 1:
+            return np.asarray(distances[:, 0] / 2, np.float32)  # see _pooled
+        own = (distances - self._light(distances)).reshape(-1, cells.rows, cells.columns)
+        largest = np.maximum(coherent(own).max((1, 2)), 0)
+        # Of another view the whole distance counts, and not what its neighbours say.
+        other = median(distances) > self.view
+        return np.asarray(np.where(other, distances.max(1), largest), np.float32)
 
 
 def _groups(mask: Mask) -> Iterator[Mask]:

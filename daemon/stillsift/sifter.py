@@ -403,12 +403,13 @@ class Sifter:
     def _find_picture(self, measured: _Measured) -> Finding:
         cells = measured.view.cells
         limit = self._novelty.picture_limit(cells)
-        apart = [self._novelty.between(cells, kept.cells) for kept in self.gallery.kept]
-        if not apart:
+        if not len(self.gallery):
             return Finding(cells, News.VIEW, limit=limit, why="nothing was kept before")
+        apart = self._novelty.apart(cells, self.gallery)
         nearest = int(np.argmin(apart))
-        news = News.VIEW if apart[nearest] > limit else None
-        return Finding(cells, news, apart[nearest], limit, nearest=nearest)
+        weight = float(apart[nearest])
+        news = News.VIEW if weight > limit else None
+        return Finding(cells, news, weight, limit, nearest=nearest)
 
     def _favours(self, new: _Waiting) -> bool:
         """Whether it is sharper than the favourite, new, and repeated by all the others."""
