@@ -23,6 +23,9 @@ LAYERS = (
     ("gallery",),
     ("scene",),
     ("novelty",),
+    ("measures",),
+    ("moments",),
+    ("photographs",),
     ("sifter",),
     ("ledger",),
     ("store",),
@@ -79,7 +82,16 @@ def test_imports_point_down(module: str) -> None:
 
 def test_the_heart_touches_no_disk_no_clock_and_no_thread() -> None:
     forbidden = {"os", "pathlib", "time", "threading", "sqlite3", "socket", "random", "datetime"}
-    for room in ("sifter", "novelty", "gallery", "sharpness", "scene"):
+    for room in (
+        "sifter",
+        "photographs",
+        "moments",
+        "measures",
+        "novelty",
+        "scene",
+        "gallery",
+        "sharpness",
+    ):
         path = PACKAGE / f"{room}.py"
         tree = ast.parse(path.read_text("utf-8"))
         taken = {

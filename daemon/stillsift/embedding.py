@@ -34,10 +34,10 @@ class Embedding:
     vector, and small objects will be missed."""
 
     def in_half_precision(self) -> Embedding:
-        """The same with a grid of values that two bytes hold exactly, so that what is stored and
-        what is compared are one."""
+        """The same in values that two bytes hold exactly, so that what is stored and what is
+        compared are one: the grid, or without one the vector."""
         if self.grid is None:
-            return self
+            return Embedding(self.vector.astype(np.float16).astype(np.float32), None)
         return Embedding(self.vector, self.grid.astype(np.float16).astype(np.float32))
 
 

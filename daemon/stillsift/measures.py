@@ -1,0 +1,125 @@
+"""What travels through the sifter: a frame with its measures, and what is decided about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .decisions import Decision, Reason, about
+from .embedding import Embedding
+from .frames import Frame, Image
+from .gallery import Cells, Gallery, Kept, similarity
+from .novelty import Finding, Novelty
+from .scene import Scene
+from .sharpness import Sharpness
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the decision depends on, beside the frames."""
+
+    novelty: float
+    """Distance of a cell that is no noise; it belongs to the embedder."""
+    min_sharpness: float = 0.6
+    """Share of the scene's own level below which a frame is blurry; 0 switches the gate off."""
+    max_wait_s: float = 1.0
+    """How long a moment waits for a better frame, in the frames' own time; 0: not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision, with what is needed to act on it."""
+
+    decision: Decision
+    frame: Frame | None = None
+    """The frame, where it is kept; None otherwise, so that its picture can be let go."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A picture as the embedder saw it; shared by all that look the same."""
+
+    thumbnail: Image
+    embedding: Embedding
+    cells: Cells
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """A frame with its measures."""
+
+    frame: Frame
+    timed: bool
+    """Whether the frame lies on a time line; a photograph among others does not."""
+    at_s: float
+    thumbnail: Image
+    sharpness: Sharpness | None
+    """None: it was not measured, because the frame shows what the last one showed."""
+    view: View
+
+    @property
+    def sharp(self) -> Sharpness:
+        """Of a frame that may be kept."""
+        assert self.sharpness is not None
+        return self.sharpness
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Waiting:
+    """A frame whose decision is open."""
+
+    measured: Measured
+    found: Finding
+
+
+@dataclass(slots=True, eq=False)
+class Past:
+    """All that decisions depend on beside the frame itself."""
+
+    gallery: Gallery
+    novelty: Novelty
+    scene: Scene
+    decided: View | None = None
+    """What the last frame decided showed."""
+    last: Finding | None = None
+    """About that frame, if it was no news; the next may show the same."""
+
+    def find(self, cells: Cells, at_s: float) -> Finding:
+        """What is new in a picture on the time line."""
+        return self.novelty.find(cells, self.gallery, self.scene, at_s)
+
+    def keep(self, waiting: Waiting, record: Decision) -> Verdict:
+        """Take a frame into the gallery."""
+        measured = waiting.measured
+        view = measured.view
+        self.gallery.add(Kept(record.id, view.embedding, measured.thumbnail, view.cells))
+        self.last = None
+        return Verdict(record, measured.frame)
+
+    def record(
+        self,
+        measured: Measured,
+        found: Finding,
+        reason: Reason,
+        *,
+        instead: Measured | None = None,
+        sharpness_limit: float | None = None,
+    ) -> Decision:
+        """What is written down. `instead`: the frame kept in its place; None: the nearest kept."""
+        nearest, embedding = None, None
+        if instead is not None:
+            nearest, embedding = instead.frame.id, instead.view.embedding
+        elif found.nearest is not None:
+            kept = self.gallery.kept[found.nearest]
+            nearest, embedding = kept.id, kept.embedding
+        close = None if embedding is None else similarity(measured.view.embedding, embedding)
+        return about(
+            measured.frame,
+            reason,
+            sharpness=None if measured.sharpness is None else measured.sharpness.value,
+            sharpness_limit=None if measured.sharpness is None else sharpness_limit,
+            similarity=close,
+            novelty=None if nearest is None else found.weight,
+            novelty_limit=found.limit,
+            nearest_kept=nearest,
+            detail=found.why or None,
+        )

@@ -1,0 +1,269 @@
+"""Moments: frames on a time line that show one new thing wait for the best of them.
+
+A frame that shows something new opens a moment. It collects frames for up to `Limits.max_wait_s`;
+then its best one is kept, those before it are dropped as its repeats, and those after it are looked
+at again. Nothing is learned while a moment is open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .decisions import Decision, Reason
+from .measures import Limits, Measured, Past, Verdict, View, Waiting
+from .novelty import Finding, News
+from .sharpness import SPACING_S, same_but_blurred
+
+_IN_TRANSIT = 0.4
+"""Share of the scene's sharpness; frames between two views that are less sharp were taken while the
+camera swung."""
+_SWING_S = 0.3
+_MOST_WAITING = 32
+"""Frames that one moment holds: 1 s at 30 frames/s."""
+_MOST_PIXELS = 100_000_000
+"""Pixels that one moment holds, at 1.5 bytes: 48 frames of 1080p, 12 of 2160p."""
+
+Step = tuple[list[Verdict], list[Measured]]
+"""Decisions that are due, and frames to be looked at again."""
+
+
+class Moments:
+    """Decides about frames that lie on a time line."""
+
+    def __init__(self, limits: Limits, past: Past) -> None:
+        self._limits = limits
+        self._past = past
+        self.waiting: list[Waiting] = []
+        """The moment that is open; empty: none is."""
+
+    def step(self, measured: Measured) -> Step:
+        """Take one frame."""
+        if self.rests(measured.view, measured.at_s):
+            assert self._past.last is not None
+            return [self._passed(measured, self._past.last, Reason.NEAR_DUPLICATE)], []
+        found = self._past.find(measured.view.cells, measured.at_s)
+        if self.waiting:
+            return self._step_waiting(Waiting(measured, found))
+        if self._opens_moment(found, measured.at_s):
+            self.waiting = [Waiting(measured, found)]
+            return self.close() if self._limits.max_wait_s <= 0 else ([], [])
+        if found.news is None:
+            return [self._passed(measured, found, Reason.NEAR_DUPLICATE)], []
+        found = replace(
+            found, why=f"{found.why}, but within {self._past.novelty.gap_s:.0f} s of the last"
+        )
+        return [self._passed(measured, found, Reason.RATE_LIMITED)], []
+
+    def rests(self, view: View, at_s: float) -> bool:
+        """Whether this is what the last frame showed, and no time has passed to make it news."""
+        last = self._past.last
+        if view is not self._past.decided or last is None or self.waiting:
+            return False
+        return not last.stirs or 0 <= at_s - self._past.scene.previous_s < SPACING_S
+
+    def compare_anew(self) -> None:
+        """The gallery has changed under what waits."""
+        for place, each in enumerate(self.waiting):
+            cells, at_s = each.found.cells, each.measured.at_s
+            found = self._past.find(cells, at_s)
+            found = replace(found, news=found.news or each.found.news)
+            self.waiting[place] = Waiting(each.measured, found)
+
+    def _opens_moment(self, found: Finding, at_s: float) -> bool:
+        """News in one view, and views of one pan, are a second apart unless they are urgent."""
+        if found.news is None or self._past.gallery.size == 1:
+            return found.news is not None
+        if found.news is News.VIEW:
+            last_s, urgent = self._past.scene.kept_s, found.cut
+        else:
+            urgent = found.weight > self._past.novelty.urgent_weight
+            last_s = self._past.scene.local_s
+        return urgent or not 0 <= at_s - last_s < self._past.novelty.gap_s
+
+    def _step_waiting(self, new: Waiting) -> Step:
+        first, last = self.waiting[0], self.waiting[-1]
+        waited_s = new.measured.at_s - first.measured.at_s
+        in_time = 0 <= waited_s <= self._limits.max_wait_s
+        cut = self._cut_between(last.measured, new.measured)
+        if cut and in_time and first.found.news is News.VIEW and self._swinging():
+            swung, self.waiting = self.waiting, []
+            return self._none_kept(swung, Reason.BLURRY, "the camera was swinging")[0], [
+                new.measured
+            ]
+        if cut or not in_time or self._full():
+            done, again = self.close()
+            return done, [*again, new.measured]
+        self.waiting.append(new)
+        return [], []
+
+    def _full(self) -> bool:
+        """Every frame that waits holds its picture in memory."""
+        picture = self.waiting[0].measured.frame.picture
+        most = min(_MOST_WAITING, max(2, _MOST_PIXELS // (picture.width * picture.height)))
+        return len(self.waiting) >= most
+
+    def _cut_between(self, a: Measured, b: Measured) -> bool:
+        if not self._past.novelty.cut_between(a.view.cells, b.view.cells):
+            return False
+        soft = self._in_transit(a) or self._in_transit(b)
+        return not (soft and same_but_blurred(a.thumbnail, b.thumbnail))
+
+    # -- blur --------------------------------------------------------------------------------------
+
+    @property
+    def _sharpness_limit(self) -> float | None:
+        """None: too little is known of the scene to call anything blurred."""
+        level = self._past.scene.level.value()
+        return None if level is None else self._limits.min_sharpness * level
+
+    def _blurred(self, measured: Measured) -> bool:
+        limit = self._sharpness_limit
+        return limit is not None and measured.sharp.value < limit
+
+    def _in_transit(self, measured: Measured) -> bool:
+        level = self._past.scene.level.value() or self._past.scene.level.before
+        share = min(_IN_TRANSIT, self._limits.min_sharpness)
+        return level is not None and measured.sharp.value < share * level
+
+    def _swinging(self) -> bool:
+        """Whether all that waits was taken while the camera swung. A shot is no swing: it lasts."""
+        lasted_s = self.waiting[-1].measured.at_s - self.waiting[0].measured.at_s
+        return lasted_s <= _SWING_S and all(
+            self._in_transit(each.measured) for each in self.waiting
+        )
+
+    # -- the end of a moment -----------------------------------------------------------------------
+
+    def close(self) -> Step:
+        """Keep the best of the moment; what came after it is to be looked at again."""
+        waiting, best = self.waiting, self._best()
+        local = waiting[0].found.local
+        self.waiting = []
+        blurred = self._blurred(best.measured)
+        if not local:
+            # A new view has no level yet; beside the last one, gross blur is blur all the same.
+            blurred = blurred or self._in_transit(best.measured)
+        if blurred and (known := self._sharp_already(best.measured)) is not None:
+            return self._none_kept(
+                waiting, Reason.BLURRY, "blurred, of a scene that was kept", known
+            )
+        lone = len(waiting) >= 4 and sum(each.found.news is not None for each in waiting) == 1
+        if local and lone and best.found.weight <= self._past.novelty.lone_weight:
+            why = "seen in a single frame only"
+            return self._none_kept(waiting, Reason.NEAR_DUPLICATE, why)
+        place = waiting.index(best)
+        reason = Reason.SHARPEST if blurred else Reason.NOVEL
+        kept = self._kept(best, reason, view=not local)
+        verdicts = self._before(waiting[:place], best, view=not local)
+        return [*verdicts, kept], [each.measured for each in waiting[place + 1 :]]
+
+    def _before(self, earlier: list[Waiting], best: Waiting, *, view: bool) -> list[Verdict]:
+        """Drop what came before the best frame of a moment.
+
+        In a new view the best is the one with most detail, and somebody may have left the picture
+        before: the frame that shows such a large thing is kept beside it.
+        """
+        most = max((each.found.weight for each in earlier), default=0.0)
+        most = max(most, best.found.weight)
+        also = self._missing(earlier) if view and self._past.gallery.size > 1 else None
+        return [
+            self._kept_beside(also)
+            if also is not None and each.measured is also.measured
+            else self._lesser(each, best, most)
+            for each in earlier
+        ]
+
+    def _missing(self, earlier: list[Waiting]) -> Waiting | None:
+        """The sharp frame with the largest thing that the kept ones do not show; None: no such."""
+        able = []
+        for each in earlier:
+            cells, at_s = each.found.cells, each.measured.at_s
+            found = self._past.find(cells, at_s)
+            large = found.local and found.weight > self._past.novelty.large_weight
+            if large and not self._blurred(each.measured):
+                able.append(Waiting(each.measured, found))
+        return max(able, key=lambda each: each.found.weight, default=None)
+
+    def _best(self) -> Waiting:
+        """The waiting frame that shows the moment best; a blurred one only if all of them are."""
+        local = self.waiting[0].found.local
+        # What begins as a few changed cells may end as another view (a dissolve): both compete.
+        able = [each for each in self.waiting if each.found.news is not None]
+        if not local:
+            able = [each for each in able if not each.found.local]
+        sharp = [each for each in able if not self._blurred(each.measured)]
+        if not sharp:
+            return max(able, key=lambda each: each.measured.sharp.value)
+        if local:
+            return max(sharp, key=lambda each: each.found.shown)
+        return max(sharp, key=lambda each: each.measured.sharp.detail * each.measured.sharp.value)
+
+    def _sharp_already(self, measured: Measured) -> str | None:
+        """The kept frame that differs from this one by blur alone; None: there is none."""
+        for kept in reversed(self._past.gallery.kept):
+            if same_but_blurred(measured.thumbnail, kept.thumbnail):
+                return kept.id
+        return None
+
+    def _none_kept(
+        self, waiting: list[Waiting], reason: Reason, why: str, known: str | None = None
+    ) -> Step:
+        limit = self._past.novelty.lone_weight
+        verdicts = []
+        for each in waiting:
+            found = replace(each.found, why=why, limit=max(limit, each.found.weight))
+            verdicts.append(self._passed(each.measured, found, reason, known))
+        return verdicts, []
+
+    # -- decisions ---------------------------------------------------------------------------------
+
+    def _kept(self, best: Waiting, reason: Reason, *, view: bool) -> Verdict:
+        """Keep a frame, and learn from it."""
+        verdict = self._verdict_kept(best, reason)
+        measured = best.measured
+        sharp, at_s = measured.sharp.value, measured.at_s
+        past = self._past
+        past.novelty.kept(best.found, past.gallery, past.scene, sharp, at_s, view=view)
+        past.decided = measured.view
+        return verdict
+
+    def _kept_beside(self, each: Waiting) -> Verdict:
+        """Keep an earlier frame of a moment as well. What moves is followed from the best one."""
+        verdict = self._verdict_kept(each, Reason.NOVEL)
+        if each.found.changed is not None:
+            self._past.scene.remember(each.found.changed, each.found.cells, each.measured.at_s)
+        return verdict
+
+    def _verdict_kept(self, best: Waiting, reason: Reason) -> Verdict:
+        return self._past.keep(best, self._record(best.measured, best.found, reason))
+
+    def _passed(
+        self, measured: Measured, found: Finding, reason: Reason, nearest: str | None = None
+    ) -> Verdict:
+        """Drop a frame, and learn from it."""
+        record = self._record(measured, found, reason)
+        if nearest is not None:
+            record = replace(record, nearest_kept=nearest)
+        sharp = None if measured.sharpness is None else measured.sharpness.value
+        past = self._past
+        past.novelty.passed(found, past.gallery, past.scene, sharp, measured.at_s)
+        past.decided, past.last = measured.view, found.at_rest()
+        return Verdict(record)
+
+    def _lesser(self, each: Waiting, best: Waiting, most: float) -> Verdict:
+        """A frame of the moment before its best one. It would have had to weigh more than any."""
+        found = replace(each.found, limit=most, why="another frame of the moment shows more")
+        reason = Reason.BLURRY if self._blurred(each.measured) else Reason.NEAR_DUPLICATE
+        return Verdict(self._record(each.measured, found, reason, best.measured))
+
+    def _record(
+        self,
+        measured: Measured,
+        found: Finding,
+        reason: Reason,
+        instead: Measured | None = None,
+    ) -> Decision:
+        limit = self._sharpness_limit
+        if limit is None and reason is Reason.BLURRY:
+            limit = _IN_TRANSIT * (self._past.scene.level.before or 0.0)
+        return self._past.record(measured, found, reason, instead=instead, sharpness_limit=limit)

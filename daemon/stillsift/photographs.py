@@ -1,0 +1,107 @@
+"""Photographs: pictures in no order, of which only what they look like is known.
+
+Pictures that follow each other and repeat each other are a burst; they compete for one place, and
+the sharpest that all others repeat is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from .decisions import Reason
+from .measures import Limits, Measured, Past, Verdict, Waiting
+from .moments import Step
+from .novelty import Finding, News
+
+_MOST_WAITING = 32
+"""Pictures of one burst."""
+
+
+class Photographs:
+    """Decides about pictures that lie on no time line."""
+
+    def __init__(self, limits: Limits, past: Past) -> None:
+        self._limits = limits
+        self._past = past
+        self.waiting: list[Waiting] = []
+        """The burst that is open; empty: none is."""
+        self._favourite: Waiting
+        """The one to be kept; there is one while any waits."""
+
+    def step(self, measured: Measured) -> Step:
+        """A burst of pictures that repeat each other competes for one place; the sharpest is kept.
+
+        No chains: what is dropped is within the limit of the very picture that is named.
+        """
+        found = self._find(measured)
+        new = Waiting(measured, found)
+        if self.waiting:
+            if self._repeats(new, self._favourite) and len(self.waiting) < _MOST_WAITING:
+                if self._favours(new):
+                    self._favourite = new
+                self.waiting.append(new)
+                return [], []
+            done, again = self.close()
+            return done, [*again, measured]
+        if found.news is None:
+            self._past.decided, self._past.last = measured.view, None
+            return [Verdict(self._past.record(measured, found, Reason.NEAR_DUPLICATE))], []
+        self.waiting, self._favourite = [new], new
+        return self.close() if self._limits.max_wait_s <= 0 else ([], [])
+
+    def compare_anew(self) -> None:
+        """The gallery has changed under what waits."""
+        for place, each in enumerate(self.waiting):
+            found = self._find(each.measured)
+            found = replace(found, news=found.news or each.found.news)
+            self.waiting[place] = Waiting(each.measured, found)
+            if each is self._favourite:
+                self._favourite = self.waiting[place]
+
+    def _find(self, measured: Measured) -> Finding:
+        cells = measured.view.cells
+        limit = self._past.novelty.picture_limit(cells)
+        if not len(self._past.gallery):
+            return Finding(cells, News.VIEW, limit=limit, why="nothing was kept before")
+        apart = self._past.novelty.apart(cells, self._past.gallery)
+        nearest = int(np.argmin(apart))
+        weight = float(apart[nearest])
+        news = News.VIEW if weight > limit else None
+        return Finding(cells, news, weight, limit, nearest=nearest)
+
+    def _favours(self, new: Waiting) -> bool:
+        """Whether it is sharper than the favourite, new, and repeated by all the others."""
+        sharper = new.measured.sharp.value > self._favourite.measured.sharp.value
+        return (
+            sharper
+            and new.found.news is not None
+            and all(self._repeats(each, new) for each in self.waiting)
+        )
+
+    def _repeats(self, a: Waiting, b: Waiting) -> bool:
+        apart = self._past.novelty.between(a.found.cells, b.found.cells)
+        return apart <= self._past.novelty.picture_limit(a.found.cells)
+
+    def close(self) -> Step:
+        """Keep the favourite, and drop what repeats it."""
+        waiting, best = self.waiting, self._favourite
+        self.waiting = []
+        verdicts = []
+        for each in waiting:
+            if each is best:
+                verdicts.append(
+                    self._past.keep(
+                        best, self._past.record(best.measured, best.found, Reason.NOVEL)
+                    )
+                )
+                continue
+            apart = self._past.novelty.between(each.found.cells, best.found.cells)
+            found = replace(each.found, weight=apart, why="a sharper picture of the same was kept")
+            record = self._past.record(
+                each.measured, found, Reason.NEAR_DUPLICATE, instead=best.measured
+            )
+            verdicts.append(Verdict(record))
+        self._past.decided, self._past.last = waiting[-1].measured.view, None
+        return verdicts, []
