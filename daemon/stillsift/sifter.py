@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .embedding import Embedding
 from .frames import Frame, Image, Picture, TimeOrigin
@@ -167,27 +168,28 @@ class Sifter:
             self._past.scene.restore(arrays)
             if "seen_thumbnail" not in arrays:
                 return
-            cells, grid = self._past.scene.previous, None
-            if "seen_grid" in arrays:
-                grid = np.asarray(arrays["seen_grid"], np.float32)
-            elif cells is not None and cells.rows * cells.columns > 1:
-                grid = cells.grid()
-            embedding = Embedding(arrays["seen_vector"], grid)
-            if grid is not None and "seen_grid" in arrays:
-                cells = Cells.of(embedding)
-            self._past.decided = View(
-                arrays["seen_thumbnail"], embedding, cells or Cells.of(embedding)
-            )
-            self._seen = self._past.decided
+            self._seen = self._past.decided = self._restored_view(arrays)
             if "last_distances" in arrays:
-                weight, limit, most = (float(number) for number in arrays["last_numbers"])
+                weight, limit, shown = (float(number) for number in arrays["last_numbers"])
                 self._past.last = Finding(
-                    shown,
+                    self._seen.cells,
                     weight=weight,
                     limit=limit,
-                    shown=most,
+                    shown=shown,
                     nearest=int(arrays["last_nearest"]),
                     changed=np.asarray(arrays["last_changed"], np.bool_),
                     distances=np.asarray(arrays["last_distances"], np.float32),
                     why=str(arrays["last_why"]),
                 ).at_rest()
+
+    def _restored_view(self, arrays: Mapping[str, NDArray[np.generic]]) -> View:
+        thumb = np.asarray(arrays["seen_thumbnail"], np.uint8)
+        vector = np.asarray(arrays["seen_vector"], np.float32)
+        previous = self._past.scene.previous
+        if "seen_grid" in arrays:
+            embedding = Embedding(vector, np.asarray(arrays["seen_grid"], np.float32))
+            return View(thumb, embedding, Cells.of(embedding))
+        if previous is not None and len(previous.energy) > 1:
+            return View(thumb, Embedding(vector, previous.grid()), previous)
+        embedding = Embedding(vector, None)
+        return View(thumb, embedding, Cells.of(embedding))
