@@ -56,12 +56,18 @@ class Engine:
             raise
 
     def _open(self, dry_run: bool) -> None:
-        # Sources have a thread each; OpenCV's own pool on top costs a tenth more CPU (measured).
+        # Sources have a thread each; OpenCV's own pool on top would only add threads.
         cv2.setNumThreads(1)
         # The model first: it is what most often stands in the way, and touches nothing.
         self.model = models.open_model(self.config.model)
         self._embedder = Embedder(self.model)
         self._embedder.warm_up()
+        if self.model.spec.grid is None:
+            log.warning(
+                "model %s gives no grid: pictures are compared as a whole, and small objects will "
+                "be missed",
+                self.model.spec.name,
+            )
         self.metrics.model(self.model.spec.name, self.model.provider)
         if dry_run:
             folder = self._opened.enter_context(tempfile.TemporaryDirectory(prefix="stillsift-"))
