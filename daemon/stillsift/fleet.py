@@ -143,11 +143,13 @@ class Fleet:
         """Change to a new configuration without touching the sources that stay as they are."""
         self._engine.reconfigure(config)
         again = [*plan.reopened, *plan.retuned]
-        for name in self.stop([*plan.removed, *(source.name for source in again)], timeout_s):
-            log.error("%s: did not end within %g s", name, timeout_s)
+        late = self.stop([*plan.removed, *(source.name for source in again)], timeout_s)
+        for name in late:
+            # Two lines of one source would tread on each other's records.
+            log.error("%s: did not end within %g s; it needs a restart", name, timeout_s)
         for name in plan.removed:
             self._engine.metrics.close_source(name)
-        self.start((*plan.added, *again))
+        self.start(source for source in (*plan.added, *again) if source.name not in late)
 
     @property
     def troubles(self) -> dict[str, str]:
