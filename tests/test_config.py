@@ -458,8 +458,6 @@ def test_sources_override_the_defaults() -> None:
     a, b = parsed.sources
     assert (a.rate, a.gallery) == (None, 4)
     assert (b.rate, b.gallery) == (0.2, 4)
-    assert parsed.settings_of(a) == SourceSettings(rate=None, gallery=4)
-    assert a.settings == parsed.settings_of(a)
 
 
 def test_anchors_and_merge_keys_work() -> None:

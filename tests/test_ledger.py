@@ -220,7 +220,7 @@ def test_a_second_file_of_a_kept_frame_is_superseded(ledger: Ledger) -> None:
 def test_next_frame_of_a_new_a_half_read_and_a_finished_file(ledger: Ledger) -> None:
     assert ledger.next_frame("door", identity(1)) == 0
     ledger.commit(batch(checkpoints=[checkpoint(1, FileState.READING, next_frame=17)]))
-    assert ledger.known("door").next_frame(identity(1)) == 17
+    assert ledger.next_frame("door", identity(1)) == 17
     assert ledger.next_frame("yard", identity(1)) == 0
     ledger.commit(batch(checkpoints=[checkpoint(1, FileState.DONE, next_frame=20)]))
     assert ledger.next_frame("door", identity(1)) is None
@@ -346,21 +346,6 @@ def test_gaps_by_time_and_told_once(ledger: Ledger) -> None:
     assert ledger.gaps(since_ns=7, until_ns=10) == []
 
 
-def test_prune_forgets_dropped_decisions_only(ledger: Ledger) -> None:
-    ledger.commit(
-        batch(
-            decision(0, Reason.NOVEL),
-            decision(1),
-            decision(2, Reason.DECODE_ERROR),
-            decision(3),
-            checkpoints=[checkpoint(1, FileState.DONE)],
-        )
-    )
-    assert ledger.prune(decision(3).captured_at_ns) == 1
-    assert [r.decision.frame_index for r in ledger.decisions()] == [0, 2, 3]
-    assert ledger.next_frame("door", identity(1)) is None
-
-
 def test_originals_to_retire_are_listed_until_they_are_retired(ledger: Ledger) -> None:
     ledger.commit(
         batch(
@@ -460,7 +445,7 @@ def test_a_commit_waits_for_the_disk(ledger: Ledger) -> None:
 
 
 def test_a_reader_reads_while_the_ledger_is_written(ledger: Ledger) -> None:
-    with Ledger.reader(ledger.path) as reader:
+    with LedgerReader(ledger.path) as reader:
         ledger.commit(batch(decision(0)))
         assert len(list(reader.decisions())) == 1
         ledger.commit(batch(decision(1)))
@@ -472,7 +457,7 @@ def test_a_reader_reads_while_the_ledger_is_written(ledger: Ledger) -> None:
 def test_no_ledger_is_told_and_none_is_made(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     with pytest.raises(LedgerError, match="there is no ledger"):
-        Ledger.reader(path)
+        LedgerReader(path)
     assert not path.exists()
 
 
@@ -526,10 +511,10 @@ def test_an_older_ledger_is_brought_up_to_date(
     newer = (*MIGRATIONS, "ALTER TABLE decisions ADD COLUMN x;")
     monkeypatch.setattr("stillsift.ledger.MIGRATIONS", newer)
     with pytest.raises(LedgerError, match="older than this stillsift"):
-        Ledger.reader(path)
+        LedgerReader(path)
     with Ledger(path) as ledger:
         assert len(list(ledger.decisions())) == 1
-    with Ledger.reader(path) as reader:
+    with LedgerReader(path) as reader:
         assert len(list(reader.decisions())) == 1
 
 

@@ -403,13 +403,6 @@ class SourceConfig(SourceSettings):
                 raise ValueError(reason)
         return _without_login(given)
 
-    @property
-    def settings(self) -> SourceSettings:
-        """The settings alone, without name and place."""
-        return SourceSettings.model_construct(
-            **{key: getattr(self, key) for key in SourceSettings.model_fields}
-        )
-
     def under(self, defaults: SourceSettings) -> Self:
         """The same source where `defaults` hold for what it does not say itself."""
         own = self.model_fields_set
@@ -447,10 +440,6 @@ class Config(_Section):
             for _path, reason in _contradictions(self.model_dump()):
                 raise ValueError(reason)
         return self
-
-    def settings_of(self, source: SourceConfig) -> SourceSettings:
-        """The settings in force for `source`: its own, else those of `defaults`."""
-        return source.under(self.defaults).settings
 
     def to_yaml(self) -> str:
         """The configuration as YAML that `parse` reads back, without its secrets."""

@@ -339,10 +339,6 @@ class LedgerReader:
             return 0
         return int(row[0]) if row[1] == FileState.READING else None
 
-    def known(self, source: str) -> KnownFiles:
-        """What the file source named `source` asks about the past."""
-        return KnownFiles(self, source)
-
     def file(self, source: str, identity: FileIdentity) -> FileRecord | None:
         """What is recorded of one file; None: nothing."""
         row = self._one(f"{_FILE_SELECT} WHERE {_SAME_FILE}", _key(source, identity))
@@ -640,17 +636,6 @@ class LedgerReader:
         return stat.f_bavail * stat.f_frsize < _FULL_BELOW
 
 
-@dataclass(frozen=True, slots=True)
-class KnownFiles:
-    """The past of one file source, as `sources.Known` asks for it."""
-
-    ledger: LedgerReader
-    source: str
-
-    def next_frame(self, identity: FileIdentity) -> int | None:
-        return self.ledger.next_frame(self.source, identity)
-
-
 class Ledger(LedgerReader):
     """The one writer of a store's ledger; opening it makes or updates the tables."""
 
@@ -669,11 +654,6 @@ class Ledger(LedgerReader):
                 self._db.close()
                 raise
             self._adopted = {row[0] for row in self._all("SELECT id FROM kept WHERE adopted = 1")}
-
-    @staticmethod
-    def reader(path: Path) -> LedgerReader:
-        """Opens the ledger for reading only."""
-        return LedgerReader(path)
 
     def _prepare(self) -> None:
         # FULL: in WAL mode a commit is on the disk before it returns, or originals could be
@@ -794,14 +774,12 @@ class Ledger(LedgerReader):
                 "DELETE FROM superseded WHERE path = ?", ((path.as_posix(),) for path in superseded)
             )
 
-    def retired(
-        self, done: Iterable[tuple[FileRecord, Quarantined | None]], at_ns: int | None = None
-    ) -> None:
+    def retired(self, done: Iterable[tuple[FileRecord, Quarantined | None]]) -> None:
         """Records originals that need no more retiring, with where they lie in quarantine now.
 
         The `key` and `at_ns` of the quarantined are given here.
         """
-        now = self._clock() if at_ns is None else at_ns
+        now = self._clock()
         with self._writing() as db:
             for file, moved in done:
                 db.execute(
@@ -834,24 +812,6 @@ class Ledger(LedgerReader):
         """Records that files are no longer in quarantine."""
         with self._writing() as db:
             db.executemany("DELETE FROM quarantine WHERE key = ?", ((key,) for key in keys))
-
-    def prune(self, older_than_ns: int) -> int:
-        """Forgets dropped decisions about frames captured before; returns how many.
-
-        Their files stay known, so nothing is taken again; only a later copy under another name is
-        no longer recognised as an exact duplicate.
-        """
-        forgotten = 0
-        while True:
-            with self._writing() as db:
-                n = db.execute(
-                    "DELETE FROM decisions WHERE seq IN (SELECT seq FROM decisions"
-                    " WHERE captured_at_ns < ? AND outcome = 'dropped' LIMIT 10000)",
-                    (older_than_ns,),
-                ).rowcount
-            forgotten += n
-            if n < 10000:
-                return forgotten
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

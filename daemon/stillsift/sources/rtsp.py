@@ -108,11 +108,6 @@ class RtspSource:
         connection = self._connection
         return len(connection.inbox) if connection else 0
 
-    @property
-    def last_frame_ns(self) -> int | None:
-        """When the last frame was taken; None: none yet."""
-        return self._last_frame_ns
-
     # --- the source
 
     def stop(self) -> None:
