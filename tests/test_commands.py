@@ -22,7 +22,8 @@ from footage import START_S, jpeg, write_clip, write_still, write_stills
 from running import decided, kept_on_disk
 from stillsift.cli import COMMANDS, parser
 from stillsift.decisions import Outcome, Reason, time_text
-from stillsift.ledger import Batch, GapRecord, Ledger
+from stillsift.ledger import Ledger
+from stillsift.records import Batch, GapRecord
 
 NAMES = [command.__name__.rpartition(".")[2].replace("_", "-") for command in COMMANDS]
 PHOTOS = 6

@@ -22,6 +22,14 @@ from hypothesis import strategies as st
 from stillsift.decisions import Decision, Outcome, Reason
 from stillsift.frames import TimeOrigin, frame_id
 from stillsift.ledger import (
+    Ledger,
+)
+from stillsift.ledger_reader import (
+    LedgerError,
+    LedgerFull,
+    LedgerReader,
+)
+from stillsift.records import (
     Batch,
     Checkpoint,
     FileState,
@@ -29,10 +37,6 @@ from stillsift.ledger import (
     GalleryNow,
     GapRecord,
     KeptFile,
-    Ledger,
-    LedgerError,
-    LedgerFull,
-    LedgerReader,
     Retire,
 )
 from stillsift.schema import MIGRATIONS
@@ -412,7 +416,8 @@ import sys
 from pathlib import Path
 from stillsift.decisions import Decision, Reason
 from stillsift.frames import TimeOrigin
-from stillsift.ledger import Batch, Ledger
+from stillsift.ledger import Ledger
+from stillsift.records import Batch
 ledger = Ledger(Path(sys.argv[1]))
 for index in range(100000):
     made = Decision(f"{index:024d}", "door", Reason.BLURRY, index, TimeOrigin.PTS, index)
@@ -505,11 +510,11 @@ def test_an_older_ledger_is_brought_up_to_date(
     with Ledger(path) as ledger:
         ledger.commit(batch(decision(0)))
     broken = (*MIGRATIONS, "ALTER TABLE decisions ADD COLUMN x; CREATE TABLE oops (;")
-    monkeypatch.setattr("stillsift.ledger.MIGRATIONS", broken)
+    monkeypatch.setattr("stillsift.schema.MIGRATIONS", broken)
     with pytest.raises(LedgerError, match="syntax"):
         Ledger(path)
     newer = (*MIGRATIONS, "ALTER TABLE decisions ADD COLUMN x;")
-    monkeypatch.setattr("stillsift.ledger.MIGRATIONS", newer)
+    monkeypatch.setattr("stillsift.schema.MIGRATIONS", newer)
     with pytest.raises(LedgerError, match="older than this stillsift"):
         LedgerReader(path)
     with Ledger(path) as ledger:

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from stillsift.decisions import Reason, about
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
-from stillsift.ledger import Batch, Checkpoint, FileState, KeptFile, Ledger, Quarantined, Retire
+from stillsift.ledger import Ledger
 from stillsift.quarantine import Fate, Quarantine, Retired
+from stillsift.records import Batch, Checkpoint, FileState, KeptFile, Quarantined, Retire
 from stillsift.sources import FileIdentity
 from stillsift.store import Store, StoreFull
 

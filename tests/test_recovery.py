@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 import cut_off_line
 from stillsift.decisions import Outcome, Reason, about
 from stillsift.frames import Frame, TimeOrigin
-from stillsift.ledger import Batch, FileState, KeptFile, Ledger, Retire
+from stillsift.ledger import Ledger
 from stillsift.listing import Listing
 from stillsift.quarantine import Quarantine
+from stillsift.records import Batch, FileState, KeptFile, Retire
 from stillsift.recovery import Recovered, recover
 from stillsift.store import Store, folder_name, source_name
 

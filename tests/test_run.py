@@ -33,7 +33,7 @@ from stillsift.config import load
 from stillsift.decisions import Outcome, Reason, outcome_of
 from stillsift.engine import Engine
 from stillsift.fleet import Fleet
-from stillsift.ledger import LedgerReader
+from stillsift.ledger_reader import LedgerReader
 from stillsift.metrics import STAGES, Metrics
 from stillsift.service import Heartbeats
 from test_rtsp import SYSTEM_PYTHON, Camera, write_stream

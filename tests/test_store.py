@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 
 from stillsift.decisions import Decision, Reason, about
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
-from stillsift.ledger import Batch, KeptFile, Ledger
+from stillsift.ledger import Ledger
 from stillsift.listing import Listing
+from stillsift.records import Batch, KeptFile
 from stillsift.store import (
     OriginalChanged,
     Store,

@@ -20,12 +20,13 @@ from .decisions import Decision, Outcome
 from .embedding import Embedder, Embedding
 from .frames import Picture
 from .gallery import Gallery, Kept
-from .ledger import KeptFile, Ledger, Retire
+from .ledger import Ledger
 from .listing import Listing
 from .metrics import Metrics
 from .pipeline import Line, Storage
 from .quarantine import Quarantine
 from .recorder import Recorder
+from .records import KeptFile, Retire
 from .recovery import Recovered, recover
 from .sifter import Limits, Sifter
 from .sources import Known, Source

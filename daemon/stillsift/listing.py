@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from .decisions import Decision
-from .ledger import KeptFile, Ledger
+from .ledger import Ledger
+from .records import KeptFile
 from .store import KEPT, Store, StoreError, instant, sync_folder, told
 
 NAME = "metadata.jsonl"

@@ -22,8 +22,8 @@ from prometheus_client.registry import Collector
 
 from . import __version__
 from .decisions import Decision, Outcome, Reason, outcome_of
-from .ledger import KeptFile
 from .problems import Problem
+from .records import KeptFile
 from .sources import Source
 
 if TYPE_CHECKING:

@@ -18,12 +18,13 @@ from pathlib import Path
 from .decisions import Decision, Reason, about, without_frame
 from .embedding import EmbedError
 from .frames import Frame, TimeOrigin
-from .ledger import GapRecord, KeptFile, LedgerError
+from .ledger_reader import LedgerError
 from .listing import Listing
 from .metrics import Metrics
 from .problems import Problem
 from .quarantine import Quarantine
 from .recorder import MOST_UNRECORDED, Recorded, Recorder
+from .records import GapRecord, KeptFile
 from .sifter import Sifter, Verdict
 from .sources import Failed, Finished, Gap, Idle, Item, Opened, Overload, Repeated, Source
 from .sources.picture import ConversionError

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 
 from .decisions import Decision, Outcome, Reason, outcome_of
-from .ledger import KeptFile
+from .records import KeptFile
 
 _LINE_EVERY_S = 10.0
 """Between plain lines, where there is no terminal."""

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from .ledger import FileRecord, Ledger, Quarantined, Retire
+from .ledger import Ledger
+from .records import FileRecord, Quarantined, Retire
 from .sources import FileIdentity
 from .store import (
     QUARANTINE,

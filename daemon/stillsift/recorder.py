@@ -15,6 +15,12 @@ from pathlib import Path
 
 from .decisions import Decision, Outcome, Reason
 from .ledger import (
+    Ledger,
+)
+from .ledger_reader import (
+    LedgerError,
+)
+from .records import (
     Batch,
     Checkpoint,
     FileState,
@@ -22,8 +28,6 @@ from .ledger import (
     GalleryNow,
     GapRecord,
     KeptFile,
-    Ledger,
-    LedgerError,
     Retire,
 )
 from .sifter import Sifter

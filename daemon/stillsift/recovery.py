@@ -12,9 +12,10 @@ from pathlib import Path
 
 from .decisions import Decision, Reason
 from .frames import TimeOrigin
-from .ledger import KeptFile, Ledger
+from .ledger import Ledger
 from .listing import Listing
 from .quarantine import Quarantine, Retired
+from .records import KeptFile
 from .store import (
     KEPT,
     QUARANTINE,

@@ -25,8 +25,8 @@ import numpy as np
 
 from .decisions import Decision
 from .frames import Frame
-from .ledger import KeptFile
 from .problems import Problem
+from .records import KeptFile
 
 ImageFormat = Literal["jpeg", "png", "webp"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..config import Config, load
-from ..ledger import LedgerReader
+from ..ledger_reader import LedgerReader
 from ..problems import Problem
 
 if TYPE_CHECKING:

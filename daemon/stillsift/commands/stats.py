@@ -6,7 +6,7 @@ import argparse
 import json
 
 from ..decisions import Outcome, outcome_of, time_text
-from ..ledger import SourceStats
+from ..records import SourceStats
 from . import Commands, add_command, add_json, add_store, opened_ledger, table
 
 _EXAMPLES = """\

@@ -1,0 +1,438 @@
+"""Questions to the ledger, also while a daemon writes it. SQLite's errors end here."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from . import schema
+from .decisions import Outcome, Reason
+from .problems import Problem
+from .records import (
+    DecisionRecord,
+    FileRecord,
+    FileState,
+    GalleryEntry,
+    GapRecord,
+    KeptFile,
+    KeptRecord,
+    Quarantined,
+    SeenFile,
+    SourceStats,
+)
+from .rows import (
+    ITS_CONTEXT,
+    KEPT_COLUMNS,
+    SAME_FILE,
+    SELECT_DECISION,
+    SELECT_FILE,
+    SELECT_KEPT,
+    SELECT_QUARANTINED,
+    decision_record,
+    file_record,
+    kept_file,
+    key_of,
+    path_out,
+    quarantined,
+)
+from .sources import FileIdentity
+
+_BUSY_S = 30.0
+_PAGE = 1000
+_FULL_BELOW = 1 << 20
+
+
+class LedgerError(Problem):
+    """The ledger could not be opened, read or written."""
+
+
+class LedgerFull(LedgerError):
+    """The disk that holds the ledger is full; nothing of the batch was recorded."""
+
+
+class LedgerReader:
+    """Reads a ledger, also while a daemon writes it. Safe to use from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.is_file():
+            raise LedgerError(
+                f"{path}: there is no ledger; is this a store that stillsift has written to?"
+            )
+        with self._translated():
+            self._db = self._open_for_reading()
+            try:
+                self._check_version()
+            except BaseException:
+                self._db.close()
+                raise
+        self._lock = threading.RLock()
+
+    def _open_for_reading(self) -> sqlite3.Connection:
+        uri = path_uri(self.path)
+        db = connected(f"{uri}?mode=ro")
+        try:
+            db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except sqlite3.OperationalError:
+            # A WAL ledger in a directory that cannot be written (a snapshot, a mounted backup) only
+            # opens as immutable, which is true of it when no write-ahead log lies beside it.
+            db.close()
+            if Path(f"{self.path}-wal").exists():
+                raise
+            db = connected(f"{uri}?mode=ro&immutable=1")
+        return db
+
+    def _check_version(self) -> int:
+        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        application = int(self._db.execute("PRAGMA application_id").fetchone()[0])
+        if version > len(schema.MIGRATIONS):
+            raise LedgerError(
+                f"{self.path}: written by a newer stillsift (schema {version}, this one knows "
+                f"{len(schema.MIGRATIONS)}); use that version or another store"
+            )
+        if version and application != schema.APPLICATION_ID:
+            raise LedgerError(f"{self.path}: a SQLite database, but not a stillsift ledger")
+        if type(self) is LedgerReader and version < len(schema.MIGRATIONS):
+            raise LedgerError(
+                f"{self.path}: schema {version} is older than this stillsift; start "
+                "`stillsift run` or `sift` on it once, which brings it up to date"
+            )
+        return version
+
+    def close(self) -> None:
+        with self._lock, self._translated():
+            self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def next_frame(self, source: str, identity: FileIdentity) -> int | None:
+        """Index of the first frame not decided yet: 0 for a new file, None for a finished one."""
+        row = self._one(
+            f"SELECT next_frame, state FROM files WHERE {SAME_FILE}", key_of(source, identity)
+        )
+        if row is None:
+            return 0
+        return int(row[0]) if row[1] == FileState.READING else None
+
+    def file(self, source: str, identity: FileIdentity) -> FileRecord | None:
+        """What is recorded of one file; None: nothing."""
+        row = self._one(f"{SELECT_FILE} WHERE {SAME_FILE}", key_of(source, identity))
+        return file_record(row) if row else None
+
+    def files(self, source: str, state: FileState | None = None) -> list[FileRecord]:
+        """The files of a source, in the order they were first seen."""
+        rows = self._all(
+            f"{SELECT_FILE} WHERE source = ? AND (? IS NULL OR state = ?) ORDER BY key",
+            (source, state, state),
+        )
+        return [file_record(row) for row in rows]
+
+    def retiring(self, source: str | None = None) -> list[FileRecord]:
+        """Files that are done and whose original has yet to be moved or deleted."""
+        where, values = ("source = ? AND ", (source,)) if source is not None else ("", ())
+        rows = self._all(f"{SELECT_FILE} WHERE {where}retire IS NOT NULL ORDER BY key", values)
+        return [file_record(row) for row in rows]
+
+    def seen(self, source: str, content_hash: str) -> SeenFile | None:
+        """The first file of this content that was decided, kept or dropped; None: there is none.
+
+        A still is found by its decision, a clip once it was read to its end.
+        """
+        row = self._one(
+            "SELECT id, outcome, file, nearest_kept FROM decisions"
+            " WHERE source = ? AND content_hash = ? AND content_hash IS NOT NULL"
+            " AND reason != 'exact_duplicate' AND outcome IN ('kept', 'dropped')"
+            " ORDER BY rowid LIMIT 1",
+            (source, content_hash),
+        )
+        if row is not None:
+            outcome = Outcome(row[1])
+            shown_by = row[0] if outcome is Outcome.KEPT else row[3]
+            return SeenFile(row[0], outcome, path_out(row[2]), shown_by)
+        row = self._one(
+            "SELECT file, first_kept FROM files"
+            " WHERE source = ? AND content_hash = ? AND state = 'done' ORDER BY rowid LIMIT 1",
+            (source, content_hash),
+        )
+        return SeenFile(None, None, path_out(row[0]), row[1]) if row else None
+
+    def gallery(self, source: str, model: str) -> list[GalleryEntry]:
+        """The gallery of a source, oldest first; empty where another model had made it."""
+        with self._reading() as db:
+            head = db.execute(
+                "SELECT ids FROM galleries WHERE source = ? AND model = ?", (source, model)
+            ).fetchone()
+            if head is None:
+                return []
+            rows = db.execute("SELECT id, data FROM gallery WHERE source = ?", (source,)).fetchall()
+        entries = {id: GalleryEntry(source, id, data) for id, data in rows}
+        return [entries[id] for id in json.loads(head[0])]
+
+    def state(self, source: str) -> bytes | None:
+        """What the source's sifter left for after a restart; None: nothing yet."""
+        row = self._one("SELECT state FROM source_state WHERE source = ?", (source,))
+        return bytes(row[0]) if row else None
+
+    def counts(self) -> dict[tuple[str, Reason], int]:
+        """How many decisions each source has by reason."""
+        rows = self._all("SELECT source, reason, count(*) FROM decisions GROUP BY source, reason")
+        return {(source, Reason(reason)): int(n) for source, reason, n in rows}
+
+    def sources(self) -> list[str]:
+        """The names of all sources that left a trace."""
+        rows = self._all(
+            "SELECT source FROM decisions UNION SELECT source FROM files"
+            " UNION SELECT source FROM gaps ORDER BY 1"
+        )
+        return [row[0] for row in rows]
+
+    def decisions(
+        self,
+        *,
+        source: str | None = None,
+        outcome: Outcome | None = None,
+        reason: Reason | None = None,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+        limit: int | None = None,
+    ) -> Iterator[DecisionRecord]:
+        """Decisions in the order they were made, of frames captured in [since, until).
+
+        With `limit` the newest so many. Read page by page, so that a long listing neither fills
+        memory nor holds the daemon's write-ahead log back.
+        """
+        where, values = _conditions(
+            ("d.source = ?", source),
+            ("d.outcome = ?", outcome),
+            ("d.reason = ?", reason),
+            ("d.captured_at_ns >= ?", since_ns),
+            ("d.captured_at_ns < ?", until_ns),
+        )
+        # Only one index has the rows in the order of seq; by any other SQLite would sort all that
+        # are left for every page.
+        index = "INDEXED BY decisions_by_reason" if source and reason else "NOT INDEXED"
+        after = -1
+        if limit is not None:
+            first = self._one(
+                f"SELECT min(seq) FROM (SELECT d.seq FROM decisions AS d {index} WHERE {where}"
+                " ORDER BY d.seq DESC LIMIT ?)",
+                (*values, max(0, limit)),
+            )
+            if first is None or first[0] is None:
+                return
+            after = int(first[0]) - 1
+        query = (
+            f"{SELECT_DECISION} FROM decisions AS d {index}{ITS_CONTEXT}"
+            f" WHERE {where} AND d.seq > ? ORDER BY d.seq LIMIT {_PAGE}"
+        )
+        while rows := self._all(query, (*values, after)):
+            for row in rows:
+                yield decision_record(row)
+            after = int(rows[-1][0])
+
+    def decision(self, id: str) -> DecisionRecord | None:
+        """One decision by the frame's id; None: there is none."""
+        row = self._one(f"{SELECT_DECISION} FROM decisions d{ITS_CONTEXT} WHERE d.id = ?", (id,))
+        return decision_record(row) if row else None
+
+    def kept_in(self, folder: Path) -> list[KeptRecord]:
+        """The kept files of one day folder (relative to the store), by name."""
+        start = f"{folder.as_posix()}/"
+        rows = self._all(
+            f"{SELECT_KEPT}, k.listed, k.adopted, k.missing, "
+            f"{SELECT_DECISION.removeprefix('SELECT ')}"
+            f" FROM kept k JOIN decisions d ON d.id = k.id{ITS_CONTEXT}"
+            " WHERE k.path >= ? AND k.path < ? ORDER BY k.path",
+            (start, f"{start[:-1]}0"),  # "0" is the character after "/"
+        )
+        width = len(KEPT_COLUMNS)
+        return [
+            KeptRecord(
+                kept_file(row[:width]),
+                decision_record(row[width + 3 :]),
+                *(bool(flag) for flag in row[width : width + 3]),
+            )
+            for row in rows
+        ]
+
+    def kept_file(self, id: str) -> KeptFile | None:
+        """The kept file of a frame, where its file is not known to be missing."""
+        row = self._one(f"{SELECT_KEPT} FROM kept k WHERE k.id = ? AND k.missing = 0", (id,))
+        return kept_file(row) if row else None
+
+    def gaps(
+        self,
+        *,
+        source: str | None = None,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+    ) -> list[GapRecord]:
+        """Gaps that touch [since, until), by their start."""
+        where, values = _conditions(
+            ("source = ?", source), ("to_ns >= ?", since_ns), ("from_ns < ?", until_ns)
+        )
+        rows = self._all(
+            f"SELECT source, from_ns, to_ns, cause FROM gaps WHERE {where}"
+            " ORDER BY from_ns, source",
+            values,
+        )
+        return [GapRecord(*row) for row in rows]
+
+    def stats(self) -> list[SourceStats]:
+        """Every source, added up."""
+        counts = self.counts()
+        return [self._stats_of(source, counts) for source in self.sources()]
+
+    def _stats_of(self, source: str, counts: dict[tuple[str, Reason], int]) -> SourceStats:
+        with self._reading() as db:
+            kept_bytes, missing = db.execute(
+                "SELECT COALESCE(sum(bytes), 0), COALESCE(sum(missing), 0) FROM kept"
+                " WHERE source = ?",
+                (source,),
+            ).fetchone()
+            # Two queries: SQLite answers min or max from the index, but not both at once.
+            first, last = (
+                db.execute(
+                    f"SELECT {end}(captured_at_ns) FROM decisions WHERE source = ?", (source,)
+                ).fetchone()[0]
+                for end in ("min", "max")
+            )
+            files = db.execute(
+                "SELECT state, count(*) FROM files WHERE source = ? GROUP BY state", (source,)
+            ).fetchall()
+            gaps, gap_ns = db.execute(
+                "SELECT count(*), COALESCE(sum(to_ns - from_ns), 0) FROM gaps WHERE source = ?",
+                (source,),
+            ).fetchone()
+        return SourceStats(
+            source=source,
+            reasons={reason: n for (name, reason), n in counts.items() if name == source},
+            kept_bytes=int(kept_bytes),
+            missing=int(missing),
+            first_ns=first,
+            last_ns=last,
+            files={FileState(state): int(n) for state, n in files},
+            gaps=int(gaps),
+            gap_s=gap_ns / 1e9,
+        )
+
+    def quarantined(self, source: str | None = None) -> list[Quarantined]:
+        """What lies in quarantine, oldest first."""
+        where, values = _conditions(("source = ?", source))
+        rows = self._all(f"{SELECT_QUARANTINED} WHERE {where} ORDER BY at_ns, key", values)
+        return [quarantined(row) for row in rows]
+
+    def quarantine_total(self) -> int:
+        """Bytes in quarantine."""
+        row = self._one("SELECT COALESCE(sum(size), 0) FROM quarantine")
+        return int(row[0]) if row else 0
+
+    def oldest_quarantined(self, most: int) -> list[Quarantined]:
+        """At most so many from quarantine, oldest first."""
+        rows = self._all(f"{SELECT_QUARANTINED} ORDER BY at_ns, key LIMIT ?", (most,))
+        return [quarantined(row) for row in rows]
+
+    def config(self, hash: str) -> str | None:
+        """The configuration (YAML, without secrets) behind a hash; None: never recorded."""
+        row = self._one("SELECT yaml FROM configs WHERE hash = ?", (hash,))
+        return str(row[0]) if row else None
+
+    def folders(self) -> dict[Path, int | None]:
+        """Day folders with the time of change that recovery last found in order."""
+        return {
+            Path(path): mtime for path, mtime in self._all("SELECT path, mtime_ns FROM folders")
+        }
+
+    def unlisted_folders(self) -> list[Path]:
+        """Day folders whose metadata.jsonl lacks a line or has one too many."""
+        rows = self._all(
+            "SELECT path FROM folders WHERE stale = 1"
+            " UNION SELECT DISTINCT rtrim(rtrim(path, replace(path, '/', '')), '/') FROM kept"
+            " WHERE listed = 0 AND missing = 0 ORDER BY 1"
+        )
+        return [Path(row[0]) for row in rows]
+
+    def stale_folders(self) -> list[Path]:
+        """Day folders whose metadata.jsonl tells of a file that was decided again."""
+        return [Path(row[0]) for row in self._all("SELECT path FROM folders WHERE stale = 1")]
+
+    def superseded(self) -> list[Path]:
+        """Files in the store that no row needs any more, still to be removed."""
+        return [Path(row[0]) for row in self._all("SELECT path FROM superseded ORDER BY path")]
+
+    def _one(self, query: str, values: Sequence[object] = ()) -> tuple[Any, ...] | None:
+        with self._reading() as db:
+            row: tuple[Any, ...] | None = db.execute(query, values).fetchone()
+            return row
+
+    def _all(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._reading() as db:
+            return db.execute(query, values).fetchall()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._translated():
+            yield self._db
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._problem(error) from error
+
+    def _problem(self, error: sqlite3.Error) -> LedgerError:
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+        # A disk without room shows as an I/O error where SQLite grows its shared memory file.
+        if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and self._no_room()):
+            return LedgerFull(
+                f"{self.path}: the disk is full; nothing was recorded and originals stay. "
+                "Free some space or move the store"
+            )
+        match code:
+            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+                advice = f"another program has held it for {_BUSY_S:.0f} s; close that program"
+            case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
+                advice = (
+                    "not a SQLite database, or a damaged one; move it aside (kept frames stay "
+                    "where they are) or bring back a copy"
+                )
+            case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+                advice = "check that this user may write the file and its directory"
+            case _:
+                advice = "the disk or the file may be damaged; see the system log"
+        return LedgerError(f"{self.path}: {error}: {advice}")
+
+    def _no_room(self) -> bool:
+        try:
+            stat = os.statvfs(self.path.parent)
+        except OSError:
+            return False
+        return stat.f_bavail * stat.f_frsize < _FULL_BELOW
+
+
+def path_uri(path: Path) -> str:
+    """The SQLite URI of a file, whatever characters its name has."""
+    return path.absolute().as_uri()
+
+
+def connected(uri: str) -> sqlite3.Connection:
+    """A connection that waits for others, in no transaction until one is begun."""
+    return sqlite3.connect(
+        uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+    )
+
+
+def _conditions(*pairs: tuple[str, object | None]) -> tuple[str, tuple[object, ...]]:
+    given = [(text, value) for text, value in pairs if value is not None]
+    return " AND ".join(text for text, _ in given) or "1", tuple(value for _, value in given)

@@ -1,0 +1,233 @@
+"""Records as rows of the ledger's tables, and back.
+
+What SQLite cannot hold as it is: names that are not UTF-8 go in as bytes, unsigned 64-bit numbers
+as signed ones.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from .decisions import Decision, Reason
+from .frames import TimeOrigin
+from .records import (
+    Checkpoint,
+    DecisionRecord,
+    FileRecord,
+    FileState,
+    KeptFile,
+    Quarantined,
+    Retire,
+)
+from .sources import FileIdentity
+
+_DECISION_FIELDS = tuple(f.name for f in fields(Decision))
+_DECISION_COLUMNS = (
+    *_DECISION_FIELDS,
+    "outcome",
+    "decided_at_ns",
+    "kept_path",
+    "config",
+    "model",
+)
+# What is kept and committed stands: a file whose device number changed with a reboot is offered
+# again under the same id, and must not turn its own kept frame into a duplicate of itself.
+PUT_DECISION = (
+    f"INSERT INTO decisions ({', '.join(_DECISION_COLUMNS)}) "
+    f"VALUES ({', '.join('?' * len(_DECISION_COLUMNS))}) ON CONFLICT (id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _DECISION_COLUMNS if name != "id")
+    + " WHERE decisions.outcome != 'kept'"
+)
+SELECT_DECISION = (
+    "SELECT d.seq, "
+    + ", ".join(f"d.{name}" for name in _DECISION_FIELDS)
+    + ", d.decided_at_ns, d.kept_path, c.hash, m.name"
+)
+ITS_CONTEXT = " LEFT JOIN configs c ON c.key = d.config LEFT JOIN models m ON m.key = d.model"
+KEPT_COLUMNS = tuple(f.name for f in fields(KeptFile))
+SELECT_KEPT = "SELECT " + ", ".join(f"k.{name}" for name in KEPT_COLUMNS)
+PUT_KEPT = (
+    f"INSERT INTO kept ({', '.join(KEPT_COLUMNS)}, adopted) "
+    f"VALUES ({', '.join('?' * len(KEPT_COLUMNS))}, ?)"
+)
+PUT_FILE = """
+INSERT INTO files (source, device, inode, size, mtime_ns, file, content_hash, next_frame, state,
+                   attempts, error, first_kept, retire, changed_at_ns)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (source, device, inode, size, mtime_ns) DO UPDATE SET
+    file = excluded.file, content_hash = excluded.content_hash, next_frame = excluded.next_frame,
+    state = excluded.state, attempts = files.attempts + excluded.attempts, error = excluded.error,
+    first_kept = COALESCE(files.first_kept, excluded.first_kept), retire = excluded.retire,
+    changed_at_ns = excluded.changed_at_ns
+"""
+SAME_FILE = "source = ? AND device = ? AND inode = ? AND size = ? AND mtime_ns = ?"
+
+
+def _signed(number: int) -> int:
+    """Device and inode numbers are unsigned 64 bits, SQLite's integers signed."""
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def _unsigned(number: int) -> int:
+    return number + (1 << 64) if number < 0 else number
+
+
+def key_of(source: str, identity: FileIdentity) -> tuple[object, ...]:
+    """The values of `SAME_FILE`."""
+    return (
+        source,
+        _signed(identity.device),
+        _signed(identity.inode),
+        identity.size,
+        identity.mtime_ns,
+    )
+
+
+def path_in(path: Path | None) -> str | bytes | None:
+    """Text where the name is UTF-8, the bytes of the name where it is not."""
+    if path is None:
+        return None
+    name = os.fspath(path)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name)
+    return name
+
+
+def path_out(value: str | bytes | None) -> Path | None:
+    """The name that `path_in` put there."""
+    return None if value is None else Path(os.fsdecode(value))
+
+
+def _path(value: str | bytes) -> Path:
+    return Path(os.fsdecode(value))
+
+
+def text_in(sentence: str | None) -> str | None:
+    """A sentence may quote a file name that is no UTF-8."""
+    return None if sentence is None else sentence.encode(errors="backslashreplace").decode()
+
+
+def _number(measure: float | None) -> float | None:
+    # sqlite3 knows Python's float and NumPy's float64, but not float32.
+    return None if measure is None else float(measure)
+
+
+def decision_row(
+    decision: Decision, kept: KeptFile | None, now: int, config: int | None, model: int | None
+) -> tuple[object, ...]:
+    """The values of `PUT_DECISION`; `config` and `model` are the keys of their rows."""
+    return (
+        decision.id,
+        decision.source,
+        decision.reason,
+        int(decision.captured_at_ns),
+        decision.captured_at_origin,
+        int(decision.frame_index),
+        path_in(decision.file),
+        _number(decision.pts_s),
+        _number(decision.sharpness),
+        _number(decision.sharpness_limit),
+        _number(decision.similarity),
+        _number(decision.novelty),
+        _number(decision.novelty_limit),
+        decision.nearest_kept,
+        decision.content_hash,
+        decision.width,
+        decision.height,
+        text_in(decision.detail),
+        decision.outcome,
+        now,
+        kept.path.as_posix() if kept else None,
+        config,
+        model,
+    )
+
+
+def decision_record(row: Sequence[Any]) -> DecisionRecord:
+    """A row of `SELECT_DECISION`."""
+    values = dict(zip(_DECISION_FIELDS, row[1:], strict=False))
+    values["reason"] = Reason(values["reason"])
+    values["captured_at_origin"] = TimeOrigin(values["captured_at_origin"])
+    values["file"] = path_out(values["file"])
+    decided_at_ns, kept_path, config_hash, model = row[len(_DECISION_FIELDS) + 1 :]
+    return DecisionRecord(
+        row[0], Decision(**values), decided_at_ns, path_out(kept_path), config_hash, model
+    )
+
+
+def kept_row(kept: KeptFile, *, adopted: bool) -> tuple[object, ...]:
+    """The values of `PUT_KEPT`."""
+    return (
+        kept.id,
+        kept.source,
+        kept.path.as_posix(),
+        kept.bytes,
+        kept.sha256,
+        kept.width,
+        kept.height,
+        int(kept.captured_at_ns),
+        adopted,
+    )
+
+
+def kept_file(row: Sequence[Any]) -> KeptFile:
+    """A row of `SELECT_KEPT`."""
+    return KeptFile(row[0], row[1], Path(row[2]), *row[3:])
+
+
+def file_row(
+    checkpoint: Checkpoint, first_kept: dict[tuple[str, Path], str], now: int
+) -> tuple[object, ...]:
+    """The values of `PUT_FILE`; `first_kept` is the first frame kept out of each file."""
+    to_retire = checkpoint.state is FileState.DONE and checkpoint.retire is not Retire.LEAVE
+    return (
+        *key_of(checkpoint.source, checkpoint.identity),
+        path_in(checkpoint.file),
+        checkpoint.content_hash,
+        checkpoint.next_frame,
+        checkpoint.state,
+        int(checkpoint.state is FileState.FAILED),
+        text_in(checkpoint.error),
+        first_kept.get((checkpoint.source, checkpoint.file)),
+        checkpoint.retire if to_retire else None,
+        now,
+    )
+
+
+SELECT_FILE = (
+    "SELECT source, file, device, inode, size, mtime_ns, content_hash, next_frame, state, attempts,"
+    " error, first_kept, retire FROM files"
+)
+
+
+def file_record(row: Sequence[Any]) -> FileRecord:
+    """A row of `SELECT_FILE`."""
+    source, file, device, inode, size, mtime_ns, content_hash, next_frame, state, *rest = row
+    attempts, error, first_kept, retire = rest
+    return FileRecord(
+        source,
+        _path(file),
+        FileIdentity(_unsigned(device), _unsigned(inode), size, mtime_ns),
+        content_hash,
+        next_frame,
+        FileState(state),
+        attempts,
+        error,
+        first_kept,
+        Retire(retire) if retire else Retire.LEAVE,
+    )
+
+
+SELECT_QUARANTINED = "SELECT key, source, original, path, size, sha256, at_ns FROM quarantine"
+
+
+def quarantined(row: Sequence[Any]) -> Quarantined:
+    """A row of `SELECT_QUARANTINED`."""
+    key, source, original, path, size, sha256, at_ns = row
+    return Quarantined(key, source, _path(original), _path(path), size, sha256, at_ns)
