@@ -164,6 +164,7 @@ TOKYO = timezone(timedelta(hours=9))
             {"offset": "-03:30"},
             datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone(-timedelta(hours=3, minutes=30))),
         ),
+        ({"offset": "+99:99"}, datetime(2024, 5, 6, 7, 8, 9, tzinfo=TOKYO)),
     ],
 )
 def test_exif_says_when(
@@ -175,10 +176,11 @@ def test_exif_says_when(
     assert frame.captured_at_ns == int(moment.timestamp() * 1000) * 10**6
 
 
-def test_the_zeros_of_an_unset_clock_are_no_time(
-    tmp_path: Path, scene: np.ndarray[Any, Any]
+@pytest.mark.parametrize("year", ["0000:00:00", "0001:01:01", "9999:12:31"])
+def test_what_an_unset_clock_says_is_no_time(
+    year: str, tmp_path: Path, scene: np.ndarray[Any, Any]
 ) -> None:
-    path = with_exif(tmp_path / "cam_20240102-030405.jpg", scene, taken="0000:00:00 00:00:00")
+    path = with_exif(tmp_path / "cam_20240102-030405.jpg", scene, taken=f"{year} 00:00:00")
     frame = read(path, times=Times(NamePattern("%Y%m%d-%H%M%S")))
     assert frame.captured_at_origin is TimeOrigin.FILENAME
     moment = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -16,6 +16,16 @@ Image = NDArray[np.uint8]
 """(height, width) or (height, width, 3), uint8, 0-255."""
 
 
+EARLIEST_NS, LATEST_NS = -(1 << 63), (1 << 63) - 1
+"""The years 1677 to 2262: what 64 bits of nanoseconds hold, as the ledger's columns do. Clocks that
+were never set and damaged files tell of others."""
+
+
+def bounded_ns(at_ns: int) -> int:
+    """The time itself, or the nearest end of what can be recorded."""
+    return max(EARLIEST_NS, min(LATEST_NS, at_ns))
+
+
 class TimeOrigin(StrEnum):
     """How the time of a frame is known."""
 

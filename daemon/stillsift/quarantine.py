@@ -113,8 +113,7 @@ class Quarantine:
             return Retired(file, Fate.GONE), None
         except OSError as error:
             return _left(file, error.strerror), None
-        now = FileIdentity(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
-        if now != file.identity:
+        if FileIdentity.from_stat(stat) != file.identity:
             return _left(file, "it changed after it was read"), None
         if file.first_kept is not None:
             kept = self._ledger.kept_file(file.first_kept)

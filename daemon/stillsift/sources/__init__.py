@@ -6,12 +6,13 @@ connection: that is an item like any other, and the next item follows.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
-from ..frames import Frame
+from ..frames import Frame, bounded_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,14 @@ class FileIdentity:
     mtime_ns: int
 
     @classmethod
-    def of(cls, path: Path) -> FileIdentity:
+    def of(cls, path: Path) -> Self:
         """Raises OSError where the file cannot be looked at."""
-        stat = path.stat()
-        return cls(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        return cls.from_stat(path.stat())
+
+    @classmethod
+    def from_stat(cls, stat: os.stat_result) -> Self:
+        """Of a file that was looked at already."""
+        return cls(stat.st_dev, stat.st_ino, stat.st_size, bounded_ns(stat.st_mtime_ns))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import struct
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -179,7 +179,8 @@ def _taken(details: dict[int, Any]) -> datetime | None:
         moment = moment.replace(microsecond=int(fraction[:6].ljust(6, "0")))
     offset = str(details.get(ExifTags.Base.OffsetTimeOriginal, "")).strip("\0 ")
     if re.fullmatch(r"[+-]\d\d:\d\d", offset):
-        moment = datetime.fromisoformat(moment.isoformat() + offset)
+        with suppress(ValueError):  # of 24 hours or more: the time stands without it
+            moment = datetime.fromisoformat(moment.isoformat() + offset)
     return moment
 
 

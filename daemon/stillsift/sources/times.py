@@ -9,11 +9,12 @@ time to that start.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
-from ..frames import TimeOrigin
+from ..frames import EARLIEST_NS, LATEST_NS, TimeOrigin, bounded_ns
 
 _DIRECTIVES = {
     "Y": r"\d{4}",
@@ -65,7 +66,7 @@ class NamePattern:
 
     def _parsed(self, match: re.Match[str]) -> int:
         if self._epoch:
-            return int(match["epoch"]) * 10**9
+            return nanoseconds(_EPOCH + timedelta(seconds=int(match["epoch"])))
         moment = datetime.strptime(match[0], self._pattern)
         return nanoseconds(moment if moment.tzinfo else moment.replace(tzinfo=self._zone))
 
@@ -86,8 +87,14 @@ def _regex_of(pattern: str) -> str:
 
 
 def nanoseconds(moment: datetime) -> int:
-    """UTC nanoseconds since 1970, exact (a float timestamp is not)."""
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+    """UTC nanoseconds since 1970, exact (a float timestamp is not).
+
+    Raises OverflowError for a time that cannot be recorded, which no camera's clock means.
+    """
+    at_ns = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+    if not EARLIEST_NS <= at_ns <= LATEST_NS:
+        raise OverflowError(f"{moment} is no time of a picture")
+    return at_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +109,9 @@ class Times:
     def of_still(self, path: Path, exif: datetime | None, mtime_ns: int) -> tuple[int, TimeOrigin]:
         """When a still was taken. `exif` may be naive; None: it holds none."""
         if exif is not None:
-            aware = exif if exif.tzinfo else exif.replace(tzinfo=self.zone)
-            return nanoseconds(aware), TimeOrigin.EXIF
+            with suppress(OverflowError):  # a clock that was never set
+                aware = exif if exif.tzinfo else exif.replace(tzinfo=self.zone)
+                return nanoseconds(aware), TimeOrigin.EXIF
         named = self.pattern.time_ns(path) if self.pattern else None
         if named is not None:
             return named, TimeOrigin.FILENAME
@@ -117,13 +125,15 @@ class Times:
         if named is not None:
             return named, TimeOrigin.FILENAME
         tagged = _creation_ns(created)
-        return (mtime_ns - round(duration_s * 1e9) if tagged is None else tagged), TimeOrigin.PTS
+        if tagged is not None:
+            return tagged, TimeOrigin.PTS
+        return bounded_ns(mtime_ns - round(duration_s * 1e9)), TimeOrigin.PTS
 
 
 def _creation_ns(created: str | None) -> int | None:
     try:
         moment = datetime.fromisoformat(created or "")
-    except ValueError:
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return nanoseconds(aware) if aware >= _EARLIEST else None
+    except (ValueError, OverflowError):
         return None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return nanoseconds(aware) if aware >= _EARLIEST else None

@@ -70,11 +70,7 @@ class Tree:
                         if self.recursive and _entered(entry.name):
                             yield from self._below(os.scandir(path))
                     elif _named_as_footage(entry.name) and entry.is_file():
-                        stat = entry.stat()
-                        identity = FileIdentity(
-                            stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
-                        )
-                        yield Found(path, identity)
+                        yield Found(path, FileIdentity.from_stat(entry.stat()))
                 except FileNotFoundError:
                     continue  # it went while we looked
                 except OSError as error:
@@ -90,7 +86,14 @@ def trees(
     """One tree for each root; links on the way to a root are followed, links below it are not."""
     given = [roots] if isinstance(roots, Path) else list(roots)
     left_out = tuple(path.resolve() for path in exclude)
-    return tuple(Tree(path.resolve(), recursive, left_out) for path in given)
+    return tuple(Tree(_resolved(path), recursive, left_out) for path in given)
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except RuntimeError:  # a loop of links; whoever opens it is told so by the system
+        return path.absolute()
 
 
 def _named_as_footage(name: str) -> bool:
