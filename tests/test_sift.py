@@ -135,6 +135,29 @@ def test_two_paths_of_one_name_are_two_sources(stillsift: Command, tmp_path: Pat
     ]
 
 
+def test_a_name_too_long_for_a_source_is_cut(stillsift: Command, tmp_path: Path) -> None:
+    names = ["x" * 90 + end for end in "ab"]
+    for number, name in enumerate(names):
+        write_still(tmp_path / f"{name}.jpg", number)
+    files = [tmp_path / f"{name}.jpg" for name in names]
+    assert stillsift("sift", *files, "-o", tmp_path / "out").status == 0
+    sources = [r.decision.source for r in decided(tmp_path / "out")]
+    assert [source[:40] for source in sources] == ["x" * 40] * 2
+    assert len(set(sources)) == 2
+
+
+def test_a_file_from_the_year_2300_is_as_good_as_any(stillsift: Command, tmp_path: Path) -> None:
+    future = write_still(tmp_path / "photos" / "a.jpg", 1)
+    os.utime(future, ns=(2**63 + 10**18, 2**63 + 10**18))
+    write_still(tmp_path / "photos" / "b.jpg", 2)
+    out = tmp_path / "out"
+    assert stillsift("sift", tmp_path / "photos", "-o", out).status == 0
+    assert [r.decision.outcome for r in decided(out)] == [Outcome.KEPT] * 2
+    assert stillsift("sift", tmp_path / "photos", "-o", out).status == 0
+    assert len(decided(out)) == 2
+    assert_agree(out)
+
+
 def test_another_source_in_the_same_store_is_left_as_it_was(
     stillsift: Command, tmp_path: Path
 ) -> None:

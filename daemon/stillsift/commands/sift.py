@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import logging
 import re
@@ -25,6 +26,9 @@ from ..service import Signals, set_up_logging
 from . import Commands, UsageError, add_command, add_json
 
 log = logging.getLogger(__name__)
+
+_LONGEST_NAME = 60
+"""Of a source: 64 characters, with room for a number."""
 
 _EXAMPLES = """\
   stillsift sift photos/ --output sifted
@@ -187,6 +191,8 @@ def _unused_name(text: str, names: set[str]) -> str:
     name = parts[-1] if Path(text).is_dir() else Path(parts[-1]).stem
     if name in names and len(parts) > 1:
         name = f"{parts[-2]}-{name}"
+    if len(name) > _LONGEST_NAME:  # cut, but still a name of its own
+        name = f"{name[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
     number, unused = 2, name
     while unused in names:
         unused = f"{name}-{number}"
