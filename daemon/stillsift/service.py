@@ -32,6 +32,7 @@ class Notifier:
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._address = _socket_address(environ.get("NOTIFY_SOCKET", ""))
+        self._reached = True
 
     def ready(self, status: str) -> None:
         """Start-up, or a reload, is over and frames are being worked on."""
@@ -64,7 +65,11 @@ class Notifier:
                 sender.sendto("\n".join(assignments).encode(), self._address)
         except OSError as error:
             # The manager may be restarting itself. If it stays deaf its watchdog ends us anyway.
-            _log.warning("the service manager was not reached: %s", error)
+            if self._reached:
+                _log.warning("the service manager was not reached: %s", error)
+            self._reached = False
+        else:
+            self._reached = True
 
 
 def _socket_address(text: str) -> str | None:
