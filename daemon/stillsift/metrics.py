@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -279,12 +280,17 @@ class _Facts(Collector):
         free_bytes = self._free()
         if free_bytes is not None:
             family = GaugeMetricFamily("stillsift_store_free_bytes", "Room left on the store.")
-            family.add_metric([], free_bytes())
+            with suppress(Problem):  # a disk that does not answer must not hide all the rest
+                family.add_metric([], free_bytes())
             yield family
 
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
 
 
 class _Quiet(WSGIRequestHandler):
@@ -322,7 +328,8 @@ def serve(
         return [f"{reason or 'ok'}\n".encode()]
 
     try:
-        server = make_server(host, port, application, _Server, _Quiet)
+        kind = _Server6 if ":" in host else _Server
+        server = make_server(host, port, application, kind, _Quiet)
     except OSError as error:
         raise MetricsError(
             f"metrics.listen: cannot listen on {host}:{port}: {error.strerror}; "
