@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillsift.decisions import Decision, Outcome, Reason
-from stillsift.frames import TimeOrigin, frame_id
+from stillsift.frames import EARLIEST_NS, LATEST_NS, TimeOrigin, frame_id
 from stillsift.ledger import (
     Ledger,
 )
@@ -233,6 +234,13 @@ def test_next_frame_of_a_new_a_half_read_and_a_finished_file(ledger: Ledger) -> 
     failed = ledger.file("door", identity(2))
     assert failed is not None
     assert (failed.attempts, failed.error) == (1, "no frame in it")
+
+
+def test_times_that_64_bits_do_not_hold_go_to_the_nearest_end(ledger: Ledger) -> None:
+    late = replace(decision(0, Reason.NOVEL), captured_at_ns=10**20)
+    early = replace(decision(1), captured_at_ns=-(10**20))
+    ledger.commit(batch(late, early))
+    assert [r.decision.captured_at_ns for r in ledger.decisions()] == [LATEST_NS, EARLIEST_NS]
 
 
 def test_device_and_inode_numbers_above_63_bits(ledger: Ledger) -> None:

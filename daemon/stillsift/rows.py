@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .decisions import Decision, Reason
-from .frames import TimeOrigin
+from .frames import TimeOrigin, bounded_ns
 from .records import (
     Checkpoint,
     DecisionRecord,
@@ -126,7 +126,7 @@ def decision_row(
         decision.id,
         decision.source,
         decision.reason,
-        int(decision.captured_at_ns),
+        bounded_ns(int(decision.captured_at_ns)),
         decision.captured_at_origin,
         int(decision.frame_index),
         path_in(decision.file),
@@ -171,7 +171,7 @@ def kept_row(kept: KeptFile, *, adopted: bool) -> tuple[object, ...]:
         kept.sha256,
         kept.width,
         kept.height,
-        int(kept.captured_at_ns),
+        bounded_ns(int(kept.captured_at_ns)),
         adopted,
     )
 

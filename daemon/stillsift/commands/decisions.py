@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..decisions import Outcome, Reason, row
+from ..frames import bounded_ns
 from . import Commands, UsageError, add_command, add_store, opened_ledger, store_path, table
 
 _EXAMPLES = """\
@@ -77,7 +78,7 @@ def _nanoseconds(text: str | None) -> int | None:
     except ValueError as error:
         raise UsageError(f"{text}: not a time; write 2026-03-01 or 2026-03-01T12:00") from error
     at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
-    return round(at.timestamp() * 1000) * 1_000_000
+    return bounded_ns(round(at.timestamp() * 1000) * 1_000_000)
 
 
 Rows = Iterator[dict[str, str | int | float | None]]
