@@ -95,9 +95,12 @@ class Engine:
         self.metrics.store(store.free_bytes)
 
     def reconfigure(self, config: Config) -> None:
-        """Lines begun from now on follow `config`; store and model stay as they are."""
-        self.config = config
+        """Lines begun from now on follow `config`; store and model stay as they are.
+
+        Raises LedgerError; then nothing has changed.
+        """
         self.ledger.record_config(config.hash, config.to_yaml())
+        self.config = config
 
     def tidy(self, now_ns: int) -> None:
         """Take out of quarantine what is too old or too much; once a minute is often enough.

@@ -15,6 +15,7 @@ from ..config import Config, ConfigError, Mistake, load, reload_plan
 from ..decisions import Outcome
 from ..engine import Engine
 from ..fleet import Fleet
+from ..ledger_reader import LedgerError
 from ..metrics import Metrics, serve
 from ..service import Heartbeats, Notifier, Signals, attend, set_up_logging, watchdog_interval
 from . import Commands, UsageError, add_command, add_config, usual_config
@@ -150,11 +151,15 @@ class _Daemon:
         if not plan:
             log.info("configuration read again: nothing changed")
             return
+        try:
+            self._fleet.reload(config, plan, _DRAIN_S)
+        except LedgerError as error:
+            log.error("configuration not changed: %s", error)
+            return
         if plan.log:
             set_up_logging(config.log.level, config.log.format, stream=sys.stderr)
         if plan.restart:
             log.warning("only after a restart: %s", ", ".join(plan.restart))
-        self._fleet.reload(config, plan, _DRAIN_S)
         self._config = config
         log.info("configuration read again: %d sources", len(self._fleet))
 
