@@ -22,6 +22,7 @@ from clips import SHARED_MEDIA, real_pictures, write_clip
 from stillsift.frames import Frame
 from stillsift.sources import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated, arrivals
 from stillsift.sources.directory import DirectorySource, SourceMissing
+from stillsift.sources.tree import trees
 
 SETTLE_S = 0.4
 
@@ -359,6 +360,8 @@ def test_files_arrive_in_every_manner(
     watching.nothing_for(1)
 
 
+# watchdog 7.1 says so when it comes upon a new folder twice, by its event and by listing.
+@pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning")
 def test_many_folders_made_and_filled_at_once_lose_nothing(
     tmp_path: Path, watch: Callable[..., Watching]
 ) -> None:
@@ -443,3 +446,24 @@ def test_the_whole_collection_is_read_and_nothing_hangs() -> None:
     assert {item.file for item in finished if item.frames == 0} <= failed
     ids = [item.id for item in items if isinstance(item, Frame)]
     assert len(ids) == len(set(ids))
+
+
+def test_a_folder_that_cannot_be_read_is_told_once_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    locked = photo(tmp_path / "locked" / "a.jpg").parent
+    (tree,) = trees(tmp_path, recursive=True, exclude=())
+    told: set[Path] = set()
+
+    def refusing(path: Path) -> Any:  # root, which tests may run as, can read any folder
+        if path == locked:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    scandir = os.scandir
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", refusing)
+        assert [list(tree.files(told)) for _ in range(3)] == [[], [], []]
+    assert caplog.messages == [f"{locked} cannot be looked at: Permission denied"]
+    assert [found.path.name for found in tree.files(told)] == ["a.jpg"]
+    assert told == set()

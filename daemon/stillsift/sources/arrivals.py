@@ -114,6 +114,8 @@ class Arrivals:
         self._clock = clock
         self._events: queue.SimpleQueue[_Event | None] = queue.SimpleQueue()
         self._unsettled: dict[Path, _Unsettled] = {}
+        self._told: set[Path] = set()
+        """What cannot be looked at and was told of."""
         self._rescan_at = self._clock()
 
     @property
@@ -160,7 +162,7 @@ class Arrivals:
             if not self._watched(watch):
                 continue
             try:
-                for found in watch.tree.files():
+                for found in watch.tree.files(self._told):
                     present.add(hash(found.identity))
                     if not is_done(found.identity) and self._looks_whole(found):
                         whole.append(found.path)

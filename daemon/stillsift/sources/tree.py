@@ -49,17 +49,19 @@ class Tree:
         folders = inside.parts[:-1]
         return all(map(_entered, folders)) and (self.recursive or not folders)
 
-    def files(self) -> Iterator[Found]:
+    def files(self, told: set[Path] | None = None) -> Iterator[Found]:
         """Everything there now, in no order. What cannot be looked at is logged and left out.
 
-        Raises OSError where the root itself cannot be.
+        Not logged is what `told` holds from the last time; what is logged is added. Raises OSError
+        where the root itself cannot be looked at.
         """
+        told = set() if told is None else told
         if self.root.is_file():
             yield Found(self.root, FileIdentity.of(self.root))
         else:
-            yield from self._below(os.scandir(self.root))
+            yield from self._below(os.scandir(self.root), told)
 
-    def _below(self, entries: os._ScandirIterator[str]) -> Iterator[Found]:
+    def _below(self, entries: os._ScandirIterator[str], told: set[Path]) -> Iterator[Found]:
         with entries:
             for entry in entries:
                 path = Path(entry.path)
@@ -68,13 +70,16 @@ class Tree:
                         continue
                     if entry.is_dir():
                         if self.recursive and _entered(entry.name):
-                            yield from self._below(os.scandir(path))
+                            yield from self._below(os.scandir(path), told)
+                            told.discard(path)
                     elif _named_as_footage(entry.name) and entry.is_file():
                         yield Found(path, FileIdentity.from_stat(entry.stat()))
                 except FileNotFoundError:
                     continue  # it went while we looked
                 except OSError as error:
-                    _LOG.warning("%s cannot be looked at: %s", path, error.strerror)
+                    if path not in told:
+                        _LOG.warning("%s cannot be looked at: %s", path, error.strerror)
+                    told.add(path)
 
     def _excluded(self, path: Path) -> bool:
         return any(path.is_relative_to(left_out) for left_out in self.exclude)
