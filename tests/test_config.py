@@ -292,6 +292,12 @@ MISTAKES = [
         "c:1: sources.a.user: is in the rtsp address too; say it once",
     ),
     (
+        "a password that the address ends in",
+        "sources: [{name: a, rtsp: 'rtsp://u:ge@h/eim@10.0.0.1/live'}]",
+        "c:1: sources.a.rtsp: has an @ behind the host; in a password write %2F %3F %23 %40 for "
+        "/ ? # @, or use password_file",
+    ),
+    (
         "password twice",
         "sources: [{name: a, rtsp: 'rtsp://u:geheim@h/', password_file: x}]",
         "c:1: "

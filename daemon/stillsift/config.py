@@ -659,6 +659,13 @@ def _conflicts(source: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
         for key in (key for key in has if has[key]):
             yield (key,), "belongs to a camera, and this source names no rtsp address"
         return
+    if url_password is not None and "@" in _behind_the_host(source["rtsp"]):
+        # A password with / ? or # in it would end there, and the rest of it be shown as the path.
+        yield (
+            ("rtsp",),
+            "has an @ behind the host; in a password write %2F %3F %23 %40 for / ? # @, or use "
+            "password_file",
+        )
     if has["user"] and url_user is not None:
         yield ("user",), "is in the rtsp address too; say it once"
     if has["password"] and has["password_file"]:
@@ -854,6 +861,10 @@ def _parts_of(url: object) -> SplitResult:
         return urlsplit(url if isinstance(url, str) else "")
     except ValueError:  # a bracket of an IPv6 address is missing
         return urlsplit("")
+
+
+def _behind_the_host(url: object) -> str:
+    return "".join(_parts_of(url)[2:])
 
 
 def _login_of(url: object) -> tuple[str | None, str | None]:

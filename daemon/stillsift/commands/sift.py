@@ -178,7 +178,7 @@ def _sources(given: list[str], config: Config) -> list[SourceConfig]:
         try:
             source = SourceConfig.model_validate({"name": name, **place})
         except ValidationError as error:
-            reason = error.errors()[0]["msg"]
+            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise UsageError(f"sift: {redacted(text)}: {reason}") from error
         sources.append(source.under(config.defaults))
     return sources
