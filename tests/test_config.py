@@ -29,6 +29,7 @@ from stillsift.config import (
     SourceSettings,
     StoreSettings,
 )
+from stillsift.reload import reload_plan
 from stillsift.sources.times import NamePattern
 
 REFERENCE = Path(__file__).parents[1] / "config.yaml"
@@ -708,7 +709,7 @@ def test_a_password_that_everybody_can_read_is_told(
 
 
 def test_nothing_changed_is_an_empty_plan() -> None:
-    assert not config.reload_plan(config.parse(DIRECTORY), config.parse(DIRECTORY))
+    assert not reload_plan(config.parse(DIRECTORY), config.parse(DIRECTORY))
 
 
 def test_a_plan_tells_what_can_change_at_once_and_what_needs_a_restart() -> None:
@@ -726,7 +727,7 @@ def test_a_plan_tells_what_can_change_at_once_and_what_needs_a_restart() -> None
             "name: d, directory: /d",
         )
     )
-    plan = config.reload_plan(old, new)
+    plan = reload_plan(old, new)
     assert plan
     assert [source.name for source in plan.added] == ["d"]
     assert plan.removed == ("a",)
@@ -743,7 +744,7 @@ def test_a_change_of_the_defaults_reaches_the_sources_in_the_plan() -> None:
         log=LogSettings(),
         sources=(SourceConfig(name="a", directory=Path("/a")),),
     )
-    plan = config.reload_plan(old, new)
+    plan = reload_plan(old, new)
     assert [source.min_sharpness for source in plan.retuned] == [0.5]
     assert (plan.reopened, plan.restart, plan.log) == ((), (), False)
 

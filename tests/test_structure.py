@@ -18,6 +18,7 @@ LAYERS = (
     ("problems", "system_libraries", "units", "marked_yaml", "schema"),
     ("frames",),
     ("decisions", "config"),
+    ("reload",),
     ("models", "sharpness", "sources"),
     ("embedding",),
     ("gallery",),

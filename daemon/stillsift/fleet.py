@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .config import Config, ReloadPlan, SourceConfig
+from .config import Config, SourceConfig
 from .engine import Engine
 from .pipeline import Line
 from .problems import Problem
+from .reload import ReloadPlan
 from .service import Heartbeats
 
 log = logging.getLogger(__name__)

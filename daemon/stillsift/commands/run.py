@@ -11,12 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from wsgiref.simple_server import WSGIServer
 
-from ..config import Config, ConfigError, Mistake, load, reload_plan
+from ..config import Config, ConfigError, Mistake, load
 from ..decisions import Outcome
 from ..engine import Engine
 from ..fleet import Fleet
 from ..ledger_reader import LedgerError
 from ..metrics import Metrics, serve
+from ..reload import reload_plan
 from ..service import Heartbeats, Notifier, Signals, attend, set_up_logging, watchdog_interval
 from . import Commands, UsageError, add_command, add_config, usual_config
 

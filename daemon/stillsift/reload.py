@@ -1,0 +1,60 @@
+"""What a changed configuration asks of a running daemon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from .config import Config, SourceConfig
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadPlan:
+    """What a new configuration asks of a daemon that runs with an old one."""
+
+    added: tuple[SourceConfig, ...] = ()
+    """Sources to start."""
+    removed: tuple[str, ...] = ()
+    """Names of sources to end."""
+    reopened: tuple[SourceConfig, ...] = ()
+    """Sources to end and start again: how they are read has changed."""
+    retuned: tuple[SourceConfig, ...] = ()
+    """Sources that go on, with other settings for what is kept."""
+    log: bool = False
+    """Whether level or format of the log changed."""
+    restart: tuple[str, ...] = ()
+    """Keys, such as `store.path`, whose new value holds only after a restart."""
+
+    def __bool__(self) -> bool:
+        """Whether anything changed at all."""
+        return self != ReloadPlan()
+
+
+LIVE_KEYS = frozenset({"gallery", "novelty_limit", "min_sharpness", "max_wait", "retire"})
+"""Keys of a source that decide what is kept, and can change while it is being read."""
+
+
+def reload_plan(old: Config, new: Config) -> ReloadPlan:
+    """How to get from `old` to `new` without a restart, and which keys need one."""
+    before = {source.name: source for source in old.sources}
+    after = {source.name: source for source in new.sources}
+    changed = {name: _changed_keys(before[name], after[name]) for name in after if name in before}
+    return ReloadPlan(
+        added=tuple(source for name, source in after.items() if name not in before),
+        removed=tuple(name for name in before if name not in after),
+        reopened=tuple(after[name] for name, keys in changed.items() if keys - LIVE_KEYS),
+        retuned=tuple(
+            after[name] for name, keys in changed.items() if keys and not keys - LIVE_KEYS
+        ),
+        log=old.log != new.log,
+        restart=tuple(
+            f"{section}.{key}"
+            for section in ("store", "model", "metrics")
+            for key in sorted(_changed_keys(getattr(old, section), getattr(new, section)))
+        ),
+    )
+
+
+def _changed_keys(old: BaseModel, new: BaseModel) -> set[str]:
+    return {key for key in type(old).model_fields if getattr(old, key) != getattr(new, key)}
