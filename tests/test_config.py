@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from stillsift import config
+from stillsift import config, config_schema
 from stillsift.config import (
     Address,
     Config,
@@ -417,7 +417,7 @@ def test_the_examples_of_the_reference_are_valid_and_show_every_key_of_a_source(
 
 
 def test_the_schema_accepts_what_the_reader_accepts() -> None:
-    schema = config.schema()
+    schema = config_schema.schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
     for text in (REFERENCE.read_text(), example_sources(), Config().to_yaml()):
@@ -441,11 +441,13 @@ def test_the_schema_accepts_what_the_reader_accepts() -> None:
 def test_the_schema_refuses_what_the_reader_refuses(text: str) -> None:
     with pytest.raises(ConfigError):
         config.parse(text)
-    assert not jsonschema.Draft202012Validator(config.schema()).is_valid(yaml.safe_load(text))
+    assert not jsonschema.Draft202012Validator(config_schema.schema()).is_valid(
+        yaml.safe_load(text)
+    )
 
 
 def test_the_schema_tells_about_every_key() -> None:
-    schema = config.schema()
+    schema = config_schema.schema()
     for name, model in schema["$defs"].items():
         for key, value in model["properties"].items():
             assert value.get("description") or "$ref" in value, f"{name}.{key}"

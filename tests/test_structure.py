@@ -18,7 +18,7 @@ LAYERS = (
     ("problems", "system_libraries", "units", "marked_yaml", "schema"),
     ("frames",),
     ("decisions", "config"),
-    ("reload",),
+    ("reload", "config_schema"),
     ("models", "sharpness", "sources"),
     ("embedding",),
     ("gallery",),

@@ -1,0 +1,42 @@
+"""The JSON schema of config.yaml, made from the settings, for editors."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .config import Config, SourceSettings
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of config.yaml, for editors."""
+    made: dict[str, Any] = _for_editors(Config.model_json_schema(mode="serialization"))
+    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    made["title"] = "stillsift configuration"
+    # An empty section is null, and means the defaults.
+    made["properties"] = {
+        key: {"anyOf": [{k: v for k, v in section.items() if k != "default"}, {"type": "null"}]}
+        for key, section in made["properties"].items()
+    }
+    source = made["$defs"]["SourceConfig"]
+    for key in SourceSettings.model_fields:
+        source["properties"][key].pop("default", None)  # it is what `defaults:` says
+    source["oneOf"] = [{"required": ["directory"]}, {"required": ["rtsp"]}]
+    return made
+
+
+_SCHEMA_WORDS = {"gt": "exclusiveMinimum", "ge": "minimum", "le": "maximum"}
+"""pydantic leaves these as they are where a validator of ours stands before the number."""
+
+
+def _for_editors(schema: Any) -> Any:
+    """The schema in JSON's and YAML's words where pydantic used Python's."""
+    if isinstance(schema, list):
+        return [_for_editors(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {_SCHEMA_WORDS.get(key, key): _for_editors(each) for key, each in schema.items()}
+    if isinstance(text := made.get("description"), str):
+        text = re.sub(r"None \((`\w+`)\)", r"\1", text.split("\n\n")[0])
+        made["description"] = re.sub(r"\bNone\b", "null", text)
+    return made
