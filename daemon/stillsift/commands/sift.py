@@ -75,6 +75,9 @@ def sift(given: argparse.Namespace) -> int:
         store = config.store.model_copy(update={"path": given.output.absolute()})
         config = config.model_copy(update={"store": store})
     sources = _sources(given.paths, config)
+    for place in () if given.dry_run else (source.directory for source in sources):
+        if place is not None and place.resolve().is_relative_to(config.store.path.resolve()):
+            raise UsageError(f"sift: {place}: lies in the store that frames are to be kept in")
     duration_s = None if given.duration is None else _duration(given.duration)
     set_up_logging("warning", config.log.format, stream=sys.stderr)
     tallies = {source.name: Tally(source.name, place_of(source)) for source in sources}
