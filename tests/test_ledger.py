@@ -576,3 +576,17 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"mounting is not allowed here: {mounted.stderr.strip()}")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_old_decisions_about_dropped_frames_are_forgotten_and_kept_ones_are_not(
+    tmp_path: Path,
+) -> None:
+    now = [NOW_NS]
+    with Ledger(tmp_path / "l.sqlite", clock=lambda: now[0]) as ledger:
+        ledger.commit(batch(decision(0, Reason.NOVEL), decision(1), decision(2, Reason.BLURRY)))
+        now[0] += 100
+        ledger.commit(batch(decision(3), decision(4, Reason.DECODE_ERROR)))
+        assert ledger.forget_dropped(NOW_NS) == 0
+        assert ledger.forget_dropped(NOW_NS + 1) == 2
+        left = [record.decision.frame_index for record in ledger.decisions()]
+    assert left == [0, 3, 4]

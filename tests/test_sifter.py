@@ -357,3 +357,11 @@ def describe(verdicts: list[Verdict]) -> str:
         mark = "*" if verdict.frame is not None else " "
         lines.append(f"{decision.frame_index:5} {mark} {decision.reason}{repeats}")
     return "\n".join(lines) + "\n"
+
+
+def test_the_state_of_another_model_is_forgotten() -> None:
+    frames = [frame(noisy(scene(0), index), index) for index in range(10)]
+    sifter = fresh()
+    sift(sifter, frames)
+    again = Sifter(LIMITS, blocks, Gallery(32), sifter.state(), model="another")
+    assert again.state() == Sifter(LIMITS, blocks, Gallery(32), model="another").state()

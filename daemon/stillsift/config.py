@@ -268,6 +268,8 @@ class StoreSettings(_Section):
     """Quality of JPEG and WebP frames, 1 to 100."""
     quarantine: QuarantineSettings = QuarantineSettings()
     """Where originals wait that `retire: move` took away."""
+    keep_decisions: Duration = Field(default=90 * 86400.0, ge=0)
+    """How long decisions about dropped frames stay in the ledger. 0: for ever."""
 
 
 class CustomModel(_Section):

@@ -32,7 +32,7 @@ from .sifter import Limits, Sifter
 from .sources import Known, Source
 from .sources.directory import DirectorySource
 from .sources.rtsp import RtspSource
-from .store import Store
+from .store import Store, StoreFull
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +40,17 @@ log = logging.getLogger(__name__)
 class Engine:
     """Everything that lines share. A context manager; `close` gives the store back."""
 
-    def __init__(self, config: Config, metrics: Metrics, *, dry_run: bool = False) -> None:
+    def __init__(
+        self, config: Config, metrics: Metrics, *, dry_run: bool = False, patient: bool = False
+    ) -> None:
         """Locks and recovers the store, opens the ledger and warms the model up.
 
-        `dry_run` decides without a store: nothing is written that outlives the process. Raises a
-        Problem that names what stands in the way.
+        `dry_run` decides without a store: nothing is written that outlives the process. `patient`
+        begins on a full disk too. Raises a Problem that names what stands in the way.
         """
         self.config = config
         self.metrics = metrics
+        self._patient = patient
         self.storage: Storage | None = None
         self._opened = ExitStack()
         try:
@@ -86,7 +89,12 @@ class Engine:
             jpeg_quality=settings.jpeg_quality,
         )
         self._opened.enter_context(store.lock())
-        store.prepare()
+        try:
+            store.prepare()
+        except StoreFull as error:
+            if not self._patient:
+                raise
+            log.error("%s", error)  # lines wait for room, and the quarantine may give some
         self.ledger = self._opened.enter_context(Ledger(store.ledger_path))
         listing = Listing(store, self.ledger)
         self._opened.callback(listing.close)
@@ -103,12 +111,15 @@ class Engine:
         self.config = config
 
     def tidy(self, now_ns: int) -> None:
-        """Take out of quarantine what is too old or too much; once a minute is often enough.
+        """Let go what is too old: decisions about dropped frames, and what lies in quarantine too
+        long or is too much. Once a minute is often enough.
 
         Raises StoreError and LedgerError.
         """
         if self.storage is None:
             return
+        if keep_s := self.config.store.keep_decisions:
+            self.ledger.forget_dropped(now_ns - round(keep_s * 1e9))
         limits = self.config.store.quarantine
         gone = self.storage.quarantine.enforce(limits.max_size, round(limits.max_age * 1e9), now_ns)
         if gone:

@@ -42,14 +42,15 @@ class _Worker:
         self.thread = threading.Thread(target=self.run, name=self.config.name, daemon=True)
 
     def run(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        pause_s, told = _FIRST_PAUSE_S, ""
         while not self.stopped.is_set():
             begin = time.monotonic()
             try:
                 self._run_line()
             except Problem as problem:
-                self.error = str(problem)
-                log.error("%s: %s", self.config.name, problem)
+                if str(problem) != told:
+                    log.error("%s: %s", self.config.name, problem)
+                self.error = told = str(problem)
             except Exception as error:
                 self.error = repr(error)
                 log.exception("%s: unexpected; the source is started again", self.config.name)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import schema
-from .decisions import Decision, Outcome
+from .decisions import Decision, Outcome, Reason, outcome_of
 from .ledger_reader import LedgerReader, connected, path_uri
 from .records import (
     Batch,
@@ -39,6 +39,9 @@ from .rows import (
     text_in,
 )
 from .sources import FileIdentity
+
+_MOST_FORGOTTEN = 5000
+"""Rows of one source and reason at a time: more than a minute brings, and soon done."""
 
 
 class Ledger(LedgerReader):
@@ -217,6 +220,30 @@ class Ledger(LedgerReader):
         """Records that files are no longer in quarantine."""
         with self._writing() as db:
             db.executemany("DELETE FROM quarantine WHERE key = ?", ((key,) for key in keys))
+
+    def forget_dropped(self, before_ns: int) -> int:
+        """Forgets decisions about dropped frames that were made before; returns how many.
+
+        Their files stay known, so nothing is taken again. A bounded number at a time: call it again
+        and again. Costs a look at the oldest rows of each source and reason.
+        """
+        forgotten = 0
+        dropped = [reason for reason in Reason if outcome_of(reason) is Outcome.DROPPED]
+        for source in self.sources():
+            for reason in dropped:
+                # Rows of one source and reason lie in the index in the order of seq, so the oldest
+                # come first and nothing else is looked at.
+                rows = self._all(
+                    "SELECT seq, decided_at_ns FROM decisions INDEXED BY decisions_by_reason"
+                    " WHERE source = ? AND reason = ? ORDER BY seq LIMIT ?",
+                    (source, reason.value, _MOST_FORGOTTEN),
+                )
+                old = [(seq,) for seq, decided_at_ns in rows if decided_at_ns < before_ns]
+                if old:
+                    with self._writing() as db:
+                        db.executemany("DELETE FROM decisions WHERE seq = ?", old)
+                forgotten += len(old)
+        return forgotten
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

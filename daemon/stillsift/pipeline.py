@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -138,6 +139,11 @@ class Line:
             self._record()
         except _Stopped:
             log.warning("%s: stopped while the store was out of order", self.source.name)
+        except Exception:
+            # Whatever it is, what was decided before it is recorded and not decided again.
+            with suppress(Problem, _Stopped):
+                self._record()
+            raise
 
     def stop(self) -> None:
         """Ask the line to end soon; may be called from any thread."""

@@ -31,6 +31,8 @@ from .sharpness import SPACING_S, difference, sharpness, thumbnail
 
 __all__ = ["Limits", "Sifter", "Verdict"]
 
+_FORMAT = 1
+"""Of the state. A state of another format is forgotten: the scene is learned anew in a minute."""
 _STILL = 2.0
 """Grey levels. Two thumbnails with no block further apart are the same picture to the embedder,
 which is then not asked again."""
@@ -52,7 +54,7 @@ class Sifter:
         since its numbers mean nothing to this one."""
         self.limits = limits
         self.gallery = gallery
-        self._model = model
+        self._made_by = f"{_FORMAT}/{model}"
         self._embed = embed
         self._past = Past(gallery, Novelty(limits.novelty), Scene(limits.novelty))
         self._moments = Moments(limits, self._past)
@@ -145,7 +147,7 @@ class Sifter:
 
     def state(self) -> bytes:
         """All that is remembered beside the gallery, as of the last decision given out."""
-        arrays: Arrays = {"model": np.array(self._model), **self._past.scene.arrays()}
+        arrays: Arrays = {"made_by": np.array(self._made_by), **self._past.scene.arrays()}
         if self._past.decided is not None:
             arrays["seen_thumbnail"] = self._past.decided.thumbnail
             arrays["seen_vector"] = self._past.decided.embedding.vector
@@ -163,7 +165,7 @@ class Sifter:
 
     def _restore(self, state: bytes) -> None:
         with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
-            if str(arrays["model"]) != self._model:
+            if "made_by" not in arrays or str(arrays["made_by"]) != self._made_by:
                 return
             self._past.scene.restore(arrays)
             if "seen_thumbnail" not in arrays:

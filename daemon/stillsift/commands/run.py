@@ -8,16 +8,17 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from wsgiref.simple_server import WSGIServer
 
-from ..config import Config, ConfigError, Mistake, load
+from ..config import Config, ConfigError, Mistake, SourceConfig, load, password_of
 from ..decisions import Outcome
 from ..engine import Engine
 from ..fleet import Fleet
 from ..ledger_reader import LedgerError
 from ..metrics import Metrics, serve
-from ..reload import reload_plan
+from ..reload import ReloadPlan, reload_plan
 from ..service import Heartbeats, Notifier, Signals, attend, set_up_logging, watchdog_interval
 from . import Commands, UsageError, add_command, add_config, usual_config
 
@@ -57,7 +58,7 @@ def run(given: argparse.Namespace) -> int:
     metrics = Metrics()
     with Signals() as signals:
         notifier.status("opening the store and the model")
-        with Engine(config, metrics) as engine:
+        with Engine(config, metrics, patient=True) as engine:
             fleet = Fleet(engine, heartbeats)
             daemon = _Daemon(
                 file, config, fleet, metrics, lambda: heartbeats.stale(time.monotonic(), _SILENT_S)
@@ -99,6 +100,17 @@ def _loaded(file: Path) -> Config:
     return config
 
 
+def _logins(config: Config) -> dict[str, str | None]:
+    """The passwords in force; None: there is none, or it cannot be read now."""
+    logins: dict[str, str | None] = {}
+    for source in config.sources:
+        try:
+            logins[source.name] = password_of(source)
+        except ConfigError:
+            logins[source.name] = None
+    return logins
+
+
 class _Daemon:
     """What signals, the manager and the probes ask of a running daemon."""
 
@@ -116,6 +128,18 @@ class _Daemon:
         self._fleet = fleet
         self._metrics = metrics
         self._stuck = stuck
+        self._logins = _logins(config)
+
+    def _with_new_login(
+        self, config: Config, plan: ReloadPlan, logins: dict[str, str | None]
+    ) -> list[SourceConfig]:
+        """Sources that stay as they are but for what their password file holds."""
+        planned = {source.name for source in (*plan.added, *plan.reopened, *plan.retuned)}
+        return [
+            source
+            for source in config.sources
+            if source.name not in planned and logins[source.name] != self._logins[source.name]
+        ]
 
     def serve(self, config: Config) -> WSGIServer | None:
         """The scrape address; None where it is switched off."""
@@ -148,7 +172,9 @@ class _Daemon:
         except ConfigError as error:
             log.error("configuration not changed: %s", error)
             return
+        logins = _logins(config)
         plan = reload_plan(self._config, config)
+        plan = replace(plan, reopened=(*plan.reopened, *self._with_new_login(config, plan, logins)))
         if not plan:
             log.info("configuration read again: nothing changed")
             return
@@ -161,7 +187,7 @@ class _Daemon:
             set_up_logging(config.log.level, config.log.format, stream=sys.stderr)
         if plan.restart:
             log.warning("only after a restart: %s", ", ".join(plan.restart))
-        self._config = config
+        self._config, self._logins = config, logins
         log.info("configuration read again: %d sources", len(self._fleet))
 
     def status(self) -> str:

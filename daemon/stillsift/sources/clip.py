@@ -97,6 +97,10 @@ class ClipReader:
         if not self._start_frame and content_hash and (earlier := self._earlier(content_hash)):
             yield Repeated(self.path, identity, content_hash, earlier)
             return
+        if failure is not None:
+            # Not recorded as done: the next start, with other permissions, may well read it.
+            yield Failed(self.path, origin, 0, identity.mtime_ns, failure)
+            return
         yield Opened(self.path, identity, content_hash)
         if failure is None:
             failure = yield from self._frames(identity, origin)

@@ -178,8 +178,9 @@ class DirectorySource:
         except FileNotFoundError:
             raise
         except OSError as error:
-            yield Opened(path, identity, "")
-            yield from self._failed(path, identity, "", f"cannot be read: {error.strerror}")
+            # Not recorded as done: the next start, with other permissions, may well read it.
+            reason = f"cannot be read: {error.strerror}"
+            yield Failed(path, origin_of(path, identity), 0, identity.mtime_ns, reason)
             return
         if FileIdentity.of(path) != identity:  # written to while it was read: its turn comes again
             if not self._watch:
