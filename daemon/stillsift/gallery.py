@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -142,6 +142,13 @@ def similarity(a: Embedding, b: Embedding) -> float:
     return float(np.clip(np.dot(a.vector, b.vector), -1, 1))
 
 
+def packed(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
+    """Named arrays as numpy's npz, for the ledger."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle too
+    return buffer.getvalue()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Kept:
     """One kept frame, as later ones are compared with it."""
@@ -153,12 +160,13 @@ class Kept:
 
     def to_bytes(self) -> bytes:
         """All but the id, bit for bit; the grid's values are such as half precision holds."""
-        arrays = {"vector": self.embedding.vector, "thumbnail": self.thumbnail}
+        arrays: dict[str, NDArray[np.generic]] = {
+            "vector": self.embedding.vector,
+            "thumbnail": self.thumbnail,
+        }
         if self.embedding.grid is not None:
             arrays["grid"] = self.embedding.grid.astype(np.float16)
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle too
-        return buffer.getvalue()
+        return packed(arrays)
 
     @classmethod
     def from_bytes(cls, id_: str, data: bytes) -> Kept:

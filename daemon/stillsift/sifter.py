@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from .embedding import Embedding
 from .frames import Frame, Image, Picture, TimeOrigin
-from .gallery import Cells, Gallery
+from .gallery import Cells, Gallery, packed
 from .measures import Limits, Measured, Past, Verdict, View
 from .moments import Moments, Step
 from .novelty import Finding, Novelty
@@ -159,9 +159,7 @@ class Sifter:
             arrays["last_distances"], arrays["last_changed"] = last.distances, last.changed
             arrays["last_numbers"] = np.array([last.weight, last.limit, last.shown])
             arrays["last_nearest"], arrays["last_why"] = np.array(last.nearest), np.array(last.why)
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle too
-        return buffer.getvalue()
+        return packed(arrays)
 
     def _restore(self, state: bytes) -> None:
         with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
