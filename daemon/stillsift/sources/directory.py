@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import UTC, tzinfo
@@ -75,6 +76,7 @@ class DirectorySource:
         self._done: set[int] = set()
         """Hashes of the identities read in this session: 64 bits stand in for four numbers."""
         self._stop = threading.Event()
+        self._told = time.monotonic()
 
     @property
     def up(self) -> bool:
@@ -135,6 +137,10 @@ class DirectorySource:
     # --- one file
 
     def _file(self, path: Path) -> Iterator[Item]:
+        if time.monotonic() - self._told > 1:
+            # Thousands of known files on a slow mount are passed over without an item of theirs.
+            self._told = time.monotonic()
+            yield Idle(busy=True)
         try:
             identity = FileIdentity.of(path)
             if hash(identity) in self._done:
