@@ -21,14 +21,15 @@ from stillsift import config, config_schema
 from stillsift.config import (
     Address,
     Config,
-    ConfigError,
     CustomModel,
     LogSettings,
-    OverrideError,
     SourceConfig,
     SourceSettings,
     StoreSettings,
 )
+from stillsift.config_file import load, parse, with_overrides
+from stillsift.mistakes import ConfigError, OverrideError
+from stillsift.passwords import password_of
 from stillsift.reload import reload_plan
 from stillsift.sources.times import NamePattern
 
@@ -331,7 +332,7 @@ MISTAKES = [
 )
 def test_a_mistake_is_named_with_its_line(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        config.parse(text, "c", environ={"PW": "geheim"})
+        parse(text, "c", environ={"PW": "geheim"})
     assert caught.value.exit_status == 78
     assert "geheim" not in str(caught.value)
     assert str(caught.value) == message
@@ -343,7 +344,7 @@ def test_all_mistakes_are_answered_together_in_order() -> None:
         "- name: a\n  rtsp: rtsp://u:geheim@h/\n  rate: ${NOWHERE}\n  pasword: geheim\n"
     )
     with pytest.raises(ConfigError) as caught:
-        config.parse(text, "c", environ={})
+        parse(text, "c", environ={})
     assert [(each.line, each.path) for each in caught.value.mistakes] == [
         (2, "store.min_free"),
         (3, "store.min_free"),
@@ -366,7 +367,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         (latin, "is not UTF-8 text (byte 2)"),
     ):
         with pytest.raises(ConfigError) as caught:
-            config.load(path)
+            load(path)
         assert str(caught.value) == f"{path}: {reason}"
 
 
@@ -374,14 +375,14 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 @given(st.text() | st.text("ab:-{}[]&*<>?!|,'\"\\#% \n\t~$0.U"))
 def test_no_text_ends_in_anything_but_a_configuration_or_its_mistakes(text: str) -> None:
     with contextlib.suppress(ConfigError):
-        config.parse(text, "c", environ={})
+        parse(text, "c", environ={})
 
 
 # ------------------------------------------------------------------ the reference
 
 
 def test_the_reference_equals_the_built_in_defaults() -> None:
-    assert config.load(REFERENCE) == Config() == config.load(None)
+    assert load(REFERENCE) == Config() == load(None)
 
 
 def keys_of(model: type[BaseModel], within: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -410,7 +411,7 @@ def example_sources() -> str:
 
 
 def test_the_examples_of_the_reference_are_valid_and_show_every_key_of_a_source() -> None:
-    parsed = config.parse(example_sources(), environ={"BACK_DOOR_PASSWORD": "x"})
+    parsed = parse(example_sources(), environ={"BACK_DOOR_PASSWORD": "x"})
     assert [source.name for source in parsed.sources] == ["front-door", "back-door", "uploads"]
     used = set().union(*(source.model_fields_set for source in parsed.sources))
     assert used >= set(SourceConfig.model_fields) - set(SourceSettings.model_fields)
@@ -440,7 +441,7 @@ def test_the_schema_accepts_what_the_reader_accepts() -> None:
 )
 def test_the_schema_refuses_what_the_reader_refuses(text: str) -> None:
     with pytest.raises(ConfigError):
-        config.parse(text)
+        parse(text)
     assert not jsonschema.Draft202012Validator(config_schema.schema()).is_valid(
         yaml.safe_load(text)
     )
@@ -460,7 +461,7 @@ def test_the_schema_tells_about_every_key() -> None:
 
 
 def test_sources_override_the_defaults() -> None:
-    parsed = config.parse(
+    parsed = parse(
         "defaults: {rate: 12/min, gallery: 4}\n"
         "sources:\n- {name: a, directory: /a, rate: all}\n- {name: b, directory: /b}"
     )
@@ -470,7 +471,7 @@ def test_sources_override_the_defaults() -> None:
 
 
 def test_anchors_and_merge_keys_work() -> None:
-    parsed = config.parse(
+    parsed = parse(
         "sources:\n- &door\n  name: a\n  directory: /a\n  rate: 1/s\n  settle: 3s\n"
         "- <<: *door\n  name: b\n  directory: /b\n  rate: 2/s"
     )
@@ -483,7 +484,7 @@ def test_anchors_and_merge_keys_work() -> None:
 def test_a_mistake_in_a_merged_section_is_named_where_it_stands() -> None:
     text = "defaults: &d\n  gallery: 0\nsources:\n- name: a\n  directory: /a\n  <<: *d"
     with pytest.raises(ConfigError) as caught:
-        config.parse(text, "c")
+        parse(text, "c")
     assert [(each.line, each.path) for each in caught.value.mistakes] == [
         (2, "defaults.gallery"),
         (2, "sources.a.gallery"),
@@ -491,7 +492,7 @@ def test_a_mistake_in_a_merged_section_is_named_where_it_stands() -> None:
 
 
 def test_words_that_older_yaml_takes_for_something_else_stay_words() -> None:
-    parsed = config.parse(
+    parsed = parse(
         "metrics: {listen: off}\ndefaults: {polling: yes}\n"
         "sources: [{name: on, directory: 2024-01-01}]"
     )
@@ -502,11 +503,11 @@ def test_words_that_older_yaml_takes_for_something_else_stay_words() -> None:
 
 
 def test_an_empty_section_means_its_defaults() -> None:
-    assert config.parse("store:\nsources:\n") == Config()
+    assert parse("store:\nsources:\n") == Config()
 
 
 def test_text_takes_values_from_the_environment() -> None:
-    parsed = config.parse(
+    parsed = parse(
         "store: {path: '${ROOT}/x$${y}'}\nmodel: {threads: '${N}'}",
         environ={"ROOT": "/r", "N": "3"},
     )
@@ -523,7 +524,7 @@ def test_text_takes_values_from_the_environment() -> None:
     ],
 )
 def test_addresses_are_read_and_written(text: str, address: Address) -> None:
-    parsed = config.parse(f"metrics: {{listen: '{text}'}}")
+    parsed = parse(f"metrics: {{listen: '{text}'}}")
     assert parsed.metrics.listen == address
     assert str(parsed.metrics.listen) == text
 
@@ -543,13 +544,13 @@ def test_what_code_builds_is_held_to_the_same_rules() -> None:
     "pattern", ["%Y%m%d", "cam_%Y-%m-%d_%H-%M-%S", "%Y/%j/%H%M%S", "%s", "%y%b%d_%I%p_%f%z"]
 )
 def test_a_pattern_that_is_accepted_is_one_that_file_names_are_read_with(pattern: str) -> None:
-    assert config.parse(f"defaults: {{filename_time: '{pattern}'}}").defaults.filename_time
+    assert parse(f"defaults: {{filename_time: '{pattern}'}}").defaults.filename_time
     NamePattern(pattern)
 
 
 def test_the_hash_changes_with_a_value_and_not_with_the_password() -> None:
     def made(password: str, rate: str) -> Config:
-        return config.parse(
+        return parse(
             camera(f"user: u\n  password: ${{PW}}\n  rate: {rate}"), environ={"PW": password}
         )
 
@@ -582,15 +583,15 @@ def test_what_is_written_as_yaml_is_read_back(
         defaults=defaults,
         sources=(SourceConfig(name=name.strip("~"), directory=Path("/a"), rate=None),),
     )
-    assert config.parse(made.to_yaml(), environ={}) == made
+    assert parse(made.to_yaml(), environ={}) == made
 
 
 # ------------------------------------------------------------------ --set
 
 
 def test_overrides_reach_the_sources_that_do_not_say_otherwise() -> None:
-    parsed = config.parse(f"{DIRECTORY[:-2]}, gallery: 2}}, {{name: b, directory: /b}}]")
-    changed = config.with_overrides(parsed, ["gallery=7", "rate=all", "novelty_limit=0.5"])
+    parsed = parse(f"{DIRECTORY[:-2]}, gallery: 2}}, {{name: b, directory: /b}}]")
+    changed = with_overrides(parsed, ["gallery=7", "rate=all", "novelty_limit=0.5"])
     assert changed.defaults == SourceSettings(gallery=7, rate=None, novelty_limit=0.5)
     assert [source.gallery for source in changed.sources] == [2, 7]
     assert parsed.defaults == SourceSettings()
@@ -598,7 +599,7 @@ def test_overrides_reach_the_sources_that_do_not_say_otherwise() -> None:
 
 def test_mistakes_in_overrides_are_answered_together() -> None:
     with pytest.raises(OverrideError) as caught:
-        config.with_overrides(
+        with_overrides(
             Config(), ["rate", "setle=3s", "threads=2", "gallery=x", "queue=[1", "settle=3"]
         )
     assert caught.value.exit_status == 2
@@ -633,12 +634,12 @@ def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
 
 
 def test_a_login_in_the_url_is_taken_out_of_it() -> None:
-    parsed = config.parse(
+    parsed = parse(
         "sources: [{name: a, rtsp: 'rtsp://bob:${PW}@h:554/1'}]", environ={"PW": "p@ss/w%rd"}
     )
     source = parsed.sources[0]
     assert (source.rtsp, source.user) == ("rtsp://h:554/1", "bob")
-    assert config.password_of(source) == "p@ss/w%rd"
+    assert password_of(source) == "p@ss/w%rd"
 
 
 def test_a_password_is_nowhere_to_be_seen(caplog: pytest.LogCaptureFixture) -> None:
@@ -649,8 +650,8 @@ def test_a_password_is_nowhere_to_be_seen(caplog: pytest.LogCaptureFixture) -> N
         "- {name: d, rtsp: 'rtsp://h/', user: u, password: '${PW}'}"
     )
     with caplog.at_level(logging.WARNING):
-        parsed = config.parse(text, "c", environ={"PW": "geheim"})
-    assert config.password_of(parsed.sources[0]) == "geheim"
+        parsed = parse(text, "c", environ={"PW": "geheim"})
+    assert password_of(parsed.sources[0]) == "geheim"
     for seen in (repr(parsed), str(parsed), parsed.to_yaml(), caplog.text):
         assert "geheim" not in seen
     assert [message.split(": holds")[0] for message in caplog.messages] == [
@@ -667,13 +668,13 @@ def test_a_password_comes_from_a_file_or_a_systemd_credential(tmp_path: Path) ->
     file = tmp_path / "door"
     file.write_text("ge heim\n")
     file.chmod(0o600)
-    assert config.password_of(with_password_file(str(file))) == "ge heim"
+    assert password_of(with_password_file(str(file))) == "ge heim"
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
-    assert config.password_of(with_password_file("door"), environ=environ) == "ge heim"
+    assert password_of(with_password_file("door"), environ=environ) == "ge heim"
     bare = SourceConfig(name="door", rtsp="rtsp://h/")
-    assert config.password_of(bare) is None
+    assert password_of(bare) is None
     direct = SourceConfig(name="door", rtsp="rtsp://h/", user="u", password=SecretStr("x"))
-    assert config.password_of(direct) == "x"
+    assert password_of(direct) == "x"
 
 
 def test_a_password_that_cannot_be_had_is_named(tmp_path: Path) -> None:
@@ -693,7 +694,7 @@ def test_a_password_that_cannot_be_had_is_named(tmp_path: Path) -> None:
         ),
     ):
         with pytest.raises(ConfigError) as caught:
-            config.password_of(with_password_file(name), environ=variables)
+            password_of(with_password_file(name), environ=variables)
         assert str(caught.value) == where + reason
 
 
@@ -703,7 +704,7 @@ def test_a_password_that_everybody_can_read_is_told(
     file = tmp_path / "door"
     file.write_text("geheim")
     file.chmod(0o644)
-    assert config.password_of(with_password_file(str(file))) == "geheim"
+    assert password_of(with_password_file(str(file))) == "geheim"
     assert caplog.messages == [f"door: everybody on this machine can read {file}; chmod 600"]
 
 
@@ -711,17 +712,17 @@ def test_a_password_that_everybody_can_read_is_told(
 
 
 def test_nothing_changed_is_an_empty_plan() -> None:
-    assert not reload_plan(config.parse(DIRECTORY), config.parse(DIRECTORY))
+    assert not reload_plan(parse(DIRECTORY), parse(DIRECTORY))
 
 
 def test_a_plan_tells_what_can_change_at_once_and_what_needs_a_restart() -> None:
     def sources(*rows: str) -> str:
         return "sources:\n" + "\n".join(f"- {{{row}}}" for row in rows) + "\n"
 
-    old = config.parse(
+    old = parse(
         sources("name: a, directory: /a", "name: b, directory: /b", "name: c, directory: /c")
     )
-    new = config.parse(
+    new = parse(
         "store: {path: /x, min_free: 2GB}\nmetrics: {listen: off}\nlog: {level: debug}\n"
         + sources(
             "name: b, directory: /b, gallery: 3",
@@ -753,5 +754,5 @@ def test_a_change_of_the_defaults_reaches_the_sources_in_the_plan() -> None:
 
 def test_custom_models_are_described_beside_their_path() -> None:
     text = "model: {path: /m.onnx, custom: {size: 320x180, novelty_limit: 0.2, grid: g}}"
-    parsed: Any = config.parse(text).model.custom
+    parsed: Any = parse(text).model.custom
     assert parsed == CustomModel(size=(320, 180), novelty_limit=0.2, grid="g")

@@ -29,7 +29,7 @@ from running import (
     story,
     until,
 )
-from stillsift.config import load
+from stillsift.config_file import load
 from stillsift.decisions import Outcome, Reason, outcome_of
 from stillsift.engine import Engine
 from stillsift.fleet import Fleet

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stillsift import config
+from stillsift.mistakes import ConfigError
 
 SYSTEMD = Path(__file__).parents[1] / "systemd"
 UNIT = SYSTEMD / "stillsift.service"
@@ -89,7 +89,7 @@ def test_sysusers_makes_the_user_of_the_unit(tmp_path: Path) -> None:
 
 def test_the_unit_and_the_daemon_agree() -> None:
     unit = settings()
-    assert unit["RestartPreventExitStatus"] == str(config.ConfigError.exit_status)
+    assert unit["RestartPreventExitStatus"] == str(ConfigError.exit_status)
     assert int(unit["TimeoutStopSec"].removesuffix("s")) > 10
     assert unit["ExecStart"].split()[1:] == ["run", "-c", "/etc/stillsift/config.yaml"]
 

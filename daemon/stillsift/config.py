@@ -1,4 +1,4 @@
-"""The configuration: config.yaml read, checked and answered with every mistake at its line.
+"""The configuration: every key, its type and its default.
 
 `defaults:` holds the settings of a source once, `sources:` override them. The models below are the
 one place that knows keys, types and defaults; config.yaml explains them to people.
@@ -6,13 +6,9 @@ one place that knows keys, types and defaults; config.yaml explains them to peop
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import logging
-import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
@@ -27,60 +23,15 @@ from pydantic import (
     Field,
     PlainSerializer,
     SecretStr,
-    ValidationError,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from . import marked_yaml
-from .marked_yaml import VARIABLE, Document, Place
-from .problems import Problem
+from .marked_yaml import Place
 from .units import Duration, Pixels, Rate, Size
-
-log = logging.getLogger(__name__)
-
-
-# ---------------------------------------------------------------------------- mistakes
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """One thing that is wrong with a configuration."""
-
-    line: int | None
-    """1-based; None: it belongs to no line."""
-    path: str
-    """Dotted, such as `defaults.rate` or `sources.door.rtsp`; empty: the file as a whole."""
-    reason: str
-    """What is wrong and the way out. Never holds a secret."""
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.reason}" if self.path else self.reason
-
-
-class ConfigError(Problem):
-    """A configuration that cannot be used; the message has one line for each mistake."""
-
-    exit_status = 78
-
-    def __init__(self, name: str, mistakes: Sequence[Mistake]) -> None:
-        self.name = name
-        self.mistakes = tuple(mistakes)
-        lines = (
-            f"{name}: {mistake}" if mistake.line is None else f"{name}:{mistake.line}: {mistake}"
-            for mistake in mistakes
-        )
-        super().__init__("\n".join(lines))
-
-
-class OverrideError(ConfigError):
-    """A mistake in KEY=VALUE on the command line."""
-
-    exit_status = 2
-
 
 # ---------------------------------------------------------------------------- values
 
@@ -105,7 +56,7 @@ def _address(given: Any) -> Address | None:
         return None
     match = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\[\]\s]*):([0-9]{1,5})", str(given))
     if match is None or int(match[2]) > 65535:
-        raise ValueError(f"is {_shown(given)}; write HOST:PORT such as 127.0.0.1:9478, or off")
+        raise ValueError(f"is {shown(given)}; write HOST:PORT such as 127.0.0.1:9478, or off")
     return Address(match[1].strip("[]"), int(match[2]))
 
 
@@ -124,14 +75,14 @@ def _written_limit(limit: float | None) -> float | str:
 def _not_true_or_false(given: Any) -> Any:
     """pydantic takes `true` for 1; nobody who writes it means that."""
     if isinstance(given, bool):
-        raise ValueError(f"must be a number, not {_shown(given)}")
+        raise ValueError(f"must be a number, not {shown(given)}")
     return given
 
 
 def _picture_size(given: Any) -> Any:
     match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", str(given))
     if match is None and not isinstance(given, tuple):
-        raise ValueError(f"is {_shown(given)}; write WIDTHxHEIGHT, such as 224x224")
+        raise ValueError(f"is {shown(given)}; write WIDTHxHEIGHT, such as 224x224")
     return given if match is None else (int(match[1]), int(match[2]))
 
 
@@ -400,8 +351,8 @@ class SourceConfig(SourceSettings):
     def _one_place(cls, given: Any, info: ValidationInfo) -> Any:
         if not isinstance(given, Mapping):
             return given
-        if info.context is None:  # parse() asks itself, so that it can tell every mistake
-            for _key, reason in _conflicts(given):
+        if info.context is None:  # `config_file` asks itself, so that it can tell every mistake
+            for _key, reason in conflicts(given):
                 raise ValueError(reason)
         return _without_login(given)
 
@@ -439,12 +390,12 @@ class Config(_Section):
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Self:
         if info.context is None:  # as in SourceConfig
-            for _path, reason in _contradictions(self.model_dump()):
+            for _path, reason in contradictions(self.model_dump()):
                 raise ValueError(reason)
         return self
 
     def to_yaml(self) -> str:
-        """The configuration as YAML that `parse` reads back, without its secrets."""
+        """The configuration as YAML that `config_file` reads back, without its secrets."""
         return marked_yaml.write(_document(self))
 
     @property
@@ -453,175 +404,14 @@ class Config(_Section):
         return hashlib.sha256(self.to_yaml().encode()).hexdigest()[:16]
 
 
-# ---------------------------------------------------------------------------- reading
-
-
-def load(path: Path | None) -> Config:
-    """The configuration in `path`; None: the built-in defaults. Raises ConfigError."""
-    if path is None:
-        return Config()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ConfigError(str(path), [Mistake(None, "", "no such file")]) from error
-    except UnicodeDecodeError as error:
-        reason = f"is not UTF-8 text (byte {error.start})"
-        raise ConfigError(str(path), [Mistake(None, "", reason)]) from error
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror}"
-        raise ConfigError(str(path), [Mistake(None, "", reason)]) from error
-    return parse(text, str(path))
-
-
-def parse(
-    text: str, name: str = "config.yaml", *, environ: Mapping[str, str] = os.environ
-) -> Config:
-    """The configuration that `text` describes; `name` is what messages call it.
-
-    Raises ConfigError with every mistake at once. A password in clear text is accepted with a
-    warning in the log.
-    """
-    document = marked_yaml.read(text, environ)
-    faults = _Faults(document)
-    given, config = document.value, None
-    if isinstance(given, dict):
-        # A section whose keys are all commented out is null in YAML, and means the defaults.
-        given = {k: v for k, v in given.items() if v is not None or k not in Config.model_fields}
-        config = _checked(given, faults)
-    elif given is not None:
-        faults.add((), f"must be sections of keys, not {_shown(given)}")
-    elif not document.faults:
-        faults.add((), "holds no settings; the config.yaml of the project shows them all")
-    if config is None or faults.mistakes():
-        raise ConfigError(name, faults.mistakes())
-    for place in _clear_passwords(document):
-        log.warning(
-            "%s:%s: %s: holds a password in clear text; use password_file, or write ${NAME}",
-            *(name, document.line_of(place), _dotted(place, document.value)),
-        )
-    return config
-
-
-def _clear_passwords(document: Document) -> Iterator[Place]:
-    """Where a password stands that did not come from the environment."""
-    for place, text in document.texts.items():
-        match place:
-            case ("sources", int(), "password"):
-                password: str | None = text
-            case ("sources", int(), "rtsp"):
-                _, password = _login_of(text)
-            case _:
-                continue
-        if password is not None and not VARIABLE.search(password):
-            yield place
-
-
-def with_overrides(config: Config, assignments: Iterable[str]) -> Config:
-    """`config` with `KEY=VALUE` put into its defaults, VALUE being YAML.
-
-    Raises OverrideError with every mistake at once.
-    """
-    given: dict[str, Any] = {}
-    mistakes: list[Mistake] = []
-    for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        key = key.strip()
-        if not equals:
-            mistakes.append(Mistake(None, key, "write KEY=VALUE"))
-        elif key not in SourceSettings.model_fields:
-            mistakes.append(Mistake(None, key, _unknown_key(key, ("defaults",))))
-        else:
-            document = marked_yaml.read(text, {})
-            mistakes += [Mistake(None, key, fault.reason) for fault in document.faults]
-            if not document.faults:
-                given[key] = document.value
-    try:
-        own = SourceSettings.model_validate(given, context=_FROM_FILE)
-    except ValidationError as error:
-        mistakes += [
-            Mistake(None, ".".join(map(str, each["loc"])), _reason(each)) for each in error.errors()
-        ]
-        own = SourceSettings()
-    if mistakes:
-        raise OverrideError("--set", mistakes)
-    changed = {key: getattr(own, key) for key in given}
-    defaults = config.defaults.model_copy(update=changed)
-    sources = tuple(source.under(defaults) for source in config.sources)
-    return config.model_copy(update={"defaults": defaults, "sources": sources})
-
-
-_FROM_FILE = {"from": "file"}
-"""Validation context: bare numbers need units, and conflicts are looked for by `parse`."""
-
-
-class _Faults:
-    """The mistakes in one document, one for each place: the next would follow from the first."""
-
-    def __init__(self, document: Document) -> None:
-        self.document = document
-        self._told: dict[tuple[int | None, Place], str] = {}
-        for fault in document.faults:
-            self._told[fault.line, fault.place] = fault.reason
-
-    def add(self, place: Place, reason: str) -> None:
-        self._told.setdefault((self.document.line_of(place), place), reason)
-
-    def mistakes(self) -> list[Mistake]:
-        """In the order of their lines."""
-        made = [
-            Mistake(line, _dotted(place, self.document.value), reason)
-            for (line, place), reason in self._told.items()
-        ]
-        return sorted(made, key=lambda mistake: mistake.line or 0)
-
-
-def _dotted(place: Place, value: Any) -> str:
-    """`sources.door.rate`: a source by its name, other list items by their number."""
-    text = ""
-    for depth, step in enumerate(place):
-        if isinstance(step, str):
-            text += f".{step}" if text else step
-        elif place[:depth] == ("sources",) and (name := _source_name(value, step)):
-            text += f".{name}"
-        else:
-            text += f"[{step}]"
-    return text
-
-
-def _source_name(value: Any, index: int) -> str | None:
-    match value:
-        case {"sources": [*sources]} if index < len(sources):
-            match sources[index]:
-                case {"name": str(name)}:
-                    return name
-    return None
-
-
-def _checked(given: dict[str, Any], faults: _Faults) -> Config | None:
-    """The configuration, or None with what is wrong added to `faults`."""
-    sources = given.get("sources")
-    for index, source in enumerate(sources if isinstance(sources, list) else []):
-        if isinstance(source, dict):
-            for key, reason in _conflicts(source):
-                faults.add(("sources", index, *key), reason)
-    for place, reason in _contradictions(given):
-        faults.add(place, reason)
-    try:
-        return Config.model_validate(given, context=_FROM_FILE)
-    except ValidationError as error:
-        for each in error.errors():
-            faults.add(each["loc"], _reason(each))
-    return None
-
-
-def _conflicts(source: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+def conflicts(source: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
     """What the keys of one source, each right by itself, cannot be together."""
     camera = source.get("rtsp") is not None
     if camera and source.get("directory") is not None:
         yield ("directory",), "and rtsp exclude each other; make two sources of them"
     if not camera and source.get("directory") is None:
         yield (), "names neither a directory nor an rtsp address"
-    url_user, url_password = _login_of(source.get("rtsp"))
+    url_user, url_password = login_of(source.get("rtsp"))
     has = {key: source.get(key) is not None for key in ("user", "password", "password_file")}
     if not camera:
         for key in (key for key in has if has[key]):
@@ -645,7 +435,7 @@ def _conflicts(source: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
             yield (key,), "is given, and nobody to log in with it; add the key user"
 
 
-def _contradictions(given: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+def contradictions(given: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
     """What the sections, each right by itself, cannot be together."""
     model = _section(given, "model")
     custom = _section(model, "custom")
@@ -680,48 +470,7 @@ def _section(given: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _reason(error: ErrorDetails) -> str:
-    """What pydantic found, in words for the person who wrote the file."""
-    place, context = error["loc"], error.get("ctx", {})
-    value = "that" if place[-1:] in (("password",), ("rtsp",)) else _shown(error["input"])
-    match error["type"]:
-        case "extra_forbidden":
-            return _unknown_key(str(place[-1]), place[:-1])
-        case "missing":
-            return "is missing"
-        case "value_error":
-            return str(context["error"])
-        case "literal_error":
-            return f"must be {context['expected'].replace(chr(39), '')}, not {value}"
-        case "bool_parsing" | "bool_type":
-            return f"must be true or false, not {value}"
-        case "string_type" if isinstance(error["input"], int | float):
-            return f"must be text; put {value} in quotes"
-        case "string_type" | "path_type":
-            return f"must be text, not {value}"
-        case "string_too_short":
-            return "must not be empty"
-        case "int_parsing" | "int_type" | "int_from_float":
-            return f"must be a whole number, not {value}"
-        case "float_parsing" | "float_type" | "finite_number":
-            return f"must be a number, not {value}"
-        case "greater_than":
-            return f"must be more than {context['gt']:g}, not {value}"
-        case "greater_than_equal":
-            return f"must be at least {context['ge']:g}, not {value}"
-        case "less_than_equal":
-            return f"must be at most {context['le']:g}, not {value}"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return f"must be a section of keys, not {value}"
-        case "tuple_type" | "list_type":
-            return f"must be a list, not {value}"
-        case "too_long" | "too_short":
-            return f"must be a list of {context.get('max_length') or context.get('min_length')}"
-        case _:
-            return error["msg"]
-
-
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """A value as its writer knows it."""
     match value:
         case None:
@@ -736,31 +485,6 @@ def _shown(value: object) -> str:
             return repr(redacted(value))
         case _:
             return str(value).removesuffix(".0")
-
-
-def _unknown_key(key: str, within: Place) -> str:
-    """Says so, and what may have been meant."""
-    known = list(_model_at(within).model_fields)
-    if near := difflib.get_close_matches(key, known, 1):
-        return f"unknown key; did you mean {near[0]}?"
-    for section, info in Config.model_fields.items():
-        if isinstance(info.annotation, type) and key in getattr(
-            info.annotation, "model_fields", ()
-        ):
-            return f"unknown key here; it belongs under {section}:"
-    return f"unknown key; known here: {', '.join(known)}"
-
-
-def _model_at(place: Place) -> type[BaseModel]:
-    model: type[BaseModel] = Config
-    for step in place:
-        if step == "sources":
-            return SourceConfig
-        annotation = model.model_fields[str(step)].annotation
-        assert isinstance(annotation, type)
-        assert issubclass(annotation, BaseModel)
-        model = annotation
-    return model
 
 
 def _document(config: Config) -> dict[str, Any]:
@@ -789,40 +513,6 @@ def redacted(url: str) -> str:
     return re.sub(r"(?i)((?:pass(?:word|wd)?|pwd|token|secret)=)[^&#]*", r"\1***", url)
 
 
-def password_of(source: SourceConfig, *, environ: Mapping[str, str] = os.environ) -> str | None:
-    """The camera's password, read now; None: the source has none. Raises ConfigError."""
-    if source.password is not None:
-        return source.password.get_secret_value()
-    if source.password_file is None:
-        return None
-    path = Path(source.password_file)
-    if not path.is_absolute():
-        if not (credentials := environ.get("CREDENTIALS_DIRECTORY")):
-            raise _password_error(
-                source,
-                f"is the systemd credential {source.password_file!r}, and CREDENTIALS_DIRECTORY "
-                "is not set; run under systemd with LoadCredential=, or write an absolute path",
-            )
-        path = Path(credentials) / path
-    try:
-        password = path.read_text(encoding="utf-8").rstrip("\r\n")
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise _password_error(source, f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise _password_error(source, f"{path} is not UTF-8 text") from error
-    if not password:
-        raise _password_error(source, f"{path} is empty")
-    if mode & 0o004:
-        log.warning("%s: everybody on this machine can read %s; chmod 600", source.name, path)
-    return password
-
-
-def _password_error(source: SourceConfig, reason: str) -> ConfigError:
-    place = f"sources.{source.name}.password_file"
-    return ConfigError("configuration", [Mistake(None, place, reason)])
-
-
 def _parts_of(url: object) -> SplitResult:
     """The parts of a URL; all empty for what is none."""
     try:
@@ -835,7 +525,7 @@ def _behind_the_host(url: object) -> str:
     return "".join(_parts_of(url)[2:])
 
 
-def _login_of(url: object) -> tuple[str | None, str | None]:
+def login_of(url: object) -> tuple[str | None, str | None]:
     """User and password as they stand in the URL, percent-encoded; None for what is not there."""
     login, at, _ = _parts_of(url).netloc.rpartition("@")
     user, colon, password = login.partition(":")
@@ -844,7 +534,7 @@ def _login_of(url: object) -> tuple[str | None, str | None]:
 
 def _without_login(source: Mapping[str, Any]) -> Mapping[str, Any]:
     """The keys of a source with user and password taken out of the URL, into keys of their own."""
-    user, password = _login_of(source.get("rtsp"))
+    user, password = login_of(source.get("rtsp"))
     if user is None:
         return source
     parts = _parts_of(source["rtsp"])

@@ -15,7 +15,7 @@ from typing import Self
 import cv2
 
 from . import models
-from .config import Config, SourceConfig, password_of, redacted
+from .config import Config, SourceConfig, redacted
 from .decisions import Decision, Outcome
 from .embedding import Embedder, Embedding
 from .frames import Picture
@@ -23,6 +23,7 @@ from .gallery import Gallery, Kept
 from .ledger import Ledger
 from .listing import Listing
 from .metrics import Metrics
+from .passwords import password_of
 from .pipeline import Line, Storage
 from .quarantine import Quarantine
 from .recorder import Recorder

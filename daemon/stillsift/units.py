@@ -138,7 +138,7 @@ def _reader(read: Callable[[str], object], hint: str, *, bare: bool = False) -> 
             return read(given)
         if given is None or isinstance(given, bool | list | dict):
             raise ValueError(f"is {_yaml_word(given)}; {hint}")
-        # A validation context is given only when values come from a file (see config.parse).
+        # A validation context is given only when values come from a file (see `config_file`).
         if info.context is not None and given != 0 and not bare:
             raise ValueError(f"is {given} without a unit; {hint}")
         return given

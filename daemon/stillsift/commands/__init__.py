@@ -10,7 +10,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ..config import Config, load
+from ..config import Config
+from ..config_file import load
 from ..ledger_reader import LedgerReader
 from ..problems import Problem
 

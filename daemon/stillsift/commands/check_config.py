@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .. import models
-from ..config import Config, SourceConfig, load
+from ..config import Config, SourceConfig
+from ..config_file import load
 from ..config_schema import schema
 from ..engine import open_source, place_of
 from ..frames import Frame

@@ -12,12 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from wsgiref.simple_server import WSGIServer
 
-from ..config import Config, ConfigError, Mistake, SourceConfig, load, password_of
+from ..config import Config, SourceConfig
+from ..config_file import load
 from ..decisions import Outcome
 from ..engine import Engine
 from ..fleet import Fleet
 from ..ledger_reader import LedgerError
 from ..metrics import Metrics, serve
+from ..mistakes import ConfigError, Mistake
+from ..passwords import password_of
 from ..reload import ReloadPlan, reload_plan
 from ..service import Heartbeats, Notifier, Signals, attend, set_up_logging, watchdog_interval
 from . import Commands, UsageError, add_command, add_config, usual_config

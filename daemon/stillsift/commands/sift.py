@@ -15,7 +15,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from .. import units
-from ..config import Config, SourceConfig, load, redacted, with_overrides
+from ..config import Config, SourceConfig, redacted
+from ..config_file import load, with_overrides
 from ..decisions import row
 from ..engine import Engine, place_of
 from ..metrics import Metrics

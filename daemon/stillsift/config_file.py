@@ -1,0 +1,133 @@
+"""config.yaml, read and checked: the settings in it, or every mistake at once."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from . import marked_yaml
+from .config import Config, SourceSettings, conflicts, contradictions, login_of, shown
+from .marked_yaml import VARIABLE, Document, Place
+from .mistakes import ConfigError, Faults, Mistake, OverrideError, dotted, reason_of, unknown_key
+
+log = logging.getLogger(__name__)
+
+_FROM_FILE = {"from": "file"}
+"""Validation context: bare numbers need units, and conflicts are looked for by `_checked`."""
+
+
+def load(path: Path | None) -> Config:
+    """The configuration in `path`; None: the built-in defaults. Raises ConfigError."""
+    if path is None:
+        return Config()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(str(path), [Mistake(None, "", "no such file")]) from error
+    except UnicodeDecodeError as error:
+        reason = f"is not UTF-8 text (byte {error.start})"
+        raise ConfigError(str(path), [Mistake(None, "", reason)]) from error
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        raise ConfigError(str(path), [Mistake(None, "", reason)]) from error
+    return parse(text, str(path))
+
+
+def parse(
+    text: str, name: str = "config.yaml", *, environ: Mapping[str, str] = os.environ
+) -> Config:
+    """The configuration that `text` describes; `name` is what messages call it.
+
+    Raises ConfigError with every mistake at once. A password in clear text is accepted with a
+    warning in the log.
+    """
+    document = marked_yaml.read(text, environ)
+    faults = Faults(document)
+    given, config = document.value, None
+    if isinstance(given, dict):
+        # A section whose keys are all commented out is null in YAML, and means the defaults.
+        given = {k: v for k, v in given.items() if v is not None or k not in Config.model_fields}
+        config = _checked(given, faults)
+    elif given is not None:
+        faults.add((), f"must be sections of keys, not {shown(given)}")
+    elif not document.faults:
+        faults.add((), "holds no settings; the config.yaml of the project shows them all")
+    if config is None or faults.mistakes():
+        raise ConfigError(name, faults.mistakes())
+    for place in _clear_passwords(document):
+        log.warning(
+            "%s:%s: %s: holds a password in clear text; use password_file, or write ${NAME}",
+            *(name, document.line_of(place), dotted(place, document.value)),
+        )
+    return config
+
+
+def _clear_passwords(document: Document) -> Iterator[Place]:
+    """Where a password stands that did not come from the environment."""
+    for place, text in document.texts.items():
+        match place:
+            case ("sources", int(), "password"):
+                password: str | None = text
+            case ("sources", int(), "rtsp"):
+                _, password = login_of(text)
+            case _:
+                continue
+        if password is not None and not VARIABLE.search(password):
+            yield place
+
+
+def with_overrides(config: Config, assignments: Iterable[str]) -> Config:
+    """`config` with `KEY=VALUE` put into its defaults, VALUE being YAML.
+
+    Raises OverrideError with every mistake at once.
+    """
+    given: dict[str, Any] = {}
+    mistakes: list[Mistake] = []
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        key = key.strip()
+        if not equals:
+            mistakes.append(Mistake(None, key, "write KEY=VALUE"))
+        elif key not in SourceSettings.model_fields:
+            mistakes.append(Mistake(None, key, unknown_key(key, ("defaults",))))
+        else:
+            document = marked_yaml.read(text, {})
+            mistakes += [Mistake(None, key, fault.reason) for fault in document.faults]
+            if not document.faults:
+                given[key] = document.value
+    try:
+        own = SourceSettings.model_validate(given, context=_FROM_FILE)
+    except ValidationError as error:
+        mistakes += [
+            Mistake(None, ".".join(map(str, each["loc"])), reason_of(each))
+            for each in error.errors()
+        ]
+        own = SourceSettings()
+    if mistakes:
+        raise OverrideError("--set", mistakes)
+    changed = {key: getattr(own, key) for key in given}
+    defaults = config.defaults.model_copy(update=changed)
+    sources = tuple(source.under(defaults) for source in config.sources)
+    return config.model_copy(update={"defaults": defaults, "sources": sources})
+
+
+def _checked(given: dict[str, Any], faults: Faults) -> Config | None:
+    """The configuration, or None with what is wrong added to `faults`."""
+    sources = given.get("sources")
+    for index, source in enumerate(sources if isinstance(sources, list) else []):
+        if isinstance(source, dict):
+            for key, reason in conflicts(source):
+                faults.add(("sources", index, *key), reason)
+    for place, reason in contradictions(given):
+        faults.add(place, reason)
+    try:
+        return Config.model_validate(given, context=_FROM_FILE)
+    except ValidationError as error:
+        for each in error.errors():
+            faults.add(each["loc"], reason_of(each))
+    return None

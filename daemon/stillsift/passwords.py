@@ -1,0 +1,47 @@
+"""The password of a camera, wherever the configuration says that it is."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from .config import SourceConfig
+from .mistakes import ConfigError, Mistake
+
+log = logging.getLogger(__name__)
+
+
+def password_of(source: SourceConfig, *, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The camera's password, read now; None: the source has none. Raises ConfigError."""
+    if source.password is not None:
+        return source.password.get_secret_value()
+    if source.password_file is None:
+        return None
+    path = Path(source.password_file)
+    if not path.is_absolute():
+        if not (credentials := environ.get("CREDENTIALS_DIRECTORY")):
+            raise _password_error(
+                source,
+                f"is the systemd credential {source.password_file!r}, and CREDENTIALS_DIRECTORY "
+                "is not set; run under systemd with LoadCredential=, or write an absolute path",
+            )
+        path = Path(credentials) / path
+    try:
+        password = path.read_text(encoding="utf-8").rstrip("\r\n")
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise _password_error(source, f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise _password_error(source, f"{path} is not UTF-8 text") from error
+    if not password:
+        raise _password_error(source, f"{path} is empty")
+    if mode & 0o004:
+        log.warning("%s: everybody on this machine can read %s; chmod 600", source.name, path)
+    return password
+
+
+def _password_error(source: SourceConfig, reason: str) -> ConfigError:
+    place = f"sources.{source.name}.password_file"
+    return ConfigError("configuration", [Mistake(None, place, reason)])
