@@ -28,6 +28,7 @@ from stillsift.config import (
     StoreSettings,
 )
 from stillsift.config_file import load, parse, with_overrides
+from stillsift.logins import redacted
 from stillsift.mistakes import ConfigError, OverrideError
 from stillsift.passwords import password_of
 from stillsift.reload import reload_plan
@@ -630,7 +631,7 @@ def test_mistakes_in_overrides_are_answered_together() -> None:
     ],
 )
 def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
-    assert config.redacted(url) == shown
+    assert redacted(url) == shown
 
 
 def test_a_login_in_the_url_is_taken_out_of_it() -> None:

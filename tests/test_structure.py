@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "stillsift"
 
 LAYERS = (
-    ("problems", "system_libraries", "units", "marked_yaml", "schema"),
+    ("problems", "system_libraries", "units", "marked_yaml", "logins", "schema"),
     ("frames",),
     ("decisions", "config"),
     ("mistakes", "reload", "config_schema"),

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -30,6 +29,7 @@ from pydantic import (
 )
 
 from . import marked_yaml
+from .logins import behind_the_host, login_of, parts_of, redacted, without_login
 from .marked_yaml import Place
 from .units import Duration, Pixels, Rate, Size
 
@@ -141,7 +141,7 @@ def _file_name(name: str) -> str:
 
 
 def _camera_url(url: str) -> str:
-    parts = _parts_of(url)
+    parts = parts_of(url)
     try:
         usable = parts.scheme in ("rtsp", "rtsps") and bool(parts.hostname)
         usable = usable and parts.port != 0
@@ -354,7 +354,7 @@ class SourceConfig(SourceSettings):
         if info.context is None:  # `config_file` asks itself, so that it can tell every mistake
             for _key, reason in conflicts(given):
                 raise ValueError(reason)
-        return _without_login(given)
+        return without_login(given)
 
     def under(self, defaults: SourceSettings) -> Self:
         """The same source where `defaults` hold for what it does not say itself."""
@@ -417,7 +417,7 @@ def conflicts(source: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
         for key in (key for key in has if has[key]):
             yield (key,), "belongs to a camera, and this source names no rtsp address"
         return
-    if url_password is not None and "@" in _behind_the_host(source["rtsp"]):
+    if url_password is not None and "@" in behind_the_host(source["rtsp"]):
         # A password with / ? or # in it would end there, and the rest of it be shown as the path.
         yield (
             ("rtsp",),
@@ -498,48 +498,3 @@ def _document(config: Config) -> dict[str, Any]:
         place_first = sorted(own, key=lambda key: key in SourceSettings.model_fields)
         document["sources"].append({key: own[key] for key in place_first})
     return document
-
-
-# ---------------------------------------------------------------------------- secrets
-
-
-def redacted(url: str) -> str:
-    """The URL without its password, wherever cameras put one. Other text comes back unchanged."""
-    # Up to the last @, since people write passwords with / and @ in them; digits before a slash
-    # are a port. Some cameras want user and password as part of the path or query.
-    url = re.sub(r"(?s)^(\w+://[^:@/]*):(?![0-9]{1,5}(?:/|$)).*@", r"\1@", url)
-    if "://" not in url:
-        return url
-    return re.sub(r"(?i)((?:pass(?:word|wd)?|pwd|token|secret)=)[^&#]*", r"\1***", url)
-
-
-def _parts_of(url: object) -> SplitResult:
-    """The parts of a URL; all empty for what is none."""
-    try:
-        return urlsplit(url if isinstance(url, str) else "")
-    except ValueError:  # a bracket of an IPv6 address is missing
-        return urlsplit("")
-
-
-def _behind_the_host(url: object) -> str:
-    return "".join(_parts_of(url)[2:])
-
-
-def login_of(url: object) -> tuple[str | None, str | None]:
-    """User and password as they stand in the URL, percent-encoded; None for what is not there."""
-    login, at, _ = _parts_of(url).netloc.rpartition("@")
-    user, colon, password = login.partition(":")
-    return user if at else None, password if colon else None
-
-
-def _without_login(source: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The keys of a source with user and password taken out of the URL, into keys of their own."""
-    user, password = login_of(source.get("rtsp"))
-    if user is None:
-        return source
-    parts = _parts_of(source["rtsp"])
-    address = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    login = {"user": unquote(user)}
-    if password is not None:
-        login["password"] = unquote(password)
-    return {**source, **login, "rtsp": address}

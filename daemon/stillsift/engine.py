@@ -15,13 +15,14 @@ from typing import Self
 import cv2
 
 from . import models
-from .config import Config, SourceConfig, redacted
+from .config import Config, SourceConfig
 from .decisions import Decision, Outcome
 from .embedding import Embedder, Embedding
 from .frames import Picture
 from .gallery import Gallery, Kept
 from .ledger import Ledger
 from .listing import Listing
+from .logins import redacted
 from .metrics import Metrics
 from .passwords import password_of
 from .pipeline import Line, Storage

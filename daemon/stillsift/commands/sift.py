@@ -15,10 +15,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from .. import units
-from ..config import Config, SourceConfig, redacted
+from ..config import Config, SourceConfig
 from ..config_file import load, with_overrides
 from ..decisions import row
 from ..engine import Engine, place_of
+from ..logins import redacted
 from ..metrics import Metrics
 from ..pipeline import Line
 from ..problems import Problem
