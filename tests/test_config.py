@@ -19,7 +19,6 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from stillsift import config, config_schema
 from stillsift.config import (
-    Address,
     Config,
     CustomModel,
     LogSettings,
@@ -33,6 +32,7 @@ from stillsift.mistakes import ConfigError, OverrideError
 from stillsift.passwords import password_of
 from stillsift.reload import reload_plan
 from stillsift.sources.times import NamePattern
+from stillsift.values import Address
 
 REFERENCE = Path(__file__).parents[1] / "config.yaml"
 DIRECTORY = "sources: [{name: a, directory: /a}]"

@@ -7,183 +7,40 @@ one place that knows keys, types and defaults; config.yaml explains them to peop
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     SecretStr,
     ValidationInfo,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
 from . import marked_yaml
-from .logins import behind_the_host, login_of, parts_of, redacted, without_login
+from .logins import behind_the_host, login_of, redacted, without_login
 from .marked_yaml import Place
 from .units import Duration, Pixels, Rate, Size
-
-# ---------------------------------------------------------------------------- values
-
-
-class Address(NamedTuple):
-    """Where to listen."""
-
-    host: str
-    """Empty: every interface."""
-    port: int
-    """0: any free port."""
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-
-def _address(given: Any) -> Address | None:
-    if given is None or isinstance(given, Address):
-        return given
-    if given == "off":
-        return None
-    match = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\[\]\s]*):([0-9]{1,5})", str(given))
-    if match is None or int(match[2]) > 65535:
-        raise ValueError(f"is {shown(given)}; write HOST:PORT such as 127.0.0.1:9478, or off")
-    return Address(match[1].strip("[]"), int(match[2]))
-
-
-def _written_address(address: Address | None) -> str:
-    return "off" if address is None else str(address)
-
-
-def _limit(given: Any) -> Any:
-    return None if given == "auto" else _not_true_or_false(given)
-
-
-def _written_limit(limit: float | None) -> float | str:
-    return "auto" if limit is None else limit
-
-
-def _not_true_or_false(given: Any) -> Any:
-    """pydantic takes `true` for 1; nobody who writes it means that."""
-    if isinstance(given, bool):
-        raise ValueError(f"must be a number, not {shown(given)}")
-    return given
-
-
-def _picture_size(given: Any) -> Any:
-    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", str(given))
-    if match is None and not isinstance(given, tuple):
-        raise ValueError(f"is {shown(given)}; write WIDTHxHEIGHT, such as 224x224")
-    return given if match is None else (int(match[1]), int(match[2]))
-
-
-def _home_expanded(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise ValueError(f"is {str(path)!r}, and there is no such home directory") from error
-
-
-def _time_zone(name: str) -> str:
-    try:
-        zone(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(
-            f"is {name!r}, which is no time zone of this machine; write UTC or a name such as "
-            "Europe/Berlin"
-        ) from error
-    return name
-
-
-def zone(name: str) -> tzinfo:
-    """The time zone of that name; UTC needs no zone files on the machine."""
-    return UTC if name == "UTC" else ZoneInfo(name)
-
-
-_DIRECTIVES = frozenset("YymdHIMSfjbBpzs%")
-
-
-def _time_pattern(pattern: str) -> str:
-    """A pattern must give back the day of the time that it wrote."""
-    moment = datetime(2001, 12, 23, 14, 45, 56, tzinfo=UTC)
-    directives = re.findall(r"%(.?)", pattern)
-    unknown = [each for each in directives if each not in _DIRECTIVES or not each]
-    if unknown or not set(directives) - {"%"}:
-        what = f"%{unknown[0]} in it means nothing" if unknown else "it tells no time"
-        raise ValueError(f"is {pattern!r}, and {what}; write one such as cam1_%Y%m%d_%H%M%S")
-    if "s" in directives:
-        return pattern
-    try:
-        told = datetime.strptime(moment.strftime(pattern), pattern)
-    except (ValueError, re.error) as error:
-        raise ValueError(f"is {pattern!r}, which no time can be read with: {error}") from error
-    if told.date() != moment.date():
-        raise ValueError(f"is {pattern!r}, which tells no year, month and day")
-    return pattern
-
-
-def _file_name(name: str) -> str:
-    if re.fullmatch(r"\w[\w.-]{0,63}", name) is None:
-        raise ValueError(
-            f"is {name!r}, which cannot be a folder's name; use letters, digits, '-', '_' and '.', "
-            "at most 64, beginning with a letter or digit"
-        )
-    return name
-
-
-def _camera_url(url: str) -> str:
-    parts = parts_of(url)
-    try:
-        usable = parts.scheme in ("rtsp", "rtsps") and bool(parts.hostname)
-        usable = usable and parts.port != 0
-    except ValueError:  # the port is no number, or too large
-        usable = False
-    if not usable:
-        raise ValueError(
-            f"is {redacted(url)!r}; write rtsp://HOST[:PORT]/PATH, or rtsps:// for TLS"
-        )
-    return url
-
-
-def _password_place(name: str) -> str:
-    if not name.startswith("/") and ("/" in name or name in ("", ".", "..")):
-        raise ValueError(
-            f"is {name!r}; write an absolute path, or the bare name of a systemd credential"
-        )
-    return name
-
-
-LocalPath = Annotated[
-    Path, AfterValidator(_home_expanded), WithJsonSchema({"type": "string", "minLength": 1})
-]
-Number = Annotated[float, BeforeValidator(_not_true_or_false)]
-Whole = Annotated[int, BeforeValidator(_not_true_or_false)]
-Limit = Annotated[
-    float | None,
-    BeforeValidator(_limit),
-    PlainSerializer(_written_limit, when_used="json"),
-    WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "number", "exclusiveMinimum": 0}]}),
-]
-"""A number, or None for `auto`."""
-PictureSize = Annotated[
-    tuple[int, int],
-    BeforeValidator(_picture_size),
-    PlainSerializer(lambda size: f"{size[0]}x{size[1]}", return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$"}),
-]
-"""Width and height in pixels."""
-
-
-# ---------------------------------------------------------------------------- settings
+from .values import (
+    Address,
+    CameraUrl,
+    FileName,
+    Limit,
+    Listen,
+    LocalPath,
+    Number,
+    PasswordPlace,
+    PictureSize,
+    TimePattern,
+    Whole,
+    ZoneName,
+    zone,
+)
 
 
 class _Section(BaseModel):
@@ -268,12 +125,7 @@ class ModelSettings(_Section):
 class MetricsSettings(_Section):
     """Prometheus metrics and health checks over HTTP."""
 
-    listen: Annotated[
-        Address | None,
-        BeforeValidator(_address),
-        PlainSerializer(_written_address, return_type=str, when_used="json"),
-        WithJsonSchema({"type": "string", "pattern": r"^(off|.*:[0-9]{1,5})$"}),
-    ] = Address("127.0.0.1", 9478)
+    listen: Listen = Address("127.0.0.1", 9478)
     """HOST:PORT of /metrics, /healthz and /readyz; None (`off`): not served."""
 
 
@@ -309,9 +161,9 @@ class SourceSettings(_Section):
     """Time for which a new file must keep its size before it counts as whole."""
     max_pixels: Pixels = Field(default=100 * 10**6, ge=1)
     """Largest still that is decoded, in pixels; a larger one fails by its header alone."""
-    filename_time: Annotated[str, AfterValidator(_time_pattern)] | None = None
+    filename_time: TimePattern | None = None
     """strptime pattern of the time in a file's name (with a slash: path); None: there is none."""
-    timezone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    timezone: ZoneName = "UTC"
     """Zone of times without one: of `filename_time` and of EXIF."""
     transport: Literal["tcp", "udp"] = "tcp"
     """How a camera's RTSP stream travels."""
@@ -333,17 +185,17 @@ class SourceConfig(SourceSettings):
     `model_fields_set` holds what the source gave itself.
     """
 
-    name: Annotated[str, AfterValidator(_file_name)]
+    name: FileName
     """Names its folder in the store and its label in metrics and logs."""
     directory: LocalPath | None = None
     """A directory of stills and clips, or one file; None: the source is a camera."""
-    rtsp: Annotated[str, AfterValidator(_camera_url)] | None = Field(default=None, repr=False)
+    rtsp: CameraUrl | None = Field(default=None, repr=False)
     """URL of a camera, without user and password (those go to the keys below); None: none."""
     user: str | None = None
     """Who logs in at the camera; None: nobody."""
     password: SecretStr | None = None
     """The password itself, best as ${NAME}; None: see `password_file`."""
-    password_file: Annotated[str, AfterValidator(_password_place)] | None = None
+    password_file: PasswordPlace | None = None
     """File that holds the password: absolute, or the name of a systemd credential."""
 
     @model_validator(mode="before")
@@ -468,23 +320,6 @@ def contradictions(given: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
 def _section(given: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = given.get(key)
     return value if isinstance(value, dict) else {}
-
-
-def shown(value: object) -> str:
-    """A value as its writer knows it."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return str(value).lower()
-        case dict():
-            return "a section of keys"
-        case list() | tuple():
-            return "a list"
-        case str():
-            return repr(redacted(value))
-        case _:
-            return str(value).removesuffix(".0")
 
 
 def _document(config: Config) -> dict[str, Any]:

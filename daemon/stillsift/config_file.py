@@ -11,10 +11,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from . import marked_yaml
-from .config import Config, SourceSettings, conflicts, contradictions, shown
+from .config import Config, SourceSettings, conflicts, contradictions
 from .logins import login_of
 from .marked_yaml import VARIABLE, Document, Place
 from .mistakes import ConfigError, Faults, Mistake, OverrideError, dotted, reason_of, unknown_key
+from .values import shown
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from .config import Config, SourceConfig, shown
+from .config import Config, SourceConfig
 from .marked_yaml import Document, Place
 from .problems import Problem
+from .values import shown
 
 
 @dataclass(frozen=True, slots=True)

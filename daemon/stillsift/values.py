@@ -1,0 +1,194 @@
+"""What a setting can be: a time zone, a pattern, an address, each checked with the way out told."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
+
+from .logins import parts_of, redacted
+
+
+def shown(value: object) -> str:
+    """A value as its writer knows it."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case dict():
+            return "a section of keys"
+        case list() | tuple():
+            return "a list"
+        case str():
+            return repr(redacted(value))
+        case _:
+            return str(value).removesuffix(".0")
+
+
+class Address(NamedTuple):
+    """Where to listen."""
+
+    host: str
+    """Empty: every interface."""
+    port: int
+    """0: any free port."""
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def _address(given: Any) -> Address | None:
+    if given is None or isinstance(given, Address):
+        return given
+    if given == "off":
+        return None
+    match = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\[\]\s]*):([0-9]{1,5})", str(given))
+    if match is None or int(match[2]) > 65535:
+        raise ValueError(f"is {shown(given)}; write HOST:PORT such as 127.0.0.1:9478, or off")
+    return Address(match[1].strip("[]"), int(match[2]))
+
+
+def _written_address(address: Address | None) -> str:
+    return "off" if address is None else str(address)
+
+
+def _limit(given: Any) -> Any:
+    return None if given == "auto" else _not_true_or_false(given)
+
+
+def _written_limit(limit: float | None) -> float | str:
+    return "auto" if limit is None else limit
+
+
+def _not_true_or_false(given: Any) -> Any:
+    """pydantic takes `true` for 1; nobody who writes it means that."""
+    if isinstance(given, bool):
+        raise ValueError(f"must be a number, not {shown(given)}")
+    return given
+
+
+def _picture_size(given: Any) -> Any:
+    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", str(given))
+    if match is None and not isinstance(given, tuple):
+        raise ValueError(f"is {shown(given)}; write WIDTHxHEIGHT, such as 224x224")
+    return given if match is None else (int(match[1]), int(match[2]))
+
+
+def _home_expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"is {str(path)!r}, and there is no such home directory") from error
+
+
+def _time_zone(name: str) -> str:
+    try:
+        zone(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(
+            f"is {name!r}, which is no time zone of this machine; write UTC or a name such as "
+            "Europe/Berlin"
+        ) from error
+    return name
+
+
+def zone(name: str) -> tzinfo:
+    """The time zone of that name; UTC needs no zone files on the machine."""
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
+_DIRECTIVES = frozenset("YymdHIMSfjbBpzs%")
+
+
+def _time_pattern(pattern: str) -> str:
+    """A pattern must give back the day of the time that it wrote."""
+    moment = datetime(2001, 12, 23, 14, 45, 56, tzinfo=UTC)
+    directives = re.findall(r"%(.?)", pattern)
+    unknown = [each for each in directives if each not in _DIRECTIVES or not each]
+    if unknown or not set(directives) - {"%"}:
+        what = f"%{unknown[0]} in it means nothing" if unknown else "it tells no time"
+        raise ValueError(f"is {pattern!r}, and {what}; write one such as cam1_%Y%m%d_%H%M%S")
+    if "s" in directives:
+        return pattern
+    try:
+        told = datetime.strptime(moment.strftime(pattern), pattern)
+    except (ValueError, re.error) as error:
+        raise ValueError(f"is {pattern!r}, which no time can be read with: {error}") from error
+    if told.date() != moment.date():
+        raise ValueError(f"is {pattern!r}, which tells no year, month and day")
+    return pattern
+
+
+def _file_name(name: str) -> str:
+    if re.fullmatch(r"\w[\w.-]{0,63}", name) is None:
+        raise ValueError(
+            f"is {name!r}, which cannot be a folder's name; use letters, digits, '-', '_' and '.', "
+            "at most 64, beginning with a letter or digit"
+        )
+    return name
+
+
+def _camera_url(url: str) -> str:
+    parts = parts_of(url)
+    try:
+        usable = parts.scheme in ("rtsp", "rtsps") and bool(parts.hostname)
+        usable = usable and parts.port != 0
+    except ValueError:  # the port is no number, or too large
+        usable = False
+    if not usable:
+        raise ValueError(
+            f"is {redacted(url)!r}; write rtsp://HOST[:PORT]/PATH, or rtsps:// for TLS"
+        )
+    return url
+
+
+def _password_place(name: str) -> str:
+    if not name.startswith("/") and ("/" in name or name in ("", ".", "..")):
+        raise ValueError(
+            f"is {name!r}; write an absolute path, or the bare name of a systemd credential"
+        )
+    return name
+
+
+LocalPath = Annotated[
+    Path, AfterValidator(_home_expanded), WithJsonSchema({"type": "string", "minLength": 1})
+]
+Number = Annotated[float, BeforeValidator(_not_true_or_false)]
+Whole = Annotated[int, BeforeValidator(_not_true_or_false)]
+Limit = Annotated[
+    float | None,
+    BeforeValidator(_limit),
+    PlainSerializer(_written_limit, when_used="json"),
+    WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "number", "exclusiveMinimum": 0}]}),
+]
+"""A number, or None for `auto`."""
+PictureSize = Annotated[
+    tuple[int, int],
+    BeforeValidator(_picture_size),
+    PlainSerializer(lambda size: f"{size[0]}x{size[1]}", return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$"}),
+]
+"""Width and height in pixels."""
+Listen = Annotated[
+    Address | None,
+    BeforeValidator(_address),
+    PlainSerializer(_written_address, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": r"^(off|.*:[0-9]{1,5})$"}),
+]
+"""Where to listen, or None for `off`."""
+TimePattern = Annotated[str, AfterValidator(_time_pattern)]
+"""A strptime pattern that tells year, month and day."""
+ZoneName = Annotated[str, AfterValidator(_time_zone)]
+"""A time zone that this machine knows."""
+FileName = Annotated[str, AfterValidator(_file_name)]
+"""What can be the name of a folder."""
+CameraUrl = Annotated[str, AfterValidator(_camera_url)]
+"""rtsp:// or rtsps://, with a host."""
+PasswordPlace = Annotated[str, AfterValidator(_password_place)]
+"""An absolute path, or the name of a systemd credential."""
