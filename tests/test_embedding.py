@@ -19,14 +19,15 @@ from stillsift import models
 from stillsift.embedding import Embedder, Embedding, EmbedError, input_size
 from stillsift.frames import ArrayPicture, Image
 from stillsift.gallery import Cells, cell_distances
-from stillsift.models import CPU_MODEL, CUDA_MODEL, InputSpec, ModelSpec, OutputSpec
+from stillsift.manifest import InputSpec, ModelSpec, OutputSpec, manifest
+from stillsift.models import CPU_MODEL, CUDA_MODEL
 
 NAMES = (CPU_MODEL, CUDA_MODEL)
 
 
 @cache
 def embedder(name: str) -> Embedder:
-    return Embedder(models.load(models.manifest()[name], "cpu"))
+    return Embedder(models.load(manifest()[name], "cpu"))
 
 
 @cache
@@ -101,7 +102,7 @@ def test_a_picture_of_any_shape_has_a_vector_of_length_1(
 def test_the_same_picture_is_the_same_embedding_in_every_thread(name: str) -> None:
     pictures = clip("bikes.mp4", 50)
     first = [embedder(name)(picture) for picture in pictures]
-    fresh = Embedder(models.load(models.manifest()[name], "cpu"))
+    fresh = Embedder(models.load(manifest()[name], "cpu"))
     fresh.warm_up()
     with ThreadPoolExecutor(2) as threads:
         for one, other in zip(first, threads.map(fresh, pictures), strict=True):
@@ -139,7 +140,7 @@ def largest_change(a: Embedding, b: Embedding) -> float:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_small_object_stands_out_from_noise_in_the_grid(name: str) -> None:
-    limit = models.manifest()[name].novelty_limit
+    limit = manifest()[name].novelty_limit
     rng = np.random.default_rng(3)
     for picture in clip("bigbuckbunny.mp4", 40):
         noisy = picture.pixels + rng.normal(0, 2, picture.pixels.shape)
@@ -169,7 +170,7 @@ def scores(embeddings: list[Embedding]) -> NDArray[np.float64]:
     ("name", "step"), [("bigbuckbunny.mp4", 4), ("bikes.mp4", 5), ("carphone_pristine.mp4", 4)]
 )
 def test_int8_scores_as_fp32_does_each_at_its_own_limit(name: str, step: int) -> None:
-    specs = models.manifest()
+    specs = manifest()
     embeddings = {n: [embedder(n)(picture) for picture in clip(name, step)] for n in NAMES}
     int8, fp32 = (scores(embeddings[n]) for n in NAMES)
     ranks = [score.argsort().argsort() for score in (int8, fp32)]

@@ -17,15 +17,8 @@ from onnx import helper
 import tiny_onnx
 from stillsift import models
 from stillsift.config import CustomModel, ModelSettings
-from stillsift.models import (
-    CPU_MODEL,
-    CUDA_MODEL,
-    InferenceError,
-    InputSpec,
-    ModelError,
-    ModelSpec,
-    OutputSpec,
-)
+from stillsift.manifest import InputSpec, ModelError, ModelSpec, OutputSpec, manifest
+from stillsift.models import CPU_MODEL, CUDA_MODEL, InferenceError
 
 MODELS = Path(__file__).parents[1] / "models"
 needs_no_gpu = pytest.mark.skipif(
@@ -53,7 +46,7 @@ def refusal(spec: ModelSpec, provider: Any = "cpu") -> str:
 
 
 def test_the_manifest_describes_every_model_that_comes_along() -> None:
-    specs = models.manifest(MODELS / "manifest.yaml")
+    specs = manifest(MODELS / "manifest.yaml")
     assert {spec.path for spec in specs.values()} == set(MODELS.glob("*.onnx"))
     for name, spec in specs.items():
         content = spec.path.read_bytes()
@@ -93,7 +86,7 @@ def test_a_mistake_in_the_manifest_is_named(
     path = tmp_path / "manifest.yaml"
     path.write_text(yaml.safe_dump(content))
     with pytest.raises(ModelError) as caught:
-        models.manifest(path)
+        manifest(path)
     assert f"{path}: models.{CPU_MODEL}.{reason}" in str(caught.value)
     assert "install stillsift again" in str(caught.value)
 
@@ -113,7 +106,7 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path, content: bytes | None, r
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ModelError) as caught:
-        models.manifest(path)
+        manifest(path)
     assert str(caught.value).startswith(f"{path}: {reason}")
 
 
@@ -122,7 +115,7 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path, content: bytes | None, r
 
 @pytest.mark.parametrize("name", [CPU_MODEL, CUDA_MODEL])
 def test_a_model_is_opened_and_gives_what_the_manifest_says(name: str) -> None:
-    spec = models.manifest()[name]
+    spec = manifest()[name]
     model = models.load(spec, "cpu")
     assert model.provider == "cpu"
     assert model.spec == spec
@@ -136,7 +129,7 @@ def test_a_model_is_opened_and_gives_what_the_manifest_says(name: str) -> None:
 
 
 def test_another_file_than_the_manifests_is_refused_before_it_is_opened(tmp_path: Path) -> None:
-    spec = models.manifest()[CPU_MODEL]
+    spec = manifest()[CPU_MODEL]
     damaged = bytearray(spec.path.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     path = tmp_path / "damaged.onnx"
@@ -149,7 +142,7 @@ def test_another_file_than_the_manifests_is_refused_before_it_is_opened(tmp_path
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "none.onnx"
-    spec = replace(models.manifest()[CPU_MODEL], path=path)
+    spec = replace(manifest()[CPU_MODEL], path=path)
     assert refusal(spec) == "cannot be read: No such file or directory"
     assert refusal(own(path)) == "there is no such file; correct model.path"
 
@@ -185,7 +178,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_is_not_as_described_is_refused(change: dict[str, Any], reason: str) -> None:
-    spec = replace(models.manifest()[CPU_MODEL], **change)
+    spec = replace(manifest()[CPU_MODEL], **change)
     assert refusal(spec).startswith(reason)
 
 
@@ -278,7 +271,7 @@ def test_a_picture_that_the_model_cannot_take_is_an_error_of_that_picture(tmp_pa
 
 
 def test_the_model_is_the_configurations(tmp_path: Path) -> None:
-    assert models.spec_of(ModelSettings(name=CUDA_MODEL)) == models.manifest()[CUDA_MODEL]
+    assert models.spec_of(ModelSettings(name=CUDA_MODEL)) == manifest()[CUDA_MODEL]
     assert models.spec_of(ModelSettings(provider="cpu")).name == CPU_MODEL
     with pytest.raises(ModelError, match=r"no model lite9; model\.name can be auto, efficientnet"):
         models.spec_of(ModelSettings(name="lite9"))
@@ -301,7 +294,7 @@ def test_the_model_is_the_configurations(tmp_path: Path) -> None:
 @needs_no_gpu
 def test_cuda_asked_for_and_absent_is_an_error() -> None:
     assert models.providers() == ("cpu",)
-    message = refusal(models.manifest()[CUDA_MODEL], "cuda")
+    message = refusal(manifest()[CUDA_MODEL], "cuda")
     assert message.startswith("model.provider is cuda, and ")
     assert "set it to auto or cpu" in message
 
@@ -322,7 +315,7 @@ def test_a_gpu_without_its_libraries_is_an_error_or_passed_over(
 ) -> None:
     monkeypatch.setattr(models, "cuda_problem", lambda: None)
     assert models.spec_of(ModelSettings()).name == CUDA_MODEL
-    refusal(models.manifest()[CUDA_MODEL], "cuda")
+    refusal(manifest()[CUDA_MODEL], "cuda")
     model = models.open_model(ModelSettings())
     assert (model.spec.name, model.provider) == (CPU_MODEL, "cpu")
     assert capfd.readouterr() == ("", "")
@@ -334,11 +327,12 @@ def test_nothing_is_printed(tmp_path: Path) -> None:
 import contextlib, pathlib, sys
 import numpy as np
 from stillsift import models
-model = models.load(models.manifest()[models.CPU_MODEL])
+from stillsift.manifest import ModelSpec, manifest
+model = models.load(manifest()[models.CPU_MODEL])
 model.run(np.zeros((1, 160, 288, 3), np.uint8))
 for broken in (
     lambda: model.run(np.zeros((1, 160, 288, 4), np.uint8)),
-    lambda: models.load(models.ModelSpec("bad", pathlib.Path(sys.argv[1]), 0.4)),
+    lambda: models.load(ModelSpec("bad", pathlib.Path(sys.argv[1]), 0.4)),
 ):
     try:
         broken()

@@ -221,7 +221,7 @@ def test_another_model_begins_with_an_empty_gallery_and_says_so(
 
 
 def _models() -> list[Any]:
-    from stillsift.models import manifest
+    from stillsift.manifest import manifest
 
     return list(manifest().values())
 

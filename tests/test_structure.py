@@ -16,7 +16,7 @@ PACKAGE = ROOT / "daemon" / "stillsift"
 
 LAYERS = (
     ("problems", "system_libraries", "units", "marked_yaml", "logins", "schema"),
-    ("frames", "values"),
+    ("frames", "values", "manifest"),
     ("decisions", "config"),
     ("mistakes", "reload", "config_schema"),
     ("config_file", "passwords"),

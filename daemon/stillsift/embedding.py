@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .frames import ArrayPicture, Picture
-from .models import InferenceError, InputSpec, Model
+from .manifest import InputSpec
+from .models import InferenceError, Model
 from .problems import Problem
 
 Number = TypeVar("Number", np.uint8, np.float32)

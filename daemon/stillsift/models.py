@@ -1,4 +1,4 @@
-"""The models: what is known of each, and an onnxruntime session that was checked against it.
+"""The models: which one is asked for, and an onnxruntime session checked against its description.
 
 onnxruntime is met in this room only; its errors become a `ModelError` (a model that cannot be used
 at all, exit status 78) or an `InferenceError` (one picture that went wrong).
@@ -14,23 +14,20 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import onnxruntime as ort  # type: ignore[import-untyped]
-import yaml
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state  # type: ignore[import-untyped]
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .config import ModelSettings
+from .manifest import Dtype, InputSpec, ModelError, ModelSpec, OutputSpec, manifest, manifest_path
 from .problems import Problem
 
 log = logging.getLogger(__name__)
 
 Provider = Literal["cpu", "cuda"]
-Dtype = Literal["uint8", "float32"]
-Layout = Literal["nhwc", "nchw"]
 
 CPU_MODEL: Final = "efficientnet-lite0-trunk-int8"
 CUDA_MODEL: Final = "efficientnet-lite0-fp32"
@@ -51,163 +48,8 @@ _FATAL = 4
 ort.set_default_logger_severity(_FATAL)
 
 
-class ModelError(Problem):
-    """A model that cannot be used; the message names the file, the reason and the way out."""
-
-    exit_status = 78
-
-
 class InferenceError(Problem):
     """One picture that the model could not take."""
-
-
-@dataclass(frozen=True, slots=True)
-class InputSpec:
-    """How a picture is put into a model."""
-
-    name: str | None = None
-    """None: the only input there is."""
-    dtype: Dtype | None = None
-    """uint8: raw 0-255 values, the graph normalises. None: what the file says."""
-    layout: Layout = "nhwc"
-    channels: Literal["rgb", "bgr"] = "rgb"
-    size: tuple[int, int] | None = None
-    """(width, height) that every picture is squeezed to; None: the picture keeps its shape."""
-    pixels: int = 288 * 160
-    """About how many pixels a picture has that keeps its shape."""
-    multiple: int = 16
-    """What both sides of such a picture are a multiple of."""
-    scale: float = 1 / 255
-    """float32 only: the factor on the 0-255 values, before mean and std."""
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """float32 only: subtracted after scaling, in the order of `channels`."""
-    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    """float32 only: divides what is left."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutputSpec:
-    """One output of a model."""
-
-    name: str | None = None
-    """None: the only output with one vector for each picture."""
-    shape: tuple[int | None, ...] | None = None
-    """None in it: any size. None altogether: any shape that makes sense."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSpec:
-    """Everything that is known of one model before its file is opened."""
-
-    name: str
-    path: Path
-    novelty_limit: float
-    """A frame this far from every kept one is new; it belongs to the model and its distances."""
-    input: InputSpec = InputSpec()
-    embedding: OutputSpec = OutputSpec()
-    grid: OutputSpec | None = None
-    """One vector for each field of the picture, in the layout of the input; None: there is none,
-    and small objects will be missed."""
-    sha256: str | None = None
-    """None: a model of the user's own, whose file may be anything."""
-    bytes: int | None = None
-    """Size of the file; None: as for `sha256`."""
-    purpose: str = ""
-    licence: str = ""
-    source: str = ""
-
-
-# ------------------------------------------------------------------------------------ the manifest
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Input(_Strict):
-    name: str
-    dtype: Dtype
-    layout: Literal["NHWC", "NCHW"]
-    colour: Literal["RGB", "BGR"]
-    pixels: int = Field(ge=1024)
-    multiple: int = Field(ge=1, le=64)
-
-
-class _Output(_Strict):
-    name: str
-    dtype: Literal["float32"]
-    shape: tuple[Annotated[int, Field(ge=1)] | Literal["N", "H", "W"], ...]
-
-    def spec(self) -> OutputSpec:
-        return OutputSpec(self.name, tuple(d if isinstance(d, int) else None for d in self.shape))
-
-
-class _Outputs(_Strict):
-    embedding: _Output
-    grid: _Output | None = None
-
-
-class _Entry(_Strict):
-    purpose: str
-    file: str = Field(pattern=r"^[\w.-]+\.onnx$")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    bytes: int = Field(ge=1)
-    input: _Input
-    outputs: _Outputs
-    novelty_limit: float = Field(gt=0)
-    licence: str
-    source: str
-
-    def spec(self, name: str, folder: Path) -> ModelSpec:
-        given = self.input
-        return ModelSpec(
-            name=name,
-            path=folder / self.file,
-            novelty_limit=self.novelty_limit,
-            input=InputSpec(
-                name=given.name,
-                dtype=given.dtype,
-                layout="nhwc" if given.layout == "NHWC" else "nchw",
-                channels="rgb" if given.colour == "RGB" else "bgr",
-                pixels=given.pixels,
-                multiple=given.multiple,
-            ),
-            embedding=self.outputs.embedding.spec(),
-            grid=None if self.outputs.grid is None else self.outputs.grid.spec(),
-            sha256=self.sha256,
-            bytes=self.bytes,
-            purpose=self.purpose,
-            licence=self.licence,
-            source=self.source,
-        )
-
-
-class _Manifest(_Strict):
-    models: dict[str, _Entry] = Field(min_length=1)
-
-
-def manifest_path() -> Path:
-    """manifest.yaml of this installation: inside the package, or models/ of a clone."""
-    inside = Path(__file__).parent / "_models" / "manifest.yaml"
-    return inside if inside.exists() else Path(__file__).parents[2] / "models" / "manifest.yaml"
-
-
-def manifest(path: Path | None = None) -> dict[str, ModelSpec]:
-    """The models that come with stillsift, by name. Raises ModelError with every mistake."""
-    path = path or manifest_path()
-    try:
-        entries = _Manifest.model_validate(yaml.safe_load(path.read_text("utf-8"))).models
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}; install stillsift again") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path}: not YAML ({error}); install stillsift again") from error
-    except ValidationError as error:
-        mistakes = "; ".join(
-            f"{'.'.join(map(str, mistake['loc'])) or 'the file'}: {mistake['msg']}"
-            for mistake in error.errors()
-        )
-        raise ModelError(f"{path}: {mistakes}; install stillsift again") from error
-    return {name: entry.spec(name, path.parent) for name, entry in entries.items()}
 
 
 def spec_of(settings: ModelSettings) -> ModelSpec:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from .. import __version__
 from .. import models as embedders
+from ..manifest import manifest
 from ..problems import Problem
 from ..store import Store, StoreError
 from ..system_libraries import missing_libraries
@@ -103,7 +104,7 @@ def _gpu() -> Iterator[_Finding]:
 
 
 def _models() -> Iterator[_Finding]:
-    for name, spec in embedders.manifest().items():
+    for name, spec in manifest().items():
         try:
             verified = embedders.verify(spec)
         except Problem as problem:

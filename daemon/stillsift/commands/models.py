@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from .. import models as rooms
-from ..models import ModelError
+from ..manifest import ModelError, manifest
 from . import Commands, add_command, add_json
 
 _EXAMPLES = """\
@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
 
 def models(given: argparse.Namespace) -> int:
     """List or verify; 1 where a model is not as the manifest says."""
-    known = rooms.manifest(given.manifest)
+    known = manifest(given.manifest)
     rows = []
     for name, spec in known.items():
         row: dict[str, object] = {
