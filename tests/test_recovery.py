@@ -21,10 +21,11 @@ from stillsift.decisions import Outcome, Reason, about
 from stillsift.frames import Frame, TimeOrigin
 from stillsift.ledger import Ledger
 from stillsift.listing import Listing
+from stillsift.names import folder_name, source_name
 from stillsift.quarantine import Quarantine
 from stillsift.records import Batch, FileState, KeptFile, Retire
 from stillsift.recovery import Recovered, recover
-from stillsift.store import Store, folder_name, source_name
+from stillsift.store import Store
 
 LINE = Path(cut_off_line.__file__)
 

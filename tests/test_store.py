@@ -25,17 +25,9 @@ from stillsift.decisions import Decision, Reason, about
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.ledger import Ledger
 from stillsift.listing import Listing
+from stillsift.names import folder_name, parse_name, still_suffix
 from stillsift.records import Batch, KeptFile
-from stillsift.store import (
-    OriginalChanged,
-    Store,
-    StoreError,
-    StoreFull,
-    StoreInUse,
-    folder_name,
-    parse_name,
-    still_suffix,
-)
+from stillsift.store import OriginalChanged, Store, StoreError, StoreFull, StoreInUse
 
 # 2026-11-24 06:58:01.123456789 UTC
 AT_NS = 1_795_503_481_123_456_789

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "stillsift"
 
 LAYERS = (
-    ("problems", "system_libraries", "units", "marked_yaml", "logins", "schema"),
+    ("problems", "system_libraries", "units", "marked_yaml", "logins", "schema", "names"),
     ("frames", "values", "manifest"),
     ("decisions", "config"),
     ("mistakes", "reload", "config_schema"),

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from .decisions import Decision
 from .ledger import Ledger
+from .names import instant
 from .records import KeptFile
-from .store import KEPT, Store, StoreError, instant, sync_folder, told
+from .store import KEPT, Store, StoreError, sync_folder, told
 
 NAME = "metadata.jsonl"
 

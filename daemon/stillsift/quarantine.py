@@ -17,13 +17,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from .ledger import Ledger
+from .names import day_folder
 from .records import FileRecord, Quarantined, Retire
 from .sources import FileIdentity
 from .store import (
     QUARANTINE,
     Store,
     copy_data,
-    day_folder,
     move_without_overwrite,
     sync_folder,
     told,

@@ -14,6 +14,7 @@ from .decisions import Decision, Reason
 from .frames import TimeOrigin
 from .ledger import Ledger
 from .listing import Listing
+from .names import folder_name, parse_name, source_name
 from .quarantine import Quarantine, Retired
 from .records import KeptFile
 from .store import (
@@ -22,10 +23,7 @@ from .store import (
     TEMPORARY,
     Store,
     StoreError,
-    folder_name,
     image_size,
-    parse_name,
-    source_name,
     told,
 )
 

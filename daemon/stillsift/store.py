@@ -10,21 +10,19 @@ import errno
 import fcntl
 import hashlib
 import os
-import re
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Literal, Self
-from urllib.parse import quote, unquote
 
 import cv2
 import numpy as np
 
 from .decisions import Decision
 from .frames import Frame
+from .names import day_folder, stem, still_suffix
 from .problems import Problem
 from .records import KeptFile
 
@@ -37,8 +35,6 @@ TEMPORARY = ".placing"
 because either may be a mount of its own and a rename must not leave its file system."""
 
 _SUFFIX = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
-_NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)_([0-9a-f]{24})(\.\w+)")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CANNOT_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
 _CANNOT_COPY_RANGE = frozenset(
     {errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF, errno.EPERM}
@@ -138,8 +134,7 @@ class Store:
 
     def path_of(self, frame: Frame, suffix: str) -> Path:
         """Where a frame goes, relative to the store."""
-        at = instant(frame.captured_at_ns)
-        name = f"{at.year:04d}{at:%m%dT%H%M%S.%f}Z_{frame.id}{suffix}"
+        name = f"{stem(frame.captured_at_ns, frame.id)}{suffix}"
         return day_folder(KEPT, frame.source, frame.captured_at_ns) / name
 
     def place(self, frame: Frame, decision: Decision, *, link: bool = False) -> KeptFile:
@@ -324,71 +319,6 @@ def told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise _problem(path, error) from error
-
-
-def folder_name(source: str) -> str:
-    """A source's name as a folder: what is unsafe there is percent-encoded, so no two collide."""
-    safe = "".join(
-        c if c.isalnum() or c in "-_.+@=," else quote(c, safe="", errors="backslashreplace")
-        for c in source
-    )
-    if safe.startswith(".") or not safe:
-        safe = f"%2E{safe[1:]}"
-    if len(safe.encode()) > 200:
-        tail = hashlib.sha256(source.encode(errors="backslashreplace")).hexdigest()[:16]
-        safe = f"{safe.encode()[:150].decode(errors='ignore')}~{tail}"
-    return safe
-
-
-def source_name(folder: str) -> str:
-    """The source whose folder this is; a name that was too long comes back shortened."""
-    return unquote(folder)
-
-
-def day_folder(area: Path, source: str, at_ns: int) -> Path:
-    """kept/<source>/YYYY/MM/DD, relative to the store, by UTC."""
-    at = instant(at_ns)
-    return area / folder_name(source) / f"{at.year:04d}" / f"{at:%m}" / f"{at:%d}"
-
-
-def instant(at_ns: int) -> datetime:
-    """UTC with microseconds; a time outside the years 1 to 9999 is moved to the nearest end."""
-    try:
-        return _EPOCH + timedelta(microseconds=at_ns // 1000)
-    except OverflowError:
-        return (datetime.max if at_ns > 0 else datetime.min).replace(tzinfo=UTC)
-
-
-def parse_name(name: str) -> tuple[int, str] | None:
-    """Captured time (nanoseconds) and frame id of a kept file's name; None: not one of ours."""
-    match = _NAME.fullmatch(name)
-    if match is None:
-        return None
-    try:
-        at = datetime.strptime(match[1], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
-    except ValueError:
-        return None
-    return (at - _EPOCH) // timedelta(microseconds=1) * 1000, match[2]
-
-
-_MAGIC: tuple[tuple[re.Pattern[bytes], tuple[str, ...]], ...] = (
-    (re.compile(rb"\xff\xd8\xff"), (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")),
-    (re.compile(rb"\x89PNG\r\n\x1a\n"), (".png", ".apng")),
-    (re.compile(rb"RIFF....WEBP", re.DOTALL), (".webp",)),
-    (re.compile(rb"BM"), (".bmp", ".dib")),
-    (re.compile(rb"II[*+]\0|MM\0[*+]"), (".tif", ".tiff")),
-    (re.compile(rb"....ftypavi[fs]", re.DOTALL), (".avif",)),
-    (re.compile(rb"GIF8[79]a"), (".gif",)),
-)
-
-
-def still_suffix(head: bytes, suffix: str) -> str:
-    """The suffix that fits what a still really is; its own, in lower case, where that fits."""
-    suffix = suffix.lower()
-    for magic, suffixes in _MAGIC:
-        if magic.match(head):
-            return suffix if suffix in suffixes else suffixes[0]
-    return suffix if re.fullmatch(r"\.\w{1,8}", suffix) else ".bin"
 
 
 def move_without_overwrite(source: Path, target: Path) -> None:

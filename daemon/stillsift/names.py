@@ -1,0 +1,86 @@
+"""What a picture is called in the store, and what its name tells: source, day, time and frame.
+
+kept/<source>/YYYY/MM/DD/<captured_at UTC>_<id>.<ext>
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+_NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)_([0-9a-f]{24})(\.\w+)")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def folder_name(source: str) -> str:
+    """A source's name as a folder: what is unsafe there is percent-encoded, so no two collide."""
+    safe = "".join(
+        c if c.isalnum() or c in "-_.+@=," else quote(c, safe="", errors="backslashreplace")
+        for c in source
+    )
+    if safe.startswith(".") or not safe:
+        safe = f"%2E{safe[1:]}"
+    if len(safe.encode()) > 200:
+        tail = hashlib.sha256(source.encode(errors="backslashreplace")).hexdigest()[:16]
+        safe = f"{safe.encode()[:150].decode(errors='ignore')}~{tail}"
+    return safe
+
+
+def source_name(folder: str) -> str:
+    """The source whose folder this is; a name that was too long comes back shortened."""
+    return unquote(folder)
+
+
+def day_folder(area: Path, source: str, at_ns: int) -> Path:
+    """kept/<source>/YYYY/MM/DD, relative to the store, by UTC."""
+    at = instant(at_ns)
+    return area / folder_name(source) / f"{at.year:04d}" / f"{at:%m}" / f"{at:%d}"
+
+
+def instant(at_ns: int) -> datetime:
+    """UTC with microseconds; a time outside the years 1 to 9999 is moved to the nearest end."""
+    try:
+        return _EPOCH + timedelta(microseconds=at_ns // 1000)
+    except OverflowError:
+        return (datetime.max if at_ns > 0 else datetime.min).replace(tzinfo=UTC)
+
+
+def stem(at_ns: int, id: str) -> str:
+    """A kept file's name without its suffix, as `parse_name` reads it."""
+    at = instant(at_ns)
+    return f"{at.year:04d}{at:%m%dT%H%M%S.%f}Z_{id}"
+
+
+def parse_name(name: str) -> tuple[int, str] | None:
+    """Captured time (nanoseconds) and frame id of a kept file's name; None: not one of ours."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    try:
+        at = datetime.strptime(match[1], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return (at - _EPOCH) // timedelta(microseconds=1) * 1000, match[2]
+
+
+_MAGIC: tuple[tuple[re.Pattern[bytes], tuple[str, ...]], ...] = (
+    (re.compile(rb"\xff\xd8\xff"), (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")),
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), (".png", ".apng")),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), (".webp",)),
+    (re.compile(rb"BM"), (".bmp", ".dib")),
+    (re.compile(rb"II[*+]\0|MM\0[*+]"), (".tif", ".tiff")),
+    (re.compile(rb"....ftypavi[fs]", re.DOTALL), (".avif",)),
+    (re.compile(rb"GIF8[79]a"), (".gif",)),
+)
+
+
+def still_suffix(head: bytes, suffix: str) -> str:
+    """The suffix that fits what a still really is; its own, in lower case, where that fits."""
+    suffix = suffix.lower()
+    for magic, suffixes in _MAGIC:
+        if magic.match(head):
+            return suffix if suffix in suffixes else suffixes[0]
+    return suffix if re.fullmatch(r"\.\w{1,8}", suffix) else ".bin"
