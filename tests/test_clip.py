@@ -366,3 +366,20 @@ def test_colours_are_those_of_ffmpeg(name: str, tmp_path: Path) -> None:
     wanted = cv2.imread(str(shown))
     assert wanted is not None
     assert far(read(path).frames[0], wanted[:, :, ::-1]) < 1
+
+
+def test_a_clip_that_was_cut_off_is_told_though_ffmpeg_ends_it_without_a_word(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        stream.codec_context.gop_size = 5
+        for picture in real_pictures(count=30) * 2:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    result = read(path)
+    assert 0 < result.finished.frames < 40
+    assert any("damaged" in failed.detail for failed in result.failures)

@@ -59,4 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Somebody downstream (`| head`) has seen enough. Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # A path that somebody named and this user may not look at.
+        print(f"stillsift: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
     return status

@@ -43,7 +43,9 @@ class Tally:
         self.reasons[decision.reason] += 1
         self.kept_bytes += 0 if kept is None else kept.bytes
         if decision.outcome is Outcome.FAILED:
-            self.failures.append(decision.detail or decision.reason.value)
+            reason = decision.detail or decision.reason.value
+            where = "" if decision.file is None else f"{decision.file}: "
+            self.failures.append(reason if reason.startswith(where) else f"{where}{reason}")
 
     @property
     def frames(self) -> int:
@@ -74,7 +76,10 @@ class Tally:
     def as_text(self) -> str:
         """A few lines for a person."""
         if self.frames == 0 and self.error is None:
-            return f"{self.source}: nothing new in {self.place}"
+            return (
+                f"{self.source}: nothing new in {self.place} (what is decided stays; "
+                "to decide anew, use another --output)"
+            )
         share = f" ({self.count(Outcome.KEPT) / self.frames:.1%})" if self.frames else ""
         rate = f", {self.frames / self.seconds:.0f} frames/s" if self.seconds else ""
         lines = [

@@ -126,10 +126,15 @@ class Store:
         """Raises `StoreFull` where `size` more bytes would leave less free than the floor."""
         free = self.free_bytes()
         if free - size < self.min_free:
+            floor = (
+                f", and `store: min_free:` asks for {self.min_free / 1e6:.0f} MB that stay free"
+                if self.min_free
+                else f", and {size / 1e6:.1f} MB are needed"
+            )
             raise StoreFull(
-                f"{self.root}: {free / 1e6:.0f} MB free, and `store: min_free:` asks for "
-                f"{self.min_free / 1e6:.0f} MB that stay free; nothing more is kept and originals "
-                "stay. Free some space, move the store or lower min_free"
+                f"{self.root}: {free / 1e6:.0f} MB free{floor}; nothing more is kept and originals "
+                "stay. Free some space, move the store"
+                + (" or lower min_free" if self.min_free else "")
             )
 
     def path_of(self, frame: Frame, suffix: str) -> Path:

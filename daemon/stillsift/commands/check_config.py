@@ -48,6 +48,7 @@ def check_config(given: argparse.Namespace) -> int:
     if file is None:
         raise UsageError("check-config: name a file; there is no config.yaml in the usual places")
     config = load(file)
+    models.spec_of(config.model)  # names a model that there is
     probes = list(_probes(config)) if given.probe else []
     if given.json:
         found = [{"what": what, "problem": problem} for what, problem in probes]

@@ -154,6 +154,13 @@ class ClipReader:
             if item is not None:
                 told = time.monotonic()
                 yield item
+        # The index at the front of an MP4 that was cut off promises more than there is, and FFmpeg
+        # ends such a file without a word. It may be off by a frame or two; an AVI's says anything.
+        short = "mp4" in container.format.name and self._index < 0.95 * stream.frames - 5
+        if short and self._index and not self._stretches:
+            damage = Damage(f"cut off: its index promises {stream.frames} frames")
+            if (failed := self._failed(damage, origin, start, identity, pts_s)) is not None:
+                yield failed
 
     def _start(
         self, container: InputContainer, stream: VideoStream, identity: FileIdentity, pts_s: float
