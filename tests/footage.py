@@ -59,10 +59,15 @@ def taken(path: Path, number: int) -> Path:
 
 
 def write_still(path: Path, number: int) -> Path:
-    """A JPEG of one scene, taken at a time of its own."""
+    """One scene as a file that appears whole and with its time.
+
+    Given its time only afterwards it would be two files to a daemon that is quick enough.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(jpeg(number))
-    return taken(path, number)
+    aside = path.with_name(f".{path.name}.part")
+    aside.write_bytes(jpeg(number))
+    taken(aside, number).rename(path)
+    return path
 
 
 def write_stills(folder: Path, numbers: Iterable[int]) -> list[Path]:
