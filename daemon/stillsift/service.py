@@ -132,23 +132,28 @@ class Signals:
         self.stop = threading.Event()
         self.reload = threading.Event()
         self._news = threading.Event()
+        self._asked_to_stop = False
+        """As the handlers saw it."""
 
     def wait(self, timeout_s: float) -> None:
         """Return at the next signal, or after `timeout_s` seconds."""
         self._news.wait(timeout_s)
         self._news.clear()
+        if self._asked_to_stop:
+            self.stop.set()
 
     def __enter__(self) -> Signals:
         # The events are set by a thread that reads the wake-up descriptor, not by the handlers: a
         # handler runs in the middle of whatever the main thread does, and if that is Event.wait,
-        # Event.set waits for a lock that the same thread holds.
+        # Event.set waits for a lock that the same thread holds. The descriptor holds some hundred
+        # signals and drops the rest, so the handlers note what must not be lost.
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
         self._previous_fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         self._previous = {
-            signal.SIGTERM: signal.signal(signal.SIGTERM, _leave_to_the_thread),
+            signal.SIGTERM: signal.signal(signal.SIGTERM, self._ask_to_stop),
             signal.SIGHUP: signal.signal(signal.SIGHUP, _leave_to_the_thread),
-            signal.SIGINT: signal.signal(signal.SIGINT, _interrupt_next_time),
+            signal.SIGINT: signal.signal(signal.SIGINT, self._interrupted),
         }
         self._thread = threading.Thread(target=self._listen, name="signals", daemon=True)
         self._thread.start()
@@ -171,13 +176,16 @@ class Signals:
                     self.reload.set()
             self._news.set()
 
+    def _ask_to_stop(self, _number: int, _frame: object) -> None:
+        self._asked_to_stop = True
+
+    def _interrupted(self, _number: int, _frame: object) -> None:
+        self._asked_to_stop = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def _leave_to_the_thread(_number: int, _frame: object) -> None:
     """Without a Python handler there would be no byte on the wake-up descriptor."""
-
-
-def _interrupt_next_time(_number: int, _frame: object) -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def attend(
