@@ -91,15 +91,15 @@ class _Unreadable(Exception):
 class _Loader(yaml.SafeLoader):
     """YAML 1.2's few plain types instead of YAML 1.1's many."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as PyYAML declares it
 
 
 class _Dumper(yaml.SafeDumper):
     """Quotes what `_Loader` would take for something else than text."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as PyYAML declares it
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+    def ignore_aliases(self, _data: Any) -> bool:
         return True
 
 

@@ -5,9 +5,9 @@ picture anyway, by more than this source taught for this cell. Changed cells tha
 already kept, or look like one that was kept a moment ago, are no news: the same object a little
 further on. What remains is weighed by how far it goes beyond its limits.
 
-Measured on eight labelled clips with 33 events and shots, one setting for all: each event was kept,
-at 1.4 frames per event, where the plain largest cell distance needs 8.0 and one frame in 25 loses
-four events at 3.0.
+Measured by bench/quality on the clips with labels, 33 events and shots, one setting for all: each
+event was kept, at 1.4 frames per event. As many frames taken at even distances miss six, and the
+cosine to the previous kept frame needs 3.4 per event for 32.
 """
 
 from __future__ import annotations
