@@ -150,7 +150,6 @@ def test_what_is_kept_exceeds_its_limit_and_what_repeats_does_not(
     for verdict in sift(fresh(gallery=gallery), frames):
         decision = verdict.decision
         if decision.outcome is Outcome.KEPT:
-            assert verdict.frame is not None
             if decision.novelty is None:
                 firsts += 1  # nothing to compare with: the gallery was empty
                 continue
@@ -199,7 +198,7 @@ def test_a_frame_offered_twice_running_is_kept_once(frames: list[Frame]) -> None
         sifter = fresh()
         sift(sifter, frames[: each.frame_index])
         twice = [each, replace(each, frame_index=each.frame_index + 1000)]
-        assert sum(verdict.frame is not None for verdict in sift(sifter, twice)) <= 1
+        assert sum(verdict.kept for verdict in sift(sifter, twice)) <= 1
         if each.frame_index > 5:
             break
 
@@ -221,7 +220,7 @@ def test_photographs_make_no_chains(shots: list[tuple[int, int]]) -> None:
         each.id: Cells.of(blocks(ArrayPicture(picture)).in_half_precision())
         for each, picture in zip(frames, pictures, strict=True)
     }
-    kept = [v.decision.id for v in verdicts if v.frame is not None]
+    kept = [v.decision.id for v in verdicts if v.kept]
     for verdict in verdicts:
         decision = verdict.decision
         if decision.outcome is Outcome.DROPPED:
@@ -237,7 +236,7 @@ def test_photographs_make_no_chains(shots: list[tuple[int, int]]) -> None:
 def test_a_quiet_view_is_kept_once() -> None:
     view = scene(0)
     verdicts = sift(real(), [frame(noisy(view, index), index) for index in range(60)])
-    assert sum(verdict.frame is not None for verdict in verdicts) == 1
+    assert sum(verdict.kept for verdict in verdicts) == 1
 
 
 def test_an_arrival_is_kept_and_its_way_through_the_picture_is_not() -> None:
@@ -248,7 +247,7 @@ def test_an_arrival_is_kept_and_its_way_through_the_picture_is_not() -> None:
         for step in range(30)
     ]
     verdicts = sift(real(), quiet + walk)
-    kept = [v.decision.frame_index for v in verdicts if v.frame is not None]
+    kept = [v.decision.frame_index for v in verdicts if v.kept]
     assert kept[0] < 6
     assert 1 <= len(kept[1:]) <= 3
     assert all(index >= 40 for index in kept[1:])
@@ -259,7 +258,7 @@ def test_a_burst_of_blur_on_a_known_view_is_dropped() -> None:
     soft = np.asarray(cv2.GaussianBlur(view, (0, 0), 3), np.uint8)
     pictures = [view] * 20 + [soft] * 4 + [view] * 10
     verdicts = sift(real(), [frame(noisy(p, i), i) for i, p in enumerate(pictures)])
-    kept = [v.decision for v in verdicts if v.frame is not None]
+    kept = [v.decision for v in verdicts if v.kept]
     assert [decision.reason for decision in kept] == [Reason.NOVEL]
 
 
@@ -273,7 +272,7 @@ def test_a_moment_without_a_sharp_frame_keeps_its_sharpest() -> None:
         for number, sigma in enumerate(softness)
     ]
     verdicts = sift(real(), sharp + soft)
-    kept = [v.decision for v in verdicts if v.frame is not None][1:]
+    kept = [v.decision for v in verdicts if v.kept][1:]
     assert [decision.reason for decision in kept] == [Reason.SHARPEST]
     assert kept[0].frame_index == 21
 
@@ -282,8 +281,8 @@ def test_a_gallery_of_one_is_the_previous_kept_frame() -> None:
     """A, B, A, B: one remembered frame keeps each change, a gallery keeps each view once."""
     pictures = [scene(number // 8 % 2) for number in range(64)]
     frames = [frame(noisy(p, i), i) for i, p in enumerate(pictures)]
-    assert sum(v.frame is not None for v in sift(real(gallery=1), frames)) == 8
-    assert sum(v.frame is not None for v in sift(real(gallery=32), frames)) == 2
+    assert sum(v.kept for v in sift(real(gallery=1), frames)) == 8
+    assert sum(v.kept for v in sift(real(gallery=32), frames)) == 2
 
 
 def test_what_is_blurred_at_one_limit_is_blurred_at_every_higher_one() -> None:
@@ -316,7 +315,7 @@ def test_an_embedder_without_a_grid_still_tells_views_apart() -> None:
     ]
     pictures = [views[number // 8 % 3] for number in range(48)]
     verdicts = sift(sifter, [frame(noisy(p, i), i) for i, p in enumerate(pictures)])
-    assert sum(verdict.frame is not None for verdict in verdicts) == 3
+    assert sum(verdict.kept for verdict in verdicts) == 3
 
 
 def footage(name: str) -> list[Frame]:
@@ -341,7 +340,7 @@ def test_int8_keeps_what_fp32_keeps() -> None:
         embedder = Embedder(open_model(ModelSettings(name=name)))
         limits = Limits(embedder.model.spec.novelty_limit)
         verdicts = sift(Sifter(limits, embedder, Gallery(32), model=name), frames)
-        kept.append({v.decision.frame_index for v in verdicts if v.frame is not None})
+        kept.append({v.decision.frame_index for v in verdicts if v.kept})
     assert len(kept[0] ^ kept[1]) <= 2
     assert len(kept[0]) > 10
 
@@ -354,7 +353,7 @@ def describe(verdicts: list[Verdict]) -> str:
         decision = verdict.decision
         nearest = None if decision.nearest_kept is None else indexes[decision.nearest_kept]
         repeats = "" if nearest is None else f" beside {nearest}"
-        mark = "*" if verdict.frame is not None else " "
+        mark = "*" if verdict.kept else " "
         lines.append(f"{decision.frame_index:5} {mark} {decision.reason}{repeats}")
     return "\n".join(lines) + "\n"
 

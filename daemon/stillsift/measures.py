@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .decisions import Decision, Reason, about
+from .decisions import Decision, Outcome, Reason, about
 from .embedding import Embedding
 from .frames import Frame, Image
 from .gallery import Cells, Gallery, Kept, similarity
@@ -27,11 +27,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A decision, with what is needed to act on it."""
+    """A decision, with the frame that it is about."""
 
     decision: Decision
-    frame: Frame | None = None
-    """The frame, where it is kept; None otherwise, so that its picture can be let go."""
+    frame: Frame
+
+    @property
+    def kept(self) -> bool:
+        return self.decision.outcome is Outcome.KEPT
 
 
 @dataclass(frozen=True, slots=True, eq=False)

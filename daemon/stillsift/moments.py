@@ -248,13 +248,14 @@ class Moments:
         past = self._past
         past.novelty.passed(found, past.gallery, past.scene, sharp, measured.at_s)
         past.decided, past.last = measured.view, found.at_rest()
-        return Verdict(record)
+        return Verdict(record, measured.frame)
 
     def _lesser(self, each: Waiting, best: Waiting, most: float) -> Verdict:
         """A frame of the moment before its best one. It would have had to weigh more than any."""
         found = replace(each.found, limit=most, why="another frame of the moment shows more")
         reason = Reason.BLURRY if self._blurred(each.measured) else Reason.NEAR_DUPLICATE
-        return Verdict(self._record(each.measured, found, reason, best.measured))
+        record = self._record(each.measured, found, reason, best.measured)
+        return Verdict(record, each.measured.frame)
 
     def _record(
         self,

@@ -47,7 +47,8 @@ class Photographs:
             return done, [*again, measured]
         if found.news is None:
             self._past.decided, self._past.last = measured.view, None
-            return [Verdict(self._past.record(measured, found, Reason.NEAR_DUPLICATE))], []
+            record = self._past.record(measured, found, Reason.NEAR_DUPLICATE)
+            return [Verdict(record, measured.frame)], []
         self.waiting, self._favourite = [new], new
         return self.close() if self._limits.max_wait_s <= 0 else ([], [])
 
@@ -102,6 +103,6 @@ class Photographs:
             record = self._past.record(
                 each.measured, found, Reason.NEAR_DUPLICATE, instead=best.measured
             )
-            verdicts.append(Verdict(record))
+            verdicts.append(Verdict(record, each.measured.frame))
         self._past.decided, self._past.last = waiting[-1].measured.view, None
         return verdicts, []

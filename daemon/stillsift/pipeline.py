@@ -198,7 +198,7 @@ class Line:
         placed: dict[str, KeptFile] = {}
         failed: dict[str, str] = {}
         for verdict in verdicts:
-            if verdict.frame is None or self._storage is None:
+            if self._storage is None or not verdict.kept:
                 continue
             id_ = verdict.decision.id
             try:
@@ -221,7 +221,7 @@ class Line:
                     decision, reason=Reason.WRITE_ERROR, detail=why, nearest_kept=shown
                 )
             self._recorder.fill(decision, placed.get(decision.id))
-        return any(verdict.frame is not None for verdict in verdicts)
+        return any(verdict.kept for verdict in verdicts)
 
     def _placed(self, store: Store, frame: Frame, decision: Decision) -> KeptFile:
         while True:
