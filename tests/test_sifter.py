@@ -318,6 +318,25 @@ def test_an_embedder_without_a_grid_still_tells_views_apart() -> None:
     assert sum(verdict.kept for verdict in verdicts) == 3
 
 
+def test_a_fast_stream_is_embedded_ten_times_a_second_and_at_a_cut() -> None:
+    looked: list[int] = []
+    world = [with_object(scene(0), 4 * number, 1) for number in range(40)]
+    world[30:] = [scene(1)] * 10
+    frames = [frame(noisy(p, i), i, i / 25) for i, p in enumerate(world)]
+    pictures = {id(each.picture): each.frame_index for each in frames}
+
+    def embed(picture: Picture) -> Embedding:
+        looked.append(pictures[id(picture)])
+        return blocks(picture)
+
+    verdicts = sift(Sifter(LIMITS, embed, Gallery(32), model="blocks"), frames)
+    assert len(verdicts) == 40
+    moving = [index for index in looked if index < 30]
+    assert 9 <= len(moving) <= 11
+    assert 30 in looked
+    assert any(v.kept and v.decision.frame_index >= 30 for v in verdicts)
+
+
 def footage(name: str) -> list[Frame]:
     items = ClipReader(real_clip(name), name, rate=5).items()
     return [replace(item, origin=name) for item in items if isinstance(item, Frame)]

@@ -10,7 +10,7 @@ from .frames import Frame, Image
 from .gallery import Cells, Gallery, Kept, similarity
 from .novelty import Finding, Novelty
 from .scene import Scene
-from .sharpness import Sharpness
+from .sharpness import Sharpness, sharpness
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,11 @@ class View:
     thumbnail: Image
     embedding: Embedding
     cells: Cells
+    at_s: float
+    """When it was looked at, in the frames' own time."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Measured:
     """A frame with its measures."""
 
@@ -56,13 +58,15 @@ class Measured:
     at_s: float
     thumbnail: Image
     sharpness: Sharpness | None
-    """None: it was not measured, because the frame shows what the last one showed."""
+    """None: it was not measured, because nobody has asked yet."""
     view: View
+    """The picture itself, or one so near to it that it stands for both."""
 
     @property
     def sharp(self) -> Sharpness:
-        """Of a frame that may be kept."""
-        assert self.sharpness is not None
+        """Measured now at the latest; the frame must still hold its pixels then."""
+        if self.sharpness is None:
+            self.sharpness = sharpness(self.frame.picture.luma())
         return self.sharpness
 
 

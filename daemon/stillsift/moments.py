@@ -41,9 +41,9 @@ class Moments:
         if self.rests(measured.view, measured.at_s):
             assert self._past.last is not None
             return [self._passed(measured, self._past.last, Reason.NEAR_DUPLICATE)], []
-        found = self._past.find(measured.view.cells, measured.at_s)
         if self.waiting:
-            return self._step_waiting(Waiting(measured, found))
+            return self._step_waiting(measured)
+        found = self._past.find(measured.view.cells, measured.at_s)
         if self._opens_moment(found, measured.at_s):
             self.waiting = [Waiting(measured, found)]
             return self.close() if self._limits.max_wait_s <= 0 else ([], [])
@@ -80,8 +80,12 @@ class Moments:
             last_s = self._past.scene.local_s
         return urgent or not 0 <= at_s - last_s < self._past.novelty.gap_s
 
-    def _step_waiting(self, new: Waiting) -> Step:
+    def _step_waiting(self, measured: Measured) -> Step:
         first, last = self.waiting[0], self.waiting[-1]
+        # Nothing is learned while frames wait, so the same view is found to be the same.
+        same = measured.view is last.measured.view
+        found = last.found if same else self._past.find(measured.view.cells, measured.at_s)
+        new = Waiting(measured, found)
         waited_s = new.measured.at_s - first.measured.at_s
         in_time = 0 <= waited_s <= self._limits.max_wait_s
         cut = self._cut_between(last.measured, new.measured)

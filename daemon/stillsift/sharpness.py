@@ -161,4 +161,16 @@ def _coarse(thumb: Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
 def difference(a: Image, b: Image) -> float:
     """Largest difference of two thumbnails, grey levels, after their means are made equal."""
     apart = cv2.subtract(a, b, dtype=cv2.CV_16S)
-    return float(np.abs(apart - apart.mean()).max())
+    mean = cv2.mean(apart)[0]
+    lowest, highest, _, _ = cv2.minMaxLoc(apart)
+    return float(max(highest - mean, mean - lowest))
+
+
+_CHANGED = 8.0
+"""Grey levels, as `difference` counts them: well above noise and flicker."""
+
+
+def changed(a: Image, b: Image) -> float:
+    """Share of the blocks of two thumbnails that differ, 0 to 1."""
+    apart = cv2.subtract(a, b, dtype=cv2.CV_16S)
+    return float(np.mean(np.abs(apart - cv2.mean(apart)[0]) > _CHANGED))

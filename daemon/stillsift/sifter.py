@@ -27,7 +27,7 @@ from .moments import Moments, Step
 from .novelty import Finding, Novelty
 from .photographs import Photographs
 from .scene import Arrays, Scene
-from .sharpness import SPACING_S, difference, sharpness, thumbnail
+from .sharpness import SPACING_S, changed, difference, sharpness, thumbnail
 
 __all__ = ["Limits", "Sifter", "Verdict"]
 
@@ -36,6 +36,11 @@ _FORMAT = 1
 _STILL = 2.0
 """Grey levels. Two thumbnails with no block further apart are the same picture to the embedder,
 which is then not asked again."""
+_GLANCE_S = 0.1
+"""Pictures this close to the last one embedded are embedded only where a fifth of them changed, as
+at a cut: whatever else came in is still there at the next look, and moved no further than the rule
+follows. At 25 frames/s this is every third frame of a scene that moves all the time."""
+_AT_ONCE = 0.2
 
 
 class Sifter:
@@ -120,28 +125,33 @@ class Sifter:
     def _measure(self, frame: Frame) -> Measured:
         luma = frame.picture.luma()
         thumb = thumbnail(luma)
-        view = self._look(frame.picture, thumb)
-        self._seen = view
         at_s = frame.captured_at_ns / 1e9
         still = frame.content_hash is not None
+        view = self._look(frame.picture, thumb, at_s, glance=not still)
+        self._seen = view
         timed = not still or frame.captured_at_origin is TimeOrigin.FILENAME
-        # At 5 frames/s every frame is measured; faster, one that shows what the last one showed
-        # would teach nothing about the scene.
+        # At 5 frames/s every frame is measured; faster, most would teach nothing about the scene.
         due = not 0 <= at_s - self._past.scene.level.last_s < SPACING_S
-        rests = timed and self._moments.rests(view, at_s) and not due
+        sharp = sharpness(luma) if still or due else None
         # A still is kept as the file it is; its pixels, which may be many, are needed no more.
         frame = frame.without_pixels() if still else frame
-        return Measured(frame, timed, at_s, thumb, None if rests else sharpness(luma), view)
+        return Measured(frame, timed, at_s, thumb, sharp, view)
 
-    def _look(self, picture: Picture, thumb: Image) -> View:
+    def _look(self, picture: Picture, thumb: Image, at_s: float, *, glance: bool) -> View:
         """What the embedder says, or what it said of the last picture if this one looks the same.
 
         The last picture *embedded* is compared, not the last one offered: a slow drift adds up.
+        `glance`: the frame comes out of a stream, where the next one is a moment later.
         """
-        if self._seen is not None and difference(self._seen.thumbnail, thumb) <= _STILL:
-            return self._seen
+        seen = self._seen
+        if seen is not None:
+            if difference(seen.thumbnail, thumb) <= _STILL:
+                return seen
+            glance = glance and 0 <= at_s - seen.at_s < _GLANCE_S
+            if glance and changed(seen.thumbnail, thumb) < _AT_ONCE:
+                return seen
         embedding = self._embed(picture).in_half_precision()
-        return View(thumb, embedding, Cells.of(embedding))
+        return View(thumb, embedding, Cells.of(embedding), at_s)
 
     # -- state -------------------------------------------------------------------------------------
 
@@ -150,6 +160,7 @@ class Sifter:
         arrays: Arrays = {"made_by": np.array(self._made_by), **self._past.scene.arrays()}
         if self._past.decided is not None:
             arrays["seen_thumbnail"] = self._past.decided.thumbnail
+            arrays["seen_at_s"] = np.array(self._past.decided.at_s)
             arrays["seen_vector"] = self._past.decided.embedding.vector
             grid = self._past.decided.embedding.grid
             if grid is not None and self._past.decided.cells is not self._past.scene.previous:
@@ -185,11 +196,12 @@ class Sifter:
     def _restored_view(self, arrays: Mapping[str, NDArray[np.generic]]) -> View:
         thumb = np.asarray(arrays["seen_thumbnail"], np.uint8)
         vector = np.asarray(arrays["seen_vector"], np.float32)
+        at_s = float(arrays["seen_at_s"]) if "seen_at_s" in arrays else -np.inf
         previous = self._past.scene.previous
         if "seen_grid" in arrays:
             embedding = Embedding(vector, np.asarray(arrays["seen_grid"], np.float32))
-            return View(thumb, embedding, Cells.of(embedding))
+            return View(thumb, embedding, Cells.of(embedding), at_s)
         if previous is not None and len(previous.energy) > 1:
-            return View(thumb, Embedding(vector, previous.grid()), previous)
+            return View(thumb, Embedding(vector, previous.grid()), previous, at_s)
         embedding = Embedding(vector, None)
-        return View(thumb, embedding, Cells.of(embedding))
+        return View(thumb, embedding, Cells.of(embedding), at_s)
