@@ -194,10 +194,11 @@ def story(store: Path, source: str | None = None) -> list[Story]:
 
 
 def kept_on_disk(store: Path) -> dict[str, str]:
-    """Path in the store to SHA-256 of every kept file."""
+    """Path in the store to SHA-256 of every kept file, and of every sample of the audit."""
     return {
         str(path.relative_to(store)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in (store / "kept").rglob("*")
+        for area in ("kept", "audit")
+        for path in (store / area).rglob("*")
         if path.is_file() and path.name != "metadata.jsonl" and ".placing" not in path.parts
     }
 
@@ -218,7 +219,8 @@ def listed(store: Path) -> list[str]:
     """Path in the store of every line of every metadata.jsonl."""
     return sorted(
         str((listing.parent / json.loads(line)["file_name"]).relative_to(store))
-        for listing in (store / "kept").rglob("metadata.jsonl")
+        for area in ("kept", "audit")
+        for listing in (store / area).rglob("metadata.jsonl")
         for line in listing.read_text().splitlines()
     )
 

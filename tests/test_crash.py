@@ -82,23 +82,25 @@ def assert_nothing_lost(store: Path, kept_before: dict[str, str]) -> dict[str, s
 
 def test_killed_while_sifting(stillsift: Command, footage: Path, tmp_path: Path) -> None:
     whole, out, log = tmp_path / "whole", tmp_path / "out", tmp_path / "log"
+    settings = ("--set", "rate=all", "--set", "audit=0.3")
     begun = time.monotonic()
-    stillsift("sift", footage, "-o", whole, "--set", "rate=all")
+    stillsift("sift", footage, "-o", whole, *settings)
     work_s = time.monotonic() - begun
     rng, kept, killed = random.Random(SEED), dict[str, str](), 0
     for _ in range(KILLS):
-        process = started("sift", footage, "-o", out, "--set", "rate=all", log=log)
+        process = started("sift", footage, "-o", out, *settings, log=log)
         until(lambda p=process: holds(out, p) or p.poll() is not None, "the store's lock")  # type: ignore[misc]
         # Shared out so that the last kill still finds work to do; the first moments are recovery.
         time.sleep(rng.uniform(0, 2 * work_s / KILLS))
         process.kill()
         killed += process.wait() == -9
         kept = assert_nothing_lost(out, kept)
-    assert stillsift("sift", footage, "-o", out, "--set", "rate=all").status == 0
+    assert stillsift("sift", footage, "-o", out, *settings).status == 0
     assert killed >= KILLS // 2, "it must be killed at work, not after it"
     assert story(out) == story(whole)
     assert kept_on_disk(out) == kept_on_disk(whole)
     assert_agree(out)
+    assert any(name.startswith("audit/") for name in kept_on_disk(out))
     print(f"\nsift: killed {killed} of {KILLS} times; {summary(out)}")
 
 

@@ -44,7 +44,7 @@ from stillsift.schema import MIGRATIONS
 from stillsift.sources import FileIdentity
 
 NOW_NS = 1_764_000_000_000_000_000
-KEPT_REASONS = (Reason.NOVEL, Reason.SHARPEST)
+KEPT_REASONS = (Reason.NOVEL, Reason.SHARPEST, Reason.AUDIT)
 
 
 @pytest.fixture

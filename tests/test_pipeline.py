@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,11 @@ def config(store: Path, min_free: int = 0) -> Config:
     return base.model_copy(update={"store": settings})
 
 
-def run(store: Path, items: Iterable[Item], *, min_free: int = 0) -> Metrics:
+def run(store: Path, items: Iterable[Item], *, min_free: int = 0, audit: float = 0) -> Metrics:
     """The items of one camera through the whole line."""
     metrics = Metrics()
     settings = config(store, min_free)
-    yard = SourceConfig.model_validate({"name": "yard", "rtsp": "rtsp://yard/cam"})
+    yard = SourceConfig.model_validate({"name": "yard", "rtsp": "rtsp://yard/cam", "audit": audit})
     with Engine(settings, metrics) as engine:
         line = engine.line(yard.under(settings.defaults))
         line.source = Script(items)
@@ -156,6 +157,25 @@ def test_a_camera_s_frames_fail_while_there_is_no_room_and_that_is_told_once(
     assert accounts(metrics) == {"offered_total": 4, "in_flight": 0}
     assert sum("nothing can be kept" in record.message for record in caplog.records) == 1
     assert "min_free" in caplog.text
+
+
+def test_a_sample_of_the_audit_for_which_there_is_no_room_is_dropped_as_it_was_to_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def again(first: int) -> list[Item]:
+        """One scene three times, two seconds apart."""
+        return [replace(frame(0), frame_index=n, **_at(n)) for n in range(first, first + 3)]
+
+    run(tmp_path, again(0), audit=1)
+    run(tmp_path, again(3), audit=1, min_free=1 << 60)
+    reasons = [record.decision.reason for record in decided(tmp_path)]
+    assert reasons == [Reason.NOVEL, *[Reason.AUDIT] * 2, *[Reason.NEAR_DUPLICATE] * 3]
+    assert sum("nothing can be kept" in record.message for record in caplog.records) == 1
+    assert_agree(tmp_path)
+
+
+def _at(index: int) -> dict[str, Any]:
+    return {"captured_at_ns": (START_S + 2 * index) * 10**9}
 
 
 def test_a_camera_that_falls_silent_has_its_last_frames_decided(

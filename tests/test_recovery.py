@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cut_off_line
+from stillsift.audit import set_aside
 from stillsift.decisions import Outcome, Reason, about
 from stillsift.frames import Frame, TimeOrigin
 from stillsift.ledger import Ledger
@@ -191,6 +192,27 @@ def test_a_file_without_a_row_is_adopted_once(box: Box) -> None:
     assert (record.decision.source, record.decision.reason) == ("yard/1", Reason.NOVEL)
     assert "after a crash" in str(record.decision.detail)
     assert box.recover() == Recovered()
+
+
+def test_a_sample_of_the_audit_without_a_row_is_adopted_as_one(box: Box) -> None:
+    was = about(frame(1), Reason.BLURRY, sharpness=1.0)
+    placed = box.store.place(frame(1), set_aside(was))
+    (box.store.root / "audit" / ".placing" / "77-0").write_bytes(b"half")
+    found = box.recover()
+    assert (found.adopted, found.temporary) == ([placed], 1)
+    assert placed.path.parts[0] == "audit"
+    record = box.ledger.decision(placed.id)
+    assert record is not None
+    assert (record.decision.reason, record.decision.dropped_as) == (Reason.AUDIT, None)
+    assert (box.store.root / placed.path.parent / "metadata.jsonl").is_file()
+    assert box.recover() == Recovered()
+    box.ledger.commit(Batch("c", "m", [(set_aside(was), placed)]))
+    record = box.ledger.decision(placed.id)
+    assert record is not None
+    assert record.decision == set_aside(was)
+    assert box.recover().missing == []
+    (box.store.root / placed.path).unlink()
+    assert box.recover().missing == [placed]
 
 
 def test_an_adopted_frame_is_completed_by_its_decision(box: Box) -> None:

@@ -18,7 +18,7 @@ LAYERS = (
     ("problems", "system_libraries", "units", "marked_yaml", "logins", "schema", "names"),
     ("frames", "values", "manifest"),
     ("decisions", "config"),
-    ("mistakes", "reload", "config_schema"),
+    ("mistakes", "reload", "config_schema", "audit"),
     ("config_file", "passwords"),
     ("models", "sharpness", "sources"),
     ("embedding",),

@@ -9,10 +9,21 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import check_config, decisions, doctor, gaps, models, restore, run, sift, stats
+from .commands import (
+    audit,
+    check_config,
+    decisions,
+    doctor,
+    gaps,
+    models,
+    restore,
+    run,
+    sift,
+    stats,
+)
 from .problems import Problem
 
-COMMANDS = (run, sift, check_config, decisions, stats, gaps, restore, models, doctor)
+COMMANDS = (run, sift, check_config, decisions, stats, audit, gaps, restore, models, doctor)
 """Every command; a new one is one module and one name here."""
 
 _EPILOG = """\

@@ -151,6 +151,8 @@ class SourceSettings(_Section):
     """Share of the scene's own usual sharpness below which a frame is blurred; 0: never."""
     max_wait: Duration = Field(default=1.0, ge=0)
     """Stream time that a moment with something new waits for a better frame of it."""
+    audit: Number = Field(default=0.0, ge=0, le=1)
+    """Share of the dropped frames that is laid aside to be judged by a person; 0: none."""
     retire: Literal["leave", "move", "delete"] = "leave"
     """What becomes of an original once its decisions are recorded; move: into quarantine."""
     recursive: bool = True

@@ -24,6 +24,8 @@ class Reason(StrEnum):
 
     NOVEL = "novel"
     SHARPEST = "sharpest"
+    AUDIT = "audit"
+    """To be dropped, and laid aside for a person to judge."""
     EXACT_DUPLICATE = "exact_duplicate"
     NEAR_DUPLICATE = "near_duplicate"
     BLURRY = "blurry"
@@ -38,6 +40,7 @@ class Reason(StrEnum):
 _OUTCOMES = {
     Reason.NOVEL: Outcome.KEPT,
     Reason.SHARPEST: Outcome.KEPT,
+    Reason.AUDIT: Outcome.KEPT,
     Reason.EXACT_DUPLICATE: Outcome.DROPPED,
     Reason.NEAR_DUPLICATE: Outcome.DROPPED,
     Reason.BLURRY: Outcome.DROPPED,
@@ -85,10 +88,22 @@ class Decision:
     height: int | None = None
     detail: str | None = None
     """A sentence for people: which error, which file it repeats."""
+    dropped_as: Reason | None = None
+    """Why a frame of the audit sample was to be dropped. None: it is none, or recovery found its
+    picture and nothing else."""
 
     @property
     def outcome(self) -> Outcome:
         return outcome_of(self.reason)
+
+    @property
+    def shown_by(self) -> str | None:
+        """The kept frame that shows this one: itself, or what it repeats. None: there is none.
+
+        A frame of the audit sample lies aside and shows nothing, as if it had been dropped.
+        """
+        itself = self.outcome is Outcome.KEPT and self.reason is not Reason.AUDIT
+        return self.id if itself else self.nearest_kept
 
 
 def without_frame(
@@ -161,4 +176,5 @@ def row(decision: Decision, kept_path: Path | None) -> dict[str, str | int | flo
         "id": decision.id,
         "captured_at_origin": decision.captured_at_origin.value,
         "detail": decision.detail,
+        "dropped_as": None if decision.dropped_as is None else decision.dropped_as.value,
     }

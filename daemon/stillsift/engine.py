@@ -171,6 +171,7 @@ class Engine:
             live=config.rtsp is not None,
             patient=watch,
             link=config.retire != "leave",
+            audit_share=config.audit,
             told=told,
             beat=beat,
         )

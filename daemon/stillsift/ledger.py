@@ -96,7 +96,7 @@ class Ledger(LedgerReader):
                         continue  # the file is there: whoever failed now had written it before
                     superseded += _end_adoption(db, decision.id, kept)
                     completed.append(decision.id)
-                elif kept is not None and (standing := _standing(db, decision.id)):
+                elif kept is not None and (standing := _standing(db, decision, superseded)):
                     superseded += [kept.path] if kept.path != standing else []
                     continue
                 if kept is not None:
@@ -245,6 +245,19 @@ class Ledger(LedgerReader):
                 forgotten += len(old)
         return forgotten
 
+    def judge(self, wrong: Mapping[str, bool]) -> None:
+        """Records what a person said of samples of the audit, by id; the last word counts.
+
+        Safe beside a running daemon and without the store's lock: it writes a table that nothing
+        else writes, in one short transaction, and SQLite lets one wait for the other.
+        """
+        now = self._clock()
+        with self._writing() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO judgements VALUES (?, ?, ?)",
+                ((id, is_wrong, now) for id, is_wrong in wrong.items()),
+            )
+
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._lock, self._translated():
@@ -275,16 +288,28 @@ class Ledger(LedgerReader):
         return self._model_keys[name]
 
 
-def _standing(db: sqlite3.Connection, id: str) -> Path | None:
-    """The file of a frame that was kept before; None: it was not, or its file is gone."""
-    row = db.execute("SELECT path, missing FROM kept WHERE id = ?", (id,)).fetchone()
+def _standing(db: sqlite3.Connection, now: Decision, superseded: list[Path]) -> Path | None:
+    """The file of a frame that was kept before; None: it was not, or its file is gone.
+
+    A sample of the audit makes way for the same frame kept as news, and is superseded.
+    """
+    row = db.execute(
+        "SELECT k.path, k.missing, d.reason = 'audit', k.listed"
+        " FROM kept k JOIN decisions d ON d.id = k.id WHERE k.id = ?",
+        (now.id,),
+    ).fetchone()
     if row is None:
         return None
-    if row[1]:
-        db.execute("DELETE FROM kept WHERE id = ?", (id,))
-        db.execute("DELETE FROM decisions WHERE id = ?", (id,))
-        return None
-    return Path(row[0])
+    path, missing, aside, listed = Path(row[0]), *map(bool, row[1:])
+    if not missing and (not aside or now.reason is Reason.AUDIT):
+        return path
+    db.execute("DELETE FROM kept WHERE id = ?", (now.id,))
+    db.execute("DELETE FROM decisions WHERE id = ?", (now.id,))
+    if not missing:
+        superseded.append(path)
+        if listed:
+            _mark_stale(db, path.parent)
+    return None
 
 
 def _end_adoption(db: sqlite3.Connection, id: str, kept: KeptFile | None) -> list[Path]:
@@ -322,10 +347,14 @@ def _put_superseded(db: sqlite3.Connection, paths: list[Path]) -> None:
 def _first_kept(
     decisions: list[tuple[Decision, KeptFile | None]],
 ) -> dict[tuple[str, Path], str]:
-    """The first frame kept out of each file."""
+    """The first frame kept out of each file.
+
+    A sample of the audit is none: its file is retired as if the frame had been dropped.
+    """
     first: dict[tuple[str, Path], str] = {}
     for decision, kept in decisions:
-        if kept is not None and decision.file is not None:
+        aside = decision.reason is Reason.AUDIT
+        if kept is not None and decision.file is not None and not aside:
             first.setdefault((decision.source, decision.file), decision.id)
     return first
 

@@ -149,7 +149,7 @@ class LedgerReader:
         A still is found by its decision, a clip once it was read to its end.
         """
         row = self._one(
-            "SELECT id, outcome, file, nearest_kept FROM decisions"
+            "SELECT id, outcome, file, nearest_kept, reason FROM decisions"
             " WHERE source = ? AND content_hash = ? AND content_hash IS NOT NULL"
             " AND reason != 'exact_duplicate' AND outcome IN ('kept', 'dropped')"
             " ORDER BY rowid LIMIT 1",
@@ -157,7 +157,8 @@ class LedgerReader:
         )
         if row is not None:
             outcome = Outcome(row[1])
-            shown_by = row[0] if outcome is Outcome.KEPT else row[3]
+            itself = outcome is Outcome.KEPT and row[4] != Reason.AUDIT
+            shown_by = row[0] if itself else row[3]
             return SeenFile(row[0], outcome, path_out(row[2]), shown_by)
         row = self._one(
             "SELECT file, first_kept FROM files"
@@ -341,6 +342,10 @@ class LedgerReader:
         """At most so many from quarantine, oldest first."""
         rows = self._all(f"{SELECT_QUARANTINED} ORDER BY at_ns, key LIMIT ?", (most,))
         return [quarantined(row) for row in rows]
+
+    def judgements(self) -> dict[str, bool]:
+        """What people said of samples of the audit: their ids, and whether to drop was wrong."""
+        return {id: bool(wrong) for id, wrong in self._all("SELECT id, wrong FROM judgements")}
 
     def config(self, hash: str) -> str | None:
         """The configuration (YAML, without secrets) behind a hash; None: never recorded."""

@@ -15,11 +15,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from .decisions import Decision
+from .decisions import Decision, Reason
 from .ledger import Ledger
 from .names import instant
 from .records import KeptFile
-from .store import KEPT, Store, StoreError, sync_folder, told
+from .store import Store, StoreError, sync_folder, told
 
 NAME = "metadata.jsonl"
 
@@ -129,7 +129,7 @@ class Listing:
             self._ledger.forget_folders([folder])
             self._torn.discard(folder)
             return
-        with self._store.temporary(KEPT) as temporary, told(path):
+        with self._store.temporary(Path(folder.parts[0])) as temporary, told(path):
             with temporary.open("xb") as file:
                 file.writelines(line(kept.file, kept.record.decision) for kept in records)
                 file.flush()
@@ -174,6 +174,8 @@ def line(kept: KeptFile, decision: Decision) -> bytes:
         "bytes": kept.bytes,
         "sha256": kept.sha256,
     }
+    if decision.reason is Reason.AUDIT:  # in folders of its own, where every line has it
+        columns["dropped_as"] = str(decision.dropped_as or "")
     return json.dumps(columns).encode() + b"\n"
 
 

@@ -103,7 +103,9 @@ class _Accounts(Collector):
             labels=["source"],
         )
         kept = CounterMetricFamily(
-            "stillsift_kept_bytes", "Bytes of kept frames.", labels=["source"]
+            "stillsift_kept_bytes",
+            "Bytes of kept frames, those for the audit included.",
+            labels=["source"],
         )
         gaps = CounterMetricFamily(
             "stillsift_gap_seconds", "Time a camera was away.", labels=["source"]

@@ -1,6 +1,6 @@
 """What a picture is called in the store, and what its name tells: source, day, time and frame.
 
-kept/<source>/YYYY/MM/DD/<captured_at UTC>_<id>.<ext>
+kept/<source>/YYYY/MM/DD/<captured_at UTC>_<id>.<ext>, and audit/ likewise
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .decisions import Decision, Reason, about, without_frame
+from .audit import is_chosen, set_aside
+from .decisions import Decision, Outcome, Reason, about, without_frame
 from .embedding import EmbedError
 from .frames import Frame, TimeOrigin
 from .ledger_reader import LedgerError
@@ -93,13 +94,15 @@ class Line:
         live: bool,
         patient: bool,
         link: bool = False,
+        audit_share: float = 0.0,
         told: Callable[[Decision, KeptFile | None], None] = lambda _decision, _kept: None,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         """`storage` None: a dry run. `live`: the source cannot be asked again.
         `patient`: wait for a disk that is full or failing, else the error ends the line. `link`:
-        originals go afterwards, so a kept still may share its data with its original. `told` hears
-        of every decision once it is recorded, `beat` of every step."""
+        originals go afterwards, so a kept still may share its data with its original.
+        `audit_share`: of the dropped frames, to be laid aside, 0 to 1. `told` hears of every
+        decision once it is recorded, `beat` of every step."""
         self.source = source
         self.sifter = sifter
         self._recorder = recorder
@@ -108,6 +111,7 @@ class Line:
         self._live = live
         self._patient = patient
         self._link = link
+        self._audit_share = audit_share
         self._told = told
         self._beat = beat
         self._stop = threading.Event()
@@ -194,7 +198,8 @@ class Line:
     # -- persist -----------------------------------------------------------------------------------
 
     def _persist(self, verdicts: list[Verdict]) -> bool:
-        """Put what is kept on the disk, then hand every decision to the recorder."""
+        """Put what is kept on the disk, then hand every decision to the recorder. Whether a frame
+        was kept."""
         placed: dict[str, KeptFile] = {}
         failed: dict[str, str] = {}
         for verdict in verdicts:
@@ -202,7 +207,9 @@ class Line:
                 continue
             id_ = verdict.decision.id
             try:
-                placed[id_] = self._placed(self._storage.store, verdict.frame, verdict.decision)
+                placed[id_] = self._placed(
+                    self._storage.store, verdict.frame, verdict.decision, link=self._link
+                )
             except (StoreError, ConversionError) as error:
                 unavailable = isinstance(error, StoreUnavailable)
                 if unavailable and not self._live:
@@ -211,6 +218,7 @@ class Line:
                     log.error("%s: not kept: %s", self.source.name, error)
                 self.sifter.forget(id_)
                 failed[id_] = str(error)
+        ended: list[tuple[Decision, KeptFile | None]] = []
         for verdict in verdicts:
             decision = verdict.decision
             # What was to be dropped for a frame that is not there now is as little to be had.
@@ -220,14 +228,36 @@ class Line:
                 decision = replace(
                     decision, reason=Reason.WRITE_ERROR, detail=why, nearest_kept=shown
                 )
-            self._recorder.fill(decision, placed.get(decision.id))
-        return any(verdict.kept for verdict in verdicts)
+            if is_chosen(decision, self._audit_share):
+                ended.append(self._set_aside(verdict.frame, decision))
+            else:
+                ended.append((decision, placed.get(decision.id)))
+        # Only now: the sifter has decided all of them, and its state is recorded with the first.
+        for decision, kept in ended:
+            self._recorder.fill(decision, kept)
+        return any(decision.outcome is Outcome.KEPT for decision, _ in ended)
 
-    def _placed(self, store: Store, frame: Frame, decision: Decision) -> KeptFile:
+    def _set_aside(self, frame: Frame, dropped: Decision) -> tuple[Decision, KeptFile | None]:
+        """A frame of the audit sample. One that cannot be written is dropped, as it was to be."""
+        aside = set_aside(dropped)
+        if self._storage is None:
+            return aside, None
+        try:
+            # Never linked: a dropped original lies in quarantine and may go back to where it was.
+            return aside, self._placed(self._storage.store, frame, aside, link=False)
+        except (StoreError, ConversionError) as error:
+            unavailable = isinstance(error, StoreUnavailable)
+            if unavailable and not self._live:
+                raise
+            if not unavailable:
+                log.warning("%s: not laid aside for the audit: %s", self.source.name, error)
+            return dropped, None
+
+    def _placed(self, store: Store, frame: Frame, decision: Decision, *, link: bool) -> KeptFile:
         while True:
             try:
                 with self._metrics.stage("persist"):
-                    kept = store.place(frame, decision, link=self._link)
+                    kept = store.place(frame, decision, link=link)
             except StoreUnavailable as error:
                 if self._live:
                     self._troubles.begin(_NOTHING_KEPT, str(error))

@@ -55,6 +55,11 @@ class Tally:
         return sum(n for reason, n in self.reasons.items() if outcome_of(reason) is outcome)
 
     @property
+    def kept(self) -> int:
+        """Frames kept to be used; those for the audit only lie aside."""
+        return self.count(Outcome.KEPT) - self.reasons[Reason.AUDIT]
+
+    @property
     def fruitless(self) -> bool:
         """Whether it ended with an error, or offered something of which nothing could be seen."""
         seen = self.count(Outcome.KEPT) + self.count(Outcome.DROPPED)
@@ -80,10 +85,12 @@ class Tally:
                 f"{self.source}: nothing new in {self.place} (what is decided stays; "
                 "to decide anew, use another --output)"
             )
-        share = f" ({self.count(Outcome.KEPT) / self.frames:.1%})" if self.frames else ""
+        share = f" ({self.kept / self.frames:.1%})" if self.frames else ""
+        samples = self.reasons[Reason.AUDIT]
+        aside = f", {samples} laid aside for the audit" if samples else ""
         rate = f", {self.frames / self.seconds:.0f} frames/s" if self.seconds else ""
         lines = [
-            f"{self.source}: {self.frames} frames, {self.count(Outcome.KEPT)} kept{share}, "
+            f"{self.source}: {self.frames} frames, {self.kept} kept{share}{aside}, "
             f"{self.kept_bytes / 1e6:.1f} MB, {self.seconds:.1f} s{rate}"
         ]
         for outcome in Outcome:
@@ -109,8 +116,7 @@ def shown(tallies: Mapping[str, Tally]) -> Iterator[Progress]:
     def now() -> str:
         busy = [tally for tally in tallies.values() if tally.begun and not tally.seconds]
         return " | ".join(
-            f"{tally.source}: {tally.frames} frames, {tally.count(Outcome.KEPT)} kept"
-            for tally in busy
+            f"{tally.source}: {tally.frames} frames, {tally.kept} kept" for tally in busy
         )
 
     console = Console(stderr=True)

@@ -148,8 +148,7 @@ class Recorder:
             return
         content = self._contents.get(entry.file.opened.content_hash)
         if content is not None and content.shown_by is None:
-            was_kept = decision.outcome is Outcome.KEPT
-            content.shown_by = decision.id if was_kept else decision.nearest_kept
+            content.shown_by = decision.shown_by
 
     def refuse(self, decision: Decision) -> None:
         """A frame was offered and failed at once."""

@@ -146,8 +146,8 @@ class SeenFile:
     """None: it was a clip of many frames."""
     file: Path | None
     nearest_kept: str | None
-    """The kept frame that shows it: itself where it was kept, else the one it repeats; of a clip
-    the first one kept. None: nothing kept shows it."""
+    """The kept frame that shows it, as `Decision.shown_by`; of a clip the first one kept. None:
+    nothing kept shows it."""
 
 
 @dataclass(frozen=True, slots=True)

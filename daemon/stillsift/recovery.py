@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from .decisions import Decision, Reason
 from .frames import TimeOrigin
 from .ledger import Ledger
@@ -18,12 +21,12 @@ from .names import folder_name, parse_name, source_name
 from .quarantine import Quarantine, Retired
 from .records import KeptFile
 from .store import (
+    AUDIT,
     KEPT,
     QUARANTINE,
     TEMPORARY,
     Store,
     StoreError,
-    image_size,
     told,
 )
 
@@ -60,7 +63,7 @@ def recover(store: Store, ledger: Ledger, listing: Listing) -> Recovered:
 
 
 def _remove_temporary(store: Store, found: Recovered) -> None:
-    for area in (KEPT, QUARANTINE):
+    for area in (KEPT, AUDIT, QUARANTINE):
         folder = store.root / area / TEMPORARY
         with told(folder):
             leftovers = list(folder.iterdir()) if folder.is_dir() else []
@@ -98,10 +101,11 @@ def _compare_folders(store: Store, ledger: Ledger, listing: Listing, found: Reco
 
 def _day_folders(store: Store) -> Iterator[Path]:
     root = store.root
-    with told(root / KEPT):
-        for folder in (root / KEPT).glob("*/[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"):
-            if not folder.is_symlink() and folder.is_dir():
-                yield folder.relative_to(root)
+    for area in (KEPT, AUDIT):
+        with told(root / area):
+            for folder in (root / area).glob("*/[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"):
+                if not folder.is_symlink() and folder.is_dir():
+                    yield folder.relative_to(root)
 
 
 def _compare(store: Store, ledger: Ledger, folder: Path, found: Recovered) -> None:
@@ -143,7 +147,7 @@ def _adopted(
         return None
     with told(store.root / path):
         data = (store.root / path).read_bytes()
-    width, height = image_size(data)
+    width, height = _image_size(data)
     named = {folder_name(source): source for source in ledger.sources()}
     source = named.get(path.parts[1]) or source_name(path.parts[1])
     kept = KeptFile(
@@ -159,7 +163,7 @@ def _adopted(
     decision = Decision(
         id=id,
         source=source,
-        reason=Reason.NOVEL,
+        reason=Reason.AUDIT if path.is_relative_to(AUDIT) else Reason.NOVEL,
         captured_at_ns=captured_at_ns,
         captured_at_origin=TimeOrigin.FILENAME,
         frame_index=0,
@@ -168,6 +172,15 @@ def _adopted(
         detail="found in the store after a crash; what was measured is lost",
     )
     return decision, kept
+
+
+def _image_size(data: bytes) -> tuple[int, int]:
+    """Width and height as stored; (0, 0) where OpenCV cannot read it."""
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return 0, 0
+    return (0, 0) if pixels is None else (int(pixels.shape[1]), int(pixels.shape[0]))
 
 
 def _finish_retiring(store: Store, ledger: Ledger, found: Recovered) -> None:

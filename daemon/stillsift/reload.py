@@ -31,7 +31,7 @@ class ReloadPlan:
         return self != ReloadPlan()
 
 
-LIVE_KEYS = frozenset({"gallery", "novelty_limit", "min_sharpness", "max_wait", "retire"})
+LIVE_KEYS = frozenset({"gallery", "novelty_limit", "min_sharpness", "max_wait", "audit", "retire"})
 """Keys of a source that decide what is kept, and can change while it is being read."""
 
 

@@ -141,6 +141,7 @@ def decision_row(
         decision.width,
         decision.height,
         text_in(decision.detail),
+        decision.dropped_as,
         decision.outcome,
         now,
         kept.path.as_posix() if kept else None,
@@ -155,6 +156,8 @@ def decision_record(row: Sequence[Any]) -> DecisionRecord:
     values["reason"] = Reason(values["reason"])
     values["captured_at_origin"] = TimeOrigin(values["captured_at_origin"])
     values["file"] = path_out(values["file"])
+    if values["dropped_as"] is not None:
+        values["dropped_as"] = Reason(values["dropped_as"])
     decided_at_ns, kept_path, config_hash, model = row[len(_DECISION_FIELDS) + 1 :]
     return DecisionRecord(
         row[0], Decision(**values), decided_at_ns, path_out(kept_path), config_hash, model

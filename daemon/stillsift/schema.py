@@ -128,5 +128,14 @@ CREATE TABLE quarantine (
 CREATE INDEX quarantine_by_age ON quarantine (at_ns, size);
 """
 
-MIGRATIONS = (_FIRST,)
+_AUDIT = """
+ALTER TABLE decisions ADD COLUMN dropped_as TEXT;
+CREATE TABLE judgements (
+    id TEXT PRIMARY KEY,
+    wrong INTEGER NOT NULL,
+    at_ns INTEGER NOT NULL
+);
+"""
+
+MIGRATIONS = (_FIRST, _AUDIT)
 """Step n makes schema version n + 1 out of version n. Never edit one that was released: add one."""

@@ -1,7 +1,8 @@
 """The store: kept frames as files, placed so that a power cut leaves a whole file or none.
 
-Layout: kept/<source>/YYYY/MM/DD/<captured_at UTC>_<id>.<ext>, quarantine/<source>/..., lock,
-ledger.sqlite. OSError ends here, as `StoreFull`, `StoreError` and `StoreInUse`.
+Layout: kept/<source>/YYYY/MM/DD/<captured_at UTC>_<id>.<ext>, audit/ likewise,
+quarantine/<source>/..., lock, ledger.sqlite. OSError ends here, as `StoreFull`, `StoreError` and
+`StoreInUse`.
 """
 
 from __future__ import annotations
@@ -18,9 +19,8 @@ from pathlib import Path
 from typing import BinaryIO, Literal, Self
 
 import cv2
-import numpy as np
 
-from .decisions import Decision
+from .decisions import Decision, Reason
 from .frames import Frame
 from .names import day_folder, stem, still_suffix
 from .problems import Problem
@@ -29,10 +29,12 @@ from .records import KeptFile
 ImageFormat = Literal["jpeg", "png", "webp"]
 
 KEPT = Path("kept")
+AUDIT = Path("audit")
+"""Dropped frames that a person is to judge, laid out as kept/ is and never mixed with it."""
 QUARANTINE = Path("quarantine")
 TEMPORARY = ".placing"
-"""Folder for files that are being written; inside kept/ and quarantine/ rather than beside them,
-because either may be a mount of its own and a rename must not leave its file system."""
+"""Folder for files that are being written; inside kept/, audit/ and quarantine/ rather than beside
+them, because each may be a mount of its own and a rename must not leave its file system."""
 
 _SUFFIX = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
 _CANNOT_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
@@ -137,16 +139,17 @@ class Store:
                 + (" or lower min_free" if self.min_free else "")
             )
 
-    def path_of(self, frame: Frame, suffix: str) -> Path:
+    def path_of(self, frame: Frame, suffix: str, area: Path = KEPT) -> Path:
         """Where a frame goes, relative to the store."""
         name = f"{stem(frame.captured_at_ns, frame.id)}{suffix}"
-        return day_folder(KEPT, frame.source, frame.captured_at_ns) / name
+        return day_folder(area, frame.source, frame.captured_at_ns) / name
 
     def place(self, frame: Frame, decision: Decision, *, link: bool = False) -> KeptFile:
         """Puts a frame into the store; on return it is on the disk.
 
-        A still goes in byte for byte, a frame of a clip or stream encoded. Placing the same frame
-        again is no error and changes nothing.
+        What is kept goes into kept/, a sample of the audit into audit/: a still byte for byte, a
+        frame of a clip or stream encoded. Placing the same frame again is no error and changes
+        nothing.
 
         Args:
             link: a still may share its data with the original as a hard link. Only safe where the
@@ -172,8 +175,9 @@ class Store:
             source.seek(0)
             # A link takes no room; whether the original may be linked shows only when trying.
             self.require_room(0 if link else size)
-            path = self.path_of(frame, suffix)
-            with self.temporary(KEPT) as temporary:
+            area = _area(decision)
+            path = self.path_of(frame, suffix, area)
+            with self.temporary(area) as temporary:
                 if not (link and self._linked(original, temporary)):
                     self._copy(source, temporary)
                 sha256, size = self._synced(temporary)
@@ -185,7 +189,8 @@ class Store:
         return _kept(frame, decision, path, size, sha256)
 
     def _place_encoded(self, frame: Frame, decision: Decision) -> KeptFile:
-        path = self.path_of(frame, self._suffix)
+        area = _area(decision)
+        path = self.path_of(frame, self._suffix, area)
         try:
             done, encoded = cv2.imencode(self._suffix, frame.picture.bgr(), self._parameters)
         except cv2.error as error:
@@ -197,7 +202,7 @@ class Store:
             raise StoreError(f"{path.name}: OpenCV could not encode it as {self._suffix[1:]}")
         data = encoded.data
         self.require_room(len(data))
-        with self.temporary(KEPT) as temporary:
+        with self.temporary(area) as temporary:
             with told(temporary), temporary.open("xb") as file:
                 file.write(data)
                 file.flush()
@@ -214,7 +219,7 @@ class Store:
 
     @contextmanager
     def temporary(self, area: Path) -> Iterator[Path]:
-        """A name for a file that is being written into kept/ or quarantine/; gone afterwards."""
+        """A name for a file that is being written into an area; gone afterwards."""
         folder = self.root / area / TEMPORARY
         self.make_folder(folder)
         path = folder / f"{os.getpid()}-{next(self._numbers)}"
@@ -382,15 +387,6 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def image_size(data: bytes) -> tuple[int, int]:
-    """Width and height as stored; (0, 0) where OpenCV cannot read it."""
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        return 0, 0
-    return (0, 0) if pixels is None else (int(pixels.shape[1]), int(pixels.shape[0]))
-
-
 def _opened(original: Path) -> BinaryIO:
     """Whatever keeps an original from being opened is no matter of the store's disk."""
     try:
@@ -399,6 +395,10 @@ def _opened(original: Path) -> BinaryIO:
         raise OriginalChanged(
             f"{original}: {error.strerror} after it was read; it is looked at again once it is back"
         ) from error
+
+
+def _area(decision: Decision) -> Path:
+    return AUDIT if decision.reason is Reason.AUDIT else KEPT
 
 
 def _kept(frame: Frame, decision: Decision, path: Path, size: int, sha256: str) -> KeptFile:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from .. import units
 from ..config import Config, SourceConfig
 from ..config_file import load, with_overrides
-from ..decisions import row
+from ..decisions import Reason, row
 from ..engine import Engine, place_of
 from ..logins import redacted
 from ..metrics import Metrics
@@ -252,4 +252,6 @@ def _print_summary(
         print("Interrupted. The same command goes on where this one stopped.")
     if store is not None:
         print(f"Kept frames   {store / 'kept'}")
+        if any(tally.reasons[Reason.AUDIT] for tally in tallies):
+            print(f"Audit sample  {store / 'audit'} (stillsift audit --store {store})")
         print(f"Why           stillsift decisions --store {store}")

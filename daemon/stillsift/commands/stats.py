@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from ..decisions import Outcome, outcome_of, time_text
+from ..decisions import Outcome, Reason, outcome_of, time_text
 from ..records import SourceStats
 from . import Commands, add_command, add_json, add_store, opened_ledger, table
 
@@ -34,10 +34,16 @@ def stats(given: argparse.Namespace) -> int:
         print("nothing recorded yet")
         return 0
     heading = ["source", "frames", "kept", "share", "dropped", "failed", "lost", "MB", "gaps"]
-    print(table([heading, *(_as_row(source) for source in sources)]))
+    rows = [_as_row(source) for source in sources]
+    if any(map(_aside, sources)):
+        heading.append("aside")
+        rows = [[*row, str(_aside(source))] for row, source in zip(rows, sources, strict=True)]
+    print(table([heading, *rows]))
     for source in sources:
         reasons = " · ".join(f"{reason} {n}" for reason, n in sorted(source.reasons.items()) if n)
         print(f"\n{source.source}: {reasons}")
+        if samples := _aside(source):
+            print(f"  {samples} dropped frames lie aside in audit/, to be judged: stillsift audit")
         if source.missing:
             print(f"  {source.missing} kept frames are missing from the store")
     return 0
@@ -47,8 +53,12 @@ def _count(source: SourceStats, outcome: Outcome) -> int:
     return sum(n for reason, n in source.reasons.items() if outcome_of(reason) is outcome)
 
 
+def _aside(source: SourceStats) -> int:
+    return source.reasons.get(Reason.AUDIT, 0)
+
+
 def _as_row(source: SourceStats) -> list[str]:
-    kept = _count(source, Outcome.KEPT)
+    kept = _count(source, Outcome.KEPT) - _aside(source)
     return [
         source.source,
         str(source.offered),

@@ -1,0 +1,99 @@
+"""The audit sample: a small share of the dropped frames, laid aside for a person to look at.
+
+Which frames is decided by their ids alone, so the same ones are taken on every run, live and from
+archives. They teach the sifter nothing: every other decision is what it would be without them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from .decisions import Decision, Outcome, Reason
+
+CONFIDENCE = 0.95
+_IDS = 16**24
+"""How many ids there are: 24 hex digits of a hash, so any share of them is a random sample."""
+_HALVINGS = 60
+"""From an interval of 1 down to what a float can tell apart."""
+
+
+def is_chosen(decision: Decision, share: float) -> bool:
+    """Whether a frame belongs to the sample: it was to be dropped, and its id is among the first
+    `share` (0 to 1) of all ids. A larger share takes the same frames and more."""
+    return decision.outcome is Outcome.DROPPED and int(decision.id, 16) < share * _IDS
+
+
+def set_aside(dropped: Decision) -> Decision:
+    """The decision of a frame of the sample: all it was, with the reason that it was dropped for
+    in `dropped_as`."""
+    return replace(dropped, reason=Reason.AUDIT, dropped_as=dropped.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What people said of a sample of `dropped` frames."""
+
+    dropped: int
+    """Frames dropped, those of the sample included."""
+    sampled: int
+    missing: int
+    """Samples whose picture is gone."""
+    judged: int
+    wrong: int
+    """Judged, and should have been kept."""
+
+    def __add__(self, other: Judged) -> Judged:
+        return Judged(
+            self.dropped + other.dropped,
+            self.sampled + other.sampled,
+            self.missing + other.missing,
+            self.judged + other.judged,
+            self.wrong + other.wrong,
+        )
+
+    @property
+    def rate(self) -> float | None:
+        """Share of wrong drops, 0 to 1. None: nothing was judged."""
+        return self.wrong / self.judged if self.judged else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Where the rate of all drops lies, at 95 % confidence. None: nothing was judged."""
+        return clopper_pearson(self.wrong, self.judged) if self.judged else None
+
+
+def clopper_pearson(hits: int, trials: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The exact interval of a proportion that was seen `hits` times in `trials` (above 0).
+
+    C. J. Clopper, E. S. Pearson: The use of confidence or fiducial limits illustrated in the case
+    of the binomial. Biometrika 26 (1934), 404-413. It holds the true proportion at least as often
+    as it says, also for the rare events that wrong drops should be, where the shorter intervals
+    that are computed more easily (Wilson's among them) promise more than they keep.
+    """
+    tail = (1 - confidence) / 2
+    low = 0.0 if hits == 0 else _where(lambda p: _at_least(hits, trials, p) > tail)
+    high = 1.0 if hits == trials else _where(lambda p: _at_least(hits + 1, trials, p) > 1 - tail)
+    return low, high
+
+
+def _where(reached: Callable[[float], bool]) -> float:
+    """The proportion from which on `reached` is true."""
+    low, high = 0.0, 1.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return high
+
+
+def _at_least(hits: int, trials: int, p: float) -> float:
+    """Probability of so many hits or more, each with probability `p`, above 0 and below 1."""
+    if hits > trials - hits:  # the shorter sum of the two
+        return math.fsum(_exactly(k, trials, p) for k in range(hits, trials + 1))
+    return 1 - math.fsum(_exactly(k, trials, p) for k in range(hits))
+
+
+def _exactly(hits: int, trials: int, p: float) -> float:
+    ways = math.lgamma(trials + 1) - math.lgamma(hits + 1) - math.lgamma(trials - hits + 1)
+    return math.exp(ways + hits * math.log(p) + (trials - hits) * math.log1p(-p))

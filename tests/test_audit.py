@@ -1,0 +1,314 @@
+"""The audit sample: picked by chance, laid aside, judged; and nothing else is any different."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Command
+from footage import write_clip, write_still
+from running import Story, assert_agree, daemon, decided, kept_on_disk, listed, story
+from stillsift import schema
+from stillsift.audit import clopper_pearson, is_chosen
+from stillsift.decisions import Decision, Reason
+from stillsift.frames import TimeOrigin, frame_id
+from stillsift.ledger import Ledger
+from stillsift.ledger_reader import LedgerError, LedgerReader
+from stillsift.records import Batch, KeptFile
+
+
+def dropped(index: int, reason: Reason = Reason.BLURRY) -> Decision:
+    id = frame_id("door", "origin", index)
+    return Decision(id, "door", reason, index * 10**9, TimeOrigin.PTS, index)
+
+
+# -- which frames, and what they say ---------------------------------------------------------------
+
+
+def test_a_share_is_a_random_sample_that_only_grows() -> None:
+    frames = [dropped(index) for index in range(20_000)]
+    taken = {share: [f for f in frames if is_chosen(f, share)] for share in (0, 0.05, 0.2, 1)}
+    assert taken[0] == []
+    assert taken[1] == frames
+    assert len(taken[0.05]) == pytest.approx(1000, abs=120)
+    assert len(taken[0.2]) == pytest.approx(4000, abs=220)
+    assert {f.id for f in taken[0.05]} < {f.id for f in taken[0.2]}
+    assert not any(is_chosen(dropped(1, reason), 1) for reason in (Reason.NOVEL, Reason.GAP))
+
+
+@pytest.mark.parametrize(
+    ("hits", "trials", "low", "high"),
+    [  # as tables and SciPy's beta.ppf have them
+        (0, 10, 0, 0.30850),
+        (1, 10, 0.00253, 0.44502),
+        (5, 10, 0.18709, 0.81291),
+        (10, 10, 0.69150, 1),
+        (3, 100, 0.00623, 0.08518),
+        (0, 3000, 0, 0.00123),
+        (999, 1000, 0.99444, 0.99997),
+        (1, 1, 0.02500, 1),
+    ],
+)
+def test_the_interval_is_that_of_the_tables(
+    hits: int, trials: int, low: float, high: float
+) -> None:
+    assert clopper_pearson(hits, trials) == pytest.approx((low, high), abs=6e-6)
+
+
+# -- over real frames ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stills and clips, some of which repeat others, and copies of those."""
+    folder = tmp_path_factory.mktemp("footage") / "gate"
+    for number, name in enumerate(("00", "01", "02")):
+        write_still(folder / f"{name}.jpg", number)
+    shutil.copy2(folder / "01.jpg", folder / "03.jpg")
+    with (folder / "03.jpg").open("ab") as file:
+        file.write(b"\0")  # the same picture in another file: a near duplicate
+    shutil.copy2(folder / "03.jpg", folder / "04.jpg")  # and its exact duplicate
+    write_clip(folder / "05.mp4", [1, 5], number=5)
+    shutil.copy2(folder / "05.mp4", folder / "06.mp4")
+    return folder
+
+
+def without_samples(store: Path) -> list[Story]:
+    """What was decided, samples of the audit as what they were to be."""
+    was = {r.decision.id: r.decision.dropped_as for r in decided(store)}
+    return [
+        replace(one, reason=str(was[one.id]), kept_path=None) if one.reason == "audit" else one
+        for one in story(store)
+    ]
+
+
+@pytest.mark.parametrize("share", [0.3, 1])
+@pytest.mark.parametrize("retire", ["leave", "move"])
+def test_every_other_decision_is_as_without_the_audit(
+    stillsift: Command, footage: Path, tmp_path: Path, share: float, retire: str
+) -> None:
+    watched = tmp_path / "gate"
+    quarantined = []
+    for store, audit in (("plain", 0), ("out", share)):
+        shutil.rmtree(watched, ignore_errors=True)
+        shutil.copytree(footage, watched)
+        settings = ("rate=all", f"retire={retire}", f"audit={audit}")
+        sets = [word for setting in settings for word in ("--set", setting)]
+        assert stillsift("sift", watched, "-o", tmp_path / store, *sets).status == 0
+        area = tmp_path / store / "quarantine"
+        quarantined.append({path.name for path in area.rglob("*") if path.is_file()})
+    out, plain = tmp_path / "out", tmp_path / "plain"
+    assert without_samples(out) == story(plain)
+    assert quarantined[0] == quarantined[1]
+    expected = {
+        r.decision.id
+        for r in decided(plain)
+        if is_chosen(r.decision, share) and r.decision.reason is not Reason.EXACT_DUPLICATE
+    }
+    samples = [r for r in decided(out) if r.decision.reason is Reason.AUDIT]
+    assert {r.decision.id for r in samples} == expected
+    assert expected
+    disk = kept_on_disk(out)
+    assert {n: h for n, h in disk.items() if n.startswith("kept/")} == kept_on_disk(plain)
+    assert sum(name.startswith("audit/gate/") for name in disk) == len(expected)
+    assert_agree(out)
+    for sample in samples:
+        assert sample.kept_path is not None
+        if sample.decision.content_hash is not None:
+            assert disk[str(sample.kept_path)] == sample.decision.content_hash
+            assert (out / sample.kept_path).stat().st_nlink == 1, "its original goes its own way"
+    lines = [
+        json.loads(line)
+        for file in (out / "audit").rglob("metadata.jsonl")
+        for line in file.read_text().splitlines()
+    ]
+    was = {r.decision.id: r.decision.dropped_as for r in samples}
+    assert {line["id"]: line["dropped_as"] for line in lines} == was
+
+
+def test_a_dry_run_picks_the_same_and_writes_nothing(
+    stillsift: Command, footage: Path, tmp_path: Path
+) -> None:
+    sets = ("--set", "rate=all", "--set", "audit=0.3", "--json")
+    dry = json.loads(stillsift("sift", footage, "--dry-run", *sets).out)["sources"][0]
+    wet = json.loads(stillsift("sift", footage, "-o", tmp_path / "out", *sets).out)["sources"][0]
+    assert dry["reasons"] == wet["reasons"]
+    assert dry["reasons"]["audit"] > 0
+
+
+@pytest.mark.parametrize("share", ["-0.1", "1.5", "often"])
+def test_a_share_that_is_none_is_told(stillsift: Command, footage: Path, share: str) -> None:
+    done = stillsift("sift", footage, "--dry-run", "--set", f"audit={share}")
+    assert done.status == 2
+    assert "--set: audit: must be" in done.err
+    assert share in done.err
+
+
+# -- judged ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A third of what a clip had dropped lies aside."""
+    from stillsift.cli import main
+
+    folder = tmp_path_factory.mktemp("audited")
+    clip = write_clip(folder / "gate.mp4", [1, 2, 3], frames=30)
+    settings = ("--set", "rate=all", "--set", "audit=0.3")
+    assert main(["sift", str(clip), "-o", str(folder / "store"), *settings]) == 0
+    return folder / "store"
+
+
+def test_samples_are_judged_and_the_rate_told(
+    stillsift: Command, store: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "store"
+    shutil.copytree(store, out)
+
+    def audit(*arguments: object) -> Any:
+        return json.loads(stillsift("audit", "--store", out, "--json", *arguments).out)
+
+    samples = audit("--list")
+    ids = [sample["id"] for sample in samples]
+    assert len(ids) > 20
+    assert all(Path(sample["path"]).is_file() for sample in samples)
+    counts = {r.decision.id: r.decision.reason for r in decided(out)}
+    (before,) = audit()
+    assert before["sampled"] == len(ids)
+    assert before["dropped"] == len(ids) + sum(
+        reason in (Reason.NEAR_DUPLICATE, Reason.BLURRY, Reason.RATE_LIMITED)
+        for reason in counts.values()
+    )
+    assert (before["judged"], before["rate"], before["rate_high"]) == (0, None, None)
+
+    (after,) = audit("--wrong", ids[0][:8], samples[1]["path"], "--right", *ids[2:10])
+    assert (after["judged"], after["wrong"], after["rate"]) == (10, 2, 0.2)
+    assert (after["rate_low"], after["rate_high"]) == pytest.approx((0.02521, 0.55610), abs=1e-5)
+    assert after["wrongly_dropped"] == 0.2 * after["dropped"]
+    (after,) = audit("--right", ids[0])
+    assert (after["judged"], after["wrong"]) == (10, 1), "the last word counts"
+    assert [s["judged"] for s in audit("--list")][:3] == ["right", "wrong", "right"]
+
+    text = stillsift("audit", "--store", out).out
+    assert "10.00%  0.25% to 44.50%" in text
+    assert stillsift("audit", "--store", out, "--source", "other").out.startswith("no samples")
+    text = stillsift("stats", "--store", out).out
+    assert f"{len(ids)} dropped frames lie aside" in text
+
+
+def test_a_judgement_that_is_not_clear_is_refused_as_a_whole(
+    stillsift: Command, store: Path
+) -> None:
+    with LedgerReader(store / "ledger.sqlite") as ledger:
+        (kept, *_) = ledger.decisions(reason=Reason.NOVEL)
+        (one, two, *_) = (r.decision.id for r in ledger.decisions(reason=Reason.AUDIT))
+    for words, reason in (
+        (("--wrong", one, "--right", two, kept.decision.id), "no such sample"),
+        (("--wrong", one, ""), "several samples begin so"),
+        (("--wrong", one, "--right", one), "both wrong and right"),
+        (("--wrong", one, "audit/gate/x.jpg"), "no such sample"),
+    ):
+        done = stillsift("audit", "--store", store, *words)
+        assert done.status == 2
+        assert reason in done.err
+    with LedgerReader(store / "ledger.sqlite") as ledger:
+        assert ledger.judgements() == {}
+
+
+def test_samples_are_judged_beside_a_running_daemon(stillsift: Command, tmp_path: Path) -> None:
+    watched = tmp_path / "gate"
+    watched.mkdir()
+    source = {"name": "gate", "directory": str(watched), "audit": 1}
+    with daemon(tmp_path, [source]) as running:
+        running.start()
+        write_clip(tmp_path / "a.mp4", [1], frames=5).rename(watched / "a.mp4")
+        running.until_done(1)
+        samples = [r.decision.id for r in running.decided() if r.decision.reason is Reason.AUDIT]
+        assert samples
+        done = stillsift("audit", "--store", running.store, "--wrong", *samples)
+        assert done.status == 0, done.err
+        assert "100.00%" in done.out
+        write_clip(tmp_path / "b.mp4", [7], frames=5, number=1).rename(watched / "b.mp4")
+        running.until_done(2)
+        reasons = [r.decision.reason for r in running.decided()]
+        assert reasons.count(Reason.AUDIT) > len(samples), "the daemon goes on writing"
+        counted = f'reason="audit",source="gate"}} {float(reasons.count(Reason.AUDIT))}'
+        assert counted in running.get("/metrics")[1]
+        assert running.stop() == 0, running.log
+        assert "ERROR" not in running.log
+    assert_agree(running.store)
+    with LedgerReader(running.store / "ledger.sqlite") as ledger:
+        assert ledger.judgements() == dict.fromkeys(samples, True)
+
+
+def test_a_picture_that_is_gone_is_counted(stillsift: Command, store: Path, tmp_path: Path) -> None:
+    out = tmp_path / "store"
+    shutil.copytree(store, out)
+    sample = next(out.glob("audit/*/*/*/*/*.jpg"))
+    sample.unlink()
+    assert stillsift("sift", store.parent / "gate.mp4", "-o", out).status == 0
+    (told,) = json.loads(stillsift("audit", "--store", out, "--json").out)
+    assert told["missing"] == 1
+    assert not any(Path(name).name == sample.name for name in listed(out))
+
+
+# -- the ledger ------------------------------------------------------------------------------------
+
+
+def placed(made: Decision) -> KeptFile:
+    area = "audit" if made.reason is Reason.AUDIT else "kept"
+    path = Path(area) / made.source / "2026" / "11" / "24" / f"{made.id}.jpg"
+    return KeptFile(made.id, made.source, path, 9, "ab" * 32, 4, 3, made.captured_at_ns)
+
+
+def aside(index: int) -> Decision:
+    return replace(dropped(index), reason=Reason.AUDIT, dropped_as=Reason.BLURRY)
+
+
+def test_samples_are_not_forgotten_and_come_back_as_they_were(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite", clock=lambda: 1) as ledger:
+        ledger.commit(Batch("c", "m", [(aside(0), placed(aside(0))), (dropped(1), None)]))
+        ledger.judge({aside(0).id: True})
+        assert ledger.forget_dropped(10) == 1
+        (left,) = ledger.decisions()
+        assert left.decision == aside(0)
+        assert ledger.judgements() == {aside(0).id: True}
+
+
+def test_a_sample_makes_way_for_the_same_frame_kept(tmp_path: Path) -> None:
+    """Decided anew, when a device number has changed, with other limits."""
+    kept = replace(dropped(0), reason=Reason.NOVEL)
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.commit(Batch("c", "m", [(aside(0), placed(aside(0)))]))
+        assert ledger.commit(Batch("c", "m", [(dropped(0), None)])) == ()
+        assert [r.decision.reason for r in ledger.decisions()] == [Reason.AUDIT]
+        gone = ledger.commit(Batch("c", "m", [(kept, placed(kept))]))
+        assert gone == (placed(aside(0)).path,)
+        assert ledger.superseded() == list(gone)
+        assert ledger.kept_file(kept.id) == placed(kept)
+        assert ledger.commit(Batch("c", "m", [(aside(0), placed(aside(0)))])) == gone
+        assert [r.decision.reason for r in ledger.decisions()] == [Reason.NOVEL]
+
+
+def test_a_ledger_from_before_the_audit_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    db = sqlite3.connect(path)
+    db.executescript(
+        f"{schema.MIGRATIONS[0]} PRAGMA user_version = 1;"
+        f"PRAGMA application_id = {schema.APPLICATION_ID};"
+        "INSERT INTO decisions (id, source, outcome, reason, captured_at_ns, captured_at_origin,"
+        " frame_index, decided_at_ns) VALUES ('00', 'door', 'dropped', 'blurry', 1, 'pts', 0, 1)"
+    )
+    db.close()
+    with pytest.raises(LedgerError, match="older than this stillsift"):
+        LedgerReader(path)
+    with Ledger(path) as ledger:
+        (record,) = ledger.decisions()
+        assert record.decision.dropped_as is None
+        assert ledger.judgements() == {}
