@@ -338,6 +338,25 @@ def test_a_full_disk_ends_it_and_the_next_run_goes_on_where_it_stopped(
     assert story(out) == story(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("audit", ["0", "1"])
+def test_a_disk_that_fills_up_in_the_middle_costs_no_frame(
+    stillsift: Command, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, audit: str
+) -> None:
+    """The sifter had taken the frame into its gallery; the next run must not meet it there."""
+    settings = ("--set", "rate=all", "--set", f"audit={audit}")
+    stillsift("sift", clip, "-o", tmp_path / "whole", *settings)
+    out = tmp_path / "out"
+    for times in (1, 2):
+        room = iter([1 << 60] * times)
+        monkeypatch.setattr("stillsift.store.Store.free_bytes", lambda _, room=room: next(room, 0))
+        assert stillsift("sift", clip, "-o", out, *settings).status == 1
+        assert len(decided(out)) < len(decided(tmp_path / "whole"))
+    monkeypatch.undo()
+    assert stillsift("sift", clip, "-o", out, *settings).status == 0
+    assert story(out) == story(tmp_path / "whole")
+    assert_agree(out)
+
+
 # -- settings --------------------------------------------------------------------------------------
 
 

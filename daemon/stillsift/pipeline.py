@@ -118,6 +118,8 @@ class Line:
         self._heard = self._recorded = self._followed_up = time.monotonic()
         self._troubles = _Troubles(source.name)
         self._warned_of: Path | str | None = None
+        self._ahead = False
+        """The sifter has decided more than the recorder knows of."""
 
     @property
     def trouble(self) -> str | None:
@@ -144,9 +146,12 @@ class Line:
         except _Stopped:
             log.warning("%s: stopped while the store was out of order", self.source.name)
         except Exception:
-            # Whatever it is, what was decided before it is recorded and not decided again.
-            with suppress(Problem, _Stopped):
-                self._record()
+            # Whatever it is, what was decided before it is recorded and not decided again. Not
+            # beside a sifter that takes for kept what never came to the disk: a file is read
+            # again, and its frame would be a repeat of itself.
+            if self._live or not self._ahead:
+                with suppress(Problem, _Stopped):
+                    self._record()
             raise
 
     def stop(self) -> None:
@@ -184,6 +189,7 @@ class Line:
         """Decisions that are due now that this frame is there, oldest first."""
         self._metrics.offered(self.source.name)
         try:
+            self._ahead = True
             with self._metrics.stage("decide"):
                 verdicts = self.sifter.offer(frame)
         except (EmbedError, ConversionError) as error:
@@ -200,6 +206,7 @@ class Line:
     def _persist(self, verdicts: list[Verdict]) -> bool:
         """Put what is kept on the disk, then hand every decision to the recorder. Whether a frame
         was kept."""
+        self._ahead = True
         placed: dict[str, KeptFile] = {}
         failed: dict[str, str] = {}
         for verdict in verdicts:
@@ -235,6 +242,7 @@ class Line:
         # Only now: the sifter has decided all of them, and its state is recorded with the first.
         for decision, kept in ended:
             self._recorder.fill(decision, kept)
+        self._ahead = False
         return any(decision.outcome is Outcome.KEPT for decision, _ in ended)
 
     def _set_aside(self, frame: Frame, dropped: Decision) -> tuple[Decision, KeptFile | None]:
