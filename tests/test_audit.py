@@ -88,7 +88,7 @@ def without_samples(store: Path) -> list[Story]:
     ]
 
 
-@pytest.mark.parametrize("share", [0.3, 1])
+@pytest.mark.parametrize("share", [0.5, 1])
 @pytest.mark.parametrize("retire", ["leave", "move"])
 def test_every_other_decision_is_as_without_the_audit(
     stillsift: Command, footage: Path, tmp_path: Path, share: float, retire: str
@@ -100,6 +100,8 @@ def test_every_other_decision_is_as_without_the_audit(
         shutil.copytree(footage, watched)
         settings = ("rate=all", f"retire={retire}", f"audit={audit}")
         sets = [word for setting in settings for word in ("--set", setting)]
+        assert stillsift("sift", watched, "-o", tmp_path / store, *sets).status == 0
+        shutil.copy2(footage / "03.jpg", watched / "07.jpg")  # when all of it is recorded
         assert stillsift("sift", watched, "-o", tmp_path / store, *sets).status == 0
         area = tmp_path / store / "quarantine"
         quarantined.append({path.name for path in area.rglob("*") if path.is_file()})
@@ -135,7 +137,7 @@ def test_every_other_decision_is_as_without_the_audit(
 def test_a_dry_run_picks_the_same_and_writes_nothing(
     stillsift: Command, footage: Path, tmp_path: Path
 ) -> None:
-    sets = ("--set", "rate=all", "--set", "audit=0.3", "--json")
+    sets = ("--set", "rate=all", "--set", "audit=0.5", "--json")
     dry = json.loads(stillsift("sift", footage, "--dry-run", *sets).out)["sources"][0]
     wet = json.loads(stillsift("sift", footage, "-o", tmp_path / "out", *sets).out)["sources"][0]
     assert dry["reasons"] == wet["reasons"]
@@ -155,12 +157,12 @@ def test_a_share_that_is_none_is_told(stillsift: Command, footage: Path, share: 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A third of what a clip had dropped lies aside."""
+    """Half of what a clip had dropped lies aside."""
     from stillsift.cli import main
 
     folder = tmp_path_factory.mktemp("audited")
     clip = write_clip(folder / "gate.mp4", [1, 2, 3], frames=30)
-    settings = ("--set", "rate=all", "--set", "audit=0.3")
+    settings = ("--set", "rate=all", "--set", "audit=0.5")
     assert main(["sift", str(clip), "-o", str(folder / "store"), *settings]) == 0
     return folder / "store"
 
@@ -176,7 +178,7 @@ def test_samples_are_judged_and_the_rate_told(
 
     samples = audit("--list")
     ids = [sample["id"] for sample in samples]
-    assert len(ids) > 20
+    assert len(ids) > 10
     assert all(Path(sample["path"]).is_file() for sample in samples)
     counts = {r.decision.id: r.decision.reason for r in decided(out)}
     (before,) = audit()
