@@ -244,6 +244,8 @@ def test_samples_are_judged_beside_a_running_daemon(stillsift: Command, tmp_path
         assert counted in running.get("/metrics")[1]
         assert running.stop() == 0, running.log
         assert "ERROR" not in running.log
+        assert f"stopped: {reasons.count(Reason.NOVEL)} kept, 0 dropped" in running.log
+        assert f"{reasons.count(Reason.AUDIT)} laid aside for the audit" in running.log
     assert_agree(running.store)
     with LedgerReader(running.store / "ledger.sqlite") as ledger:
         assert ledger.judgements() == dict.fromkeys(samples, True)

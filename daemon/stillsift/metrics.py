@@ -22,7 +22,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from . import __version__
-from .decisions import Decision, Outcome, Reason, outcome_of
+from .decisions import Decision, Reason, outcome_of
 from .problems import Problem
 from .records import KeptFile
 from .sources import Source
@@ -128,12 +128,12 @@ class _Accounts(Collector):
                 last.add_metric([source], self._last_frame[source])
         return iter((offered, frames, in_flight, kept, gaps, last))
 
-    def totals(self) -> dict[str, Counter[Outcome]]:
-        """Frames by outcome, for every source."""
+    def totals(self) -> Counter[Reason]:
+        """Frames by reason, of all sources together."""
         with self._lock:
-            totals: dict[str, Counter[Outcome]] = {source: Counter() for source in self._offered}
-            for (source, reason), count in self._decided.items():
-                totals[source][outcome_of(reason)] += count
+            totals: Counter[Reason] = Counter()
+            for (_, reason), count in self._decided.items():
+                totals[reason] += count
             return totals
 
 
@@ -262,8 +262,8 @@ class Metrics:
         with self._ledger.time():
             yield
 
-    def totals(self) -> dict[str, Counter[Outcome]]:
-        """Frames by outcome, for every source."""
+    def totals(self) -> Counter[Reason]:
+        """Frames by reason, of all sources together."""
         return self._accounts.totals()
 
 

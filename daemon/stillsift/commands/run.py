@@ -14,7 +14,7 @@ from wsgiref.simple_server import WSGIServer
 
 from ..config import Config, SourceConfig
 from ..config_file import load
-from ..decisions import Outcome
+from ..decisions import Outcome, Reason, outcome_of
 from ..engine import Engine
 from ..fleet import Fleet
 from ..ledger_reader import LedgerError
@@ -202,6 +202,9 @@ class _Daemon:
     def counted(self) -> str:
         """Where the frames since the start have ended."""
         totals: Counter[Outcome] = Counter()
-        for counts in self._metrics.totals().values():
-            totals += counts
-        return ", ".join(f"{totals[outcome]} {outcome.value}" for outcome in Outcome)
+        reasons = self._metrics.totals()
+        samples = reasons.pop(Reason.AUDIT, 0)
+        for reason, count in reasons.items():
+            totals[outcome_of(reason)] += count
+        aside = f", {samples} laid aside for the audit" if samples else ""
+        return ", ".join(f"{totals[outcome]} {outcome.value}" for outcome in Outcome) + aside
