@@ -7,8 +7,8 @@ prints what stillsift keeps of every clip, what other methods keep beside it, an
 
 stillsift runs from the outside, `stillsift sift --dry-run`, with nothing but its defaults. Methods
 that have a limit get the one that does best on all the *other* clips (highest recall, then the
-fewest kept), so no figure of theirs is fitted to its own clip. Uniform sampling is given as many
-frames as stillsift kept.
+fewest kept), so no figure of theirs is fitted to its own clip; stillsift is shown in that way too.
+Uniform sampling is given as many frames as stillsift kept.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from methods import Kept, Looks
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "bench"
 MEDIA = ROOT.parent / "shared" / "media"
+LIMITS = (0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6)
+"""Values of novelty_limit; 0.4 is what the small model comes with."""
 DECIMATE = "hi=64*200:lo=64*50:frac=0.1"
 
 
@@ -111,7 +113,7 @@ def total(scores: Iterable[Score]) -> Score:
     )
 
 
-HEAD = f"{'':34} {'kept':>6} {'of':>6} {'events':>8} {'each':>5} {'most':>4} {'false':>5}"
+HEAD = f"{'':36} {'kept':>6} {'of':>6} {'events':>8} {'each':>5} {'most':>4} {'false':>5}"
 HEAD += f" {'/h':>5} {'blurred':>7} {'sharp':>5}"
 
 
@@ -121,22 +123,32 @@ def line(name: str, s: Score) -> str:
     hourly = f"{s.false / s.nothing_s * 3600:.1f}" if s.nothing_s else "-"
     best = "-" if s.best is None else f"{s.best:.2f}"
     return (
-        f"{name:34} {s.kept:6} {s.frames:6} {events:>8} {each:>5} {s.most:4} {s.false:5}"
+        f"{name:36} {s.kept:6} {s.frames:6} {events:>8} {each:>5} {s.most:4} {s.false:5}"
         f" {hourly:>5} {s.blurred:7} {best:>5}"
     )
 
 
-def held_out(
-    clips: list[Labelled], looked: dict[str, Looks], rule: methods.Rule, limits: tuple[float, ...]
-) -> dict[str, Score]:
-    """Every clip at the limit that does best on all others."""
-    table = {
-        (clip.name, limit): score(
-            clip, methods.spread(rule(looked[clip.name], limit)), looked[clip.name]
-        )
-        for clip in clips
+Tried = dict[tuple[str, float], Score]
+"""By clip and limit."""
+
+
+def tried(
+    clips: list[Labelled],
+    looked: dict[str, Looks],
+    limits: Iterable[float],
+    choose: Callable[[Labelled, float], list[Kept]],
+) -> Tried:
+    """A method on every clip at every limit."""
+    return {
+        (clip.name, limit): score(clip, choose(clip, limit), looked[clip.name])
         for limit in limits
+        for clip in clips
     }
+
+
+def held_out(clips: list[Labelled], table: Tried) -> dict[str, Score]:
+    """Every clip at the limit that does best on all others."""
+    limits = sorted({limit for _, limit in table})
     chosen = {}
     for clip in clips:
 
@@ -148,21 +160,17 @@ def held_out(
     return chosen
 
 
-def curve(
-    clips: list[Labelled], looked: dict[str, Looks], rule: methods.Rule, limits: Iterable[float]
-) -> list[tuple[int, float]]:
+def curve(table: Tried) -> list[tuple[int, float]]:
     """(kept, recall) over all clips at each limit."""
     points = []
-    for limit in limits:
-        scores = total(
-            score(c, methods.spread(rule(looked[c.name], limit)), looked[c.name]) for c in clips
-        )
+    for limit in {limit for _, limit in table}:
+        scores = total(score for (_, its), score in table.items() if its == limit)
         points.append((scores.kept, scores.hit / max(scores.events, 1)))
     return sorted(points)
 
 
-def every(looks: Looks, step: float) -> list[int]:
-    return list(looks.frames[:: int(step)])
+def every(looks: Looks, step: float) -> list[Kept]:
+    return methods.spread(looks.frames[:: int(step)])
 
 
 def plot(path: Path, curves: dict[str, list[tuple[int, float]]]) -> bool:
@@ -277,18 +285,29 @@ def main() -> None:
             for clip in with_labels
             if (some := chosen[clip.name]) is not None
         }
-    for name, (rule, limits) in methods.LIMITED.items():
-        beside[name] = held_out(with_labels, looked, rule, limits)
+    tables = {
+        name: tried(
+            with_labels, looked, limits, lambda c, at, r=rule: methods.spread(r(looked[c.name], at))
+        )
+        for name, (rule, limits) in methods.LIMITED.items()
+    }
+    tables["stillsift, limit of the other clips"] = tried(
+        with_labels,
+        looked,
+        LIMITS,
+        lambda c, limit: methods.engine(c.path, f"{arguments.engine} --set novelty_limit={limit}"),
+    )
+    beside |= {name: held_out(with_labels, table) for name, table in tables.items()}
     print(f"\nbeside others, labelled clips\n{HEAD}")
     print(line("stillsift", total(ours[clip.name] for clip in with_labels)))
     for name, scores in beside.items():
-        print(line(name, total(scores.values())) if scores else f"{name:34} not installed")
+        print(line(name, total(scores.values())) if scores else f"{name:36} not installed")
 
-    curves = {
-        name: curve(with_labels, looked, rule, limits)
-        for name, (rule, limits) in methods.LIMITED.items()
-    }
-    curves["uniform"] = curve(with_labels, looked, every, (1, 2, 3, 5, 8, 12, 20, 40))
+    curves = {name: curve(table) for name, table in tables.items()}
+    steps = (1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 40.0)
+    curves["uniform"] = curve(
+        tried(with_labels, looked, steps, lambda c, at: every(looked[c.name], at))
+    )
     all_of_it = total(ours[clip.name] for clip in with_labels)
     curves["stillsift"] = [(all_of_it.kept, all_of_it.hit / max(all_of_it.events, 1))]
     if not plot(arguments.out / "recall.png", curves):

@@ -139,7 +139,7 @@ def coherent(distances: Floats) -> Floats:
 
 def similarity(a: Embedding, b: Embedding) -> float:
     """Cosine of two pooled vectors of one model, -1 to 1, higher is closer."""
-    return float(np.clip(np.dot(a.vector, b.vector), -1, 1))
+    return max(-1.0, min(1.0, float(np.dot(a.vector, b.vector))))
 
 
 def packed(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
