@@ -104,6 +104,17 @@ MISTAKES = [
         "c:2: model.threads: must be a whole number, not 'many'",
     ),
     (
+        "brighter than white",
+        "defaults:\n  min_brightness: 300\n  max_brightness: -1",
+        "c:2: defaults.min_brightness: must be at most 255, not 300\n"
+        "c:3: defaults.max_brightness: must be at least 0, not -1",
+    ),
+    (
+        "a word for a gate",
+        "defaults: {min_contrast: dark}",
+        "c:1: defaults.min_contrast: must be a number, not 'dark'",
+    ),
+    (
         "a half",
         "defaults: {gallery: 1.5}",
         "c:1: defaults.gallery: must be a whole number, not 1.5",

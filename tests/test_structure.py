@@ -21,7 +21,7 @@ LAYERS = (
     ("mistakes", "reload", "config_schema", "audit"),
     ("config_file", "passwords"),
     ("models", "sharpness", "sources"),
-    ("embedding",),
+    ("embedding", "exposure"),
     ("gallery",),
     ("scene",),
     ("novelty",),
@@ -96,6 +96,7 @@ def test_the_heart_touches_no_disk_no_clock_and_no_thread() -> None:
         "scene",
         "gallery",
         "sharpness",
+        "exposure",
     ):
         path = PACKAGE / f"{room}.py"
         tree = ast.parse(path.read_text("utf-8"))

@@ -149,6 +149,12 @@ class SourceSettings(_Section):
     """A frame is kept when it is more novel than this; None (`auto`): the model's own limit."""
     min_sharpness: Number = Field(default=0.6, ge=0, le=1)
     """Share of the scene's own usual sharpness below which a frame is blurred; 0: never."""
+    min_brightness: Number = Field(default=0.0, ge=0, le=255)
+    """Luma that the brightest hundredth of a frame must reach, else it is `dark`; 0: off."""
+    max_brightness: Number = Field(default=255.0, ge=0, le=255)
+    """Luma that the darkest hundredth of a frame may have, else it is `bright`; 255: off."""
+    min_contrast: Number = Field(default=0.0, ge=0, le=127)
+    """Contrast below which a frame is dropped as `low_information`, grey levels; 0: off."""
     max_wait: Duration = Field(default=1.0, ge=0)
     """Stream time that a moment with something new waits for a better frame of it."""
     audit: Number = Field(default=0.0, ge=0, le=1)

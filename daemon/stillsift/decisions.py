@@ -29,6 +29,9 @@ class Reason(StrEnum):
     EXACT_DUPLICATE = "exact_duplicate"
     NEAR_DUPLICATE = "near_duplicate"
     BLURRY = "blurry"
+    DARK = "dark"
+    BRIGHT = "bright"
+    LOW_INFORMATION = "low_information"
     RATE_LIMITED = "rate_limited"
     DECODE_ERROR = "decode_error"
     MODEL_ERROR = "model_error"
@@ -44,6 +47,9 @@ _OUTCOMES = {
     Reason.EXACT_DUPLICATE: Outcome.DROPPED,
     Reason.NEAR_DUPLICATE: Outcome.DROPPED,
     Reason.BLURRY: Outcome.DROPPED,
+    Reason.DARK: Outcome.DROPPED,
+    Reason.BRIGHT: Outcome.DROPPED,
+    Reason.LOW_INFORMATION: Outcome.DROPPED,
     Reason.RATE_LIMITED: Outcome.DROPPED,
     Reason.DECODE_ERROR: Outcome.FAILED,
     Reason.MODEL_ERROR: Outcome.FAILED,
@@ -87,7 +93,7 @@ class Decision:
     width: int | None = None
     height: int | None = None
     detail: str | None = None
-    """A sentence for people: which error, which file it repeats."""
+    """A sentence for people: which error, which file it repeats, which measure missed its limit."""
     dropped_as: Reason | None = None
     """Why a frame of the audit sample was to be dropped. None: it is none, or recovery found its
     picture and nothing else."""

@@ -18,6 +18,7 @@ from . import models
 from .config import Config, SourceConfig
 from .decisions import Decision, Outcome
 from .embedding import Embedder, Embedding
+from .exposure import Gates
 from .frames import Picture
 from .gallery import Gallery, Kept
 from .ledger import Ledger
@@ -151,6 +152,11 @@ class Engine:
             novelty=config.novelty_limit or self.model.spec.novelty_limit,
             min_sharpness=config.min_sharpness,
             max_wait_s=config.max_wait,
+            gates=Gates(
+                min_brightness=config.min_brightness,
+                max_brightness=config.max_brightness,
+                min_contrast=config.min_contrast,
+            ),
         )
         recorder = Recorder(
             config.name,

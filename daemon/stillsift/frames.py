@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 """(height, width) or (height, width, 3), uint8, 0-255."""
 
+FULL_RANGE, VIDEO_RANGE = (0, 255), (16, 235)
+"""Luma of black and of white."""
+
 
 EARLIEST_NS, LATEST_NS = -(1 << 63), (1 << 63) - 1
 """The years 1677 to 2262: what 64 bits of nanoseconds hold, as the ledger's columns do. Clocks that
@@ -48,6 +51,10 @@ class Picture(Protocol):
     @property
     def height(self) -> int: ...
 
+    @property
+    def levels(self) -> tuple[int, int]:
+        """What `luma` says of black and of white: (0, 255), or (16, 235) as video has it."""
+
     def luma(self) -> Image:
         """(height, width) uint8 luma, a view where the decoder allows it. Do not write to it."""
 
@@ -71,6 +78,10 @@ class ArrayPicture:
     @property
     def height(self) -> int:
         return int(self.pixels.shape[0])
+
+    @property
+    def levels(self) -> tuple[int, int]:
+        return FULL_RANGE
 
     def luma(self) -> Image:
         return cv2.cvtColor(self.pixels, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
@@ -103,6 +114,10 @@ class NoPixels:
 
     width: int
     height: int
+
+    @property
+    def levels(self) -> tuple[int, int]:
+        raise ValueError("the pixels of this picture were let go")
 
     def luma(self) -> Image:
         raise ValueError("the pixels of this picture were let go")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .decisions import Decision, Outcome, Reason, about
 from .embedding import Embedding
+from .exposure import OPEN, Gates
 from .frames import Frame, Image
 from .gallery import Cells, Gallery, Kept, similarity
 from .novelty import Finding, Novelty
@@ -23,6 +24,8 @@ class Limits:
     """Share of the scene's own level below which a frame is blurry; 0 switches the gate off."""
     max_wait_s: float = 1.0
     """How long a moment waits for a better frame, in the frames' own time; 0: not at all."""
+    gates: Gates = OPEN
+    """What is dropped before anything else is asked about it."""
 
 
 @dataclass(frozen=True, slots=True)

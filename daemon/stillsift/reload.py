@@ -31,7 +31,12 @@ class ReloadPlan:
         return self != ReloadPlan()
 
 
-LIVE_KEYS = frozenset({"gallery", "novelty_limit", "min_sharpness", "max_wait", "audit", "retire"})
+LIVE_KEYS = frozenset(
+    {
+        *("gallery", "novelty_limit", "min_sharpness", "max_wait", "audit", "retire"),
+        *("min_brightness", "max_brightness", "min_contrast"),
+    }
+)
 """Keys of a source that decide what is kept, and can change while it is being read."""
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from .decisions import about
 from .embedding import Embedding
 from .frames import Frame, Image, Picture, TimeOrigin
 from .gallery import Cells, Gallery, packed
@@ -79,7 +80,15 @@ class Sifter:
 
         Raises what the embedder raises; the frame then counts for nothing.
         """
-        return self._judge([self._measure(frame)])
+        luma = frame.picture.luma()
+        thumb = thumbnail(luma)
+        shut = self.limits.gates.dropped(thumb, frame.picture.levels)
+        if shut is None:
+            return self._judge([self._measure(frame, luma, thumb)])
+        # It teaches nothing and is compared with nothing, so what the sifter remembers holds as
+        # it is: the next frame is taken as if this one had not been. What waits is older.
+        reason, why = shut
+        return [*self.flush(), Verdict(about(frame, reason, detail=why), _lightened(frame))]
 
     def flush(self) -> list[Verdict]:
         """Decide what is still waiting: nothing more will come for a while."""
@@ -122,9 +131,7 @@ class Sifter:
 
     # -- measures ----------------------------------------------------------------------------------
 
-    def _measure(self, frame: Frame) -> Measured:
-        luma = frame.picture.luma()
-        thumb = thumbnail(luma)
+    def _measure(self, frame: Frame, luma: Image, thumb: Image) -> Measured:
         at_s = frame.captured_at_ns / 1e9
         still = frame.content_hash is not None
         view = self._look(frame.picture, thumb, at_s, glance=not still)
@@ -133,9 +140,7 @@ class Sifter:
         # At 5 frames/s every frame is measured; faster, most would teach nothing about the scene.
         due = not 0 <= at_s - self._past.scene.level.last_s < SPACING_S
         sharp = sharpness(luma) if still or due else None
-        # A still is kept as the file it is; its pixels, which may be many, are needed no more.
-        frame = frame.without_pixels() if still else frame
-        return Measured(frame, timed, at_s, thumb, sharp, view)
+        return Measured(_lightened(frame), timed, at_s, thumb, sharp, view)
 
     def _look(self, picture: Picture, thumb: Image, at_s: float, *, glance: bool) -> View:
         """What the embedder says, or what it said of the last picture if this one looks the same.
@@ -205,3 +210,8 @@ class Sifter:
             return View(thumb, Embedding(vector, previous.grid()), previous, at_s)
         embedding = Embedding(vector, None)
         return View(thumb, embedding, Cells.of(embedding), at_s)
+
+
+def _lightened(frame: Frame) -> Frame:
+    """A still is kept as the file it is; its pixels, which may be many, are needed no more."""
+    return frame if frame.content_hash is None else frame.without_pixels()

@@ -11,7 +11,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from ..frames import Image
+from ..frames import FULL_RANGE, VIDEO_RANGE, Image
 from ..problems import Problem
 
 _LUMA_FIRST = frozenset(
@@ -96,8 +96,15 @@ class VideoPicture:
     def height(self) -> int:
         return self.frame.width if self.rotation in (90, 270) else self.frame.height
 
+    @property
+    def levels(self) -> tuple[int, int]:
+        name = self.frame.format.name
+        # FFmpeg takes these formats for full range, whatever the stream says or leaves unsaid.
+        full = name.startswith(("yuvj", "gray")) or self.frame.color_range == ColorRange.JPEG
+        return VIDEO_RANGE if self._has_luma and not full else FULL_RANGE
+
     def luma(self) -> Image:
-        if self.frame.format.name in _LUMA_FIRST and self.frame.planes[0].line_size > 0:
+        if self._has_luma:
             return self._upright(plane(self.frame, 1))
         return self._converted(self.width, self.height, "gray")
 
@@ -106,6 +113,10 @@ class VideoPicture:
 
     def bgr(self) -> Image:
         return self._converted(self.width, self.height, "bgr24")
+
+    @property
+    def _has_luma(self) -> bool:
+        return self.frame.format.name in _LUMA_FIRST and self.frame.planes[0].line_size > 0
 
     def _converted(self, width: int, height: int, layout: str) -> Image:
         if self.rotation in (90, 270):
