@@ -21,8 +21,8 @@ LAYERS = (
     ("mistakes", "reload", "config_schema", "audit"),
     ("config_file", "passwords"),
     ("models", "sharpness", "sources"),
-    ("embedding", "exposure"),
-    ("gallery",),
+    ("embedding", "exposure", "alarms", "views"),
+    ("gallery", "watch"),
     ("scene",),
     ("novelty",),
     ("measures",),
@@ -97,6 +97,9 @@ def test_the_heart_touches_no_disk_no_clock_and_no_thread() -> None:
         "gallery",
         "sharpness",
         "exposure",
+        "alarms",
+        "views",
+        "watch",
     ):
         path = PACKAGE / f"{room}.py"
         tree = ast.parse(path.read_text("utf-8"))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from . import __version__
 from .commands import (
+    alarms,
     audit,
     check_config,
     decisions,
@@ -23,7 +24,10 @@ from .commands import (
 )
 from .problems import Problem
 
-COMMANDS = (run, sift, check_config, decisions, stats, audit, gaps, restore, models, doctor)
+COMMANDS = (
+    *(run, sift, check_config, decisions, stats, audit, gaps, alarms),
+    *(restore, models, doctor),
+)
 """Every command; a new one is one module and one name here."""
 
 _EPILOG = """\

@@ -159,6 +159,8 @@ class SourceSettings(_Section):
     """Stream time that a moment with something new waits for a better frame of it."""
     audit: Number = Field(default=0.0, ge=0, le=1)
     """Share of the dropped frames that is laid aside to be judged by a person; 0: none."""
+    alarms: bool = True
+    """Whether the source itself is watched: frozen, covered, moved, out of focus, clock astray."""
     retire: Literal["leave", "move", "delete"] = "leave"
     """What becomes of an original once its decisions are recorded; move: into quarantine."""
     recursive: bool = True

@@ -170,7 +170,7 @@ class Engine:
         self.metrics.open_source(config.name, source)
         return Line(
             source,
-            self._sifter(config.name, limits, config.gallery),
+            self._sifter(config, limits),
             recorder,
             self.storage,
             self.metrics,
@@ -182,16 +182,21 @@ class Engine:
             beat=beat,
         )
 
-    def _sifter(self, source: str, limits: Limits, size: int) -> Sifter:
+    def _sifter(self, config: SourceConfig, limits: Limits) -> Sifter:
         """A sifter that goes on where the last one of this source stopped."""
-        model = self.model.spec.name
+        source, model = config.name, self.model.spec.name
         kept = [
             Kept.from_bytes(entry.id, entry.data) for entry in self.ledger.gallery(source, model)
         ]
         if not kept:
             self._tell_of_another_model(source)
         return Sifter(
-            limits, self._embed, Gallery(size, kept), self.ledger.state(source), model=model
+            limits,
+            self._embed,
+            Gallery(config.gallery, kept),
+            self.ledger.state(source),
+            model=model,
+            alarms=config.alarms,
         )
 
     def _tell_of_another_model(self, source: str) -> None:

@@ -27,10 +27,12 @@ from .records import (
     Quarantined,
 )
 from .rows import (
+    PUT_ALARM,
     PUT_DECISION,
     PUT_FILE,
     PUT_KEPT,
     SAME_FILE,
+    alarm_row,
     decision_row,
     file_row,
     kept_row,
@@ -111,6 +113,7 @@ class Ledger(LedgerReader):
                 " to_ns = excluded.to_ns, cause = excluded.cause",
                 ((gap.source, gap.from_ns, gap.to_ns, text_in(gap.cause)) for gap in batch.gaps),
             )
+            db.executemany(PUT_ALARM, map(alarm_row, batch.alarms))
             db.executemany(
                 "INSERT OR REPLACE INTO source_state VALUES (?, ?, ?)",
                 ((source, state, now) for source, state in batch.states.items()),

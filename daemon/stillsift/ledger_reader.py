@@ -15,6 +15,7 @@ from . import schema
 from .decisions import Outcome, Reason
 from .problems import Problem
 from .records import (
+    AlarmRecord,
     DecisionRecord,
     FileRecord,
     FileState,
@@ -30,10 +31,12 @@ from .rows import (
     ITS_CONTEXT,
     KEPT_COLUMNS,
     SAME_FILE,
+    SELECT_ALARM,
     SELECT_DECISION,
     SELECT_FILE,
     SELECT_KEPT,
     SELECT_QUARANTINED,
+    alarm_record,
     decision_record,
     file_record,
     kept_file,
@@ -288,6 +291,10 @@ class LedgerReader:
             values,
         )
         return [GapRecord(*row) for row in rows]
+
+    def alarms(self, *, source: str | None = None) -> list[AlarmRecord]:
+        """Alarms by their start."""
+        return [alarm_record(row) for row in self._all(SELECT_ALARM, (source,))]
 
     def stats(self) -> list[SourceStats]:
         """Every source, added up."""

@@ -9,7 +9,7 @@ from .embedding import Embedding
 from .exposure import OPEN, Gates
 from .frames import Frame, Image
 from .gallery import Cells, Gallery, Kept, similarity
-from .novelty import Finding, Novelty
+from .novelty import Finding, News, Novelty
 from .scene import Scene
 from .sharpness import Sharpness, sharpness
 
@@ -34,6 +34,8 @@ class Verdict:
 
     decision: Decision
     frame: Frame
+    other_view: bool = False
+    """Whether it was kept because it shows what no kept frame showed: the view itself is new."""
 
     @property
     def kept(self) -> bool:
@@ -103,7 +105,9 @@ class Past:
         view = measured.view
         self.gallery.add(Kept(record.id, view.embedding, measured.thumbnail, view.cells))
         self.last = None
-        return Verdict(record, measured.frame)
+        found = waiting.found
+        another = found.news is News.VIEW or (found.news is not None and found.cut)
+        return Verdict(record, measured.frame, another)
 
     def record(
         self,

@@ -22,6 +22,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from . import __version__
+from .alarms import AlarmKind
 from .decisions import Decision, Reason, outcome_of
 from .problems import Problem
 from .records import KeptFile
@@ -143,6 +144,7 @@ class _Sources(Collector):
     def __init__(self) -> None:
         self._watched: dict[str, Source | None] = {}
         """None: it has not begun yet."""
+        self._alarms: set[tuple[str, AlarmKind]] = set()
 
     def announce(self, source: str) -> None:
         self._watched.setdefault(source, None)
@@ -152,6 +154,13 @@ class _Sources(Collector):
 
     def close(self, source: str) -> None:
         self._watched.pop(source, None)
+        self._alarms = {alarm for alarm in self._alarms if alarm[0] != source}
+
+    def alarm(self, source: str, kind: AlarmKind, raised: bool) -> None:
+        if raised:
+            self._alarms = self._alarms | {(source, kind)}
+        else:
+            self._alarms = self._alarms - {(source, kind)}
 
     def collect(self) -> Iterator[Metric]:
         labels = ["source"]
@@ -162,11 +171,18 @@ class _Sources(Collector):
         queue = GaugeMetricFamily(
             "stillsift_queue_frames", "Frames or files waiting for analysis.", labels=labels
         )
+        alarm = GaugeMetricFamily(
+            "stillsift_source_alarm",
+            "1 while something is wrong with the source itself.",
+            labels=["source", "reason"],
+        )
         for source, watched in sorted(self._watched.copy().items()):
             up.add_metric([source], 0.0 if watched is None else float(watched.up))
             reconnects.add_metric([source], 0 if watched is None else watched.reconnects)
             queue.add_metric([source], 0 if watched is None else watched.queued)
-        return iter((up, reconnects, queue))
+            for kind in AlarmKind:
+                alarm.add_metric([source, kind.value], float((source, kind) in self._alarms))
+        return iter((up, reconnects, queue, alarm))
 
 
 class Metrics:
@@ -247,6 +263,9 @@ class Metrics:
 
     def gap(self, source: str, seconds: float) -> None:
         self._accounts.gap(source, seconds)
+
+    def alarm(self, source: str, kind: AlarmKind, *, raised: bool) -> None:
+        self._sources.alarm(source, kind, raised)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -16,8 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .alarms import AlarmKind
 from .audit import is_chosen, set_aside
-from .decisions import Decision, Outcome, Reason, about, without_frame
+from .decisions import Decision, Outcome, Reason, about, time_text, without_frame
 from .embedding import EmbedError
 from .frames import Frame, TimeOrigin
 from .ledger_reader import LedgerError
@@ -120,6 +121,9 @@ class Line:
         self._warned_of: Path | str | None = None
         self._ahead = False
         """The sifter has decided more than the recorder knows of."""
+        standing = {alarm.kind for alarm in sifter.alarms}
+        for kind in AlarmKind:  # what an earlier run left standing goes on
+            metrics.alarm(source.name, kind, raised=kind in standing)
 
     @property
     def trouble(self) -> str | None:
@@ -242,6 +246,7 @@ class Line:
         # Only now: the sifter has decided all of them, and its state is recorded with the first.
         for decision, kept in ended:
             self._recorder.fill(decision, kept)
+        self._tell_alarms()
         self._ahead = False
         return any(decision.outcome is Outcome.KEPT for decision, _ in ended)
 
@@ -274,6 +279,17 @@ class Line:
             else:
                 self._troubles.end(_NOTHING_KEPT)
                 return kept
+
+    def _tell_alarms(self) -> None:
+        """What is wrong with the source itself, once when it begins and once when it is over."""
+        for alarm in self.sifter.take_alarms():
+            raised, since = alarm.to_ns is None, time_text(alarm.from_ns)
+            word = "alarm" if raised else "alarm over"
+            log.warning(
+                "%s: %s: %s since %s: %s", self.source.name, word, alarm.kind, since, alarm.detail
+            )
+            self._metrics.alarm(self.source.name, alarm.kind, raised=raised)
+            self._recorder.alarm(alarm)
 
     # -- record, retire ----------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .alarms import Alarm
 from .decisions import Decision, Outcome, Reason
 from .ledger import (
     Ledger,
@@ -21,6 +22,7 @@ from .ledger_reader import (
     LedgerError,
 )
 from .records import (
+    AlarmRecord,
     Batch,
     Checkpoint,
     FileState,
@@ -103,6 +105,7 @@ class Recorder:
         self._entries: deque[_Entry] = deque()
         self._open: deque[_Entry] = deque()
         self._file: _File | None = None
+        self._alarms: list[AlarmRecord] = []
         self._contents: dict[str, _Content] = {}
         """By content hash, of files that are not all recorded yet."""
         self._state_at = -_STATE_EVERY_S
@@ -163,6 +166,12 @@ class Recorder:
             self._fail(file, decision, whole=False)
         # Not past it: a damaged stretch has the index of the frame that comes next.
         self._entries.append(_Entry(decision, gap=gap, file=file, next_frame=decision.frame_index))
+
+    def alarm(self, alarm: Alarm) -> None:
+        """An alarm began or ended with the last decision that was filled in."""
+        self._alarms.append(
+            AlarmRecord(self.source, alarm.kind, alarm.from_ns, alarm.to_ns, alarm.detail)
+        )
 
     def close_file(self, finished: Finished) -> None:
         """The file is done; that is recorded once all its frames are decided."""
@@ -225,6 +234,7 @@ class Recorder:
             decisions=decisions,
             checkpoints=_latest(checkpoints),
             gaps=[entry.gap for entry in entries if entry.gap],
+            alarms=self._alarms,
             states={self.source: sifter.state()} if self._wants_state(entries) else {},
             galleries={
                 self.source: GalleryNow(
@@ -242,6 +252,7 @@ class Recorder:
         except LedgerError:
             self._state_at = -_STATE_EVERY_S
             raise
+        self._alarms = []
         for _ in entries:
             self._entries.popleft()
         self._in_ledger = {kept.id for kept in gallery}
@@ -256,6 +267,7 @@ class Recorder:
         now = time.monotonic()
         wanted = (
             now - self._state_at >= _STATE_EVERY_S
+            or bool(self._alarms)  # or one that is known to have begun would never end
             or any(entry.file is not None or entry.kept is not None for entry in entries)
             or self._ending
         )

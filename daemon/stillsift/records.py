@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from .alarms import AlarmKind
 from .decisions import Decision, Outcome, Reason
 from .sources import FileIdentity
 
@@ -75,6 +76,18 @@ class GapRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmRecord:
+    """A trouble of a source. The same source, kind and start is the same alarm."""
+
+    source: str
+    kind: AlarmKind
+    from_ns: int
+    to_ns: int | None
+    """None: it is not over."""
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class GalleryEntry:
     """One kept frame that new frames are compared with."""
 
@@ -103,6 +116,8 @@ class Batch:
     decisions: list[tuple[Decision, KeptFile | None]] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     gaps: list[GapRecord] = field(default_factory=list)
+    alarms: list[AlarmRecord] = field(default_factory=list)
+    """In the order of events: one that begins and ends is there twice."""
     states: dict[str, bytes] = field(default_factory=dict)
     """Source to whatever its sifter wants to find again after a restart."""
     galleries: dict[str, GalleryNow] = field(default_factory=dict)

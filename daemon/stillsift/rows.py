@@ -12,9 +12,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from .alarms import AlarmKind
 from .decisions import Decision, Reason
 from .frames import TimeOrigin, bounded_ns
 from .records import (
+    AlarmRecord,
     Checkpoint,
     DecisionRecord,
     FileRecord,
@@ -225,6 +227,30 @@ def file_record(row: Sequence[Any]) -> FileRecord:
         first_kept,
         Retire(retire) if retire else Retire.LEAVE,
     )
+
+
+PUT_ALARM = (
+    "INSERT INTO alarms (source, kind, from_ns, to_ns, detail) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (source, kind, from_ns) DO UPDATE SET"
+    " to_ns = excluded.to_ns, detail = excluded.detail"
+)
+SELECT_ALARM = (
+    "SELECT source, kind, from_ns, to_ns, detail FROM alarms"
+    " WHERE ?1 IS NULL OR source = ?1 ORDER BY from_ns, source, key"
+)
+"""By their start; of one source, or of all where it is NULL."""
+
+
+def alarm_row(alarm: AlarmRecord) -> tuple[object, ...]:
+    """The values of `PUT_ALARM`."""
+    to_ns = None if alarm.to_ns is None else bounded_ns(alarm.to_ns)
+    return (alarm.source, alarm.kind.value, bounded_ns(alarm.from_ns), to_ns, alarm.detail)
+
+
+def alarm_record(row: Sequence[Any]) -> AlarmRecord:
+    """A row of `SELECT_ALARM`."""
+    source, kind, from_ns, to_ns, detail = row
+    return AlarmRecord(source, AlarmKind(kind), from_ns, to_ns, detail)
 
 
 SELECT_QUARANTINED = "SELECT key, source, original, path, size, sha256, at_ns FROM quarantine"

@@ -137,5 +137,17 @@ CREATE TABLE judgements (
 );
 """
 
-MIGRATIONS = (_FIRST, _AUDIT)
+_ALARMS = """
+CREATE TABLE alarms (
+    key INTEGER PRIMARY KEY,
+    source TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    from_ns INTEGER NOT NULL,
+    to_ns INTEGER,
+    detail TEXT NOT NULL,
+    UNIQUE (source, kind, from_ns)
+);
+"""
+
+MIGRATIONS = (_FIRST, _AUDIT, _ALARMS)
 """Step n makes schema version n + 1 out of version n. Never edit one that was released: add one."""

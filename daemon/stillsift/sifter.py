@@ -15,10 +15,12 @@ from __future__ import annotations
 import io
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .alarms import Alarm
 from .decisions import about
 from .embedding import Embedding
 from .frames import Frame, Image, Picture, TimeOrigin
@@ -28,7 +30,8 @@ from .moments import Moments, Step
 from .novelty import Finding, Novelty
 from .photographs import Photographs
 from .scene import Arrays, Scene
-from .sharpness import SPACING_S, changed, difference, sharpness, thumbnail
+from .sharpness import SPACING_S, Sharpness, changed, difference, sharpness, thumbnail
+from .watch import Sighting, Watch
 
 __all__ = ["Limits", "Sifter", "Verdict"]
 
@@ -55,9 +58,11 @@ class Sifter:
         state: bytes | None = None,
         *,
         model: str = "",
+        alarms: bool = True,
     ) -> None:
         """`state` as `state` gave it in an earlier life; what another `model` had left is ignored,
-        since its numbers mean nothing to this one."""
+        since its numbers mean nothing to this one. `alarms`: whether the source is watched for
+        troubles of its own, which changes no decision."""
         self.limits = limits
         self.gallery = gallery
         self._made_by = f"{_FORMAT}/{model}"
@@ -67,6 +72,11 @@ class Sifter:
         self._photographs = Photographs(limits, self._past)
         self._seen: View | None = None
         """The last picture embedded."""
+        self._watch = Watch()
+        self._watches = alarms
+        self._sightings: deque[Sighting | None] = deque()
+        """Of every frame that waits, in their order. None: it lies on no time line."""
+        self._alarms: list[Alarm] = []
         if state is not None:
             self._restore(state)
 
@@ -84,11 +94,16 @@ class Sifter:
         thumb = thumbnail(luma)
         shut = self.limits.gates.dropped(thumb, frame.picture.levels)
         if shut is None:
-            return self._judge([self._measure(frame, luma, thumb)])
+            measured = self._measure(frame, luma, thumb)
+            self._sightings.append(_sighting(frame, thumb, measured.sharpness))
+            return self._watched(self._judge([measured]))
         # It teaches nothing and is compared with nothing, so what the sifter remembers holds as
         # it is: the next frame is taken as if this one had not been. What waits is older.
         reason, why = shut
-        return [*self.flush(), Verdict(about(frame, reason, detail=why), _lightened(frame))]
+        flushed = self.flush()
+        self._sightings.append(_sighting(frame, thumb, None))
+        verdict = Verdict(about(frame, reason, detail=why), _lightened(frame))
+        return [*flushed, *self._watched([verdict])]
 
     def flush(self) -> list[Verdict]:
         """Decide what is still waiting: nothing more will come for a while."""
@@ -96,7 +111,17 @@ class Sifter:
         while self.waiting:
             done, again = (self._moments if self._moments.waiting else self._photographs).close()
             verdicts += done + self._judge(again)
-        return verdicts
+        return self._watched(verdicts)
+
+    def take_alarms(self) -> list[Alarm]:
+        """The alarms that began or ended with the decisions given out since the last call."""
+        taken, self._alarms = self._alarms, []
+        return taken
+
+    @property
+    def alarms(self) -> list[Alarm]:
+        """Those that have begun and are not over."""
+        return self._watch.now
 
     def forget(self, id_: str) -> None:
         """A frame that was kept could not be written: nothing can repeat it any more.
@@ -129,6 +154,20 @@ class Sifter:
             return done, [*again, measured]
         return path.step(measured)
 
+    def _watched(self, verdicts: list[Verdict]) -> list[Verdict]:
+        """The same verdicts, their frames watched for what is wrong with the source.
+
+        A frame is watched when it is decided, and not when it is offered: what is remembered then
+        goes with the last decision, as all of the state does.
+        """
+        for verdict in verdicts:
+            seen = self._sightings.popleft()
+            if not self._watches:
+                self._alarms += self._watch.silence(verdict.frame.captured_at_ns)
+            elif seen is not None:
+                self._alarms += self._watch.step(replace(seen, other_view=verdict.other_view))
+        return verdicts
+
     # -- measures ----------------------------------------------------------------------------------
 
     def _measure(self, frame: Frame, luma: Image, thumb: Image) -> Measured:
@@ -136,11 +175,10 @@ class Sifter:
         still = frame.content_hash is not None
         view = self._look(frame.picture, thumb, at_s, glance=not still)
         self._seen = view
-        timed = not still or frame.captured_at_origin is TimeOrigin.FILENAME
         # At 5 frames/s every frame is measured; faster, most would teach nothing about the scene.
         due = not 0 <= at_s - self._past.scene.level.last_s < SPACING_S
         sharp = sharpness(luma) if still or due else None
-        return Measured(_lightened(frame), timed, at_s, thumb, sharp, view)
+        return Measured(_lightened(frame), _timed(frame), at_s, thumb, sharp, view)
 
     def _look(self, picture: Picture, thumb: Image, at_s: float, *, glance: bool) -> View:
         """What the embedder says, or what it said of the last picture if this one looks the same.
@@ -162,7 +200,11 @@ class Sifter:
 
     def state(self) -> bytes:
         """All that is remembered beside the gallery, as of the last decision given out."""
-        arrays: Arrays = {"made_by": np.array(self._made_by), **self._past.scene.arrays()}
+        arrays: Arrays = {
+            "made_by": np.array(self._made_by),
+            **self._past.scene.arrays(),
+            **self._watch.arrays(),
+        }
         if self._past.decided is not None:
             arrays["seen_thumbnail"] = self._past.decided.thumbnail
             arrays["seen_at_s"] = np.array(self._past.decided.at_s)
@@ -179,6 +221,7 @@ class Sifter:
 
     def _restore(self, state: bytes) -> None:
         with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
+            self._watch.restore(arrays)  # which asks no model
             if "made_by" not in arrays or str(arrays["made_by"]) != self._made_by:
                 return
             self._past.scene.restore(arrays)
@@ -210,6 +253,18 @@ class Sifter:
             return View(thumb, Embedding(vector, previous.grid()), previous, at_s)
         embedding = Embedding(vector, None)
         return View(thumb, embedding, Cells.of(embedding), at_s)
+
+
+def _timed(frame: Frame) -> bool:
+    """Whether a frame lies on a time line; a photograph among others does not."""
+    return frame.content_hash is None or frame.captured_at_origin is TimeOrigin.FILENAME
+
+
+def _sighting(frame: Frame, thumb: Image, sharp: Sharpness | None) -> Sighting | None:
+    """What the watch needs of a frame; None: the frame lies on no time line."""
+    if not _timed(frame):
+        return None
+    return Sighting(frame.captured_at_ns, frame.origin, frame.pts_s, thumb, sharp)
 
 
 def _lightened(frame: Frame) -> Frame:

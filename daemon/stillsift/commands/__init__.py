@@ -7,11 +7,13 @@ sets `command` to the function that runs it.
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..config import Config
 from ..config_file import load
+from ..decisions import time_text
 from ..ledger_reader import LedgerReader
 from ..problems import Problem
 
@@ -97,6 +99,29 @@ def configured(given: argparse.Namespace) -> Config:
 def opened_ledger(given: argparse.Namespace) -> LedgerReader:
     """The ledger of the store that was named, for reading beside a running daemon."""
     return LedgerReader(store_path(given) / "ledger.sqlite")
+
+
+def print_records(given: argparse.Namespace, rows: list[dict[str, object]], none: str) -> None:
+    """Rows as JSON or as a table, as was asked for; a value that is None is left blank in it.
+
+    `none`: what a person is told when there are no rows.
+    """
+    if given.json:
+        print(json.dumps(rows, ensure_ascii=False, indent=2))
+    elif rows:
+        told = [["" if value is None else str(value) for value in row.values()] for row in rows]
+        print(table([list(rows[0]), *told]))
+    else:
+        print(none)
+
+
+def span(from_ns: int, to_ns: int | None) -> dict[str, object]:
+    """A stretch of time as it is printed; `to_ns` None: it is not over."""
+    return {
+        "from": time_text(from_ns),
+        "to": None if to_ns is None else time_text(to_ns),
+        "seconds": None if to_ns is None else round((to_ns - from_ns) / 1e9, 3),
+    }
 
 
 def table(rows: list[list[str]]) -> str:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 
-from ..decisions import time_text
-from . import Commands, add_command, add_json, add_store, opened_ledger, table
+from . import Commands, add_command, add_json, add_store, opened_ledger, print_records, span
 
 _EXAMPLES = """\
   stillsift gaps --source yard
@@ -26,19 +24,8 @@ def gaps(given: argparse.Namespace) -> int:
     with opened_ledger(given) as ledger:
         records = list(ledger.gaps(source=given.source))
     rows = [
-        {
-            "source": gap.source,
-            "from": time_text(gap.from_ns),
-            "to": time_text(gap.to_ns),
-            "seconds": round((gap.to_ns - gap.from_ns) / 1e9, 3),
-            "cause": gap.cause,
-        }
+        {"source": gap.source, **span(gap.from_ns, gap.to_ns), "cause": gap.cause}
         for gap in records
     ]
-    if given.json:
-        print(json.dumps(rows, ensure_ascii=False, indent=2))
-    elif rows:
-        print(table([list(rows[0]), *([str(value) for value in row.values()] for row in rows)]))
-    else:
-        print("no gaps")
+    print_records(given, rows, "no gaps")
     return 0

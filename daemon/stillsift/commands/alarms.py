@@ -1,0 +1,42 @@
+"""`stillsift alarms`: what is wrong with a source itself, and since when."""
+
+from __future__ import annotations
+
+import argparse
+
+from . import Commands, add_command, add_json, add_store, opened_ledger, print_records, span
+
+_EXAMPLES = """\
+  stillsift alarms --source yard
+  stillsift alarms --store /var/lib/stillsift --json
+"""
+
+
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "alarms",
+        alarms,
+        "Show when a camera was frozen, covered, moved, out of focus or its clock astray.",
+        _EXAMPLES,
+    )
+    add_store(parser)
+    parser.add_argument("--source", metavar="NAME", help="only this source")
+    add_json(parser)
+
+
+def alarms(given: argparse.Namespace) -> int:
+    """Print the alarms, oldest first."""
+    with opened_ledger(given) as ledger:
+        records = ledger.alarms(source=given.source)
+    rows = [
+        {
+            "source": alarm.source,
+            "kind": alarm.kind.value,
+            **span(alarm.from_ns, alarm.to_ns),
+            "detail": alarm.detail,
+        }
+        for alarm in records
+    ]
+    print_records(given, rows, "no alarms")
+    return 0

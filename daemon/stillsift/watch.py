@@ -1,0 +1,370 @@
+"""The watch over a source: five troubles of a camera, seen in the frames that are sifted anyway.
+
+It shows one picture for ever, its lens is covered, somebody turned it, it has lost its focus, its
+clock jumps. No decision depends on any of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .alarms import Alarm, AlarmKind, Condition
+from .frames import Image
+from .sharpness import Sharpness
+from .views import Floats, View, edges_of, structure_of
+
+Arrays = dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """What the alarms need to know of one decided frame on the time line."""
+
+    at_ns: int
+    origin: str
+    """The file or connection that it came out of."""
+    pts_s: float | None
+    """Presentation time in it; None: a still has none."""
+    thumbnail: Image
+    """`sharpness.thumbnail` of the frame."""
+    sharpness: Sharpness | None
+    """None: it was not measured, because the frame shows what the last one showed."""
+    other_view: bool = False
+    """Whether the frame was kept because no kept frame showed this view."""
+
+
+# Encoders repeat a static picture exactly, up to the next keyframe (measured: x264 of a picture
+# with sensor noise, keyframes 20 s apart: 19.8 s at the longest, and 97 % of the frames; without
+# noise 100 s). Where noise is coded, as in the labelled clips, nothing is repeated.
+_FROZEN_S = 60.0
+_FROZEN_OFTEN_S = 600.0
+"""The same for a source of which most frames repeat the one before, or of which little is known."""
+_FROZEN_TIMES = 4.0
+"""So many times the longest repetition that ended by itself."""
+_OFTEN = 0.5
+_OFTEN_FRAMES = 100
+
+_LONGEST_STEP_S = 60.0
+"""Seconds that one frame can stand for: what happened in a longer pause is not known."""
+_KNOWN_S = 60.0
+"""How long a view must have been seen before anything can be said to be missing from it."""
+_EMPTY = 0.25
+_EMPTY_MOST = 3.0
+"""Share of the usual structure, and grey levels from block to block, below which nothing is to be
+seen. Labelled scenes have 3.4 to 30 in their emptiest frames; fog and dusk take minutes, which the
+usual follows."""
+_NOTHING = 0.5
+"""The same in grey levels while nothing is usual yet."""
+_FULL = 0.5
+_SAME_VIEW = 0.40
+_OTHER_VIEW = 0.35
+"""Correlation of edge maps. A scene with itself in noise, dusk and infrared light has .8 and more,
+blurred over 2 % of its width .65, with a large lorry in front .2; of pairs of scenes 95 in 100 have
+less than .34. A camera turned by a few per cent of its view still counts as not moved."""
+_STEADY_S = 3600.0
+"""A camera that has not moved for so long is taken for one that does not move."""
+_STAYS_S = 60.0
+"""Time after which another view is no passing lorry and no short look aside."""
+_MOST_VIEWS = 8
+
+_SOFT = 0.3
+_SHARP = 0.5
+"""Shares of the best known sharpness of the view: below the one the focus is lost, above the other
+it is there again. Rain, dusk and infrared light leave more than half."""
+_BEST_KNOWN_S = 1800.0
+
+_BACK_NS = 10**9
+_AHEAD_NS = 3600 * 10**9
+_ASTRAY_NS = 30 * 10**9
+_DRIFT_S = 3600.0
+"""Captured against presentation time is compared with its mean over about this long: clocks that
+are off by some parts in a million are no jump."""
+
+
+def _conditions() -> dict[AlarmKind, Condition]:
+    made = (
+        Condition(AlarmKind.FROZEN, _FROZEN_S, 5.0),
+        Condition(AlarmKind.COVERED, 10.0, 3.0),
+        Condition(AlarmKind.MOVED, _STAYS_S, 10.0),
+        Condition(AlarmKind.FOCUS, 300.0, 60.0),
+        Condition(AlarmKind.CLOCK, 0.0, 60.0, frames=1),
+    )
+    return {each.kind: each for each in made}
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What is remembered beside views and conditions: plain values."""
+
+    last_ns: int | None = None
+    last_sharp: list[float] | None = None
+    """Value and detail of the sharpness last measured."""
+    repeats: float = 0.0
+    """Share of the frames lately that repeat the one before."""
+    frames: int = 0
+    """From which that is known, as far as it matters."""
+    repeated_s: float = 0.0
+    """How long the present picture has been repeated."""
+    longest_s: float = 0.0
+    """The longest repetition that ended by itself."""
+    steady_s: float = 0.0
+    """How long the camera has had its home view."""
+    away_ns: int | None = None
+    """Since when another view than that is seen; None: it is not."""
+    away_s: float = 0.0
+    """How long one known other view has been seen."""
+    other_view_ns: int | None = None
+    """When a frame was last kept for being another view; None: never."""
+    unmeasured_s: float = 0.0
+    """Time since the sharpness was last measured."""
+    origin: str = ""
+    offset_ns: float = 0.0
+    """Captured minus presentation time, a slow mean."""
+
+
+class Watch:
+    """Watches one source. Fed with decided frames in their order, and with nothing else."""
+
+    def __init__(self) -> None:
+        self._conditions = _conditions()
+        self._counts = _Counts()
+        self._views: list[View] = []
+        """Views that lasted. The first is the home of the camera, where it has been lately."""
+        self._stranger: View | None = None
+        """A view that is none of them; None: the last frame showed one of them."""
+        self._left: Floats | None = None
+        """Edge map of the view from which the camera was moved; None: it was not."""
+        self._last: Image | None = None
+        """Thumbnail of the frame before; None: there was none."""
+
+    @property
+    def now(self) -> list[Alarm]:
+        """Alarms that have begun and are not over."""
+        return [alarm for each in self._conditions.values() if (alarm := each.now) is not None]
+
+    def silence(self, at_ns: int) -> list[Alarm]:
+        """Nobody watches any more: whatever was raised ends."""
+        self._left = None
+        return [each.end(at_ns) for each in self._conditions.values() if each.raised]
+
+    def step(self, seen: Sighting) -> list[Alarm]:
+        """Take one frame; the alarms that begin (`to_ns` None) and those that end with it."""
+        counts = self._counts
+        apart_s = 0.0 if counts.last_ns is None else (seen.at_ns - counts.last_ns) / 1e9
+        step_s = min(max(apart_s, 0.0), _LONGEST_STEP_S)
+        if seen.other_view:
+            counts.other_view_ns = seen.at_ns
+        found = [self._clock(seen, step_s), self._frozen(seen, step_s), *self._look(seen, step_s)]
+        counts.last_ns = seen.at_ns
+        return [alarm for alarm in found if alarm is not None]
+
+    # -- clock -------------------------------------------------------------------------------------
+
+    def _clock(self, seen: Sighting, step_s: float) -> Alarm | None:
+        counts, why = self._counts, ""
+        offset_ns = None if seen.pts_s is None else seen.at_ns - seen.pts_s * 1e9
+        if seen.origin == counts.origin and counts.last_ns is not None:
+            apart_ns = seen.at_ns - counts.last_ns
+            astray_ns = 0.0 if offset_ns is None else offset_ns - counts.offset_ns
+            if apart_ns < -_BACK_NS:
+                why = f"time went back by {-apart_ns / 1e9:.0f} s"
+            elif apart_ns > _AHEAD_NS:
+                why = f"time jumped ahead by {apart_ns / 1e9:.0f} s"
+            elif abs(astray_ns) > _ASTRAY_NS:
+                why = f"time and presentation time went {abs(astray_ns) / 1e9:.0f} s apart"
+            counts.offset_ns += min(1.0, step_s / _DRIFT_S) * astray_ns
+        if why or seen.origin != counts.origin:
+            counts.origin, counts.offset_ns = seen.origin, offset_ns or 0.0
+        return self._conditions[AlarmKind.CLOCK].step(seen.at_ns, step_s, bool(why), why)
+
+    # -- frozen ------------------------------------------------------------------------------------
+
+    def _frozen(self, seen: Sighting, step_s: float) -> Alarm | None:
+        counts, condition = self._counts, self._conditions[AlarmKind.FROZEN]
+        same = self._repeats(seen)
+        counts.repeated_s = counts.repeated_s + step_s if same else 0.0
+        if not condition.raised:
+            # What is usual is not learned from a repetition that may become the trouble itself.
+            if counts.repeated_s < _FROZEN_S / 2:
+                counts.frames = min(counts.frames + 1, _OFTEN_FRAMES)
+                counts.repeats += (float(same) - counts.repeats) / counts.frames
+            if not same:
+                counts.longest_s = max(counts.longest_s, condition.lasted_s)
+        often = counts.repeats > _OFTEN or counts.frames < _OFTEN_FRAMES
+        limit_s = max(_FROZEN_OFTEN_S if often else _FROZEN_S, _FROZEN_TIMES * counts.longest_s)
+        why = f"the very same picture for {counts.repeated_s:.0f} s"
+        return condition.step(seen.at_ns, step_s, same, why, limit_s)
+
+    def _repeats(self, seen: Sighting) -> bool:
+        """Whether a frame is the one before, bit for bit: thumbnail, and two sums over all pixels
+        of the reduced luma, which are as good as a checksum."""
+        counts, before = self._counts, self._last
+        self._last = seen.thumbnail
+        same = before is not None and np.array_equal(before, seen.thumbnail)
+        if seen.sharpness is None:
+            return same
+        sharp = [seen.sharpness.value, seen.sharpness.detail]
+        known, counts.last_sharp = counts.last_sharp, sharp
+        return same and known == sharp
+
+    # -- what the views tell -----------------------------------------------------------------------
+
+    def _look(self, seen: Sighting, step_s: float) -> list[Alarm | None]:
+        edges, structure = edges_of(seen.thumbnail), structure_of(seen.thumbnail)
+        covered, empty = self._covered(structure, seen.at_ns, step_s)
+        if empty:
+            return [covered]
+        if not self._views:
+            self._views = [View(edges)]
+        view = self._shown(edges)
+        if view is not None:
+            view.seen(edges, structure, seen.at_ns, step_s)
+        moved = self._moved(view, edges, seen.at_ns, step_s)
+        self._settle(view, edges, structure, seen.at_ns, step_s)
+        focus = None
+        if view is not None and view is self._views[0]:
+            focus = self._focus(view, seen, step_s)
+        return [covered, moved, focus]
+
+    def _covered(self, structure: float, at_ns: int, step_s: float) -> tuple[Alarm | None, bool]:
+        """The alarm, and whether the frame shows too little to look for a view in it."""
+        condition = self._conditions[AlarmKind.COVERED]
+        home = self._views[0] if self._views else None
+        if home is None or home.held_s < _KNOWN_S:
+            return None, structure < _NOTHING
+        share = structure / (home.structure + 1e-6)
+        empty = share < _EMPTY and structure < _EMPTY_MOST
+        if empty and condition.since_ns is None and self._counts.away_ns is not None:
+            return None, True  # not the view of which the usual is known
+        wrong = True if empty else False if share > _FULL else None
+        why = f"{100 * share:.0f} % of the usual structure: covered, or dark"
+        alarm = condition.step(at_ns, step_s, wrong, why)
+        return alarm, empty or condition.since_ns is not None
+
+    def _shown(self, edges: Floats) -> View | None:
+        """The known view that a frame shows; None: none of them."""
+        if self._views[0].fits(edges) >= _SAME_VIEW:
+            return self._views[0]
+        best = max(self._views, key=lambda view: view.fits(edges))
+        return best if best.fits(edges) >= _SAME_VIEW else None
+
+    def _moved(self, view: View | None, edges: Floats, at_ns: int, step_s: float) -> Alarm | None:
+        condition, counts, home = self._conditions[AlarmKind.MOVED], self._counts, self._views[0]
+        if condition.raised:
+            if condition.lasted_s >= _STAYS_S + _STEADY_S:
+                self._left = None
+                return condition.end(at_ns)  # what is seen now is the usual by now
+            back = self._left is not None and View(self._left).fits(edges) >= _SAME_VIEW
+            alarm = condition.step(at_ns, step_s, not back, "")
+            self._left = self._left if condition.raised else None
+            return alarm
+        wrong: bool | None = None
+        if view is not None:
+            wrong = False
+        elif home.fits(edges) < _OTHER_VIEW:
+            wrong = counts.steady_s >= _STEADY_S and self._new_to_gallery(at_ns)
+        why = f"another view, after {counts.steady_s / 3600:.0f} h of the same"
+        alarm = condition.step(at_ns, step_s, wrong, why)
+        if alarm is not None:
+            self._left = home.edges
+        return alarm
+
+    def _new_to_gallery(self, at_ns: int) -> bool:
+        """Whether a frame was kept for its view since the home view was left. None is kept of a
+        place on the tour of a camera that turns."""
+        counts = self._counts
+        since_ns = at_ns if counts.away_ns is None else counts.away_ns
+        return counts.other_view_ns is not None and counts.other_view_ns >= since_ns - _BACK_NS
+
+    def _settle(
+        self, view: View | None, edges: Floats, structure: float, at_ns: int, step_s: float
+    ) -> None:
+        """Which view is the home of the camera now."""
+        counts, home = self._counts, self._views[0]
+        if view is home:
+            counts.steady_s, counts.away_ns, counts.away_s = counts.steady_s + step_s, None, 0.0
+            self._stranger = None
+            return
+        counts.away_ns = at_ns if counts.away_ns is None else counts.away_ns
+        if view is not None:
+            self._stranger, counts.away_s = None, counts.away_s + step_s
+        else:
+            counts.away_s = 0.0
+            if self._stranger is None or self._stranger.fits(edges) < _SAME_VIEW:
+                self._stranger = view = View(edges)
+            else:
+                view = self._stranger
+            view.seen(edges, structure, at_ns, 0.0 if view.frames == 0 else step_s)
+        moved = self._conditions[AlarmKind.MOVED]
+        undecided = moved.since_ns is not None and not moved.raised
+        stays_s = counts.away_s if view is not self._stranger else view.held_s
+        if stays_s >= _STAYS_S and not undecided:
+            self._go_home(view)
+
+    def _go_home(self, view: View) -> None:
+        counts = self._counts
+        others = [each for each in self._views if each is not view]
+        others.sort(key=lambda each: each.last_ns, reverse=True)
+        self._views = [view, *others[: _MOST_VIEWS - 1]]
+        self._stranger = None
+        counts.steady_s, counts.away_ns, counts.away_s = 0.0, None, 0.0
+
+    # -- focus -------------------------------------------------------------------------------------
+
+    def _focus(self, view: View, seen: Sighting, step_s: float) -> Alarm | None:
+        counts, condition = self._counts, self._conditions[AlarmKind.FOCUS]
+        counts.unmeasured_s += step_s
+        if seen.sharpness is None:
+            return None
+        step_s, counts.unmeasured_s = min(counts.unmeasured_s, _LONGEST_STEP_S), 0.0
+        view.sharpened(seen.sharpness.value, step_s, learns=condition.since_ns is None)
+        if view.sharp_s < _BEST_KNOWN_S:
+            return None
+        share = view.sharpness / (view.best + 1e-6)
+        wrong = True if share < _SOFT else False if share > _SHARP else None
+        why = f"sharpness fell to {100 * share:.0f} % of what this view had"
+        return condition.step(seen.at_ns, step_s, wrong, why)
+
+    # -- state -------------------------------------------------------------------------------------
+
+    def arrays(self) -> Arrays:
+        """Everything, for after a restart."""
+        views = [*self._views, *([] if self._stranger is None else [self._stranger])]
+        plain = {
+            "conditions": [asdict(each) for each in self._conditions.values()],
+            "counts": asdict(self._counts),
+            "views": [view.numbers() for view in self._views],
+            "stranger": None if self._stranger is None else self._stranger.numbers(),
+        }
+        made: Arrays = {"alarms": np.array(json.dumps(plain))}
+        if views:
+            made["alarms_edges"] = np.stack([view.edges for view in views])
+        if self._left is not None:
+            made["alarms_left"] = self._left
+        if self._last is not None:
+            made["alarms_last"] = self._last
+        return made
+
+    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """What `arrays` wrote down; a state from before there were alarms holds nothing."""
+        if "alarms" not in arrays:
+            return
+        plain = json.loads(str(arrays["alarms"]))
+        for values in plain["conditions"]:
+            kind = AlarmKind(values.pop("kind"))
+            self._conditions[kind] = Condition(kind, **values)
+        self._counts = _Counts(**plain["counts"])
+        numbers = [*plain["views"], *([] if plain["stranger"] is None else [plain["stranger"]])]
+        edges = np.asarray(arrays.get("alarms_edges", ()), np.float32)
+        views = [View(each, **values) for each, values in zip(edges, numbers, strict=True)]
+        known = len(plain["views"])
+        self._views, self._stranger = views[:known], views[known] if views[known:] else None
+        if "alarms_left" in arrays:
+            self._left = np.asarray(arrays["alarms_left"], np.float32)
+        if "alarms_last" in arrays:
+            self._last = np.asarray(arrays["alarms_last"], np.uint8)
