@@ -91,6 +91,6 @@ def edges_of(thumbnail: Image) -> Floats:
     size = (thumbnail.shape[1] // 2, thumbnail.shape[0] // 2)
     energy = cv2.resize(cv2.magnitude(across, down), size, interpolation=cv2.INTER_AREA)
     # Each beside the usual: strong edges must not drown the others.
-    edges = energy / (energy + energy.mean() + _FAINT)
-    edges -= edges.mean()
-    return np.asarray(edges / (np.linalg.norm(edges) + 1e-6), np.float32).ravel()
+    edges = energy / (energy + cv2.mean(energy)[0] + _FAINT)
+    edges -= cv2.mean(edges)[0]
+    return np.asarray(edges / (cv2.norm(edges) + 1e-6), np.float32).ravel()

@@ -1,0 +1,278 @@
+"""What is wrong with a source itself: each alarm begins once and ends once, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from clips import real_pictures
+from conftest import Command
+from stillsift.alarms import Alarm, AlarmKind
+from stillsift.config import SourceConfig
+from stillsift.engine import Engine
+from stillsift.frames import ArrayPicture, Frame, Image, TimeOrigin
+from stillsift.gallery import Gallery
+from stillsift.ledger_reader import LedgerReader
+from stillsift.metrics import Metrics
+from stillsift.records import AlarmRecord
+from stillsift.sharpness import sharpness, thumbnail
+from stillsift.sifter import Sifter
+from stillsift.watch import Sighting, Watch
+from test_pipeline import Script, config
+from test_sifter import LIMITS, blocks
+
+START_NS = 1_764_000_000 * 10**9
+HOUR = 360
+"""Frames of an hour, one every ten seconds."""
+
+
+@cache
+def view(name: str = "bikes") -> Image:
+    """(180, 320, 3) of a real clip."""
+    return real_pictures(name, 1)[0]
+
+
+def usual(number: int, picture: Image | None = None) -> Image:
+    """The picture with the noise of this frame."""
+    noise = np.random.default_rng(number).normal(0, 2, (180, 320, 3))
+    return np.asarray(np.clip((view() if picture is None else picture) + noise, 0, 255), np.uint8)
+
+
+def frame(number: int, picture: Image, *, step_s: float = 10.0) -> Frame:
+    at_s = number * step_s
+    picture_ = ArrayPicture(picture)
+    at_ns = START_NS + round(at_s * 1e9)
+    return Frame("yard", "rtsp://yard|1", number, at_ns, TimeOrigin.PTS, picture_, pts_s=at_s)
+
+
+def days(count: int, trouble: Callable[[int], Image], first: int, last: int) -> list[Frame]:
+    """The usual picture, and from frame `first` to before `last` the trouble."""
+    return [
+        frame(number, trouble(number) if first <= number < last else usual(number))
+        for number in range(count)
+    ]
+
+
+def frozen(_number: int) -> Image:
+    return usual(0)
+
+
+def covered(number: int) -> Image:
+    hand = cv2.GaussianBlur(view(), (0, 0), 60) // 8
+    return usual(number, np.asarray(hand, np.uint8))
+
+
+def moved(number: int) -> Image:
+    return usual(number, view("bigbuckbunny"))
+
+
+def soft(number: int) -> Image:
+    return usual(number, np.asarray(cv2.GaussianBlur(view(), (0, 0), 3.5), np.uint8))
+
+
+def astray(frames: list[Frame], first: int, back_s: float) -> list[Frame]:
+    """The clock is set back at a frame and right after that goes on."""
+    return [
+        each
+        if number < first
+        else replace(each, captured_at_ns=each.captured_at_ns - round(back_s * 1e9))
+        for number, each in enumerate(frames)
+    ]
+
+
+CASES = {
+    AlarmKind.FROZEN: lambda: days(220, frozen, 150, 180),
+    AlarmKind.COVERED: lambda: days(80, covered, 30, 60),
+    AlarmKind.MOVED: lambda: days(HOUR + 80, moved, HOUR + 20, HOUR + 50),
+    AlarmKind.FOCUS: lambda: days(400, soft, 250, 340),
+    AlarmKind.CLOCK: lambda: astray(days(60, frozen, 0, 0), 30, 900.0),
+}
+
+
+def sift(frames: Iterable[Frame], sifter: Sifter | None = None) -> list[Alarm]:
+    sifter = sifter or Sifter(LIMITS, blocks, Gallery(32), model="blocks")
+    found: list[Alarm] = []
+    for each in frames:
+        sifter.offer(each)
+        found += sifter.take_alarms()
+    sifter.flush()
+    return found + sifter.take_alarms()
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_each_trouble_begins_once_and_ends_once(kind: AlarmKind) -> None:
+    frames = CASES[kind]()
+    begun, ended = sift(frames)
+    assert (begun.kind, ended.kind) == (kind, kind)
+    assert begun.to_ns is None
+    assert ended.to_ns is not None
+    assert begun.from_ns == ended.from_ns <= ended.to_ns
+    assert begun.detail == ended.detail != ""
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_a_restart_in_the_middle_gives_the_same_alarms(kind: AlarmKind) -> None:
+    frames = CASES[kind]()
+    whole = sift(frames)
+    found: list[Alarm] = []
+    gallery, state, at = Gallery(32), None, 0
+    for stop in (*range(35, len(frames), 50), len(frames)):
+        sifter = Sifter(LIMITS, blocks, gallery, state, model="blocks")
+        while at < stop or (sifter.waiting and at < len(frames)):
+            sifter.offer(frames[at])
+            found += sifter.take_alarms()
+            at += 1
+        if at == len(frames):
+            sifter.flush()
+            found += sifter.take_alarms()
+        gallery, state = Gallery(32, sifter.gallery.kept), sifter.state()
+    assert found == whole
+
+
+def test_alarms_change_no_decision_and_can_be_switched_off() -> None:
+    frames = CASES[AlarmKind.MOVED]()
+    on = Sifter(LIMITS, blocks, Gallery(32), model="blocks")
+    off = Sifter(LIMITS, blocks, Gallery(32), model="blocks", alarms=False)
+    assert [on.offer(each) for each in frames] == [off.offer(each) for each in frames]
+    assert off.take_alarms() == []
+    assert len(on.take_alarms()) == 2
+
+
+def test_switched_off_while_an_alarm_stands_it_ends() -> None:
+    frames = days(80, covered, 30, 80)
+    on = Sifter(LIMITS, blocks, Gallery(32), model="blocks")
+    assert [alarm.to_ns for alarm in sift(frames[:60], on)] == [None]
+    off = Sifter(LIMITS, blocks, on.gallery, on.state(), model="blocks", alarms=False)
+    (ended,) = sift(frames[60:], off)
+    assert ended.to_ns is not None
+    assert off.alarms == []
+
+
+def sightings(pictures: Iterable[Image], step_s: float, *, new: bool = True) -> Iterator[Sighting]:
+    """Frames as the watch gets them; `new`: each of them shows a view that was not kept."""
+    for number, picture in enumerate(pictures):
+        luma = ArrayPicture(picture).luma()
+        at_s = number * step_s
+        yield Sighting(
+            START_NS + round(at_s * 1e9), "a", at_s, thumbnail(luma), sharpness(luma), new
+        )
+
+
+def watch(seen: Iterable[Sighting]) -> list[Alarm]:
+    watcher = Watch()
+    return [alarm for each in seen for alarm in watcher.step(each)]
+
+
+def test_edited_footage_and_tours_do_not_move() -> None:
+    views = [view(name) for name in ("bikes", "bigbuckbunny", "carphone_pristine")]
+    views = [np.asarray(cv2.resize(each, (320, 180)), np.uint8) for each in views]
+    shots = [usual(n, views[n // 40 % 3]) for n in range(1200)]
+    assert watch(sightings(shots, 5.0)) == []
+    away = [*(usual(n) for n in range(HOUR)), *(usual(n, views[1]) for n in range(4))]
+    assert watch(sightings([*away, *map(usual, range(20))], 10.0)) == [], "a look aside"
+    known = [*away[:HOUR], *(usual(n, views[1]) for n in range(60))]
+    assert watch(sightings(known, 10.0, new=False)) == [], "a place on the tour"
+
+
+def test_dusk_infrared_and_fog_cover_nothing_and_keep_their_focus() -> None:
+    dim = [np.asarray(view() * max(0.12, 1 - n / 600), np.uint8) for n in range(720)]
+    grey = cv2.cvtColor(cv2.cvtColor(view(), cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    night = [np.asarray(grey * 0.45, np.uint8)] * 120
+    assert watch(sightings((usual(n, each) for n, each in enumerate(dim + night)), 5.0)) == []
+
+
+def test_what_an_encoder_repeats_is_not_frozen() -> None:
+    """Measured: up to the next keyframe, 20 s apart."""
+    groups = [usual(number // 100) for number in range(1500)]
+    assert watch(sightings(groups, 0.2)) == []
+
+
+def test_time_that_runs_away_from_presentation_time_is_told_and_a_slow_clock_is_not() -> None:
+    regular = list(sightings(map(usual, range(200)), 10.0))
+
+    def shifted(by_s: Callable[[int], float]) -> list[Sighting]:
+        return [
+            replace(each, at_ns=each.at_ns + round(by_s(n) * 1e9)) for n, each in enumerate(regular)
+        ]
+
+    assert watch(shifted(lambda n: n * 0.001)) == []
+    begun, ended = watch(shifted(lambda n: 40.0 if n >= 100 else 0.0))
+    assert (begun.kind, ended.kind) == (AlarmKind.CLOCK, AlarmKind.CLOCK)
+    assert "40 s apart" in begun.detail
+    assert [a.kind for a in watch(shifted(lambda n: 4000.0 * (n >= 100)))] == [AlarmKind.CLOCK] * 2
+    other = [
+        replace(each, origin=str(n // 50), at_ns=START_NS - n)
+        for n, each in enumerate(regular)
+        if n % 50 == 0
+    ]
+    assert watch(other) == [], "files come in any order"
+
+
+# -- the line --------------------------------------------------------------------------------------
+
+
+def run(store: Path, frames: Iterable[Frame], **keys: object) -> Metrics:
+    metrics, settings = Metrics(), config(store)
+    yard = SourceConfig.model_validate({"name": "yard", "rtsp": "rtsp://yard/cam", **keys})
+    with Engine(settings, metrics) as engine:
+        line = engine.line(yard.under(settings.defaults))
+        line.source = Script(frames)
+        line.run()
+    return metrics
+
+
+def gauge(metrics: Metrics) -> dict[str, float | None]:
+    return {
+        kind.value: metrics.registry.get_sample_value(
+            "stillsift_source_alarm", {"source": "yard", "reason": kind.value}
+        )
+        for kind in AlarmKind
+    }
+
+
+def recorded(store: Path) -> list[AlarmRecord]:
+    with LedgerReader(store / "ledger.sqlite") as ledger:
+        return ledger.alarms()
+
+
+def test_an_alarm_is_logged_gauged_recorded_and_shown_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, stillsift: Command
+) -> None:
+    frames = days(80, covered, 30, 60)
+    with caplog.at_level(logging.WARNING):
+        assert gauge(run(tmp_path, frames[:50])) == {
+            kind.value: float(kind is AlarmKind.COVERED) for kind in AlarmKind
+        }
+    (standing,) = recorded(tmp_path)
+    assert (standing.source, standing.kind, standing.to_ns) == ("yard", AlarmKind.COVERED, None)
+    assert ["alarm: covered since 2025-11-24T16:05:00" in r.message for r in caplog.records] == [
+        True
+    ]
+    shown = stillsift("alarms", "--store", tmp_path).out
+    assert "covered" in shown
+    assert json.loads(stillsift("alarms", "--store", tmp_path, "--json").out)[0]["to"] is None
+    # After a restart the gauge still stands, until the alarm is over.
+    assert gauge(run(tmp_path, frames[50:50]))["covered"] == 1
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        assert set(gauge(run(tmp_path, frames[50:])).values()) == {0.0}
+    assert ["alarm over: covered" in r.message for r in caplog.records] == [True]
+    (over,) = recorded(tmp_path)
+    assert over == replace(standing, to_ns=over.to_ns)
+    assert over.to_ns == frames[60].captured_at_ns
+    (row,) = json.loads(stillsift("alarms", "--store", tmp_path, "--source", "yard", "--json").out)
+    assert (row["kind"], row["seconds"]) == ("covered", 300.0)
+    assert stillsift("alarms", "--store", tmp_path, "--source", "gate").out == "no alarms\n"
+
+
+def test_a_source_that_is_not_watched_has_no_alarms(tmp_path: Path) -> None:
+    assert set(gauge(run(tmp_path, days(50, covered, 30, 50), alarms=False)).values()) == {0.0}
+    assert recorded(tmp_path) == []
