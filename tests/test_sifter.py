@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -377,9 +378,16 @@ def describe(verdicts: list[Verdict]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _asks_the_model(state: bytes) -> dict[str, bytes]:
+    """What of a state means nothing to another model; the watch over the source goes on."""
+    with np.load(io.BytesIO(state)) as arrays:
+        return {name: arrays[name].tobytes() for name in arrays if not name.startswith("alarms")}
+
+
 def test_the_state_of_another_model_is_forgotten() -> None:
     frames = [frame(noisy(scene(0), index), index) for index in range(10)]
     sifter = fresh()
     sift(sifter, frames)
     again = Sifter(LIMITS, blocks, Gallery(32), sifter.state(), model="another")
-    assert again.state() == Sifter(LIMITS, blocks, Gallery(32), model="another").state()
+    new = Sifter(LIMITS, blocks, Gallery(32), model="another")
+    assert _asks_the_model(again.state()) == _asks_the_model(new.state())
