@@ -34,7 +34,7 @@ LAYERS = (
     ("ledger_reader",),
     ("ledger",),
     ("store",),
-    ("listing", "quarantine"),
+    ("listing", "quarantine", "groups"),
     ("recovery", "metrics", "recorder"),
     ("pipeline", "progress"),
     ("service", "engine"),

@@ -7,7 +7,7 @@ one place that knows keys, types and defaults; config.yaml explains them to peop
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -30,6 +30,7 @@ from .values import (
     Address,
     CameraUrl,
     FileName,
+    GroupName,
     Limit,
     Listen,
     LocalPath,
@@ -161,6 +162,8 @@ class SourceSettings(_Section):
     """Share of the dropped frames that is laid aside to be judged by a person; 0: none."""
     alarms: bool = True
     """Whether the source itself is watched: frozen, covered, moved, out of focus, clock astray."""
+    group: GroupName | None = None
+    """Sources with the same name here share what they have kept; None: only its own counts."""
     retire: Literal["leave", "move", "delete"] = "leave"
     """What becomes of an original once its decisions are recorded; move: into quarantine."""
     recursive: bool = True
@@ -264,6 +267,15 @@ class Config(_Section):
     def hash(self) -> str:
         """16 hex digits that change when anything but a secret changes."""
         return hashlib.sha256(self.to_yaml().encode()).hexdigest()[:16]
+
+
+def siblings(name: str, sources: Iterable[SourceConfig]) -> tuple[str, ...]:
+    """The other sources of a source's group, in the order of the configuration."""
+    groups = {source.name: source.group for source in sources}
+    group = groups.get(name)
+    if group is None:
+        return ()
+    return tuple(other for other, its in groups.items() if its == group and other != name)
 
 
 def conflicts(source: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:

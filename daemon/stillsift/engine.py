@@ -21,6 +21,7 @@ from .embedding import Embedder, Embedding
 from .exposure import Gates
 from .frames import Picture
 from .gallery import Gallery, Kept
+from .groups import Groups, Member
 from .ledger import Ledger
 from .listing import Listing
 from .logins import redacted
@@ -82,6 +83,8 @@ class Engine:
         else:
             self._open_storage()
         self.ledger.record_config(self.config.hash, self.config.to_yaml())
+        self.groups = Groups(self.ledger, self.model.spec.name)
+        self.groups.define(self.config.sources)
 
     def _open_storage(self) -> None:
         settings = self.config.store
@@ -112,6 +115,7 @@ class Engine:
         """
         self.ledger.record_config(config.hash, config.to_yaml())
         self.config = config
+        self.groups.define(config.sources)
 
     def tidy(self, now_ns: int) -> None:
         """Let go what is too old: decisions about dropped frames, and what lies in quarantine too
@@ -158,19 +162,21 @@ class Engine:
                 min_contrast=config.min_contrast,
             ),
         )
+        member = self.groups.member(config)
         recorder = Recorder(
             config.name,
             self.ledger,
             config_hash=self.config.hash,
             model=self.model.spec.name,
             retire=Retire(config.retire),
+            siblings=tuple if member is None else member.siblings,
         )
         store = None if self.storage is None else self.storage.store.root
         source = open_source(config, recorder, watch=watch, duration_s=duration_s, leave_out=store)
         self.metrics.open_source(config.name, source)
         return Line(
             source,
-            self._sifter(config, limits),
+            self._sifter(config, limits, member),
             recorder,
             self.storage,
             self.metrics,
@@ -178,11 +184,12 @@ class Engine:
             patient=watch,
             link=config.retire != "leave",
             audit_share=config.audit,
+            member=member,
             told=told,
             beat=beat,
         )
 
-    def _sifter(self, config: SourceConfig, limits: Limits) -> Sifter:
+    def _sifter(self, config: SourceConfig, limits: Limits, member: Member | None) -> Sifter:
         """A sifter that goes on where the last one of this source stopped."""
         source, model = config.name, self.model.spec.name
         kept = [
@@ -197,6 +204,7 @@ class Engine:
             self.ledger.state(source),
             model=model,
             alarms=config.alarms,
+            elsewhere=tuple if member is None else member.elsewhere,
         )
 
     def _tell_of_another_model(self, source: str) -> None:

@@ -157,6 +157,8 @@ class Kept:
     embedding: Embedding
     thumbnail: Image
     cells: Cells
+    by: str | None = None
+    """The source of the group that keeps it; None: this one."""
 
     def to_bytes(self) -> bytes:
         """All but the id, bit for bit; the grid's values are such as half precision holds."""
@@ -166,6 +168,8 @@ class Kept:
         }
         if self.embedding.grid is not None:
             arrays["grid"] = self.embedding.grid.astype(np.float16)
+        if self.by is not None:
+            arrays["by"] = np.array(self.by)
         return packed(arrays)
 
     @classmethod
@@ -173,7 +177,8 @@ class Kept:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             grid = arrays["grid"].astype(np.float32) if "grid" in arrays else None
             embedding = Embedding(arrays["vector"], grid)
-            return cls(id_, embedding, arrays["thumbnail"], Cells.of(embedding))
+            by = str(arrays["by"]) if "by" in arrays else None
+            return cls(id_, embedding, arrays["thumbnail"], Cells.of(embedding), by)
 
 
 class Gallery:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from .decisions import Decision, Outcome, Reason, about
 from .embedding import Embedding
@@ -82,6 +85,23 @@ class Waiting:
     measured: Measured
     found: Finding
 
+    @property
+    def other_view(self) -> bool:
+        """Whether the whole picture is news, and not something in it."""
+        news = self.found.news
+        return news is News.VIEW or (news is not None and self.found.cut)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Twin:
+    """A frame kept by another source of the group that shows what a picture shows."""
+
+    kept: Kept
+    apart: float
+    """`Novelty.between` the two."""
+    limit: float
+    """Up to which they repeat each other."""
+
 
 @dataclass(slots=True, eq=False)
 class Past:
@@ -90,6 +110,8 @@ class Past:
     gallery: Gallery
     novelty: Novelty
     scene: Scene
+    elsewhere: Callable[[], Sequence[Kept]] = tuple
+    """The frames that the other sources of the group have kept last, each with its `by`."""
     decided: View | None = None
     """What the last frame decided showed."""
     last: Finding | None = None
@@ -101,13 +123,49 @@ class Past:
 
     def keep(self, waiting: Waiting, record: Decision) -> Verdict:
         """Take a frame into the gallery."""
-        measured = waiting.measured
-        view = measured.view
-        self.gallery.add(Kept(record.id, view.embedding, measured.thumbnail, view.cells))
+        self.gallery.add(self.as_kept(waiting.measured))
         self.last = None
-        found = waiting.found
-        another = found.news is News.VIEW or (found.news is not None and found.cut)
-        return Verdict(record, measured.frame, another)
+        return Verdict(record, waiting.measured.frame, waiting.other_view)
+
+    @staticmethod
+    def as_kept(measured: Measured) -> Kept:
+        """A frame as the gallery holds it once it is kept."""
+        view = measured.view
+        return Kept(measured.frame.id, view.embedding, measured.thumbnail, view.cells)
+
+    def twin(self, cells: Cells) -> Twin | None:
+        """The nearest frame kept by another source, if it shows the same; None: none does.
+
+        Only what is about to be kept is worth the question: it looks at every such frame.
+        """
+        kept = self.elsewhere()
+        if not kept:
+            return None
+        apart = self.novelty.apart(cells, Gallery(len(kept), kept))
+        nearest, limit = int(np.argmin(apart)), self.novelty.picture_limit(cells)
+        if not apart[nearest] <= limit:
+            return None
+        return Twin(kept[nearest], float(apart[nearest]), limit)
+
+    def repeat(
+        self, waiting: Waiting, twin: Twin, *, sharpness_limit: float | None = None
+    ) -> Verdict:
+        """Drop a frame that another source has kept. The gallery takes that one in its place, so
+        that what comes next is compared with it and names it."""
+        found = replace(
+            waiting.found, weight=twin.apart, limit=twin.limit, why=f"kept by {twin.kept.by}"
+        )
+        record = self.record(
+            waiting.measured,
+            found,
+            Reason.NEAR_DUPLICATE,
+            instead=twin.kept,
+            sharpness_limit=sharpness_limit,
+        )
+        self.gallery.remove(twin.kept.id)
+        self.gallery.add(twin.kept)
+        self.last = None
+        return Verdict(record, waiting.measured.frame, waiting.other_view)
 
     def record(
         self,
@@ -115,13 +173,13 @@ class Past:
         found: Finding,
         reason: Reason,
         *,
-        instead: Measured | None = None,
+        instead: Kept | None = None,
         sharpness_limit: float | None = None,
     ) -> Decision:
         """What is written down. `instead`: the frame kept in its place; None: the nearest kept."""
         nearest, embedding = None, None
         if instead is not None:
-            nearest, embedding = instead.frame.id, instead.view.embedding
+            nearest, embedding = instead.id, instead.embedding
         elif found.nearest is not None:
             kept = self.gallery.kept[found.nearest]
             nearest, embedding = kept.id, kept.embedding

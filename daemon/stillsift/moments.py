@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .decisions import Decision, Reason
-from .measures import Limits, Measured, Past, Verdict, View, Waiting
+from .gallery import Gallery, Kept
+from .measures import Limits, Measured, Past, Twin, Verdict, View, Waiting
 from .novelty import Finding, News
 from .sharpness import SPACING_S, same_but_blurred
 
@@ -157,15 +158,35 @@ class Moments:
             return self._none_kept(waiting, Reason.NEAR_DUPLICATE, why)
         place = waiting.index(best)
         reason = Reason.SHARPEST if blurred else Reason.NOVEL
-        kept = self._kept(best, reason, view=not local)
-        verdicts = self._before(waiting[:place], best, view=not local)
-        return [*verdicts, kept], [each.measured for each in waiting[place + 1 :]]
+        twin = self._twin(best)
+        shows = self._past.as_kept(best.measured) if twin is None else twin.kept
+        decided = self._decided(best, reason, twin, view=not local)
+        verdicts = self._before(waiting[:place], best, shows, view=not local)
+        return [*verdicts, decided], [each.measured for each in waiting[place + 1 :]]
 
-    def _before(self, earlier: list[Waiting], best: Waiting, *, view: bool) -> list[Verdict]:
+    def _twin(self, best: Waiting) -> Twin | None:
+        """The frame of another source that makes this one needless; None: it is to be kept.
+
+        Two pictures without a time repeat each other although one has a faint object more. Where
+        this source's own noise is known, the object is told all the same, and decides.
+        """
+        twin = self._past.twin(best.found.cells)
+        if twin is None or not best.found.local:
+            return twin
+        own = self._past.gallery
+        known = Gallery(own.size, [*own.kept, twin.kept])
+        past, at_s = self._past, best.measured.at_s
+        news = past.novelty.find(best.found.cells, known, past.scene, at_s).news
+        return twin if news is None else None
+
+    def _before(
+        self, earlier: list[Waiting], best: Waiting, shows: Kept, *, view: bool
+    ) -> list[Verdict]:
         """Drop what came before the best frame of a moment.
 
         In a new view the best is the one with most detail, and somebody may have left the picture
-        before: the frame that shows such a large thing is kept beside it.
+        before: the frame that shows such a large thing is kept beside it. `shows`: the kept frame
+        that shows what the best one does.
         """
         most = max((each.found.weight for each in earlier), default=0.0)
         most = max(most, best.found.weight)
@@ -173,7 +194,7 @@ class Moments:
         return [
             self._kept_beside(also)
             if also is not None and each.measured is also.measured
-            else self._lesser(each, best, most)
+            else self._lesser(each, shows, most)
             for each in earlier
         ]
 
@@ -221,9 +242,12 @@ class Moments:
 
     # -- decisions ---------------------------------------------------------------------------------
 
-    def _kept(self, best: Waiting, reason: Reason, *, view: bool) -> Verdict:
-        """Keep a frame, and learn from it."""
-        verdict = self._verdict_kept(best, reason)
+    def _decided(self, best: Waiting, reason: Reason, twin: Twin | None, *, view: bool) -> Verdict:
+        """Keep a frame, and learn from it.
+
+        With a `twin` it is dropped. What is learned is the same: this source has it, too.
+        """
+        verdict = self._verdict(best, reason, twin)
         measured = best.measured
         sharp, at_s = measured.sharp.value, measured.at_s
         past = self._past
@@ -233,12 +257,14 @@ class Moments:
 
     def _kept_beside(self, each: Waiting) -> Verdict:
         """Keep an earlier frame of a moment as well. What moves is followed from the best one."""
-        verdict = self._verdict_kept(each, Reason.NOVEL)
+        verdict = self._verdict(each, Reason.NOVEL, self._twin(each))
         if each.found.changed is not None:
             self._past.scene.remember(each.found.changed, each.found.cells, each.measured.at_s)
         return verdict
 
-    def _verdict_kept(self, best: Waiting, reason: Reason) -> Verdict:
+    def _verdict(self, best: Waiting, reason: Reason, twin: Twin | None) -> Verdict:
+        if twin is not None:
+            return self._past.repeat(best, twin, sharpness_limit=self._sharpness_limit)
         return self._past.keep(best, self._record(best.measured, best.found, reason))
 
     def _passed(
@@ -254,11 +280,11 @@ class Moments:
         past.decided, past.last = measured.view, found.at_rest()
         return Verdict(record, measured.frame)
 
-    def _lesser(self, each: Waiting, best: Waiting, most: float) -> Verdict:
+    def _lesser(self, each: Waiting, shows: Kept, most: float) -> Verdict:
         """A frame of the moment before its best one. It would have had to weigh more than any."""
         found = replace(each.found, limit=most, why="another frame of the moment shows more")
         reason = Reason.BLURRY if self._blurred(each.measured) else Reason.NEAR_DUPLICATE
-        record = self._record(each.measured, found, reason, best.measured)
+        record = self._record(each.measured, found, reason, shows)
         return Verdict(record, each.measured.frame)
 
     def _record(
@@ -266,7 +292,7 @@ class Moments:
         measured: Measured,
         found: Finding,
         reason: Reason,
-        instead: Measured | None = None,
+        instead: Kept | None = None,
     ) -> Decision:
         limit = self._sharpness_limit
         if limit is None and reason is Reason.BLURRY:

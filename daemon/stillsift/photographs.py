@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from .decisions import Reason
-from .measures import Limits, Measured, Past, Verdict, Waiting
+from .measures import Limits, Measured, Past, Twin, Verdict, Waiting
 from .moments import Step
 from .novelty import Finding, News
 
@@ -89,6 +89,8 @@ class Photographs:
         """Keep the favourite, and drop what repeats it."""
         waiting, best = self.waiting, self._favourite
         self.waiting = []
+        if (twin := self._past.twin(best.found.cells)) is not None:
+            return self._close_as(twin, waiting)
         verdicts = []
         for each in waiting:
             if each is best:
@@ -101,8 +103,30 @@ class Photographs:
             apart = self._past.novelty.between(each.found.cells, best.found.cells)
             found = replace(each.found, weight=apart, why="a sharper picture of the same was kept")
             record = self._past.record(
-                each.measured, found, Reason.NEAR_DUPLICATE, instead=best.measured
+                each.measured,
+                found,
+                Reason.NEAR_DUPLICATE,
+                instead=self._past.as_kept(best.measured),
             )
             verdicts.append(Verdict(record, each.measured.frame))
         self._past.decided, self._past.last = waiting[-1].measured.view, None
         return verdicts, []
+
+    def _close_as(self, twin: Twin, waiting: list[Waiting]) -> Step:
+        """Another source has kept the favourite's like: drop what that frame shows.
+
+        What only the favourite repeats is looked at again, since chains would lose it.
+        """
+        verdicts = []
+        for each in waiting:
+            apart = self._past.novelty.between(each.found.cells, twin.kept.cells)
+            limit = self._past.novelty.picture_limit(each.found.cells)
+            if each is not self._favourite and apart > limit:
+                break
+            verdicts.append(self._past.repeat(each, replace(twin, apart=apart, limit=limit)))
+        if not verdicts:  # alone it ends in a verdict, so this comes to an end
+            self.waiting, self._favourite = waiting[:1], waiting[0]
+            verdicts = self.close()[0]
+        rest = waiting[len(verdicts) :]
+        self._past.decided, self._past.last = waiting[len(verdicts) - 1].measured.view, None
+        return verdicts, [each.measured for each in rest]

@@ -21,6 +21,7 @@ from .audit import is_chosen, set_aside
 from .decisions import Decision, Outcome, Reason, about, time_text, without_frame
 from .embedding import EmbedError
 from .frames import Frame, TimeOrigin
+from .groups import Member
 from .ledger_reader import LedgerError
 from .listing import Listing
 from .metrics import Metrics
@@ -96,14 +97,16 @@ class Line:
         patient: bool,
         link: bool = False,
         audit_share: float = 0.0,
+        member: Member | None = None,
         told: Callable[[Decision, KeptFile | None], None] = lambda _decision, _kept: None,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         """`storage` None: a dry run. `live`: the source cannot be asked again.
         `patient`: wait for a disk that is full or failing, else the error ends the line. `link`:
         originals go afterwards, so a kept still may share its data with its original.
-        `audit_share`: of the dropped frames, to be laid aside, 0 to 1. `told` hears of every
-        decision once it is recorded, `beat` of every step."""
+        `audit_share`: of the dropped frames, to be laid aside, 0 to 1. `member` hears of what was
+        kept once that is recorded; None: the source has no group. `told` hears of every decision
+        once it is recorded, `beat` of every step."""
         self.source = source
         self.sifter = sifter
         self._recorder = recorder
@@ -113,6 +116,7 @@ class Line:
         self._patient = patient
         self._link = link
         self._audit_share = audit_share
+        self._member = member
         self._told = told
         self._beat = beat
         self._stop = threading.Event()
@@ -140,6 +144,7 @@ class Line:
                 kept = self._take(item)
                 if self._due(item, kept):
                     self._record()
+                self._end_turn()
                 self._follow_up_late()
             # What a file holds back is read again at the next start, and decided as if nothing
             # had happened; a camera's frame would be gone.
@@ -157,6 +162,8 @@ class Line:
                 with suppress(Problem, _Stopped):
                     self._record()
             raise
+        finally:
+            self._end_turn()
 
     def stop(self) -> None:
         """Ask the line to end soon; may be called from any thread."""
@@ -294,12 +301,13 @@ class Line:
     # -- record, retire ----------------------------------------------------------------------------
 
     def _due(self, item: Item, kept: bool) -> bool:
-        """Whether to record now. A camera's kept frame at once; files give theirs again."""
+        """Whether to record now. A camera's kept frame at once, and what a group waits for; files
+        give theirs again."""
         if self._recorder.unrecorded == self._recorder.open:
             return False
         waited_s = time.monotonic() - self._recorded
         return (
-            (kept and self._live)
+            (kept and (self._live or self._member is not None))
             or waited_s >= _RECORD_EVERY_S
             or self._recorder.unrecorded >= MOST_UNRECORDED
             or isinstance(item, Idle)
@@ -317,6 +325,8 @@ class Line:
         self._recorded = time.monotonic()
         if recorded is None:
             return
+        if self._member is not None:
+            self._member.tell(self.sifter.gallery.kept)
         self._metrics.decided(recorded.decisions)
         for decision, kept in recorded.decisions:
             self._told(decision, kept)
@@ -357,11 +367,16 @@ class Line:
         if not self._patient:
             raise error
         self._troubles.begin(task, str(error))
+        self._end_turn()
         until = time.monotonic() + _RETRY_S
         while time.monotonic() < until:
             self._beat()
             if self._stop.wait(0.5):
                 raise _Stopped from error
+
+    def _end_turn(self) -> None:
+        if self._member is not None:
+            self._member.end_turn()
 
     # -- what is no frame --------------------------------------------------------------------------
 

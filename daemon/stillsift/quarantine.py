@@ -118,7 +118,7 @@ class Quarantine:
         if file.first_kept is not None:
             kept = self._ledger.kept_file(file.first_kept)
             if kept is None or not (self._store.root / kept.path).is_file():
-                return _left(file, "the frame kept from it is no longer in the store"), None
+                return _left(file, "the frame that shows it is no longer in the store"), None
             if kept.sha256 == file.content_hash:
                 return _removed(file, Fate.KEPT), None
         if file.retire is Retire.DELETE:

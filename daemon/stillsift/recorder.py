@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .alarms import Alarm
-from .decisions import Decision, Outcome, Reason
+from .decisions import Decision, Outcome
 from .ledger import (
     Ledger,
 )
@@ -31,6 +31,7 @@ from .records import (
     GapRecord,
     KeptFile,
     Retire,
+    SeenFile,
 )
 from .sifter import Sifter
 from .sources import FileIdentity, Finished, Opened
@@ -57,6 +58,8 @@ class _File:
     opened: Opened
     failed: str | None = None
     """The first thing that went wrong with it; None: nothing did."""
+    shown_by: str | None = None
+    """The kept frame that its first dropped frame repeats; None: none was named."""
 
 
 @dataclass(slots=True)
@@ -95,9 +98,19 @@ class Recorder:
     """
 
     def __init__(
-        self, source: str, ledger: Ledger, *, config_hash: str, model: str, retire: Retire
+        self,
+        source: str,
+        ledger: Ledger,
+        *,
+        config_hash: str,
+        model: str,
+        retire: Retire,
+        siblings: Callable[[], Sequence[str]] = tuple,
     ) -> None:
+        """`siblings` gives the other sources of the group: a file that one of them has decided is
+        no new one here."""
         self.source = source
+        self._siblings = siblings
         self._ledger = ledger
         self._config_hash = config_hash
         self._model = model
@@ -121,8 +134,19 @@ class Recorder:
         content = self._contents.get(content_hash)
         if content is not None and not content.failed:
             return content.file
-        seen = self._ledger.seen(self.source, content_hash)
+        seen = self._seen(content_hash)
         return None if seen is None else seen.file
+
+    def _seen(self, content_hash: str) -> SeenFile | None:
+        """The first file of this content that was decided, of this source or else of a sibling.
+
+        A sibling's file that is not recorded yet does not count: a record here must not rest on one
+        that may never come.
+        """
+        for source in (self.source, *self._siblings()):
+            if (seen := self._ledger.seen(source, content_hash)) is not None:
+                return seen
+        return None
 
     # -- what happens ------------------------------------------------------------------------------
 
@@ -149,6 +173,8 @@ class Recorder:
         if decision.outcome is Outcome.FAILED:
             self._fail(entry.file, decision, whole=decision.content_hash is not None)
             return
+        if decision.outcome is Outcome.DROPPED and entry.file.shown_by is None:
+            entry.file.shown_by = decision.nearest_kept
         content = self._contents.get(entry.file.opened.content_hash)
         if content is not None and content.shown_by is None:
             content.shown_by = decision.shown_by
@@ -223,9 +249,9 @@ class Recorder:
         entries = list(self._closed())
         if not entries:
             return None
-        decisions = [
-            (self._named(entry.decision), entry.kept) for entry in entries if entry.decision
-        ]
+        for entry in entries:
+            self._name(entry)
+        decisions = [(entry.decision, entry.kept) for entry in entries if entry.decision]
         checkpoints = [self._checkpoint(entry) for entry in entries if entry.file]
         gallery = sifter.gallery.kept
         batch = Batch(
@@ -286,7 +312,7 @@ class Recorder:
 
     def _checkpoint(self, entry: _Entry) -> Checkpoint:
         assert entry.file is not None
-        file = entry.file
+        file, done = entry.file, entry.state is FileState.DONE
         return Checkpoint(
             source=self.source,
             file=file.opened.file,
@@ -296,33 +322,39 @@ class Recorder:
             state=entry.state,
             error=file.failed,
             retire=self._retire if self._may_go(entry) else Retire.LEAVE,
+            shown_by=file.shown_by if done and self._siblings() else None,
         )
 
     def _may_go(self, entry: _Entry) -> bool:
         """Whether an original is needed no more.
 
         One that was not read cleanly, or not written, stays where it is: nobody has all of it. So
-        does its copy, of which no more is known.
+        does its copy, of which no more is known. In a group a copy stays, too, where nothing kept
+        is known to show it; where something is, `Quarantine` looks whether that is there.
         """
         assert entry.file is not None
         if entry.state is not FileState.DONE or entry.file.failed is not None:
             return False
         if not entry.repeated:
             return True
+        if self._siblings() and entry.file.shown_by is None:
+            return False
         content = self._contents.get(entry.file.opened.content_hash)
         if content is not None:
             return not content.failed
-        return self._ledger.seen(self.source, entry.file.opened.content_hash) is not None
+        return self._seen(entry.file.opened.content_hash) is not None
 
-    def _named(self, decision: Decision) -> Decision:
-        """An exact duplicate with the kept frame that shows the same; it is known by now."""
-        if decision.reason is not Reason.EXACT_DUPLICATE or decision.content_hash is None:
-            return decision
-        content = self._contents.get(decision.content_hash)
+    def _name(self, entry: _Entry) -> None:
+        """Give an exact duplicate the kept frame that shows the same; it is known by now."""
+        decision, file = entry.decision, entry.file
+        if not entry.repeated or decision is None or file is None:
+            return
+        content = self._contents.get(file.opened.content_hash)
         if content is not None:
-            return replace(decision, nearest_kept=content.shown_by)
-        seen = self._ledger.seen(self.source, decision.content_hash)
-        return replace(decision, nearest_kept=None if seen is None else seen.nearest_kept)
+            file.shown_by = content.shown_by
+        elif (seen := self._seen(file.opened.content_hash)) is not None:
+            file.shown_by = seen.nearest_kept
+        entry.decision = replace(decision, nearest_kept=file.shown_by)
 
 
 def _latest(checkpoints: list[Checkpoint]) -> list[Checkpoint]:

@@ -63,6 +63,9 @@ class Checkpoint:
     """Why it failed; None: it did not."""
     retire: Retire = Retire.LEAVE
     """What becomes of the original after this commit; heeded once the file is done."""
+    shown_by: str | None = None
+    """In a group, the kept frame that the original has to wait for where none was kept out of it;
+    None: it waits for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,8 @@ class FileRecord:
     """How often it failed."""
     error: str | None
     first_kept: str | None
-    """The first frame kept out of it; None: none was."""
+    """The first frame kept out of it; None: none was. In a group, where none was, the kept frame
+    that shows it."""
     retire: Retire
     """What is still to be done with the original."""
 

@@ -33,8 +33,8 @@ class ReloadPlan:
 
 LIVE_KEYS = frozenset(
     {
-        *("gallery", "novelty_limit", "min_sharpness", "max_wait", "audit", "alarms", "retire"),
-        *("min_brightness", "max_brightness", "min_contrast"),
+        *("gallery", "group", "novelty_limit", "min_sharpness", "max_wait", "audit", "alarms"),
+        *("retire", "min_brightness", "max_brightness", "min_contrast"),
     }
 )
 """Keys of a source that decide what is kept or told, and can change while it is being read."""

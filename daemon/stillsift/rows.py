@@ -199,7 +199,7 @@ def file_row(
         checkpoint.state,
         int(checkpoint.state is FileState.FAILED),
         text_in(checkpoint.error),
-        first_kept.get((checkpoint.source, checkpoint.file)),
+        first_kept.get((checkpoint.source, checkpoint.file), checkpoint.shown_by),
         checkpoint.retire if to_retire else None,
         now,
     )

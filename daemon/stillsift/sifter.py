@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +24,7 @@ from .alarms import Alarm
 from .decisions import about
 from .embedding import Embedding
 from .frames import Frame, Image, Picture, TimeOrigin
-from .gallery import Cells, Gallery, packed
+from .gallery import Cells, Gallery, Kept, packed
 from .measures import Limits, Measured, Past, Verdict, View
 from .moments import Moments, Step
 from .novelty import Finding, Novelty
@@ -59,15 +59,17 @@ class Sifter:
         *,
         model: str = "",
         alarms: bool = True,
+        elsewhere: Callable[[], Sequence[Kept]] = tuple,
     ) -> None:
         """`state` as `state` gave it in an earlier life; what another `model` had left is ignored,
         since its numbers mean nothing to this one. `alarms`: whether the source is watched for
-        troubles of its own, which changes no decision."""
+        troubles of its own, which changes no decision. `elsewhere` is asked before a frame is kept
+        for what the other sources of the group have kept."""
         self.limits = limits
         self.gallery = gallery
         self._made_by = f"{_FORMAT}/{model}"
         self._embed = embed
-        self._past = Past(gallery, Novelty(limits.novelty), Scene(limits.novelty))
+        self._past = Past(gallery, Novelty(limits.novelty), Scene(limits.novelty), elsewhere)
         self._moments = Moments(limits, self._past)
         self._photographs = Photographs(limits, self._past)
         self._seen: View | None = None

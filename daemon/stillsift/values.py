@@ -134,6 +134,15 @@ def _file_name(name: str) -> str:
     return name
 
 
+def _group_name(name: str) -> str:
+    if re.fullmatch(r"\w[\w.-]{0,63}", name) is None:
+        raise ValueError(
+            f"is {name!r}, which cannot be a group's name; use letters, digits, '-', '_' and '.', "
+            "at most 64, beginning with a letter or digit"
+        )
+    return name
+
+
 def _camera_url(url: str) -> str:
     parts = parts_of(url)
     try:
@@ -188,6 +197,8 @@ ZoneName = Annotated[str, AfterValidator(_time_zone)]
 """A time zone that this machine knows."""
 FileName = Annotated[str, AfterValidator(_file_name)]
 """What can be the name of a folder."""
+GroupName = Annotated[str, AfterValidator(_group_name)]
+"""What sources that belong together have in common."""
 CameraUrl = Annotated[str, AfterValidator(_camera_url)]
 """rtsp:// or rtsps://, with a host."""
 PasswordPlace = Annotated[str, AfterValidator(_password_place)]

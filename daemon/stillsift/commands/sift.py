@@ -88,6 +88,7 @@ def sift(given: argparse.Namespace) -> int:
         Engine(config, Metrics(), dry_run=given.dry_run) as engine,
         shown(tallies) as progress,
     ):
+        engine.groups.define(sources)
         runs = [_Run(engine, source, tallies[source.name], duration_s) for source in sources]
         _run_all(runs, signals, progress)
         _tidy(engine)
