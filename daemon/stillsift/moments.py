@@ -141,7 +141,8 @@ class Moments:
 
     def close(self) -> Step:
         """Keep the best of the moment; what came after it is to be looked at again."""
-        waiting, best = self.waiting, self._best()
+        waiting, able = self.waiting, self._able()
+        best = self._best(able)
         local = waiting[0].found.local
         self.waiting = []
         blurred = self._blurred(best.measured)
@@ -156,13 +157,23 @@ class Moments:
         if local and lone and best.found.weight <= self._past.novelty.lone_weight:
             why = "seen in a single frame only"
             return self._none_kept(waiting, Reason.NEAR_DUPLICATE, why)
-        place = waiting.index(best)
         reason = Reason.SHARPEST if blurred else Reason.NOVEL
-        twin = self._twin(best)
+        best, twin = self._shown_elsewhere(able, best)
+        place = waiting.index(best)
         shows = self._past.as_kept(best.measured) if twin is None else twin.kept
         decided = self._decided(best, reason, twin, view=not local)
         verdicts = self._before(waiting[:place], best, shows, view=not local)
         return [*verdicts, decided], [each.measured for each in waiting[place + 1 :]]
+
+    def _shown_elsewhere(self, able: list[Waiting], best: Waiting) -> tuple[Waiting, Twin | None]:
+        """The frame of the moment that another source has kept; else the best one, and None.
+
+        Of one moment two sources may have taken each another frame for the best.
+        """
+        if (twin := self._twin(best)) is not None:
+            return best, twin
+        twins = [(each, twin) for each in able if (twin := self._twin(each)) is not None]
+        return min(twins, key=lambda pair: pair[1].apart, default=(best, None))
 
     def _twin(self, best: Waiting) -> Twin | None:
         """The frame of another source that makes this one needless; None: it is to be kept.
@@ -209,19 +220,21 @@ class Moments:
                 able.append(Waiting(each.measured, found))
         return max(able, key=lambda each: each.found.weight, default=None)
 
-    def _best(self) -> Waiting:
-        """The waiting frame that shows the moment best; a blurred one only if all of them are."""
-        local = self.waiting[0].found.local
+    def _able(self) -> list[Waiting]:
+        """The waiting frames that show what is new, the sharp ones of them if there are any."""
         # What begins as a few changed cells may end as another view (a dissolve): both compete.
         able = [each for each in self.waiting if each.found.news is not None]
-        if not local:
+        if not self.waiting[0].found.local:
             able = [each for each in able if not each.found.local]
-        sharp = [each for each in able if not self._blurred(each.measured)]
-        if not sharp:
+        return [each for each in able if not self._blurred(each.measured)] or able
+
+    def _best(self, able: list[Waiting]) -> Waiting:
+        """The waiting frame that shows the moment best; a blurred one only if all of them are."""
+        if self._blurred(able[0].measured):
             return max(able, key=lambda each: each.measured.sharp.value)
-        if local:
-            return max(sharp, key=lambda each: each.found.shown)
-        return max(sharp, key=lambda each: each.measured.sharp.detail * each.measured.sharp.value)
+        if self.waiting[0].found.local:
+            return max(able, key=lambda each: each.found.shown)
+        return max(able, key=lambda each: each.measured.sharp.detail * each.measured.sharp.value)
 
     def _sharp_already(self, measured: Measured) -> str | None:
         """The kept frame that differs from this one by blur alone; None: there is none."""
