@@ -266,6 +266,12 @@ MISTAKES = [
         "beginning with a letter or digit",
     ),
     (
+        "unfit group",
+        "defaults: {group: my folders}",
+        "c:1: defaults.group: is 'my folders', which cannot be a group's name; use letters, "
+        "digits, '-', '_' and '.', at most 64, beginning with a letter or digit",
+    ),
+    (
         "not rtsp",
         "sources: [{name: a, rtsp: 'http://bob:geheim@h/'}]",
         "c:1: sources.a.rtsp: is 'http://h/'; write rtsp://HOST[:PORT]/PATH, or rtsps:// for TLS",

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clips import real_clip, real_pictures
@@ -21,6 +21,7 @@ from stillsift.frames import ArrayPicture, Frame, Image, Picture, TimeOrigin
 from stillsift.gallery import Cells, Gallery, Kept
 from stillsift.models import CPU_MODEL, CUDA_MODEL, open_model
 from stillsift.novelty import Novelty
+from stillsift.sharpness import thumbnail
 from stillsift.sifter import Limits, Sifter, Verdict
 from stillsift.sources.clip import ClipReader
 
@@ -86,6 +87,10 @@ def photo(picture: Image, index: int) -> Frame:
 @cache
 def lite0() -> Embedder:
     return Embedder(open_model(ModelSettings()))
+
+
+def thumbnail_of(picture: Image) -> Image:
+    return thumbnail(ArrayPicture(picture).luma())
 
 
 def fresh(limits: Limits = LIMITS, gallery: int = 32) -> Sifter:
@@ -190,6 +195,99 @@ def test_a_restart_at_any_point_changes_nothing(frames: list[Frame], stops: list
             sifter = Sifter(LIMITS, blocks, gallery, sifter.state(), model="blocks")
     decided += [verdict.decision for verdict in sifter.flush()]
     assert decided == undisturbed
+
+
+def elsewhere() -> tuple[Kept, ...]:
+    """What another source of the group has kept: two of the views, and one with an object."""
+    pictures = (scene(0), scene(1), with_object(scene(0), 80, 1))
+    kept = []
+    for number, picture in enumerate(pictures):
+        view = blocks(ArrayPicture(picture)).in_half_precision()
+        kept.append(Kept(f"yard{number}", view, thumbnail_of(picture), Cells.of(view), "yard"))
+    return tuple(kept)
+
+
+@settings(max_examples=40, deadline=None)
+@example(world([(0, None, 0, False, 1.0)] * 6), [3], 32)
+@given(WORLD, st.lists(st.integers(0, 39), max_size=4), st.sampled_from([1, 32]))
+def test_a_restart_at_any_point_changes_nothing_in_a_group(
+    frames: list[Frame], stops: list[int], size: int
+) -> None:
+    others = elsewhere()
+
+    def made(gallery: Gallery, state: bytes | None = None) -> Sifter:
+        return Sifter(LIMITS, blocks, gallery, state, model="blocks", elsewhere=lambda: others)
+
+    undisturbed = [verdict.decision for verdict in sift(made(Gallery(size)), frames)]
+    decided = []
+    sifter, position = made(Gallery(size)), 0
+    while position < len(frames):
+        decided += [verdict.decision for verdict in sifter.offer(frames[position])]
+        position += 1
+        if position in stops:
+            stops = [stop for stop in stops if stop != position]
+            stored = [(kept.id, kept.to_bytes()) for kept in sifter.gallery.kept]
+            gallery = Gallery(size, (Kept.from_bytes(id_, data) for id_, data in stored))
+            position -= sifter.waiting
+            sifter = made(gallery, sifter.state())
+    decided += [verdict.decision for verdict in sifter.flush()]
+    assert decided == undisturbed
+    assert [decision.frame_index for decision in decided] == list(range(len(frames)))
+    known = {kept.id for kept in others}
+    known |= {each.id for each in decided if each.outcome is Outcome.KEPT}
+    assert {each.nearest_kept for each in decided} <= known | {None}
+    assert {kept.by for kept in sifter.gallery.kept if kept.id.startswith("yard")} <= {"yard"}
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=30))
+def test_no_photograph_is_kept_that_a_sibling_has_kept(shots: list[tuple[int, int]]) -> None:
+    """And what is dropped for it is within the limit of the very one that it names: no chains."""
+    others = elsewhere()
+    pictures = [
+        noisy(with_object(scene(view), 40 * shift, 1) if shift else scene(view), number)
+        for number, (view, shift) in enumerate(shots)
+    ]
+    frames = [photo(picture, number) for number, picture in enumerate(pictures)]
+    sifter = Sifter(LIMITS, blocks, Gallery(2), model="blocks", elsewhere=lambda: others)
+    verdicts = sift(sifter, frames)
+    assert [verdict.decision.frame_index for verdict in verdicts] == list(range(len(frames)))
+    rule = Novelty(LIMIT)
+    cells = {
+        each.id: Cells.of(blocks(ArrayPicture(picture)).in_half_precision())
+        for each, picture in zip(frames, pictures, strict=True)
+    } | {kept.id: kept.cells for kept in others}
+    limit = rule.picture_limit(others[0].cells)
+    for verdict in verdicts:
+        decision = verdict.decision
+        if verdict.kept:
+            apart = min(rule.between(cells[decision.id], kept.cells) for kept in others)
+            assert apart > limit * 0.9
+        else:
+            assert decision.nearest_kept is not None
+            assert rule.between(cells[decision.id], cells[decision.nearest_kept]) <= limit * 1.1
+
+
+def test_a_burst_that_a_sibling_knows_in_part_makes_no_chain() -> None:
+    """The sharpest repeats what the sibling has kept, the others only repeat the sharpest."""
+    first = scene(0)
+    steps = [
+        np.asarray(cv2.addWeighted(first, 1 - weight, scene(1), weight, 0), np.uint8)
+        for weight in (0.0, 0.28, 0.56)
+    ]
+    views = [blocks(ArrayPicture(step)).in_half_precision() for step in steps]
+    cells = [Cells.of(view) for view in views]
+    rule = Novelty(LIMIT)
+    limit = rule.picture_limit(cells[0])
+    assert rule.between(cells[0], cells[1]) <= limit
+    assert rule.between(cells[1], cells[2]) <= limit < rule.between(cells[0], cells[2])
+    soft = np.asarray(cv2.GaussianBlur(steps[2], (0, 0), 0.7), np.uint8)
+    yard = Kept("yard", views[0], thumbnail_of(first), cells[0], "yard")
+    sifter = Sifter(LIMITS, blocks, Gallery(32), model="blocks", elsewhere=lambda: (yard,))
+    burst = [photo(soft, 0), photo(steps[1], 1), photo(soft, 2)]
+    verdicts = sift(sifter, burst)
+    assert reasons(verdicts) == [Reason.NOVEL, Reason.NEAR_DUPLICATE, Reason.NEAR_DUPLICATE]
+    assert verdicts[1].decision.nearest_kept in ("yard", burst[0].id)
 
 
 @settings(max_examples=30, deadline=None)

@@ -133,19 +133,25 @@ class Past:
         view = measured.view
         return Kept(measured.frame.id, view.embedding, measured.thumbnail, view.cells)
 
-    def twin(self, cells: Cells) -> Twin | None:
-        """The nearest frame kept by another source, if it shows the same; None: none does.
+    def twins(self, able: Sequence[Waiting]) -> list[tuple[Waiting, Twin]]:
+        """Those of these frames that another source has kept, with the nearest it kept.
 
         Only what is about to be kept is worth the question: it looks at every such frame.
         """
         kept = self.elsewhere()
         if not kept:
-            return None
-        apart = self.novelty.apart(cells, Gallery(len(kept), kept))
-        nearest, limit = int(np.argmin(apart)), self.novelty.picture_limit(cells)
-        if not apart[nearest] <= limit:
-            return None
-        return Twin(kept[nearest], float(apart[nearest]), limit)
+            return []
+        others = Gallery(len(kept), kept)
+        twins = []
+        for each in able:
+            apart = self.novelty.apart(each.found.cells, others)
+            nearest = int(np.argmin(apart))
+            twin = Twin(
+                kept[nearest], float(apart[nearest]), self.novelty.picture_limit(each.found.cells)
+            )
+            if twin.apart <= twin.limit:
+                twins.append((each, twin))
+        return twins
 
     def repeat(
         self, waiting: Waiting, twin: Twin, *, sharpness_limit: float | None = None

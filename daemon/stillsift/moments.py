@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .decisions import Decision, Reason
-from .gallery import Gallery, Kept
+from .gallery import Kept
 from .measures import Limits, Measured, Past, Twin, Verdict, View, Waiting
 from .novelty import Finding, News
 from .sharpness import SPACING_S, same_but_blurred
@@ -170,25 +170,9 @@ class Moments:
 
         Of one moment two sources may have taken each another frame for the best.
         """
-        if (twin := self._twin(best)) is not None:
-            return best, twin
-        twins = [(each, twin) for each in able if (twin := self._twin(each)) is not None]
-        return min(twins, key=lambda pair: pair[1].apart, default=(best, None))
-
-    def _twin(self, best: Waiting) -> Twin | None:
-        """The frame of another source that makes this one needless; None: it is to be kept.
-
-        Two pictures without a time repeat each other although one has a faint object more. Where
-        this source's own noise is known, the object is told all the same, and decides.
-        """
-        twin = self._past.twin(best.found.cells)
-        if twin is None or not best.found.local:
-            return twin
-        own = self._past.gallery
-        known = Gallery(own.size, [*own.kept, twin.kept])
-        past, at_s = self._past, best.measured.at_s
-        news = past.novelty.find(best.found.cells, known, past.scene, at_s).news
-        return twin if news is None else None
+        twins = self._past.twins(able)
+        nearest = min(twins, key=lambda pair: pair[1].apart, default=(best, None))
+        return next((pair for pair in twins if pair[0] is best), nearest)
 
     def _before(
         self, earlier: list[Waiting], best: Waiting, shows: Kept, *, view: bool
@@ -270,7 +254,8 @@ class Moments:
 
     def _kept_beside(self, each: Waiting) -> Verdict:
         """Keep an earlier frame of a moment as well. What moves is followed from the best one."""
-        verdict = self._verdict(each, Reason.NOVEL, self._twin(each))
+        _, twin = self._shown_elsewhere([each], each)
+        verdict = self._verdict(each, Reason.NOVEL, twin)
         if each.found.changed is not None:
             self._past.scene.remember(each.found.changed, each.found.cells, each.measured.at_s)
         return verdict

@@ -89,7 +89,7 @@ class Photographs:
         """Keep the favourite, and drop what repeats it."""
         waiting, best = self.waiting, self._favourite
         self.waiting = []
-        if (twin := self._past.twin(best.found.cells)) is not None:
+        for _, twin in self._past.twins([best]):
             return self._close_as(twin, waiting)
         verdicts = []
         for each in waiting:
