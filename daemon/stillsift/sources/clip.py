@@ -1,8 +1,9 @@
 """A video file, frame by frame.
 
-Every frame is decoded from the start, also after a restart: seeking lands on other frames than
+Every file is decoded from the start, also after a restart: seeking lands on other frames than
 counting does in files with open groups of pictures, variable rate or damage, and a decoded frame
-that nobody looks at costs no conversion.
+that nobody looks at costs no conversion. It is not even decoded where it can be counted without
+(`skipping`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .contents import hashing
 from .decoding import ASSUMED_RATE, Damage, decoded, prepare, reason
 from .pace import Pace
 from .picture import Converter, upright
+from .skipping import Doubt, Skipped, Skipping
 from .still import MAX_PIXELS, origin_of
 from .times import Times
 
@@ -73,6 +75,7 @@ class ClipReader:
         self.path = path.absolute()
         self._source = source
         self._start_frame = start_frame
+        self._rate = rate
         self._pace = Pace(rate)
         self._times = times or Times()
         self._max_pixels = max_pixels
@@ -115,6 +118,17 @@ class ClipReader:
     def _frames(self, identity: FileIdentity, origin: str) -> Generator[Item, None, str | None]:
         """Gives back what kept the file from being opened; None: it was."""
         try:
+            return (yield from self._pass(identity, origin, skip=True))
+        except Doubt:
+            self._pace = Pace(self._rate)
+            self._index = 0
+            return (yield from self._pass(identity, origin, skip=False))
+
+    def _pass(
+        self, identity: FileIdentity, origin: str, *, skip: bool
+    ) -> Generator[Item, None, str | None]:
+        """Reads from the first frame; those before `start_frame` are not told. Raises Doubt."""
+        try:
             with _open(self.path) as container:
                 stream = container.streams.best("video")
                 if not isinstance(stream, VideoStream):
@@ -122,7 +136,8 @@ class ClipReader:
                 if stream.codec_context is None:
                     return "holds video in a format that FFmpeg has no decoder for"
                 prepare(stream, self._max_pixels)
-                yield from self._decoded(container, stream, identity, origin)
+                skipping = Skipping.of(container, stream, self._pace) if skip else None
+                yield from self._decoded(container, stream, skipping, identity, origin)
         except av.error.FFmpegError as error:
             return f"cannot be opened as a video: {reason(error)}"
         return None
@@ -131,18 +146,24 @@ class ClipReader:
         self,
         container: InputContainer,
         stream: VideoStream,
+        skipping: Skipping | None,
         identity: FileIdentity,
         origin: str,
     ) -> Iterator[Item]:
         start: _Start | None = None
         pts_s = 0.0
         told = time.monotonic()
-        for found in decoded(container, stream, read_on=True):
+        for found in decoded(container, stream, read_on=True, skipping=skipping):
             if self._stopped():
                 return
-            item: Item | None
+            item: Item | None = None
             if isinstance(found, Damage):
                 item = self._failed(found, origin, start, identity, pts_s)
+            elif isinstance(found, Skipped):
+                pts_s = found.pts_s
+                if start is None or self._pace.takes(pts_s - start.pts_s):
+                    raise Doubt  # the frame that was to be looked at in its place was none
+                self._index += 1
             else:
                 pts_s = _pts_s(found, stream, pts_s, self._index)
                 if start is None:
@@ -154,6 +175,8 @@ class ClipReader:
             if item is not None:
                 told = time.monotonic()
                 yield item
+            if isinstance(item, Frame):
+                self._start_frame = self._index  # not told again, should all be read again
         # The index at the front of an MP4 that was cut off promises more than there is, and FFmpeg
         # ends such a file without a word. It may be off by a frame or two; an AVI's says anything.
         short = "mp4" in container.format.name and self._index < 0.95 * stream.frames - 5

@@ -118,7 +118,7 @@ class Connection(threading.Thread):
                     return
                 if isinstance(found, Damage):
                     self._put_damage(found)
-                else:
+                elif isinstance(found, VideoFrame):
                     self._put(found, stream)
 
     def _open(self) -> InputContainer:

@@ -13,6 +13,8 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from .skipping import Skipped, Skipping
+
 ASSUMED_RATE = 25.0
 """Frames per second of a stream that does not say."""
 _READ_RETRIES = 50
@@ -40,13 +42,18 @@ def prepare(stream: VideoStream, max_pixels: int) -> None:
 
 
 def decoded(
-    container: InputContainer, stream: VideoStream, *, read_on: bool
-) -> Iterator[VideoFrame | Damage]:
+    container: InputContainer,
+    stream: VideoStream,
+    *,
+    read_on: bool,
+    skipping: Skipping | None = None,
+) -> Iterator[VideoFrame | Damage | Skipped]:
     """Every frame in presentation order, and one `Damage` at the start of each damaged stretch.
 
     With `read_on` unreadable places of the container are damage too; without (a live stream) they
     raise av.error.FFmpegError. Frames that the decoder marks corrupt come out, marked; they do not
-    end a stretch.
+    end a stretch. `skipping` says what is not decoded (None: everything is); with it, Doubt is
+    raised before the first `Damage`.
     """
     damaged = False
     for packet in _packets(container, stream) if read_on else container.demux(stream):
@@ -54,21 +61,29 @@ def decoded(
         trouble: str | None = None
         if isinstance(packet, str):
             trouble = packet
+        elif skipping is not None and skipping.skips(packet):
+            continue
         else:
             try:
                 found = packet.decode()
             except EOFError:
-                return
+                break
             except av.error.FFmpegError as error:
                 trouble = reason(error)
         for frame in found:
+            if skipping is not None:
+                yield from skipping.before(frame)
             if frame.is_corrupt and not damaged:
                 yield Damage("frames marked corrupt by the decoder")
             damaged = frame.is_corrupt
             yield frame
+        if trouble is not None and skipping is not None:
+            skipping.doubt()
         if trouble is not None and not damaged:
             damaged = True
             yield Damage(trouble)
+    if skipping is not None:
+        yield from skipping.rest()
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any] | str]:

@@ -22,11 +22,20 @@ class Pace:
         self._rate = rate
         self._slot: int | None = None
 
+    @property
+    def all(self) -> bool:
+        """Whether every frame is looked at."""
+        return self._rate is None
+
+    def slot(self, time_s: float) -> int | None:
+        """The slot of which at most one frame is looked at; None: there are none."""
+        return None if self._rate is None else math.floor(time_s * self._rate + _SLACK)
+
     def takes(self, time_s: float) -> bool:
         """Whether the frame at `time_s` is looked at. Ask once for each usable frame, in order."""
         if self._rate is None:
             return True
-        slot = math.floor(time_s * self._rate + _SLACK)
+        slot = self.slot(time_s)
         taken = slot != self._slot
         self._slot = slot
         return taken

@@ -1,0 +1,206 @@
+"""Frames that nobody will look at, not decoded where no other frame refers to them.
+
+A clip is counted in frames, so a frame that was not decoded still counts: its presentation time is
+remembered until a frame after it comes out. That is certain in few formats only, and `Doubt` is
+raised as soon as the decoder does anything else than hand out what it was given, in order; the
+clip is then read again in full. So is a damaged one: frames and failures are then numbered as if
+nothing had been skipped. What cannot be known is damage inside a skipped frame; it is not told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from .pace import Pace
+
+_CONTAINERS = frozenset({"mov", "mp4", "matroska"})
+"""Those that give every frame a packet and a presentation time of its own."""
+_H264_SLICE, _H264_HARMLESS = 1, frozenset({6, 9, 12})
+"""Kinds of H.264 units: a slice, and what may stand beside it: SEI, delimiter, filler."""
+_HEVC_SLICES, _HEVC_HARMLESS = frozenset({0, 2, 4, 6}), frozenset({35, 38, 39, 40})
+"""The same of HEVC: TRAIL_N, TSA_N, STSA_N and RADL_N. Not RASL_N, which decoders throw away by
+themselves where the stream was cut."""
+
+
+class Doubt(Exception):
+    """What was skipped cannot be counted for certain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A frame that was not decoded, in its place in presentation order."""
+
+    pts_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A packet whose frame is not told yet."""
+
+    skipped: bool
+    depth: int
+    """Packets before it in the file whose frames come after it."""
+
+
+class Skipping:
+    """Decides which packets of a clip are kept from the decoder, and gives their frames back.
+
+    Skipped is what lies in a slot of `pace` of which an earlier frame was decoded, is no reference
+    and is reordered no deeper than a frame that came out before. The last since a decoder that was
+    not told how far frames are reordered learns it from them, and drops the first of each depth.
+    """
+
+    def __init__(self, pace: Pace, units: _Units) -> None:
+        self._pace = pace
+        self._units = units
+        self._on = True
+        self._any = False
+        self._sent: dict[int, _Sent] = {}
+        self._slots: dict[int | None, int] = {}
+        """Earliest presentation time decoded in each slot that is not past."""
+        self._depth = -1
+        """The deepest reordering of which a frame came out."""
+        self._start: float | None = None
+        self._last: int | None = None
+        self._time_base = Fraction(1)
+
+    @classmethod
+    def of(cls, container: InputContainer, stream: VideoStream, pace: Pace) -> Skipping | None:
+        """None: every packet of this clip has to be decoded."""
+        units = _Units.of(stream)
+        if pace.all or units is None or not _CONTAINERS & set(container.format.name.split(",")):
+            return None
+        return cls(pace, units)
+
+    def skips(self, packet: Packet[Any]) -> bool:
+        """Whether the decoder need not see a packet. Ask for each, in the order of the file."""
+        if not self._on or packet.size == 0:
+            return False
+        if packet.pts is None or packet.time_base is None or packet.pts in self._sent:
+            self.doubt()
+            return False
+        self._time_base = packet.time_base
+        depth = sum(pts > packet.pts for pts in self._sent)
+        skipped = self._unwanted(packet.pts) and self._spared(packet, depth)
+        if not packet.is_discard:  # an edit list hides it: it never comes out
+            self._sent[packet.pts] = _Sent(skipped, depth)
+            if not skipped and self._start is not None:
+                slot = self._slot(packet.pts)
+                self._slots[slot] = min(packet.pts, self._slots.get(slot, packet.pts))
+        self._any |= skipped
+        return skipped
+
+    def before(self, frame: VideoFrame) -> Iterator[Skipped]:
+        """The frames skipped before one that came out. Raises Doubt."""
+        if not self._on:
+            return
+        pts = frame.pts
+        if pts is None or frame.is_corrupt or frame.interlaced_frame:
+            # Fields come in packets of their own in some files.
+            self.doubt()
+            return
+        if self._start is None:
+            # Frames before it lack what they refer to, and do not come out.
+            self._sent = {at: sent for at, sent in self._sent.items() if at >= pts}
+            self._start = self._seconds(pts)
+            for at in sorted(self._sent):
+                self._slots.setdefault(self._slot(at), at)
+        if pts not in self._sent or (self._last is not None and pts <= self._last):
+            self.doubt()
+            return
+        self._depth = max(self._depth, self._sent[pts].depth)
+        if self._sent.pop(pts).skipped:
+            self.doubt()
+        yield from self._told(at for at in self._sent if at < pts)
+        self._last = pts
+        here = self._slots.get(self._slot(pts), pts)
+        self._slots = {slot: at for slot, at in self._slots.items() if at >= here}
+
+    def rest(self) -> Iterator[Skipped]:
+        """The frames skipped behind the last that came out. Raises Doubt."""
+        if self._on:
+            yield from self._told(iter(self._sent))
+
+    def doubt(self) -> None:
+        """Skip no more. Raises Doubt if something was skipped."""
+        self._on = False
+        if self._any:
+            raise Doubt
+
+    def _told(self, found: Iterator[int]) -> Iterator[Skipped]:
+        for pts in sorted(found):
+            if not self._on:
+                return
+            if not self._sent.pop(pts).skipped:
+                self.doubt()  # the decoder kept one back
+                return
+            yield Skipped(self._seconds(pts))
+
+    def _unwanted(self, pts: int) -> bool:
+        if self._start is None or (self._last is not None and pts < self._last):
+            return False
+        first = self._slots.get(self._slot(pts))
+        return first is not None and first < pts
+
+    def _spared(self, packet: Packet[Any], depth: int) -> bool:
+        if depth > self._depth or packet.is_discard or packet.is_corrupt or packet.is_keyframe:
+            return False
+        return self._units.no_reference(memoryview(packet))
+
+    def _slot(self, pts: int) -> int | None:
+        assert self._start is not None
+        return self._pace.slot(self._seconds(pts) - self._start)
+
+    def _seconds(self, pts: int) -> float:
+        return float(pts * self._time_base)
+
+
+@dataclass(frozen=True, slots=True)
+class _Units:
+    """Reads the headers of the units (NAL) that a packet of H.264 or HEVC is made of."""
+
+    hevc: bool
+    length_size: int
+    """Bytes of the length before each unit."""
+
+    @classmethod
+    def of(cls, stream: VideoStream) -> _Units | None:
+        """None: another codec, units without lengths, or HEVC in temporal layers, where another
+        layer may refer to what its own layer does not."""
+        codec, head = stream.codec_context.name, stream.codec_context.extradata or b""
+        if codec == "h264" and len(head) > 6 and head[0] == 1:
+            return cls(hevc=False, length_size=(head[4] & 3) + 1)
+        if codec == "hevc" and len(head) > 22 and head[0] == 1 and head[21] >> 3 & 7 == 1:
+            return cls(hevc=True, length_size=(head[21] & 3) + 1)
+        return None
+
+    def no_reference(self, data: memoryview) -> bool:
+        """Whether a packet is whole, holds a picture, and no other picture refers to it."""
+        at, slices = 0, 0
+        while at < len(data):
+            size = int.from_bytes(data[at : at + self.length_size], "big")
+            at += self.length_size
+            if size < 2 or at + size > len(data):
+                return False
+            if self._is_spare_slice(data[at], data[at + 1]):
+                slices += 1
+            elif not self._is_harmless(data[at]):
+                return False
+            at += size
+        return slices > 0
+
+    def _is_spare_slice(self, first: int, second: int) -> bool:
+        if self.hevc:
+            return first >> 1 in _HEVC_SLICES and first & 1 == 0 and second == 1
+        return first == _H264_SLICE  # with nal_ref_idc 0
+
+    def _is_harmless(self, first: int) -> bool:
+        return first >> 1 in _HEVC_HARMLESS if self.hevc else first & 0x9F in _H264_HARMLESS
