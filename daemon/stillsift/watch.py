@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .alarms import Alarm, AlarmKind, Condition
 from .frames import Image
-from .sharpness import Sharpness
+from .sharpness import SPACING_S, Sharpness
 from .views import Floats, View, edges_of, structure_of
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -156,6 +156,9 @@ class Watch:
         """Take one frame; the alarms that begin (`to_ns` None) and those that end with it."""
         counts = self._counts
         apart_s = 0.0 if counts.last_ns is None else (seen.at_ns - counts.last_ns) / 1e9
+        known = counts.last_ns is not None and seen.origin == counts.origin
+        if known and 0 <= apart_s < SPACING_S and not seen.other_view:
+            return []  # none of the troubles shows in less
         step_s = min(max(apart_s, 0.0), _LONGEST_STEP_S)
         if seen.other_view:
             counts.other_view_ns = seen.at_ns
