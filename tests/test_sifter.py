@@ -21,6 +21,7 @@ from stillsift.frames import ArrayPicture, Frame, Image, Picture, TimeOrigin
 from stillsift.gallery import Cells, Gallery, Kept
 from stillsift.models import CPU_MODEL, CUDA_MODEL, open_model
 from stillsift.novelty import Novelty
+from stillsift.sensitivity import Sensitivity
 from stillsift.sharpness import thumbnail
 from stillsift.sifter import Limits, Sifter, Verdict
 from stillsift.sources.clip import ClipReader
@@ -448,6 +449,25 @@ def test_the_decisions_about_real_footage_are_the_golden_ones(name: str) -> None
     sifter = Sifter(Limits(novelty=model.novelty_limit), lite0(), Gallery(32), model=model.name)
     golden = (Path(__file__).parent / "golden" / f"{name}.txt").read_text("utf-8")
     assert describe(sift(sifter, footage(name))) == golden
+
+
+def test_a_higher_sensitivity_keeps_more_of_real_footage() -> None:
+    model = lite0().model.spec
+    frames = footage("bikes")
+    kept = []
+    for word in Sensitivity:
+        limits = Limits(model.novelty_limit, sensitivity=word)
+        verdicts = sift(Sifter(limits, lite0(), Gallery(32), model=model.name), frames)
+        kept.append(sum(verdict.kept for verdict in verdicts))
+    assert kept == sorted(kept)
+    assert kept[0] < kept[2] < kept[4]
+
+
+def test_a_higher_sensitivity_tells_more_photographs_apart() -> None:
+    cells = Cells.of(blocks(ArrayPicture(scene(0))))
+    limits = [Novelty(LIMIT, word).picture_limit(cells) for word in Sensitivity]
+    assert limits == sorted(limits, reverse=True)
+    assert limits[2] == Novelty(LIMIT).picture_limit(cells)
 
 
 def test_int8_keeps_what_fp32_keeps() -> None:

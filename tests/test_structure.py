@@ -16,7 +16,7 @@ PACKAGE = ROOT / "daemon" / "stillsift"
 
 LAYERS = (
     ("problems", "system_libraries", "units", "marked_yaml", "logins", "schema", "names"),
-    ("frames", "values", "manifest"),
+    ("frames", "values", "manifest", "sensitivity"),
     ("decisions", "config"),
     ("mistakes", "reload", "config_schema", "audit"),
     ("config_file", "passwords"),

@@ -148,6 +148,8 @@ class SourceSettings(_Section):
     """Number of frames kept last that a new frame is compared with, each of them."""
     novelty_limit: Limit = Field(default=None, gt=0)
     """A frame is kept when it is more novel than this; None (`auto`): the model's own limit."""
+    sensitivity: Literal["lowest", "low", "normal", "high", "highest"] = "normal"
+    """How little must be new for a frame to be kept; higher keeps smaller things, and more."""
     min_sharpness: Number = Field(default=0.6, ge=0, le=1)
     """Share of the scene's own usual sharpness below which a frame is blurred; 0: never."""
     min_brightness: Number = Field(default=0.0, ge=0, le=255)

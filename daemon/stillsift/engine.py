@@ -32,6 +32,7 @@ from .quarantine import Quarantine
 from .recorder import Recorder
 from .records import KeptFile, Retire
 from .recovery import Recovered, recover
+from .sensitivity import Sensitivity
 from .sifter import Limits, Sifter
 from .sources import Known, Source
 from .sources.directory import DirectorySource
@@ -161,6 +162,7 @@ class Engine:
                 max_brightness=config.max_brightness,
                 min_contrast=config.min_contrast,
             ),
+            sensitivity=Sensitivity(config.sensitivity),
         )
         member = self.groups.member(config)
         recorder = Recorder(

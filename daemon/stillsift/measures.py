@@ -14,6 +14,7 @@ from .frames import Frame, Image
 from .gallery import Cells, Gallery, Kept, similarity
 from .novelty import Finding, News, Novelty
 from .scene import Scene
+from .sensitivity import Sensitivity
 from .sharpness import Sharpness, sharpness
 
 
@@ -29,6 +30,8 @@ class Limits:
     """How long a moment waits for a better frame, in the frames' own time; 0: not at all."""
     gates: Gates = OPEN
     """What is dropped before anything else is asked about it."""
+    sensitivity: Sensitivity = Sensitivity.NORMAL
+    """How little must be new for a frame to be kept."""
 
 
 @dataclass(frozen=True, slots=True)

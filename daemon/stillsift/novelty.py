@@ -21,6 +21,7 @@ import numpy as np
 
 from .gallery import Cells, Floats, Gallery, cell_distances, coherent, median, shifted_distances
 from .scene import LIGHT, Mask, Scene
+from .sensitivity import ASKED, Sensitivity
 from .sharpness import SPACING_S
 
 _LOWEST = 0.40
@@ -92,24 +93,27 @@ class Finding:
 class Novelty:
     """The rule, with its distances in the scale of one embedder."""
 
-    gap_s = 1.0
-    """News in one view are this far apart, unless they are urgent."""
-
-    def __init__(self, cell_limit: float) -> None:
-        """`cell_limit`: distance of a cell that is no noise, which belongs to the embedder."""
+    def __init__(self, cell_limit: float, sensitivity: Sensitivity = Sensitivity.NORMAL) -> None:
+        """`cell_limit`: distance of a cell that is no noise, which belongs to the embedder.
+        `sensitivity` says how much must be new, and leaves alone what counts as noise."""
         scale = cell_limit / _LOWEST
+        asked = ASKED[sensitivity]
         self.cell_limit = cell_limit
-        self.weight = 0.5 * scale
+        self.gap_s = asked.gap_s
+        """News in one view are this far apart, unless they are urgent."""
+        self._picture_share = asked.picture_share
+        weigh = asked.weight * scale
+        self.weight = 0.5 * weigh
         """News: the distances of one group of changed cells beyond their limits, summed."""
-        self.lone_weight = 1.5 * scale
+        self.lone_weight = 1.5 * weigh
         """The same for news that only one frame of its moment shows, as noise does."""
-        self.urgent_weight = 5.0 * scale
+        self.urgent_weight = 5.0 * weigh
         """News that does not wait for the second after the last to pass."""
-        self.large_weight = 15.0 * scale
+        self.large_weight = 15.0 * weigh
         """Something that fills a good part of the picture."""
-        self._settled_weight = 1.5 * scale
-        self._refresh_weight = 1.0 * scale
-        self._refresh_s = 5.0
+        self._settled_weight = 1.5 * weigh
+        self._refresh_weight = 1.0 * weigh
+        self._refresh_s = asked.refresh_s
         self.view = 0.65 * scale
         """Median cell distance from which a picture shows another view."""
         self._moving_view = 1.3 * scale
@@ -380,7 +384,8 @@ class Novelty:
 
         On 112 photographs of 26 potatoes this names no other potato as the same, and keeps each.
         """
-        return self.cell_limit if len(cells.energy) == 1 else 0.60 * self.cell_limit / _LOWEST
+        limit = self.cell_limit if len(cells.energy) == 1 else 0.60 * self.cell_limit / _LOWEST
+        return limit * self._picture_share
 
     def apart(self, cells: Cells, gallery: Gallery) -> Floats:
         """(len(gallery),) `between` this picture and each kept one."""

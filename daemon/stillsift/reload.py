@@ -34,7 +34,7 @@ class ReloadPlan:
 LIVE_KEYS = frozenset(
     {
         *("gallery", "group", "novelty_limit", "min_sharpness", "max_wait", "audit", "alarms"),
-        *("retire", "min_brightness", "max_brightness", "min_contrast"),
+        *("retire", "sensitivity", "min_brightness", "max_brightness", "min_contrast"),
     }
 )
 """Keys of a source that decide what is kept or told, and can change while it is being read."""

@@ -69,7 +69,8 @@ class Sifter:
         self.gallery = gallery
         self._made_by = f"{_FORMAT}/{model}"
         self._embed = embed
-        self._past = Past(gallery, Novelty(limits.novelty), Scene(limits.novelty), elsewhere)
+        novelty = Novelty(limits.novelty, limits.sensitivity)
+        self._past = Past(gallery, novelty, Scene(limits.novelty), elsewhere)
         self._moments = Moments(limits, self._past)
         self._photographs = Photographs(limits, self._past)
         self._seen: View | None = None

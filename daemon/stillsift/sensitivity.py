@@ -1,0 +1,42 @@
+"""Sensitivity: how much must be new, in a word, and what that asks of the rule.
+
+It moves what news must weigh and how soon it may follow the last, and leaves alone what counts as
+noise: that belongs to the model and the scene. bench/README.md has what each word keeps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Sensitivity(StrEnum):
+    """How little must be new for a frame to be kept."""
+
+    LOWEST = "lowest"
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+    HIGHEST = "highest"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a sensitivity asks of news."""
+
+    weight: float
+    """Factor on all weights; 1 is what the rule was found with."""
+    gap_s: float
+    refresh_s: float
+    """How long something known has to move on before it is shown again, seconds."""
+    picture_share: float
+    """Factor on the distance up to which pictures in no order repeat each other."""
+
+
+ASKED = {
+    Sensitivity.LOWEST: Asked(6.0, 5.0, 60.0, 1.2),
+    Sensitivity.LOW: Asked(2.5, 2.0, 15.0, 1.1),
+    Sensitivity.NORMAL: Asked(1.0, 1.0, 5.0, 1.0),
+    Sensitivity.HIGH: Asked(0.5, 1.0, 3.0, 0.9),
+    Sensitivity.HIGHEST: Asked(0.2, 0.5, 2.0, 0.8),
+}
