@@ -16,7 +16,9 @@ PACKAGE = ROOT / "daemon" / "stillsift"
 
 LAYERS = (
     ("problems", "system_libraries", "units", "marked_yaml", "logins", "schema", "names"),
-    ("frames", "values", "manifest", "sensitivity"),
+    ("frames", "manifest", "sensitivity"),
+    ("regions",),
+    ("values",),
     ("decisions", "config"),
     ("mistakes", "reload", "config_schema", "audit"),
     ("config_file", "passwords"),

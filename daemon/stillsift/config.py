@@ -25,6 +25,7 @@ from pydantic import (
 from . import marked_yaml
 from .logins import behind_the_host, login_of, redacted, without_login
 from .marked_yaml import Place
+from .regions import LEAST, Regions
 from .units import Duration, Pixels, Rate, Size
 from .values import (
     Address,
@@ -37,6 +38,7 @@ from .values import (
     Number,
     PasswordPlace,
     PictureSize,
+    Polygons,
     TimePattern,
     Whole,
     ZoneName,
@@ -150,6 +152,10 @@ class SourceSettings(_Section):
     """A frame is kept when it is more novel than this; None (`auto`): the model's own limit."""
     sensitivity: Literal["lowest", "low", "normal", "high", "highest"] = "normal"
     """How little must be new for a frame to be kept; higher keeps smaller things, and more."""
+    ignore: Polygons = ()
+    """Polygons of [x, y] in shares of width and height; what lies inside counts for nothing."""
+    roi: Polygons = ()
+    """Polygons of the same kind; what lies outside all counts for nothing. Empty: all may."""
     min_sharpness: Number = Field(default=0.6, ge=0, le=1)
     """Share of the scene's own usual sharpness below which a frame is blurred; 0: never."""
     min_brightness: Number = Field(default=0.0, ge=0, le=255)
@@ -259,6 +265,8 @@ class Config(_Section):
         if info.context is None:  # as in SourceConfig
             for _path, reason in contradictions(self.model_dump()):
                 raise ValueError(reason)
+            for path, reason in blind(self):
+                raise ValueError(f"{path[-1]} {reason}")
         return self
 
     def to_yaml(self) -> str:
@@ -338,6 +346,22 @@ def contradictions(given: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
                 ("sources", index, "directory"),
                 f"is {str(directory)!r} and holds the store ({store}), so that kept frames would "
                 "be read again; move one of the two",
+            )
+
+
+def blind(config: Config) -> Iterator[tuple[Place, str]]:
+    """Where `ignore` and `roi` together leave nothing to be looked at."""
+    places: list[tuple[Place, SourceSettings]] = [(("defaults",), config.defaults)]
+    places += [(("sources", index), source) for index, source in enumerate(config.sources)]
+    for place, settings in places:
+        share = Regions(settings.ignore, settings.roi).share
+        if share < LEAST:
+            key = "ignore" if settings.ignore else "roi"
+            yield (
+                (*place, key),
+                f"leaves {share:.1%} of the picture to be looked at; make "
+                f"{'ignore smaller or roi larger' if settings.ignore else 'roi larger'}, at least "
+                f"{LEAST:.0%} has to remain",
             )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from . import marked_yaml
-from .config import Config, SourceSettings, conflicts, contradictions
+from .config import Config, SourceSettings, blind, conflicts, contradictions
 from .logins import login_of
 from .marked_yaml import VARIABLE, Document, Place
 from .mistakes import ConfigError, Faults, Mistake, OverrideError, dotted, reason_of, unknown_key
@@ -115,7 +115,10 @@ def with_overrides(config: Config, assignments: Iterable[str]) -> Config:
     changed = {key: getattr(own, key) for key in given}
     defaults = config.defaults.model_copy(update=changed)
     sources = tuple(source.under(defaults) for source in config.sources)
-    return config.model_copy(update={"defaults": defaults, "sources": sources})
+    made = config.model_copy(update={"defaults": defaults, "sources": sources})
+    if mistakes := [Mistake(None, str(place[-1]), reason) for place, reason in blind(made)]:
+        raise OverrideError("--set", mistakes)
+    return made
 
 
 def _checked(given: dict[str, Any], faults: Faults) -> Config | None:
@@ -128,8 +131,11 @@ def _checked(given: dict[str, Any], faults: Faults) -> Config | None:
     for place, reason in contradictions(given):
         faults.add(place, reason)
     try:
-        return Config.model_validate(given, context=_FROM_FILE)
+        config = Config.model_validate(given, context=_FROM_FILE)
     except ValidationError as error:
         for each in error.errors():
             faults.add(each["loc"], reason_of(each))
-    return None
+        return None
+    for place, reason in blind(config):
+        faults.add(place, reason)
+    return config

@@ -32,6 +32,7 @@ from .quarantine import Quarantine
 from .recorder import Recorder
 from .records import KeptFile, Retire
 from .recovery import Recovered, recover
+from .regions import Regions
 from .sensitivity import Sensitivity
 from .sifter import Limits, Sifter
 from .sources import Known, Source
@@ -163,6 +164,7 @@ class Engine:
                 min_contrast=config.min_contrast,
             ),
             sensitivity=Sensitivity(config.sensitivity),
+            regions=Regions(config.ignore, config.roi),
         )
         member = self.groups.member(config)
         recorder = Recorder(
@@ -199,7 +201,7 @@ class Engine:
         ]
         if not kept:
             self._tell_of_another_model(source)
-        return Sifter(
+        sifter = Sifter(
             limits,
             self._embed,
             Gallery(config.gallery, kept),
@@ -208,6 +210,13 @@ class Engine:
             alarms=config.alarms,
             elsewhere=tuple if member is None else member.elsewhere,
         )
+        if sifter.regions_changed:
+            log.warning(
+                "%s: ignore or roi has changed; its gallery begins empty, so what is kept already "
+                "is kept once more",
+                source,
+            )
+        return sifter
 
     def _tell_of_another_model(self, source: str) -> None:
         for last in self.ledger.decisions(source=source, outcome=Outcome.KEPT, limit=1):

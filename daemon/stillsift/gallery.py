@@ -215,6 +215,11 @@ class Gallery:
         self._kept = deque((kept for kept in self._kept if kept.id != id_), maxlen=self.size)
         self._stack = None
 
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._kept.clear()
+        self._stack, self._scaled = None, {}
+
     def distances(self, cells: Cells) -> Floats:
         """(len(self), cells) distances of every kept frame, oldest first, to these cells."""
         if self._stack is None or self._stack[0] != cells.shape:

@@ -13,6 +13,7 @@ from .exposure import OPEN, Gates
 from .frames import Frame, Image
 from .gallery import Cells, Gallery, Kept, similarity
 from .novelty import Finding, News, Novelty
+from .regions import EVERYTHING, Regions
 from .scene import Scene
 from .sensitivity import Sensitivity
 from .sharpness import Sharpness, sharpness
@@ -32,6 +33,8 @@ class Limits:
     """What is dropped before anything else is asked about it."""
     sensitivity: Sensitivity = Sensitivity.NORMAL
     """How little must be new for a frame to be kept."""
+    regions: Regions = EVERYTHING
+    """Which parts of a picture count."""
 
 
 @dataclass(frozen=True, slots=True)

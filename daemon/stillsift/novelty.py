@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from .gallery import Cells, Floats, Gallery, cell_distances, coherent, median, shifted_distances
+from .regions import EVERYTHING, Regions
 from .scene import LIGHT, Mask, Scene
 from .sensitivity import ASKED, Sensitivity
 from .sharpness import SPACING_S
@@ -93,12 +94,19 @@ class Finding:
 class Novelty:
     """The rule, with its distances in the scale of one embedder."""
 
-    def __init__(self, cell_limit: float, sensitivity: Sensitivity = Sensitivity.NORMAL) -> None:
+    def __init__(
+        self,
+        cell_limit: float,
+        sensitivity: Sensitivity = Sensitivity.NORMAL,
+        regions: Regions = EVERYTHING,
+    ) -> None:
         """`cell_limit`: distance of a cell that is no noise, which belongs to the embedder.
-        `sensitivity` says how much must be new, and leaves alone what counts as noise."""
+        `sensitivity` says how much must be new, and leaves alone what counts as noise. Cells that
+        do not count by `regions` never differ, so they have no say in any median."""
         scale = cell_limit / _LOWEST
         asked = ASKED[sensitivity]
         self.cell_limit = cell_limit
+        self._regions = regions
         self.gap_s = asked.gap_s
         """News in one view are this far apart, unless they are urgent."""
         self._picture_share = asked.picture_share
@@ -139,9 +147,9 @@ class Novelty:
         """
         if a.shape != b.shape:
             return True
-        if float(median(cell_distances(a, b))) <= self.view:
+        if float(median(self._counting(cell_distances(a, b), a))) <= self.view:
             return False
-        return float(median(shifted_distances(a, b, _REACH))) > self._jump
+        return float(median(self._counting(shifted_distances(a, b, _REACH), a))) > self._jump
 
     def find(self, cells: Cells, gallery: Gallery, scene: Scene, at_s: float) -> Finding:
         """What is new in a picture. Changes nothing."""
@@ -155,7 +163,7 @@ class Novelty:
         distances = gallery.distances(cells)
         if distances.shape[1] == 1:
             return self._pooled(found, distances[:, 0])
-        medians = median(distances)
+        medians = median(self._counting(distances, cells))
         nearest, total, own, over = self._nearest(cells, distances, medians, gallery, scene)
         changed = over > 0
         shown = self._shown(own * changed)
@@ -203,11 +211,11 @@ class Novelty:
         rows, columns = cells.rows, cells.columns
         # Only frames of the same view can be the nearest; the others cost time.
         alike = np.flatnonzero(medians <= medians.min() + self._same_view)
-        own = distances[alike] - self._light(distances[alike])
+        own = distances[alike] - self._light(distances[alike], cells)
         if gallery.size > 1 and (stays := scene.background.distances(cells)) is not None:
             # Each with its own light: a background that explains most cells would else leave none
             # to take off the others.
-            own = np.minimum(own, stays - self._light(stays[None])[0])
+            own = np.minimum(own, stays - self._light(stays[None], cells)[0])
         own = coherent(np.asarray(own, np.float32).reshape(-1, rows, columns))
         limits = np.maximum(scene.noise.limits(rows, columns), self._everywhere(own, scene))
         over = np.maximum(own - limits, 0)
@@ -215,15 +223,26 @@ class Novelty:
         best = int(np.argmin(weights + own.max((1, 2)) * 1e-3))
         return int(alike[best]), float(weights[best]), own[best], over[best]
 
-    def _light(self, distances: Floats) -> Floats:
+    def _counting(self, distances: Floats, cells: Cells) -> Floats:
+        """(..., cells that count) of (..., cells)."""
+        counting = self._regions.counting(cells.rows, cells.columns)
+        return distances if counting is None else distances[..., counting.reshape(-1)]
+
+    def _light(self, distances: Floats, cells: Cells) -> Floats:
         """(K, 1) what a change of light put on every cell; infinite ones are not known."""
-        middle = median(distances[:, np.isfinite(distances[0])])[:, None]
+        distances = self._counting(distances, cells)
+        known = np.isfinite(distances[0])
+        if not known.any():
+            return np.zeros((len(distances), 1), np.float32)
+        middle = median(distances[:, known])[:, None]
         # A large median is another view and no light: taking it off would explain anything.
         return np.asarray(np.where(middle <= self.view, LIGHT * middle, 0), np.float32)
 
     def _everywhere(self, own: Floats, scene: Scene) -> Floats:
         """(K, 1, 1) limits where everything moves a little, as rain and gain noise do."""
         flat = own.reshape(len(own), -1)
+        if (counting := self._regions.counting(*own.shape[1:])) is not None:
+            flat = flat[:, counting.reshape(-1)]
         middle = median(flat)[:, None]
         spread = median(np.abs(flat - middle))[:, None] * 1.4826
         raised = np.minimum(middle + self._spatial_deviations * spread, scene.noise.highest)
@@ -398,10 +417,10 @@ class Novelty:
     def _largest(self, distances: Floats, cells: Cells) -> Floats:
         if len(cells.energy) == 1:
             return np.asarray(distances[:, 0] / 2, np.float32)  # see _pooled
-        own = (distances - self._light(distances)).reshape(-1, cells.rows, cells.columns)
+        own = (distances - self._light(distances, cells)).reshape(-1, cells.rows, cells.columns)
         largest = np.maximum(coherent(own).max((1, 2)), 0)
         # Of another view the whole distance counts, and not what its neighbours say.
-        other = median(distances) > self.view
+        other = median(self._counting(distances, cells)) > self.view
         return np.asarray(np.where(other, distances.max(1), largest), np.float32)
 
 

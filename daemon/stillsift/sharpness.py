@@ -12,7 +12,7 @@ three quarters of its sharpness when a large plain car drove into it (measured: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -128,11 +128,12 @@ def quartile(values: Iterable[float]) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
-def thumbnail(luma: Image) -> Image:
+def thumbnail(luma: Image, paint: Callable[[Image], Image] = lambda luma: luma) -> Image:
     """(36, 64) uint8 of a luma of any size: the picture without detail, to know a still scene.
 
     A block of a 1080p picture is 30 pixels wide, so sensor noise averages out and blur changes
-    little, while an object of half a percent of the area covers a dozen blocks.
+    little, while an object of half a percent of the area covers a dozen blocks. `paint` is asked
+    before the last step, so that a block counts by the part of it that it leaves.
     """
     height, width = luma.shape
     across, down = THUMBNAIL
@@ -140,7 +141,7 @@ def thumbnail(luma: Image) -> Image:
         # Sixteen samples of each block are enough, and four times a whole factor is fast.
         size = (4 * across, 4 * down)
         luma = np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-    return np.asarray(cv2.resize(luma, THUMBNAIL, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(paint(luma), THUMBNAIL, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 _SAME_BUT_BLURRED = 0.35

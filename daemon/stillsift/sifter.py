@@ -62,19 +62,23 @@ class Sifter:
         elsewhere: Callable[[], Sequence[Kept]] = tuple,
     ) -> None:
         """`state` as `state` gave it in an earlier life; what another `model` had left is ignored,
-        since its numbers mean nothing to this one. `alarms`: whether the source is watched for
-        troubles of its own, which changes no decision. `elsewhere` is asked before a frame is kept
-        for what the other sources of the group have kept."""
+        since its numbers mean nothing to this one. The same goes for other `limits.regions`, and
+        there the gallery is emptied too: painted otherwise, all of it would look new for ever.
+        `alarms`: whether the source is watched for troubles of its own, which changes no decision.
+        `elsewhere` is asked before a frame is kept for what the other sources of the group have
+        kept."""
         self.limits = limits
         self.gallery = gallery
         self._made_by = f"{_FORMAT}/{model}"
         self._embed = embed
-        novelty = Novelty(limits.novelty, limits.sensitivity)
+        novelty = Novelty(limits.novelty, limits.sensitivity, limits.regions)
         self._past = Past(gallery, novelty, Scene(limits.novelty), elsewhere)
         self._moments = Moments(limits, self._past)
         self._photographs = Photographs(limits, self._past)
         self._seen: View | None = None
         """The last picture embedded."""
+        self.regions_changed = False
+        """Whether `state` was made with other regions, and the gallery emptied for that."""
         self._watch = Watch()
         self._watches = alarms
         self._sightings: deque[Sighting | None] = deque()
@@ -174,6 +178,10 @@ class Sifter:
     # -- measures ----------------------------------------------------------------------------------
 
     def _measure(self, frame: Frame, luma: Image, thumb: Image) -> Measured:
+        """`thumb` is that of the whole picture, as `luma` is. Sharpness is measured on the whole as
+        well: the edge of what is painted would always be sharp."""
+        regions = self.limits.regions
+        thumb = thumbnail(luma, regions.paint) if regions else thumb
         at_s = frame.captured_at_ns / 1e9
         still = frame.content_hash is not None
         view = self._look(frame.picture, thumb, at_s, glance=not still)
@@ -196,7 +204,7 @@ class Sifter:
             glance = glance and 0 <= at_s - seen.at_s < _GLANCE_S
             if glance and changed(seen.thumbnail, thumb) < _AT_ONCE:
                 return seen
-        embedding = self._embed(picture).in_half_precision()
+        embedding = self._embed(self.limits.regions.painted(picture)).in_half_precision()
         return View(thumb, embedding, Cells.of(embedding), at_s)
 
     # -- state -------------------------------------------------------------------------------------
@@ -205,6 +213,7 @@ class Sifter:
         """All that is remembered beside the gallery, as of the last decision given out."""
         arrays: Arrays = {
             "made_by": np.array(self._made_by),
+            "regions": np.array(self.limits.regions.key),
             **self._past.scene.arrays(),
             **self._watch.arrays(),
         }
@@ -224,7 +233,13 @@ class Sifter:
 
     def _restore(self, state: bytes) -> None:
         with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
-            self._watch.restore(arrays)  # which asks no model
+            self._watch.restore(arrays)  # which asks no model, and sees the whole picture
+            # A state from before there were regions was painted nowhere.
+            painted = str(arrays["regions"]) if "regions" in arrays else ""
+            if painted != self.limits.regions.key:
+                self.regions_changed = True
+                self.gallery.clear()
+                return
             if "made_by" not in arrays or str(arrays["made_by"]) != self._made_by:
                 return
             self._past.scene.restore(arrays)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
 from .logins import parts_of, redacted
+from .regions import Polygon, polygon_mistake
 
 
 def shown(value: object) -> str:
@@ -78,6 +79,31 @@ def _picture_size(given: Any) -> Any:
     if match is None and not isinstance(given, tuple):
         raise ValueError(f"is {shown(given)}; write WIDTHxHEIGHT, such as 224x224")
     return given if match is None else (int(match[1]), int(match[2]))
+
+
+def _polygons(given: Any) -> tuple[Polygon, ...]:
+    """Polygons as written: a list of lists of [x, y]."""
+    way_out = "write a list of polygons such as [[[0, 0], [1, 0], [1, 0.1], [0, 0.1]]]"
+    if not isinstance(given, list | tuple):
+        raise ValueError(f"is {shown(given)}; {way_out}")
+    made: list[Polygon] = []
+    for number, polygon in enumerate(given, 1):
+        which = f"polygon {number}"
+        if not isinstance(polygon, list | tuple) or not all(_is_point(each) for each in polygon):
+            raise ValueError(f"{which} is no list of points [x, y]; {way_out}")
+        corners = tuple((float(x), float(y)) for x, y in polygon)
+        if (mistake := polygon_mistake(corners)) is not None:
+            raise ValueError(f"{which} {mistake}")
+        made.append(corners)
+    return tuple(made)
+
+
+def _is_point(given: Any) -> bool:
+    return (
+        isinstance(given, list | tuple)
+        and len(given) == 2
+        and all(isinstance(each, int | float) and not isinstance(each, bool) for each in given)
+    )
 
 
 def _home_expanded(path: Path) -> Path:
@@ -177,6 +203,8 @@ Limit = Annotated[
     WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "number", "exclusiveMinimum": 0}]}),
 ]
 """A number, or None for `auto`."""
+Polygons = Annotated[tuple[Polygon, ...], BeforeValidator(_polygons)]
+"""Polygons of three or more points [x, y], shares of the picture's width and height."""
 PictureSize = Annotated[
     tuple[int, int],
     BeforeValidator(_picture_size),
