@@ -181,6 +181,52 @@ MISTAKES = [
         "defaults: {novelty_limit: .nan}",
         "c:1: defaults.novelty_limit: must be a number, not nan",
     ),
+    (
+        "no frames at all",
+        "defaults: {max_per_hour: 0}",
+        "c:1: defaults.max_per_hour: must be at least 1, not 0",
+    ),
+    (
+        "half a frame",
+        "defaults: {max_per_day: 0.5}",
+        "c:1: defaults.max_per_day: must be a whole number, not 0.5",
+    ),
+    (
+        "a word for a budget",
+        "defaults: {max_per_minute: few}",
+        "c:1: defaults.max_per_minute: must be a whole number, or none for no limit, not 'few'",
+    ),
+    (
+        "true as a budget",
+        "defaults: {max_per_minute: true}",
+        "c:1: defaults.max_per_minute: must be a number, not true",
+    ),
+    (
+        "a ratio of nothing",
+        "defaults: {keep_ratio: 0}",
+        "c:1: defaults.keep_ratio: must be more than 0, not 0",
+    ),
+    (
+        "more than all",
+        "defaults: {keep_ratio: 5}",
+        "c:1: defaults.keep_ratio: must be at most 1, not 5",
+    ),
+    (
+        "per cent",
+        "defaults: {keep_ratio: 1%}",
+        "c:1: defaults.keep_ratio: must be a share such as 0.01, or none for no share, not '1%'",
+    ),
+    (
+        "a gap without a unit",
+        "defaults: {min_gap: 5}",
+        "c:1: defaults.min_gap: is 5 without a unit; write a number with ms, s, m, h or d, such "
+        "as 10s",
+    ),
+    (
+        "no heartbeat",
+        "defaults: {heartbeat: none}",
+        "c:1: defaults.heartbeat: is 'none'; write a number with ms, s, m, h or d, such as 10s",
+    ),
     ("value for a section", "store: 5", "c:1: store: must be a section of keys, not 5"),
     ("value for a list", "sources: 5", "c:1: sources: must be a list, not 5"),
     (
@@ -451,6 +497,8 @@ def test_the_schema_accepts_what_the_reader_accepts() -> None:
         "defaults: {settle: 2 parsecs}",
         "defaults: {gallery: 0}",
         "defaults: {novelty_limit: -1}",
+        "defaults: {max_per_day: 0}",
+        "defaults: {keep_ratio: 1.5}",
         "store: {format: gif}",
         "model: {custom: {std: [1, 1, 0]}}",
         "sources: [{name: a}]",
@@ -486,6 +534,15 @@ def test_sources_override_the_defaults() -> None:
     a, b = parsed.sources
     assert (a.rate, a.gallery) == (None, 4)
     assert (b.rate, b.gallery) == (0.2, 4)
+
+
+@pytest.mark.parametrize("nothing", ["none", "null", "~", ""])
+def test_no_limit_has_a_word_and_can_be_null(nothing: str) -> None:
+    text = f"defaults: {{max_per_hour: 5, keep_ratio: 0.5}}\n{DIRECTORY[:-2]}, "
+    parsed = parse(f"{text}max_per_hour: {nothing}, keep_ratio: {nothing}}}]")
+    assert (parsed.defaults.max_per_hour, parsed.defaults.keep_ratio) == (5, 0.5)
+    assert (parsed.sources[0].max_per_hour, parsed.sources[0].keep_ratio) == (None, None)
+    assert "max_per_hour: none" in parsed.to_yaml()
 
 
 def test_anchors_and_merge_keys_work() -> None:
@@ -583,6 +640,9 @@ source_settings = st.builds(
     gallery=st.integers(1, 4096),
     novelty_limit=st.none() | st.floats(1e-6, 1e3),
     min_sharpness=st.floats(0, 1),
+    max_per_hour=st.none() | st.integers(1, 10**6),
+    keep_ratio=st.none() | st.floats(1e-6, 1),
+    min_gap=st.floats(0, 1e6),
     settle=st.floats(0, 1e6),
     max_pixels=st.integers(1, 10**10),
     filename_time=st.sampled_from([None, "%Y%m%d", "${x}%s"]),

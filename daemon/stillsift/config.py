@@ -35,10 +35,12 @@ from .values import (
     Limit,
     Listen,
     LocalPath,
+    MostKept,
     Number,
     PasswordPlace,
     PictureSize,
     Polygons,
+    Share,
     TimePattern,
     Whole,
     ZoneName,
@@ -166,6 +168,18 @@ class SourceSettings(_Section):
     """Contrast below which a frame is dropped as `low_information`, grey levels; 0: off."""
     max_wait: Duration = Field(default=1.0, ge=0)
     """Stream time that a moment with something new waits for a better frame of it."""
+    min_gap: Duration = Field(default=0.0, ge=0)
+    """Least stream time between two kept frames; 0: none. Photographs have no such time."""
+    max_per_minute: MostKept = Field(default=None, ge=1)
+    """Most frames kept in a minute of their own time, UTC; None (`none`): no limit."""
+    max_per_hour: MostKept = Field(default=None, ge=1)
+    """Most frames kept in an hour of their own time, UTC; None (`none`): no limit."""
+    max_per_day: MostKept = Field(default=None, ge=1)
+    """Most frames kept in a day of their own time, UTC; None (`none`): no limit."""
+    keep_ratio: Share = Field(default=None, gt=0, le=1)
+    """Share of the analysed frames to keep, by how much must be new; None (`none`): all that is."""
+    heartbeat: Duration = Field(default=0.0, ge=0)
+    """Stream time without a kept frame after which one is kept, new or not; 0: never."""
     audit: Number = Field(default=0.0, ge=0, le=1)
     """Share of the dropped frames that is laid aside to be judged by a person; 0: none."""
     alarms: bool = True

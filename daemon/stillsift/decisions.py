@@ -24,6 +24,7 @@ class Reason(StrEnum):
 
     NOVEL = "novel"
     SHARPEST = "sharpest"
+    HEARTBEAT = "heartbeat"
     AUDIT = "audit"
     """To be dropped, and laid aside for a person to judge."""
     EXACT_DUPLICATE = "exact_duplicate"
@@ -33,6 +34,7 @@ class Reason(StrEnum):
     BRIGHT = "bright"
     LOW_INFORMATION = "low_information"
     RATE_LIMITED = "rate_limited"
+    BUDGET = "budget"
     DECODE_ERROR = "decode_error"
     MODEL_ERROR = "model_error"
     WRITE_ERROR = "write_error"
@@ -43,6 +45,7 @@ class Reason(StrEnum):
 _OUTCOMES = {
     Reason.NOVEL: Outcome.KEPT,
     Reason.SHARPEST: Outcome.KEPT,
+    Reason.HEARTBEAT: Outcome.KEPT,
     Reason.AUDIT: Outcome.KEPT,
     Reason.EXACT_DUPLICATE: Outcome.DROPPED,
     Reason.NEAR_DUPLICATE: Outcome.DROPPED,
@@ -51,6 +54,7 @@ _OUTCOMES = {
     Reason.BRIGHT: Outcome.DROPPED,
     Reason.LOW_INFORMATION: Outcome.DROPPED,
     Reason.RATE_LIMITED: Outcome.DROPPED,
+    Reason.BUDGET: Outcome.DROPPED,
     Reason.DECODE_ERROR: Outcome.FAILED,
     Reason.MODEL_ERROR: Outcome.FAILED,
     Reason.WRITE_ERROR: Outcome.FAILED,

@@ -15,6 +15,7 @@ from typing import Self
 import cv2
 
 from . import models
+from .allowance import Allowed
 from .config import Config, SourceConfig
 from .decisions import Decision, Outcome
 from .embedding import Embedder, Embedding
@@ -165,6 +166,14 @@ class Engine:
             ),
             sensitivity=Sensitivity(config.sensitivity),
             regions=Regions(config.ignore, config.roi),
+            allowed=Allowed(
+                min_gap_s=config.min_gap,
+                max_per_minute=config.max_per_minute,
+                max_per_hour=config.max_per_hour,
+                max_per_day=config.max_per_day,
+                keep_ratio=config.keep_ratio,
+                heartbeat_s=config.heartbeat,
+            ),
         )
         member = self.groups.member(config)
         recorder = Recorder(

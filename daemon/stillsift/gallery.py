@@ -111,6 +111,14 @@ def shifted_distances(a: Cells, b: Cells, reach: int) -> Floats:
     return best.reshape(-1)
 
 
+def across(cells: Cells, chosen: NDArray[np.intp], features: Floats, energy: Floats) -> Floats:
+    """(len(chosen), len(features)) distances of cells in any two places."""
+    mean = float(cells.energy.mean())
+    energies = cells.energy[chosen][:, None] + energy[None]
+    dot = cells.features[chosen] @ features.T
+    return np.asarray((energies - 2 * dot) / ((energies / 2 + mean) / 2), np.float32)
+
+
 def _overlap(shift: int, length: int) -> slice:
     return slice(max(0, shift), length + min(0, shift))
 

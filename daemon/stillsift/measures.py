@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .allowance import NO_LIMITS, Allowance, Allowed, KeepRatio, Refusal
 from .decisions import Decision, Outcome, Reason, about
 from .embedding import Embedding
 from .exposure import OPEN, Gates
-from .frames import Frame, Image
+from .finding import Finding, News
+from .frames import Frame, Image, TimeOrigin
 from .gallery import Cells, Gallery, Kept, similarity
-from .novelty import Finding, News, Novelty
+from .novelty import Novelty
 from .regions import EVERYTHING, Regions
 from .scene import Scene
 from .sensitivity import Sensitivity
@@ -35,6 +37,8 @@ class Limits:
     """How little must be new for a frame to be kept."""
     regions: Regions = EVERYTHING
     """Which parts of a picture count."""
+    allowed: Allowed = NO_LIMITS
+    """How much may be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,12 @@ class Verdict:
     @property
     def kept(self) -> bool:
         return self.decision.outcome is Outcome.KEPT
+
+
+def on_time_line(frame: Frame) -> bool:
+    """Whether a frame is one of a time line; a photograph among others is not."""
+    still = frame.content_hash is not None
+    return not still or frame.captured_at_origin is TimeOrigin.FILENAME
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +126,8 @@ class Past:
     gallery: Gallery
     novelty: Novelty
     scene: Scene
+    allowance: Allowance
+    keep_ratio: KeepRatio
     elsewhere: Callable[[], Sequence[Kept]] = tuple
     """The frames that the other sources of the group have kept last, each with its `by`."""
     decided: View | None = None
@@ -127,8 +139,39 @@ class Past:
         """What is new in a picture on the time line."""
         return self.novelty.find(cells, self.gallery, self.scene, at_s)
 
+    def refusal(self, measured: Measured) -> Refusal | None:
+        """Why this frame may not be kept, new as it is; None: it may."""
+        return self.allowance.refusal(measured.frame.captured_at_ns, timed=measured.timed)
+
+    def take(self, measured: Measured) -> None:
+        """Count a kept frame."""
+        frame = measured.frame
+        self.allowance.take(frame.id, frame.captured_at_ns, timed=measured.timed)
+
+    def decide(self, verdicts: list[Verdict]) -> None:
+        """Count what was decided, in the order of the frames."""
+        if not self.allowance.counts and not self.keep_ratio.on:
+            return
+        for verdict in verdicts:
+            at_ns, kept = verdict.frame.captured_at_ns, verdict.kept
+            if on_time_line(verdict.frame):
+                self.allowance.decided(at_ns, kept=kept)
+            # With an empty budget nothing is kept at any limit, so that the limit learns nothing.
+            if kept or self.allowance.exhausted(at_ns) is None:
+                self.keep_ratio.decided(kept=kept)
+        if self.keep_ratio.on:
+            self.novelty.tune(self.keep_ratio.factor)
+
+    def give_back(self, id_: str) -> None:
+        """A frame kept since the last was offered could not be written: it counts for nothing."""
+        self.allowance.give_back(id_)
+        if self.keep_ratio.on:
+            self.keep_ratio.give_back()
+            self.novelty.tune(self.keep_ratio.factor)
+
     def keep(self, waiting: Waiting, record: Decision) -> Verdict:
         """Take a frame into the gallery."""
+        self.take(waiting.measured)
         self.gallery.add(self.as_kept(waiting.measured))
         self.last = None
         return Verdict(record, waiting.measured.frame, waiting.other_view)

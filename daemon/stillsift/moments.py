@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from .allowance import Refusal
 from .decisions import Decision, Reason
+from .finding import Finding, News
 from .gallery import Kept
 from .measures import Limits, Measured, Past, Twin, Verdict, View, Waiting
-from .novelty import Finding, News
 from .sharpness import SPACING_S, same_but_blurred
 
 _IN_TRANSIT = 0.4
@@ -40,12 +41,13 @@ class Moments:
     def step(self, measured: Measured) -> Step:
         """Take one frame."""
         if self.rests(measured.view, measured.at_s):
-            assert self._past.last is not None
-            return [self._passed(measured, self._past.last, Reason.NEAR_DUPLICATE)], []
+            return [self._passed(measured, self._at_rest(), Reason.NEAR_DUPLICATE)], []
         if self.waiting:
             return self._step_waiting(measured)
         found = self._past.find(measured.view.cells, measured.at_s)
         if self._opens_moment(found, measured.at_s):
+            if (refusal := self._past.refusal(measured)) is not None:
+                return [self._refused(measured, found, refusal)], []
             self.waiting = [Waiting(measured, found)]
             return self.close() if self._limits.max_wait_s <= 0 else ([], [])
         if found.news is None:
@@ -61,6 +63,14 @@ class Moments:
         if view is not self._past.decided or last is None or self.waiting:
             return False
         return not last.stirs or 0 <= at_s - self._past.scene.previous_s < SPACING_S
+
+    def _at_rest(self) -> Finding:
+        """What the last frame showed, held to the limit that is in force by now."""
+        last = self._past.last
+        assert last is not None
+        if not self._past.keep_ratio.on:
+            return last
+        return replace(last, limit=max(last.weight, self._past.novelty.weight))
 
     def compare_anew(self) -> None:
         """The gallery has changed under what waits."""
@@ -208,6 +218,8 @@ class Moments:
         """The waiting frames that show what is new, the sharp ones of them if there are any."""
         # What begins as a few changed cells may end as another view (a dissolve): both compete.
         able = [each for each in self.waiting if each.found.news is not None]
+        # The first might be kept, else there were no moment; a later one may lie in a full minute.
+        able = [each for each in able if self._past.refusal(each.measured) is None]
         if not self.waiting[0].found.local:
             able = [each for each in able if not each.found.local]
         return [each for each in able if not self._blurred(each.measured)] or able
@@ -254,6 +266,10 @@ class Moments:
 
     def _kept_beside(self, each: Waiting) -> Verdict:
         """Keep an earlier frame of a moment as well. What moves is followed from the best one."""
+        if (refusal := self._past.refusal(each.measured)) is not None:
+            found = replace(each.found, why=refusal.of(each.found.why))
+            record = self._record(each.measured, found, refusal.reason)
+            return Verdict(record, each.measured.frame)
         _, twin = self._shown_elsewhere([each], each)
         verdict = self._verdict(each, Reason.NOVEL, twin)
         if each.found.changed is not None:
@@ -265,18 +281,42 @@ class Moments:
             return self._past.repeat(best, twin, sharpness_limit=self._sharpness_limit)
         return self._past.keep(best, self._record(best.measured, best.found, reason))
 
+    def _refused(self, measured: Measured, found: Finding, refusal: Refusal) -> Verdict:
+        """Drop a frame that shows something new, and know that afterwards as little as before."""
+        found = replace(found, why=refusal.of(found.why))
+        return self._passed(measured, found, refusal.reason, refused=True)
+
     def _passed(
-        self, measured: Measured, found: Finding, reason: Reason, nearest: str | None = None
+        self,
+        measured: Measured,
+        found: Finding,
+        reason: Reason,
+        nearest: str | None = None,
+        *,
+        refused: bool = False,
     ) -> Verdict:
-        """Drop a frame, and learn from it."""
+        """Drop a frame, and learn from it; if a heartbeat is due, only learn from it."""
+        beats = self._beats(measured)  # may measure the sharpness that the record tells
         record = self._record(measured, found, reason)
+        if beats:
+            why = self._past.allowance.heartbeat_why
+            record = replace(record, reason=Reason.HEARTBEAT, detail=why)
+            self._past.take(measured)
         if nearest is not None:
             record = replace(record, nearest_kept=nearest)
         sharp = None if measured.sharpness is None else measured.sharpness.value
         past = self._past
-        past.novelty.passed(found, past.gallery, past.scene, sharp, measured.at_s)
+        past.novelty.passed(found, past.gallery, past.scene, sharp, measured.at_s, refused=refused)
         past.decided, past.last = measured.view, found.at_rest()
         return Verdict(record, measured.frame)
+
+    def _beats(self, measured: Measured) -> bool:
+        """Whether a heartbeat is due; a blurred frame leaves `max_wait_s` for a sharp one."""
+        overdue_s = self._past.allowance.overdue_s(measured.frame.captured_at_ns)
+        if overdue_s is None:
+            return False
+        soft = self._blurred(measured) or self._in_transit(measured)
+        return overdue_s >= self._limits.max_wait_s or not soft
 
     def _lesser(self, each: Waiting, shows: Kept, most: float) -> Verdict:
         """A frame of the moment before its best one. It would have had to weigh more than any."""

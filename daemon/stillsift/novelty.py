@@ -12,16 +12,23 @@ cosine to the previous kept frame needs 3.4 per event for 32.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
-import cv2
 import numpy as np
 
-from .gallery import Cells, Floats, Gallery, cell_distances, coherent, median, shifted_distances
+from .finding import Finding, News
+from .gallery import (
+    Cells,
+    Floats,
+    Gallery,
+    across,
+    cell_distances,
+    coherent,
+    median,
+    shifted_distances,
+)
 from .regions import EVERYTHING, Regions
-from .scene import LIGHT, Mask, Scene
+from .scene import LIGHT, Mask, Scene, groups
 from .sensitivity import ASKED, Sensitivity
 from .sharpness import SPACING_S
 
@@ -31,64 +38,6 @@ limit scales them."""
 _REACH = 3
 """Cells that a picture moves on from one frame to the next, at most: a sixth of its width."""
 _GROWN = 1.6
-
-
-class News(StrEnum):
-    """What kind of new thing a frame shows."""
-
-    VIEW = "view"
-    """Another view of the camera, another shot, or the first frame of all."""
-    ARRIVAL = "arrival"
-    """Something that follows nothing and looks like nothing kept in this event."""
-    SETTLED = "settled"
-    """Something that moved and came to rest: the parked car, the end of a dissolve."""
-    GROWN = "grown"
-    """Something that was kept as it came in, and shows twice as much by now."""
-    REFRESH = "refresh"
-    """Something that has moved on and changed for seconds since the last frame was kept."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Finding:
-    """One frame against everything known when it was looked at."""
-
-    cells: Cells
-    news: News | None = None
-    weight: float = 0.0
-    """Of the news, or of the largest thing that falls short of being news."""
-    limit: float = 0.0
-    """What `weight` had to exceed."""
-    shown: float = 0.0
-    """How much of the change this frame shows; compares frames of one moment."""
-    nearest: int | None = None
-    """Index in the gallery; None: it was empty."""
-    changed: Mask | None = None
-    """(rows, columns) cells beyond their limit. None: there was nothing to compare with."""
-    unexplained: Mask | None = None
-    """(rows, columns) those of them that are news."""
-    distances: Floats | None = None
-    """(rows, columns) to the nearest, after light and neighbours."""
-    from_previous: Floats | None = None
-    """(cells,) distance to the frame before. None: there was none of this shape."""
-    cut: bool = True
-    """Whether the frame before showed another view."""
-    why: str = ""
-
-    @property
-    def stirs(self) -> bool:
-        """Whether anything changed, be it news or not."""
-        return self.changed is None or bool(self.changed.any())
-
-    def at_rest(self) -> Finding | None:
-        """What is found in the next frame if it shows the same; None: this one shows news."""
-        if self.news is not None or self.changed is None:
-            return None
-        return replace(self, cut=False, from_previous=np.zeros_like(self.cells.energy))
-
-    @property
-    def local(self) -> bool:
-        """Whether the news is something in the view, and not the view."""
-        return self.news not in (None, News.VIEW)
 
 
 class Novelty:
@@ -104,24 +53,13 @@ class Novelty:
         `sensitivity` says how much must be new, and leaves alone what counts as noise. Cells that
         do not count by `regions` never differ, so they have no say in any median."""
         scale = cell_limit / _LOWEST
-        asked = ASKED[sensitivity]
         self.cell_limit = cell_limit
         self._regions = regions
+        self._asked = asked = ASKED[sensitivity]
         self.gap_s = asked.gap_s
         """News in one view are this far apart, unless they are urgent."""
-        self._picture_share = asked.picture_share
-        weigh = asked.weight * scale
-        self.weight = 0.5 * weigh
-        """News: the distances of one group of changed cells beyond their limits, summed."""
-        self.lone_weight = 1.5 * weigh
-        """The same for news that only one frame of its moment shows, as noise does."""
-        self.urgent_weight = 5.0 * weigh
-        """News that does not wait for the second after the last to pass."""
-        self.large_weight = 15.0 * weigh
-        """Something that fills a good part of the picture."""
-        self._settled_weight = 1.5 * weigh
-        self._refresh_weight = 1.0 * weigh
         self._refresh_s = asked.refresh_s
+        self.tune(1.0)
         self.view = 0.65 * scale
         """Median cell distance from which a picture shows another view."""
         self._moving_view = 1.3 * scale
@@ -138,6 +76,23 @@ class Novelty:
         self._edge_share = 0.25
         self._still = 0.3 * scale
         self._still_s = 0.5
+
+    def tune(self, factor: float) -> None:
+        """How much must be new, as a factor on the weights; what counts as changed stays."""
+        scale = factor * self._asked.weight * self.cell_limit / _LOWEST
+        self.factor = factor
+        self.weight = 0.5 * scale
+        """News: the distances of one group of changed cells beyond their limits, summed."""
+        self.lone_weight = 1.5 * scale
+        """The same for news that only one frame of its moment shows, as noise does."""
+        self.urgent_weight = 5.0 * scale
+        """News that does not wait for the second after the last to pass."""
+        self.large_weight = 15.0 * scale
+        """Something that fills a good part of the picture."""
+        self._settled_weight = 1.5 * scale
+        self._refresh_weight = 1.0 * scale
+        self._picture_factor = self._asked.picture_share * min(factor, 16.0) ** 0.25
+        """On limits that one distance is held to, which has a highest value: 2 and no more."""
 
     def cut_between(self, a: Cells, b: Cells) -> bool:
         """Whether one picture ended and another began: the second is not the first moved on.
@@ -172,7 +127,7 @@ class Novelty:
             return self._plain(found, total)
         moving = scene.is_followed(at_s) and not found.cut
         view, apart = self._moving_view if moving else self.view, float(medians.min())
-        if apart > view:
+        if apart > view and (self.factor <= 1 or total > self.weight):
             why = f"another view: median {apart:.2f} > {view:.2f}"
             weight = max(total, float(np.nextafter(self.weight, np.inf)))
             return replace(found, news=News.VIEW, weight=weight, why=why)
@@ -187,8 +142,9 @@ class Novelty:
         """Without a grid: the cosine distance, which tells views apart and sees no small object."""
         nearest = int(np.argmin(distances))
         apart = float(distances[nearest]) / 2  # |a - b|^2 of unit vectors is 2 - 2 cos
-        news = News.VIEW if apart > self.cell_limit else None
-        return replace(found, news=news, weight=apart, limit=self.cell_limit, nearest=nearest)
+        limit = self.cell_limit * self._picture_factor
+        news = News.VIEW if apart > limit else None
+        return replace(found, news=news, weight=apart, limit=limit, nearest=nearest)
 
     def _plain(self, found: Finding, total: float) -> Finding:
         """Against the previous kept frame and nothing else."""
@@ -257,7 +213,7 @@ class Novelty:
         matched = self._matched(found, changed, scene, at_s)
         new = changed & ~followed & ~matched
         found = replace(found, unexplained=new)
-        largest = max((float(over[group].sum()) for group in _groups(new)), default=0.0)
+        largest = max((float(over[group].sum()) for group in groups(new)), default=0.0)
         if largest > self.weight:
             why = f"{int(new.sum())} cells show something new"
             return replace(found, news=News.ARRIVAL, weight=largest, why=why)
@@ -292,13 +248,13 @@ class Novelty:
         if before.mask.shape != changed.shape or not before.mask.any():
             return followed
         flat = np.flatnonzero(changed)
-        apart = _across(found.cells, flat, before.features, before.energy)
+        apart = across(found.cells, flat, before.features, before.energy)
         here, there = np.argwhere(changed), np.argwhere(before.mask)
         far = np.abs(here[:, None, :] - there[None]).max(2) > self._follow_cells
         apart[far] = np.inf
         hit = np.zeros_like(changed)
         hit.flat[flat] = apart.min(1) <= self._follow
-        for group in _groups(changed):
+        for group in groups(changed):
             mine = hit & group
             followed |= group if mine.sum() >= self._follow_share * group.sum() else mine
         return followed
@@ -313,7 +269,7 @@ class Novelty:
         features = np.concatenate([each.features for each in memory])
         energy = np.concatenate([each.energy for each in memory])
         if len(features):
-            apart = _across(found.cells, flat, features, energy)
+            apart = across(found.cells, flat, features, energy)
             matched.flat[flat] = apart.min(1) <= self._match
         return matched
 
@@ -354,12 +310,24 @@ class Novelty:
         self._learn(found, gallery, scene, sharp, at_s, view=view)
 
     def passed(
-        self, found: Finding, gallery: Gallery, scene: Scene, sharp: float | None, at_s: float
+        self,
+        found: Finding,
+        gallery: Gallery,
+        scene: Scene,
+        sharp: float | None,
+        at_s: float,
+        *,
+        refused: bool = False,
     ) -> None:
-        """The scene learns from a frame that was not kept what is usual and where objects are."""
+        """The scene learns from a frame that was not kept what is usual and where objects are.
+
+        `refused`: it shows news that may not be kept now. What stays must not become usual, so that
+        it is news as long as it is there.
+        """
         if found.cut and scene.previous is not None:
             scene.restart()
-        self._learn(found, gallery, scene, sharp, at_s, view=found.news is News.VIEW)
+        new = found.changed if refused else None
+        self._learn(found, gallery, scene, sharp, at_s, view=found.news is News.VIEW, new=new)
         if found.changed is None or found.news is News.VIEW:
             return
         if found.changed.any():
@@ -381,7 +349,9 @@ class Novelty:
         at_s: float,
         *,
         view: bool,
+        new: Mask | None = None,
     ) -> None:
+        """`new`: (rows, columns) cells that must not become usual; None: there are none."""
         if sharp is not None:
             scene.level.add(sharp, at_s)
         apart_s = at_s - scene.previous_s
@@ -392,9 +362,9 @@ class Novelty:
             scene.previous, scene.previous_s = found.cells, at_s
         if view or found.distances is None:
             return
-        scene.noise.learn(found.distances, at_s)
+        scene.noise.learn(_flicker(found, new), at_s)
         if late and gallery.size > 1:
-            scene.background.learn(found.cells, at_s)
+            scene.background.learn(found.cells, at_s, new)
 
     # -- pictures in no order ----------------------------------------------------------------------
 
@@ -404,7 +374,7 @@ class Novelty:
         On 112 photographs of 26 potatoes this names no other potato as the same, and keeps each.
         """
         limit = self.cell_limit if len(cells.energy) == 1 else 0.60 * self.cell_limit / _LOWEST
-        return limit * self._picture_share
+        return float(limit * self._picture_factor)
 
     def apart(self, cells: Cells, gallery: Gallery) -> Floats:
         """(len(gallery),) `between` this picture and each kept one."""
@@ -424,15 +394,11 @@ class Novelty:
         return np.asarray(np.where(other, distances.max(1), largest), np.float32)
 
 
-def _groups(mask: Mask) -> Iterator[Mask]:
-    """Cells that hang together, diagonals too."""
-    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-    return (labels == number for number in range(1, count))
-
-
-def _across(cells: Cells, chosen: np.ndarray, features: Floats, energy: Floats) -> Floats:
-    """(len(chosen), len(features)) distances of cells in any two places."""
-    mean = float(cells.energy.mean())
-    energies = cells.energy[chosen][:, None] + energy[None]
-    dot = cells.features[chosen] @ features.T
-    return np.asarray((energies - 2 * dot) / ((energies / 2 + mean) / 2), np.float32)
+def _flicker(found: Finding, new: Mask | None) -> Floats:
+    """(rows, columns) distances that the noise floor learns from; of what is `new` those to the
+    frame before: a parked car stays near to that, a swaying branch does not."""
+    assert found.distances is not None
+    if new is None or found.from_previous is None:
+        return found.distances
+    before = found.from_previous.reshape(new.shape)
+    return np.where(new, np.minimum(found.distances, before), found.distances)

@@ -10,10 +10,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from .allowance import Refusal
 from .decisions import Reason
+from .finding import Finding, News
 from .measures import Limits, Measured, Past, Twin, Verdict, Waiting
 from .moments import Step
-from .novelty import Finding, News
 
 _MOST_WAITING = 32
 """Pictures of one burst."""
@@ -49,8 +50,17 @@ class Photographs:
             self._past.decided, self._past.last = measured.view, None
             record = self._past.record(measured, found, Reason.NEAR_DUPLICATE)
             return [Verdict(record, measured.frame)], []
+        if (refusal := self._past.refusal(measured)) is not None:
+            return [self._refused(measured, found, refusal)], []
         self.waiting, self._favourite = [new], new
         return self.close() if self._limits.max_wait_s <= 0 else ([], [])
+
+    def _refused(self, measured: Measured, found: Finding, refusal: Refusal) -> Verdict:
+        """Drop a picture that shows something new; the next of it is as new."""
+        self._past.decided, self._past.last = measured.view, None
+        found = replace(found, why=refusal.of(found.why))
+        record = self._past.record(measured, found, refusal.reason)
+        return Verdict(record, measured.frame)
 
     def compare_anew(self) -> None:
         """The gallery has changed under what waits."""
@@ -78,6 +88,7 @@ class Photographs:
         return (
             sharper
             and new.found.news is not None
+            and self._past.refusal(new.measured) is None
             and all(self._repeats(each, new) for each in self.waiting)
         )
 

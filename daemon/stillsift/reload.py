@@ -35,6 +35,7 @@ LIVE_KEYS = frozenset(
     {
         *("gallery", "group", "novelty_limit", "min_sharpness", "max_wait", "audit", "alarms"),
         *("retire", "sensitivity", "min_brightness", "max_brightness", "min_contrast"),
+        *("min_gap", "max_per_minute", "max_per_hour", "max_per_day", "keep_ratio", "heartbeat"),
     }
 )
 """Keys of a source that decide what is kept or told, and can change while it is being read."""

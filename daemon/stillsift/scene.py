@@ -8,7 +8,7 @@ and how sharp pictures of this view are. A cut begins a new scene.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -131,8 +131,11 @@ class Background:
             return None
         return np.where(stays, cell_distances(cells, self._cells), np.inf).astype(np.float32)
 
-    def learn(self, cells: Cells, at_s: float) -> None:
-        """Take a frame into account."""
+    def learn(self, cells: Cells, at_s: float, new: Mask | None = None) -> None:
+        """Take a frame into account, but for what is `new` in it: (rows, columns); None: nothing.
+
+        What may not be kept now must not be found to have stayed.
+        """
         before = self._cells
         if before is None or before.shape != cells.shape:
             self._cells, self._last_s = cells, at_s
@@ -143,9 +146,13 @@ class Background:
         distances = cell_distances(cells, before)
         same = distances - LIGHT * median(distances) < self._same
         rate = np.where(same, self._PER_S * step_s, 0).astype(np.float32)
+        if new is not None:
+            rate[new.reshape(-1)] = 0
         features = before.features + rate[:, None] * (cells.features - before.features)
         longest = 2 * self._STAYS_S
         age_s = np.where(same, np.minimum(self._age_s + step_s, longest), self._age_s - step_s)
+        if new is not None:
+            age_s = np.where(new.reshape(-1), self._age_s, age_s)
         gone = age_s < 0
         features[gone] = cells.features[gone]
         self._age_s = np.where(gone, 0, age_s).astype(np.float32)
@@ -294,6 +301,12 @@ class Scene:
         remembered = int(arrays["remembered"])
         self.memory = tuple(fronts[:remembered])
         self.followed = fronts[remembered] if len(fronts) > remembered else None
+
+
+def groups(mask: Mask) -> Iterator[Mask]:
+    """Cells that hang together, diagonals too."""
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    return (labels == number for number in range(1, count))
 
 
 def _optional(arrays: Mapping[str, NDArray[np.generic]], name: str) -> Floats | None:

@@ -21,13 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .alarms import Alarm
+from .allowance import Allowance, KeepRatio
 from .decisions import about
 from .embedding import Embedding
-from .frames import Frame, Image, Picture, TimeOrigin
+from .finding import Finding
+from .frames import Frame, Image, Picture
 from .gallery import Cells, Gallery, Kept, packed
-from .measures import Limits, Measured, Past, Verdict, View
+from .measures import Limits, Measured, Past, Verdict, View, on_time_line
 from .moments import Moments, Step
-from .novelty import Finding, Novelty
+from .novelty import Novelty
 from .photographs import Photographs
 from .scene import Arrays, Scene
 from .sharpness import SPACING_S, Sharpness, changed, difference, sharpness, thumbnail
@@ -71,8 +73,14 @@ class Sifter:
         self.gallery = gallery
         self._made_by = f"{_FORMAT}/{model}"
         self._embed = embed
-        novelty = Novelty(limits.novelty, limits.sensitivity, limits.regions)
-        self._past = Past(gallery, novelty, Scene(limits.novelty), elsewhere)
+        self._past = Past(
+            gallery,
+            Novelty(limits.novelty, limits.sensitivity, limits.regions),
+            Scene(limits.novelty),
+            Allowance(limits.allowed),
+            KeepRatio(limits.allowed.keep_ratio),
+            elsewhere,
+        )
         self._moments = Moments(limits, self._past)
         self._photographs = Photographs(limits, self._past)
         self._seen: View | None = None
@@ -102,14 +110,17 @@ class Sifter:
         shut = self.limits.gates.dropped(thumb, frame.picture.levels)
         if shut is None:
             measured = self._measure(frame, luma, thumb)
+            self._past.allowance.settle()
             self._sightings.append(_sighting(frame, thumb, measured.sharpness))
             return self._watched(self._judge([measured]))
         # It teaches nothing and is compared with nothing, so what the sifter remembers holds as
         # it is: the next frame is taken as if this one had not been. What waits is older.
         reason, why = shut
+        self._past.allowance.settle()
         flushed = self.flush()
         self._sightings.append(_sighting(frame, thumb, None))
         verdict = Verdict(about(frame, reason, detail=why), _lightened(frame))
+        self._past.decide([verdict])
         return [*flushed, *self._watched([verdict])]
 
     def flush(self) -> list[Verdict]:
@@ -117,6 +128,7 @@ class Sifter:
         verdicts: list[Verdict] = []
         while self.waiting:
             done, again = (self._moments if self._moments.waiting else self._photographs).close()
+            self._past.decide(done)
             verdicts += done + self._judge(again)
         return self._watched(verdicts)
 
@@ -137,6 +149,7 @@ class Sifter:
         from the frame stays, since that was there to be seen.
         """
         self.gallery.remove(id_)
+        self._past.give_back(id_)
         self._past.last = None
         self._moments.compare_anew()
         self._photographs.compare_anew()
@@ -146,6 +159,7 @@ class Sifter:
         queue = deque(frames)
         while queue:
             done, again = self._step(queue.popleft())
+            self._past.decide(done)
             verdicts += done
             queue.extendleft(reversed(again))
         return verdicts
@@ -183,13 +197,13 @@ class Sifter:
         regions = self.limits.regions
         thumb = thumbnail(luma, regions.paint) if regions else thumb
         at_s = frame.captured_at_ns / 1e9
-        still = frame.content_hash is not None
+        still, timed = frame.content_hash is not None, on_time_line(frame)
         view = self._look(frame.picture, thumb, at_s, glance=not still)
         self._seen = view
         # At 5 frames/s every frame is measured; faster, most would teach nothing about the scene.
         due = not 0 <= at_s - self._past.scene.level.last_s < SPACING_S
         sharp = sharpness(luma) if still or due else None
-        return Measured(_lightened(frame), _timed(frame), at_s, thumb, sharp, view)
+        return Measured(_lightened(frame), timed, at_s, thumb, sharp, view)
 
     def _look(self, picture: Picture, thumb: Image, at_s: float, *, glance: bool) -> View:
         """What the embedder says, or what it said of the last picture if this one looks the same.
@@ -216,6 +230,8 @@ class Sifter:
             "regions": np.array(self.limits.regions.key),
             **self._past.scene.arrays(),
             **self._watch.arrays(),
+            **self._past.allowance.arrays(),
+            **self._past.keep_ratio.arrays(),
         }
         if self._past.decided is not None:
             arrays["seen_thumbnail"] = self._past.decided.thumbnail
@@ -234,6 +250,7 @@ class Sifter:
     def _restore(self, state: bytes) -> None:
         with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
             self._watch.restore(arrays)  # which asks no model, and sees the whole picture
+            self._past.allowance.restore(arrays)  # how much was kept depends on no model
             # A state from before there were regions was painted nowhere.
             painted = str(arrays["regions"]) if "regions" in arrays else ""
             if painted != self.limits.regions.key:
@@ -243,6 +260,8 @@ class Sifter:
             if "made_by" not in arrays or str(arrays["made_by"]) != self._made_by:
                 return
             self._past.scene.restore(arrays)
+            self._past.keep_ratio.restore(arrays)
+            self._past.novelty.tune(self._past.keep_ratio.factor)
             if "seen_thumbnail" not in arrays:
                 return
             self._seen = self._past.decided = self._restored_view(arrays)
@@ -273,14 +292,9 @@ class Sifter:
         return View(thumb, embedding, Cells.of(embedding), at_s)
 
 
-def _timed(frame: Frame) -> bool:
-    """Whether a frame lies on a time line; a photograph among others does not."""
-    return frame.content_hash is None or frame.captured_at_origin is TimeOrigin.FILENAME
-
-
 def _sighting(frame: Frame, thumb: Image, sharp: Sharpness | None) -> Sighting | None:
     """What the watch needs of a frame; None: the frame lies on no time line."""
-    if not _timed(frame):
+    if not on_time_line(frame):
         return None
     return Sighting(frame.captured_at_ns, frame.origin, frame.pts_s, thumb, sharp)
 

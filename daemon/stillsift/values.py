@@ -67,6 +67,27 @@ def _written_limit(limit: float | None) -> float | str:
     return "auto" if limit is None else limit
 
 
+def _most_kept(given: Any) -> Any:
+    if isinstance(given, str) and given != "none" and not given.isdigit():
+        raise ValueError(f"must be a whole number, or none for no limit, not {shown(given)}")
+    return None if given == "none" else _not_true_or_false(given)
+
+
+def _share(given: Any) -> Any:
+    if given == "none" or not isinstance(given, str):
+        return None if given == "none" else _not_true_or_false(given)
+    try:
+        return float(given)
+    except ValueError:
+        raise ValueError(
+            f"must be a share such as 0.01, or none for no share, not {shown(given)}"
+        ) from None
+
+
+def _written_amount(amount: int | float | None) -> int | float | str:
+    return "none" if amount is None else amount
+
+
 def _not_true_or_false(given: Any) -> Any:
     """pydantic takes `true` for 1; nobody who writes it means that."""
     if isinstance(given, bool):
@@ -205,6 +226,27 @@ Limit = Annotated[
 """A number, or None for `auto`."""
 Polygons = Annotated[tuple[Polygon, ...], BeforeValidator(_polygons)]
 """Polygons of three or more points [x, y], shares of the picture's width and height."""
+MostKept = Annotated[
+    int | None,
+    BeforeValidator(_most_kept),
+    PlainSerializer(_written_amount, when_used="json"),
+    WithJsonSchema({"anyOf": [{"enum": ["none", None]}, {"type": "integer", "minimum": 1}]}),
+]
+"""A whole number, or None for `none`."""
+Share = Annotated[
+    float | None,
+    BeforeValidator(_share),
+    PlainSerializer(_written_amount, when_used="json"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": ["none", None]},
+                {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+            ]
+        }
+    ),
+]
+"""A share of a whole, or None for `none`."""
 PictureSize = Annotated[
     tuple[int, int],
     BeforeValidator(_picture_size),
