@@ -33,6 +33,7 @@ others tell nothing new and would fill every window."""
 
 _SCALE = 16
 """Factor on the 8-bit luma, so that smoothing in 16 bits keeps fractions of a grey level."""
+_GAUSSIAN = np.float32(_SCALE**0.5) * cv2.getGaussianKernel(5, 1.0, cv2.CV_32F)
 _NOISE = 0.05
 """Gradient energy per pixel, grey levels squared, below which there is nothing to be sharp."""
 
@@ -60,17 +61,26 @@ def sharpness(luma: Image) -> Sharpness:
 
     A picture with next to no contrast has sharpness 0.
     """
-    scaled = np.multiply(reduced(luma), _SCALE, dtype=np.int16)
-    smooth = cv2.GaussianBlur(scaled, (5, 5), 1.0)
+    # The factor goes with the kernel, its root along each axis.
+    smooth: NDArray[np.int16] = np.asarray(
+        cv2.sepFilter2D(reduced(luma), cv2.CV_16S, _GAUSSIAN, _GAUSSIAN), np.int16
+    )
     noise = _NOISE * _SCALE**2 * smooth.size
     ratios, detail = [], 0.0
-    for steps, axis in ((np.diff(smooth, axis=1), 1), (np.diff(smooth, axis=0), 0)):
-        second = _energy(np.diff(steps, axis=axis))
+    for axis in (1, 0):
+        steps = _steps(smooth, axis)
+        second = _energy(_steps(steps, axis))
         # Sum and difference of neighbouring steps: |a + b|^2 = 2 |a|^2 + 2 |b|^2 - |a - b|^2.
         first = max(0.0, 4 * _energy(steps) - second) / 4
         ratios.append(second / (first + noise))
         detail += second
     return Sharpness(min(ratios), detail / _SCALE**2 / smooth.size)
+
+
+def _steps(values: NDArray[np.int16], axis: int) -> NDArray[np.int16]:
+    """np.diff of (height, width); cv2 takes a third of the time along a row."""
+    ahead, behind = (values[:, 1:], values[:, :-1]) if axis else (values[1:], values[:-1])
+    return np.asarray(cv2.subtract(ahead, behind), np.int16) if ahead.size else ahead
 
 
 def _energy(derivative: NDArray[np.int16]) -> float:

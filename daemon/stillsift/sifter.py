@@ -39,10 +39,10 @@ __all__ = ["Limits", "Sifter", "Verdict"]
 
 _FORMAT = 1
 """Of the state. A state of another format is forgotten: the scene is learned anew in a minute."""
-_STILL = 2.0
+_STILL = 2.5
 """Grey levels. Two thumbnails with no block further apart are the same picture to the embedder,
-which is then not asked again."""
-_GLANCE_S = 0.1
+which is then not asked again. Of an empty road the noise alone drifts by 2.1."""
+_GLANCE_S = 0.09
 """Pictures this close to the last one embedded are embedded only where a fifth of them changed, as
 at a cut: whatever else came in is still there at the next look, and moved no further than the rule
 follows. At 25 frames/s this is every third frame of a scene that moves all the time."""
