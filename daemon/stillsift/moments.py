@@ -163,9 +163,9 @@ class Moments:
             return self._none_kept(
                 waiting, Reason.BLURRY, "blurred, of a scene that was kept", known
             )
-        lone = len(waiting) >= 4 and sum(each.found.news is not None for each in waiting) == 1
-        if local and lone and best.found.weight <= self._past.novelty.lone_weight:
-            why = "seen in a single frame only"
+        small = not local or best.found.weight <= self._past.novelty.lone_weight
+        if small and _fleeting(waiting):
+            why = "seen in a few frames only, as noise is"
             return self._none_kept(waiting, Reason.NEAR_DUPLICATE, why)
         reason = Reason.SHARPEST if blurred else Reason.NOVEL
         best, twin = self._shown_elsewhere(able, best)
@@ -336,3 +336,9 @@ class Moments:
         if limit is None and reason is Reason.BLURRY:
             limit = _IN_TRANSIT * (self._past.scene.level.before or 0.0)
         return self._past.record(measured, found, reason, instead=instead, sharpness_limit=limit)
+
+
+def _fleeting(waiting: list[Waiting]) -> bool:
+    """Whether fewer than half of the frames show the news that the first of them opened with."""
+    seen = sum(each.found.news is not None for each in waiting)
+    return len(waiting) >= 4 and 2 * seen < len(waiting)

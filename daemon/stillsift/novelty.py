@@ -60,6 +60,10 @@ class Novelty:
         """News in one view are this far apart, unless they are urgent."""
         self._refresh_s = asked.refresh_s
         self.tune(1.0)
+        self._chances = 5.0
+        """News must exceed by this many times what noise puts together in one of ten frames."""
+        self._most_chance = 0.5 * scale
+        """The most that a frame can teach of it, whatever it shows."""
         self.view = 0.65 * scale
         """Median cell distance from which a picture shows another view."""
         self._moving_view = 1.3 * scale
@@ -84,7 +88,7 @@ class Novelty:
         self.weight = 0.5 * scale
         """News: the distances of one group of changed cells beyond their limits, summed."""
         self.lone_weight = 1.5 * scale
-        """The same for news that only one frame of its moment shows, as noise does."""
+        """The same for news that fewer than half of its moment's frames show, as noise does."""
         self.urgent_weight = 5.0 * scale
         """News that does not wait for the second after the last to pass."""
         self.large_weight = 15.0 * scale
@@ -108,7 +112,8 @@ class Novelty:
 
     def find(self, cells: Cells, gallery: Gallery, scene: Scene, at_s: float) -> Finding:
         """What is new in a picture. Changes nothing."""
-        found = Finding(cells, limit=self.weight)
+        chance = self._chances * scene.noise.chance() if gallery.size > 1 else 0.0
+        found = Finding(cells, limit=self.weight + chance)
         if scene.previous is not None and scene.previous.shape == cells.shape:
             before = cell_distances(cells, scene.previous)
             cut = self.cut_between(cells, scene.previous)
@@ -119,7 +124,8 @@ class Novelty:
         if distances.shape[1] == 1:
             return self._pooled(found, distances[:, 0])
         medians = median(self._counting(distances, cells))
-        nearest, total, own, over = self._nearest(cells, distances, medians, gallery, scene)
+        stays = scene.background.distances(cells) if gallery.size > 1 else None
+        nearest, total, own, over = self._nearest(cells, distances, medians, stays, scene)
         changed = over > 0
         shown = self._shown(own * changed)
         found = replace(found, nearest=nearest, distances=own, changed=changed, shown=shown)
@@ -127,9 +133,13 @@ class Novelty:
             return self._plain(found, total)
         moving = scene.is_followed(at_s) and not found.cut
         view, apart = self._moving_view if moving else self.view, float(medians.min())
+        if apart > view and stays is not None and not found.cut:
+            # In rain every picture is far from every other, and less so from the mean of them all.
+            least = np.minimum(distances[nearest], stays)
+            apart = float(median(self._counting(least, cells)))
         if apart > view and (self.factor <= 1 or total > self.weight):
             why = f"another view: median {apart:.2f} > {view:.2f}"
-            weight = max(total, float(np.nextafter(self.weight, np.inf)))
+            weight = max(total, float(np.nextafter(found.limit, np.inf)))
             return replace(found, news=News.VIEW, weight=weight, why=why)
         return self._explained(found, over, scene, at_s) if changed.any() else found
 
@@ -159,7 +169,7 @@ class Novelty:
         cells: Cells,
         distances: Floats,
         medians: Floats,
-        gallery: Gallery,
+        stays: Floats | None,
         scene: Scene,
     ) -> tuple[int, float, Floats, Floats]:
         """Index of the nearest kept frame, the weight of all that changed, (rows, columns)
@@ -168,7 +178,7 @@ class Novelty:
         # Only frames of the same view can be the nearest; the others cost time.
         alike = np.flatnonzero(medians <= medians.min() + self._same_view)
         own = distances[alike] - self._light(distances[alike], cells)
-        if gallery.size > 1 and (stays := scene.background.distances(cells)) is not None:
+        if stays is not None:
             # Each with its own light: a background that explains most cells would else leave none
             # to take off the others.
             own = np.minimum(own, stays - self._light(stays[None], cells)[0])
@@ -214,28 +224,26 @@ class Novelty:
         new = changed & ~followed & ~matched
         found = replace(found, unexplained=new)
         largest = max((float(over[group].sum()) for group in groups(new)), default=0.0)
-        if largest > self.weight:
+        if largest > found.limit:
             why = f"{int(new.sum())} cells show something new"
             return replace(found, news=News.ARRIVAL, weight=largest, why=why)
         moving = changed & followed & ~matched
         resting = moving & (self.stillness(found, scene, at_s) >= self._still_s)
+        chance = found.limit - self.weight
+        settled = self._settled_weight + chance
+        # Nothing was kept in this event: what crept in below every limit must weigh more.
+        refresh = (self._refresh_weight if scene.shown else self.urgent_weight) + chance
         rest, moved = float(over[resting].sum()), float(over[moving].sum())
-        if rest > self._settled_weight:
+        if rest > settled:
             why = f"came to rest: {int(resting.sum())} cells"
-            return replace(
-                found, news=News.SETTLED, weight=rest, limit=self._settled_weight, why=why
-            )
+            return replace(found, news=News.SETTLED, weight=rest, limit=settled, why=why)
         grown = found.shown / scene.shown if scene.shown else 0.0
-        if moved > self._refresh_weight and grown > _GROWN:
+        if moved > refresh and grown > _GROWN:
             why = f"shows {grown:.1f} times what was kept of it"
-            return replace(
-                found, news=News.GROWN, weight=moved, limit=self._refresh_weight, why=why
-            )
-        if moved > self._refresh_weight and at_s - scene.kept_s >= self._refresh_s:
+            return replace(found, news=News.GROWN, weight=moved, limit=refresh, why=why)
+        if moved > refresh and at_s - scene.kept_s >= self._refresh_s:
             why = f"moved on for {self._refresh_s:.0f} s: {int(moving.sum())} cells"
-            return replace(
-                found, news=News.REFRESH, weight=moved, limit=self._refresh_weight, why=why
-            )
+            return replace(found, news=News.REFRESH, weight=moved, limit=refresh, why=why)
         why = f"{int((followed | matched).sum())} changed cells belong to what was kept"
         return replace(found, weight=largest, why=why)
 
@@ -362,7 +370,10 @@ class Novelty:
             scene.previous, scene.previous_s = found.cells, at_s
         if view or found.distances is None:
             return
-        scene.noise.learn(_flicker(found, new), at_s)
+        # While an event lasts its parts would count as noise, and silence a busy place.
+        calm = not scene.remembered(at_s)
+        weight = min(found.weight, self._most_chance) if calm else None
+        scene.noise.learn(_flicker(found, new), weight, at_s)
         if late and gallery.size > 1:
             scene.background.learn(found.cells, at_s, new)
 

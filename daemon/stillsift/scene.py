@@ -37,6 +37,9 @@ class NoiseFloor:
     _DEVIATIONS = 4.0
     _HIGHEST = 1.10
     _START = 0.60
+    _WEIGHTS = 128
+    _USUAL = 0.90
+    """Share of the recent frames that weigh no more than what chance is taken to put together."""
     _RENEW_EVERY = 5
     """Frames between two looks at the window: its medians cost half a millisecond."""
 
@@ -46,6 +49,7 @@ class NoiseFloor:
         self.highest = self._HIGHEST * lowest / 0.40
         self._start = self._START * lowest / 0.40
         self._recent: deque[Floats] = deque(maxlen=self._WINDOW)
+        self._weights: deque[float] = deque(maxlen=self._WEIGHTS)
         self._last_s = -np.inf
         self._unseen = 0
         self._limits: Floats | None = None
@@ -53,16 +57,20 @@ class NoiseFloor:
     def restart(self) -> None:
         """Another scene begins; what this source is like in general is remembered."""
         self._recent.clear()
+        self._weights.clear()
         self._limits = None
         self._unseen = 0
 
-    def learn(self, distances: Floats, at_s: float) -> None:
-        """Take (rows, columns) distances to the nearest kept frame into account."""
+    def learn(self, distances: Floats, weight: float | None, at_s: float) -> None:
+        """Take (rows, columns) distances to the nearest kept frame into account, and the `weight`
+        of what they put together. None: something is going on, which is no noise."""
         if self._recent and self._recent[-1].shape != distances.shape:
             self.restart()
         if 0 <= at_s - self._last_s < SPACING_S:
             return
         self._recent.append(distances)
+        if weight is not None:
+            self._weights.append(weight)
         self._last_s = at_s
         self._unseen += 1
         if self._unseen >= self._RENEW_EVERY:
@@ -85,8 +93,16 @@ class NoiseFloor:
             self._limits = np.asarray(around, np.float32)
         return self._limits
 
+    def chance(self) -> float:
+        """Weight that noise puts together by chance in one of ten frames."""
+        if len(self._weights) < self._WARM_UP:
+            return 0.0
+        return sorted(self._weights)[int(self._USUAL * len(self._weights))]
+
     def arrays(self) -> Arrays:
         made: Arrays = {"floor": np.array([self._last_s, self._unseen, self._start])}
+        if self._weights:
+            made["floor_weights"] = np.array(self._weights)
         if self._recent:
             made["floor_recent"] = np.stack(self._recent)
         if self._limits is not None:
@@ -97,6 +113,7 @@ class NoiseFloor:
         last_s, unseen, start = (float(value) for value in arrays["floor"])
         self._last_s, self._unseen, self._start = last_s, int(unseen), start
         self._recent.extend(_floats(each) for each in arrays.get("floor_recent", ()))
+        self._weights.extend(float(each) for each in arrays.get("floor_weights", ()))
         self._limits = _optional(arrays, "floor_limits")
 
 
