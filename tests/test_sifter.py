@@ -21,6 +21,7 @@ from stillsift.frames import ArrayPicture, Frame, Image, Picture, TimeOrigin
 from stillsift.gallery import Cells, Gallery, Kept
 from stillsift.models import CPU_MODEL, CUDA_MODEL, open_model
 from stillsift.novelty import Novelty
+from stillsift.scene import NoiseFloor
 from stillsift.sensitivity import Sensitivity
 from stillsift.sharpness import thumbnail
 from stillsift.sifter import Limits, Sifter, Verdict
@@ -509,3 +510,18 @@ def test_the_state_of_another_model_is_forgotten() -> None:
     again = Sifter(LIMITS, blocks, Gallery(32), sifter.state(), model="another")
     new = Sifter(LIMITS, blocks, Gallery(32), model="another")
     assert _asks_the_model(again.state()) == _asks_the_model(new.state())
+
+
+def test_what_noise_puts_together_is_learned_while_calm_and_outlives_a_restart() -> None:
+    floor = NoiseFloor(0.4)
+    cells = np.zeros((2, 2), np.float32)
+    for number in range(40):
+        calm = number < 30
+        floor.learn(cells, 0.3 * (number % 3) if calm else None, float(number))
+    later = NoiseFloor(0.4)
+    later.restore(floor.arrays())
+
+    assert floor.chance() == later.chance() == pytest.approx(0.6)
+
+    floor.restart()
+    assert floor.chance() == 0

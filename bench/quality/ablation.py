@@ -1,0 +1,162 @@
+"""What each part of the rule buys: the labelled clips with one part left out at a time.
+
+    python bench/quality/ablation.py [--media DIR]
+
+Every clip is decoded and embedded once; the sifter is then run over the results as often as there
+are parts. A part is left out by replacing a method or a limit here, so the product knows nothing
+of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import labels
+import numpy as np
+from labels import Labelled
+
+from stillsift import novelty, scene
+from stillsift.config import ModelSettings
+from stillsift.decisions import Reason
+from stillsift.embedding import Embedder, Embedding
+from stillsift.frames import Frame, Image, NoPixels, Picture
+from stillsift.gallery import Gallery
+from stillsift.models import open_model
+from stillsift.sharpness import reduced
+from stillsift.sifter import Limits, Sifter
+from stillsift.sources.clip import ClipReader
+
+MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media"
+RATE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A picture that was looked at: its luma at the width where sharpness is measured, and what the
+    embedder said."""
+
+    width: int
+    height: int
+    levels: tuple[int, int]
+    small: Image
+    embedding: Embedding
+
+    def luma(self) -> Image:
+        return self.small
+
+    def rgb(self, width: int, height: int) -> Image:
+        return NoPixels(self.width, self.height).rgb(width, height)
+
+    def bgr(self) -> Image:
+        return NoPixels(self.width, self.height).bgr()
+
+
+def seen(clip: Labelled, embedder: Embedder) -> list[Frame]:
+    frames = (
+        i for i in ClipReader(clip.path, clip.name, rate=RATE).items() if isinstance(i, Frame)
+    )
+    return [replace(frame, picture=_look(frame.picture, embedder)) for frame in frames]
+
+
+def _look(picture: Picture, embedder: Embedder) -> Seen:
+    small = reduced(picture.luma()).copy()
+    return Seen(picture.width, picture.height, picture.levels, small, embedder(picture))
+
+
+@contextmanager
+def without(owner: Any, name: str, instead: Any) -> Iterator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, instead)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+def _nothing(_self: Any, _found: Any, changed: Any, *_: Any) -> Any:
+    return np.zeros_like(changed)
+
+
+def _one_limit(self: scene.NoiseFloor, rows: int, columns: int) -> Any:
+    return np.full((rows, columns), self.lowest, np.float32)
+
+
+def _dark(_self: Any, distances: Any, *_: Any) -> Any:
+    return np.zeros((len(distances), 1), np.float32)
+
+
+PARTS: dict[str, tuple[Any, str, Any]] = {
+    "the background that stays": (scene.Background, "distances", lambda *_: None),
+    "the noise of each cell": (scene.NoiseFloor, "limits", _one_limit),
+    "what noise puts together": (scene.NoiseFloor, "chance", lambda *_: 0.0),
+    "light taken off": (novelty.Novelty, "_light", _dark),
+    "neighbours that agree": (novelty, "coherent", lambda distances: distances),
+    "objects followed": (novelty.Novelty, "_followed", _nothing),
+    "memory of the event": (novelty.Novelty, "_matched", _nothing),
+    "a larger view of what grows": (novelty, "_GROWN", 1e9),
+}
+LIMITS = {
+    "moments (max_wait 0)": {"max_wait_s": 0.0},
+    "the blur gate": {"min_sharpness": 0.0},
+}
+
+
+def judged(
+    name: str, clips: list[Labelled], frames: dict[str, list[Frame]], limits: Limits, size: int = 32
+) -> None:
+    kept = hit = events = inside = false = blurred = 0
+    for clip in clips:
+        sifter = Sifter(limits, _said, Gallery(size), model="ablation")
+        verdicts = [v for f in frames[clip.name] for v in sifter.offer(f)] + sifter.flush()
+        keeps = [v.decision for v in verdicts if v.kept]
+        numbers = [d.frame_index for d in keeps]
+        in_events = [n for n in numbers if any(e.holds(n) for e in clip.events)]
+        kept += len(numbers)
+        events += len(clip.events)
+        inside += len(in_events)
+        hit += sum(any(e.holds(n) for n in numbers) for e in clip.events)
+        false += sum(
+            any(s.holds(n) for s in clip.nothing) for n in numbers[1:] if n not in in_events
+        )
+        novel = [d.frame_index for d in keeps if d.reason is not Reason.SHARPEST]
+        blurred += sum(any(s.holds(n) for s in clip.blurred) for n in novel)
+    print(
+        f"| {name} | {kept} | {hit} of {events} | {inside / events:.2f} | {false} | {blurred} |",
+        flush=True,
+    )
+
+
+def _said(picture: Picture) -> Embedding:
+    assert isinstance(picture, Seen)
+    return picture.embedding
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--media", type=Path, default=MEDIA)
+    media = parser.parse_args().media
+    if not media.is_dir():
+        raise SystemExit(f"{media}: no labelled media there; name them with --media")
+    model = open_model(ModelSettings())
+    embedder = Embedder(model)
+    clips = labels.labelled(media)
+    frames = {clip.name: seen(clip, embedder) for clip in clips}
+    limits = Limits(novelty=model.spec.novelty_limit)
+    print(
+        "| without | kept | events | each | false | blurred unmarked |\n|---|---|---|---|---|---|"
+    )
+    judged("nothing left out", clips, frames, limits)
+    for name, (owner, attribute, instead) in PARTS.items():
+        with without(owner, attribute, instead):
+            judged(name, clips, frames, limits)
+    for name, change in LIMITS.items():
+        judged(name, clips, frames, replace(limits, **change))
+    judged("the gallery (only the last kept)", clips, frames, limits, size=1)
+
+
+main()
