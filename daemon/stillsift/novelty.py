@@ -371,7 +371,7 @@ class Novelty:
         if view or found.distances is None:
             return
         # While an event lasts its parts would count as noise, and silence a busy place.
-        calm = not scene.remembered(at_s)
+        calm = new is None and not scene.remembered(at_s)
         weight = min(found.weight, self._most_chance) if calm else None
         scene.noise.learn(_flicker(found, new), weight, at_s)
         if late and gallery.size > 1:
