@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stillsift.decisions import Decision, Outcome, Reason
+from stillsift.decisions import Decision, Outcome, Reason, outcome_of
 from stillsift.frames import EARLIEST_NS, LATEST_NS, TimeOrigin, frame_id
 from stillsift.ledger import (
     Ledger,
@@ -44,7 +44,7 @@ from stillsift.schema import MIGRATIONS
 from stillsift.sources import FileIdentity
 
 NOW_NS = 1_764_000_000_000_000_000
-KEPT_REASONS = (Reason.NOVEL, Reason.SHARPEST, Reason.AUDIT)
+KEPT_REASONS = tuple(r for r in Reason if outcome_of(r) is Outcome.KEPT)
 
 
 @pytest.fixture

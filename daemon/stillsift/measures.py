@@ -89,9 +89,15 @@ class Measured:
     @property
     def sharp(self) -> Sharpness:
         """Measured now at the latest; the frame must still hold its pixels then."""
+        self.measure()
+        assert self.sharpness is not None
+        return self.sharpness
+
+    def measure(self) -> None:
+        """Whatever takes part in a moment is measured, asked or not: its record must not depend on
+        whether it was offered once or, after a restart, again."""
         if self.sharpness is None:
             self.sharpness = sharpness(self.frame.picture.luma())
-        return self.sharpness
 
 
 @dataclass(frozen=True, slots=True, eq=False)

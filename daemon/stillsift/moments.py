@@ -48,6 +48,7 @@ class Moments:
         if self._opens_moment(found, measured.at_s):
             if (refusal := self._past.refusal(measured)) is not None:
                 return [self._refused(measured, found, refusal)], []
+            measured.measure()
             self.waiting = [Waiting(measured, found)]
             return self.close() if self._limits.max_wait_s <= 0 else ([], [])
         if found.news is None:
@@ -93,6 +94,7 @@ class Moments:
 
     def _step_waiting(self, measured: Measured) -> Step:
         first, last = self.waiting[0], self.waiting[-1]
+        measured.measure()
         # Nothing is learned while frames wait, so the same view is found to be the same.
         same = measured.view is last.measured.view
         found = last.found if same else self._past.find(measured.view.cells, measured.at_s)
