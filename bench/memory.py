@@ -68,13 +68,13 @@ def sift(folder: Path, rate: str) -> dict[str, Any]:
         with Engine(config, Metrics()) as engine:
             opened = resident_mb()
             engine.line(source.under(config.defaults), watch=False, told=told).run()
-            totals = engine.metrics.totals()["bench"]
+            totals = engine.metrics.totals()
             steady = resident_mb()
     return {
         "opened": opened,
         "steady": steady,
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
-        "outcomes": {str(outcome): count for outcome, count in totals.items()},
+        "outcomes": {str(reason): count for reason, count in totals.items() if count},
         "samples": samples,
     }
 
