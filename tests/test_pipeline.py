@@ -106,6 +106,9 @@ def test_every_loss_is_an_entry_of_its_own_in_the_order_of_events(tmp_path: Path
         ]
     seconds = metrics.registry.get_sample_value("stillsift_gap_seconds_total", {"source": "yard"})
     assert seconds == 4
+    limits = [r.decision.novelty_limit for r in records if r.decision.novelty_limit is not None]
+    shown = metrics.registry.get_sample_value("stillsift_novelty_limit", {"source": "yard"})
+    assert shown == limits[-1]
     assert_agree(tmp_path)
 
 

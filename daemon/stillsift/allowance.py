@@ -236,10 +236,10 @@ class KeepRatio:
     Stochastic approximation (Robbins and Monro, 1951) with a constant step, since what a camera
     sees changes: every frame moves the logarithm of the factor by step * (kept - ratio).
 
-    Measured on the labelled clips, four times over (4914 frames at 5/s, of which 7.8 % are kept
-    without a ratio): asked for 5, 1 and 0.2 %, the first tenth kept 6.5, 4.5 and 4.1 %, the second
-    4.5, 1.4 and 0.8 %, and the last half 5.0, 1.1 and 0.16 %. From there on, eight minutes kept
-    between 3 and 7, between 0 and 1.6, and up to 0.4 %.
+    Measured on the labelled clips, four times over (4914 frames at 5/s): asked for 5, 1 and 0.2 %,
+    the first tenth kept 6.5, 4.5 and 4.1 %, the second 4.5, 1.4 and 0.8 %, and the last half 5.0,
+    1.1 and 0.16 %. From there on, eight minutes kept between 3 and 7, between 0 and 1.6, and up to
+    0.4 %.
     """
 
     def __init__(self, ratio: float | None) -> None:

@@ -12,7 +12,7 @@ from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, Histogram, make_wsgi_app
+from prometheus_client import CollectorRegistry, Gauge, Histogram, make_wsgi_app
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -224,6 +224,16 @@ class Metrics:
                 ("sharpness", "Sharpness of analysed frames.", _SHARPNESS_BUCKETS),
             )
         }
+        self._limits = {
+            limit: Gauge(f"stillsift_{limit}", text, ["source"], registry=self.registry)
+            for limit, text in (
+                ("novelty_limit", "What the last frame compared had to exceed; 0 before it."),
+                (
+                    "sharpness_limit",
+                    "Sharpness below which the last frame was blurred; 0: unknown.",
+                ),
+            )
+        }
         for stage in STAGES:
             self._stages.labels(stage)
 
@@ -231,8 +241,8 @@ class Metrics:
         """Make every series of a source exist, so that a rate is right from the first frame."""
         self._accounts.open(source)
         self._sources.announce(source)
-        for histogram in self._measures.values():
-            histogram.labels(source)
+        for family in (*self._measures.values(), *self._limits.values()):
+            family.labels(source)
 
     def open_source(self, source: str, watched: Source) -> None:
         """A source begins, or begins again."""
@@ -260,6 +270,10 @@ class Metrics:
                 value = getattr(decision, measure)
                 if value is not None:
                     histogram.labels(decision.source).observe(value)
+            for limit, gauge in self._limits.items():
+                value = getattr(decision, limit)
+                if value is not None:
+                    gauge.labels(decision.source).set(value)
 
     def gap(self, source: str, seconds: float) -> None:
         self._accounts.gap(source, seconds)

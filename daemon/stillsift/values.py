@@ -172,22 +172,18 @@ def _time_pattern(pattern: str) -> str:
     return pattern
 
 
-def _file_name(name: str) -> str:
-    if re.fullmatch(r"\w[\w.-]{0,63}", name) is None:
-        raise ValueError(
-            f"is {name!r}, which cannot be a folder's name; use letters, digits, '-', '_' and '.', "
-            "at most 64, beginning with a letter or digit"
-        )
-    return name
+def _named(what: str) -> AfterValidator:
+    """A check of names that are fit for files; `what` tells whose name it is."""
 
+    def checked(name: str) -> str:
+        if re.fullmatch(r"\w[\w.-]{0,63}", name) is None:
+            raise ValueError(
+                f"is {name!r}, which cannot be {what}; use letters, digits, '-', '_' and '.', "
+                "at most 64, beginning with a letter or digit"
+            )
+        return name
 
-def _group_name(name: str) -> str:
-    if re.fullmatch(r"\w[\w.-]{0,63}", name) is None:
-        raise ValueError(
-            f"is {name!r}, which cannot be a group's name; use letters, digits, '-', '_' and '.', "
-            "at most 64, beginning with a letter or digit"
-        )
-    return name
+    return AfterValidator(checked)
 
 
 def _camera_url(url: str) -> str:
@@ -265,9 +261,9 @@ TimePattern = Annotated[str, AfterValidator(_time_pattern)]
 """A strptime pattern that tells year, month and day."""
 ZoneName = Annotated[str, AfterValidator(_time_zone)]
 """A time zone that this machine knows."""
-FileName = Annotated[str, AfterValidator(_file_name)]
+FileName = Annotated[str, _named("a folder's name")]
 """What can be the name of a folder."""
-GroupName = Annotated[str, AfterValidator(_group_name)]
+GroupName = Annotated[str, _named("a group's name")]
 """What sources that belong together have in common."""
 CameraUrl = Annotated[str, AfterValidator(_camera_url)]
 """rtsp:// or rtsps://, with a host."""
