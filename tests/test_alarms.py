@@ -162,7 +162,7 @@ def sightings(pictures: Iterable[Image], step_s: float, *, new: bool = True) -> 
         luma = ArrayPicture(picture).luma()
         at_s = number * step_s
         yield Sighting(
-            START_NS + round(at_s * 1e9), "a", at_s, thumbnail(luma), sharpness(luma), new
+            START_NS + round(at_s * 1e9), "a", at_s, thumbnail(luma), sharpness(luma).value, new
         )
 
 
@@ -193,6 +193,25 @@ def test_what_an_encoder_repeats_is_not_frozen() -> None:
     """Measured: up to the next keyframe, 20 s apart."""
     groups = [usual(number // 100) for number in range(1500)]
     assert watch(sightings(groups, 0.2)) == []
+
+
+def test_the_sharpness_of_a_fast_stream_reaches_the_watch_whatever_was_kept() -> None:
+    """Only some frames of a fast stream are measured, and a kept one changes which."""
+    watched: list[Sighting] = []
+    sifter = Sifter(LIMITS, blocks, Gallery(32), model="blocks")
+    step = sifter._watch.step
+    sifter._watch.step = lambda seen: watched.append(seen) or step(seen)  # type: ignore[method-assign,func-returns-value]
+    shown = []
+    for number in range(200):
+        parking = view().copy()
+        front = 200 + 10 * max(0, min(number - 43, 7))
+        parking[100:150, 200:front] = 255 - parking[100:150, 200:front]
+        shown.append(usual(number, parking))
+    sift([frame(n, picture, step_s=0.04) for n, picture in enumerate(shown)], sifter)
+    assert len(sifter.gallery) > 1, "what was parked there was not kept: this shows nothing"
+    assert sum(each.sharpness is None for each in watched) > 100, "nor this"
+    (home,) = sifter._watch._views
+    assert home.sharp_s > 0.9 * 199 * 0.04
 
 
 def test_time_that_runs_away_from_presentation_time_is_told_and_a_slow_clock_is_not() -> None:

@@ -85,6 +85,8 @@ class Measured:
     """None: it was not measured, because nobody has asked yet."""
     view: View
     """The picture itself, or one so near to it that it stands for both."""
+    luma: Image | None = None
+    """Of the frame, while it is at hand; None: its picture has to be asked."""
 
     @property
     def sharp(self) -> Sharpness:
@@ -94,10 +96,17 @@ class Measured:
         return self.sharpness
 
     def measure(self) -> None:
-        """Whatever takes part in a moment is measured, asked or not: its record must not depend on
-        whether it was offered once or, after a restart, again."""
         if self.sharpness is None:
-            self.sharpness = sharpness(self.frame.picture.luma())
+            self.sharpness = sharpness(
+                self.frame.picture.luma() if self.luma is None else self.luma
+            )
+
+    def again(self) -> Measured:
+        """The same as it was offered: what is recorded of a frame must not depend on whether it is
+        looked at again or, after a restart, offered again."""
+        if self.frame.content_hash is None:  # a still has let its pixels go
+            self.sharpness = None
+        return self
 
 
 @dataclass(frozen=True, slots=True, eq=False)

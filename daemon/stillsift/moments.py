@@ -14,7 +14,7 @@ from .decisions import Decision, Reason
 from .finding import Finding, News
 from .gallery import Kept
 from .measures import Limits, Measured, Past, Twin, Verdict, View, Waiting
-from .sharpness import SPACING_S, same_but_blurred
+from .sharpness import GLANCE_S, SPACING_S, same_but_blurred
 
 _IN_TRANSIT = 0.4
 """Share of the scene's sharpness; frames between two views that are less sharp were taken while the
@@ -40,10 +40,13 @@ class Moments:
 
     def step(self, measured: Measured) -> Step:
         """Take one frame."""
-        if self.rests(measured.view, measured.at_s):
-            return [self._passed(measured, self._at_rest(), Reason.NEAR_DUPLICATE)], []
         if self.waiting:
             return self._step_waiting(measured)
+        # At 5 frames/s every frame is measured; faster, most would teach nothing about the scene.
+        if not 0 <= measured.at_s - self._past.scene.level.last_s < SPACING_S:
+            measured.measure()
+        if self.rests(measured.view, measured.at_s):
+            return [self._passed(measured, self._at_rest(), Reason.NEAR_DUPLICATE)], []
         found = self._past.find(measured.view.cells, measured.at_s)
         if self._opens_moment(found, measured.at_s):
             if (refusal := self._past.refusal(measured)) is not None:
@@ -94,7 +97,8 @@ class Moments:
 
     def _step_waiting(self, measured: Measured) -> Step:
         first, last = self.waiting[0], self.waiting[-1]
-        measured.measure()
+        if not self._glanced_at(measured):
+            measured.measure()
         # Nothing is learned while frames wait, so the same view is found to be the same.
         same = measured.view is last.measured.view
         found = last.found if same else self._past.find(measured.view.cells, measured.at_s)
@@ -104,14 +108,23 @@ class Moments:
         cut = self._cut_between(last.measured, new.measured)
         if cut and in_time and first.found.news is News.VIEW and self._swinging():
             swung, self.waiting = self.waiting, []
-            return self._none_kept(swung, Reason.BLURRY, "the camera was swinging")[0], [
-                new.measured
-            ]
+            done, _ = self._none_kept(swung, Reason.BLURRY, "the camera was swinging")
+            return done, [measured.again()]
         if cut or not in_time or self._full():
             done, again = self.close()
-            return done, [*again, new.measured]
+            return done, [*again, measured.again()]
         self.waiting.append(new)
         return [], []
+
+    def _glanced_at(self, measured: Measured) -> bool:
+        """Whether a sharp frame of the moment shows the same, and stands for this one as well."""
+        for each in reversed(self.waiting):
+            if measured.view is not each.measured.view:
+                return False
+            if each.measured.sharpness is not None:
+                near = measured.at_s - each.measured.at_s < GLANCE_S
+                return near and not self._blurred(each.measured)
+        return False
 
     def _full(self) -> bool:
         """Every frame that waits holds its picture in memory."""
@@ -175,7 +188,7 @@ class Moments:
         shows = self._past.as_kept(best.measured) if twin is None else twin.kept
         decided = self._decided(best, reason, twin, view=not local)
         verdicts = self._before(waiting[:place], best, shows, view=not local)
-        return [*verdicts, decided], [each.measured for each in waiting[place + 1 :]]
+        return [*verdicts, decided], [each.measured.again() for each in waiting[place + 1 :]]
 
     def _shown_elsewhere(self, able: list[Waiting], best: Waiting) -> tuple[Waiting, Twin | None]:
         """The frame of the moment that another source has kept; else the best one, and None.
@@ -207,10 +220,11 @@ class Moments:
 
     def _missing(self, earlier: list[Waiting]) -> Waiting | None:
         """The sharp frame with the largest thing that the kept ones do not show; None: no such."""
-        able = []
+        able: list[Waiting] = []
+        found: Finding | None = None
         for each in earlier:
-            cells, at_s = each.found.cells, each.measured.at_s
-            found = self._past.find(cells, at_s)
+            if found is None or found.cells is not each.found.cells:
+                found = self._past.find(each.found.cells, each.measured.at_s)
             large = found.local and found.weight > self._past.novelty.large_weight
             if large and not self._blurred(each.measured):
                 able.append(Waiting(each.measured, found))
@@ -224,7 +238,8 @@ class Moments:
         able = [each for each in able if self._past.refusal(each.measured) is None]
         if not self.waiting[0].found.local:
             able = [each for each in able if not each.found.local]
-        return [each for each in able if not self._blurred(each.measured)] or able
+        measured = [each for each in able if each.measured.sharpness is not None]
+        return [each for each in measured if not self._blurred(each.measured)] or able
 
     def _best(self, able: list[Waiting]) -> Waiting:
         """The waiting frame that shows the moment best; a blurred one only if all of them are."""
@@ -323,7 +338,8 @@ class Moments:
     def _lesser(self, each: Waiting, shows: Kept, most: float) -> Verdict:
         """A frame of the moment before its best one. It would have had to weigh more than any."""
         found = replace(each.found, limit=most, why="another frame of the moment shows more")
-        reason = Reason.BLURRY if self._blurred(each.measured) else Reason.NEAR_DUPLICATE
+        blurred = each.measured.sharpness is not None and self._blurred(each.measured)
+        reason = Reason.BLURRY if blurred else Reason.NEAR_DUPLICATE
         record = self._record(each.measured, found, reason, shows)
         return Verdict(record, each.measured.frame)
 

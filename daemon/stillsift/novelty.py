@@ -104,9 +104,15 @@ class Novelty:
         On labelled footage the median distance to cells at most three away was .92 and more across
         a cut, and .74 and less (once .93) while a camera panned or a large thing came closer.
         """
+        if a is b:
+            return False
         if a.shape != b.shape:
             return True
-        if float(median(self._counting(cell_distances(a, b), a))) <= self.view:
+        return self._is_cut(a, b, cell_distances(a, b))
+
+    def _is_cut(self, a: Cells, b: Cells, apart: Floats) -> bool:
+        """`apart`: their `cell_distances`."""
+        if float(median(self._counting(apart, a))) <= self.view:
             return False
         return float(median(self._counting(shifted_distances(a, b, _REACH), a))) > self._jump
 
@@ -116,7 +122,7 @@ class Novelty:
         found = Finding(cells, limit=self.weight + chance)
         if scene.previous is not None and scene.previous.shape == cells.shape:
             before = cell_distances(cells, scene.previous)
-            cut = self.cut_between(cells, scene.previous)
+            cut = self._is_cut(cells, scene.previous, before)
             found = replace(found, from_previous=before, cut=cut)
         if not len(gallery):
             return replace(found, news=News.VIEW, why="nothing was kept before")

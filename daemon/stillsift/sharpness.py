@@ -31,6 +31,9 @@ SPACING_S = 0.19
 """What is learned of a source is learned from frames at least this far apart: at 60 frames/s the
 others tell nothing new and would fill every window."""
 
+GLANCE_S = 0.09
+"""Frames nearer to each other than this are looked at in full only where much has changed."""
+
 _SCALE = 16
 """Factor on the 8-bit luma, so that smoothing in 16 bits keeps fractions of a grey level."""
 _GAUSSIAN = np.float32(_SCALE**0.5) * cv2.getGaussianKernel(5, 1.0, cv2.CV_32F)

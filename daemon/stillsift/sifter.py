@@ -32,7 +32,7 @@ from .moments import Moments, Step
 from .novelty import Novelty
 from .photographs import Photographs
 from .scene import Arrays, Scene
-from .sharpness import SPACING_S, Sharpness, changed, difference, sharpness, thumbnail
+from .sharpness import GLANCE_S, changed, difference, sharpness, thumbnail
 from .watch import Sighting, Watch
 
 __all__ = ["Limits", "Sifter", "Verdict"]
@@ -42,11 +42,10 @@ _FORMAT = 1
 _STILL = 2.5
 """Grey levels. Two thumbnails with no block further apart are the same picture to the embedder,
 which is then not asked again. Of an empty road the noise alone drifts by 2.1."""
-_GLANCE_S = 0.09
-"""Pictures this close to the last one embedded are embedded only where a fifth of them changed, as
-at a cut: whatever else came in is still there at the next look, and moved no further than the rule
-follows. At 25 frames/s this is every third frame of a scene that moves all the time."""
 _AT_ONCE = 0.2
+"""Within `GLANCE_S` of the last picture embedded, one is embedded only where this share of it has
+changed, as at a cut: whatever else came in is still there at the next look, and moved no further
+than the rule follows. At 25 frames/s every third frame of a scene that moves is embedded."""
 
 
 class Sifter:
@@ -111,14 +110,16 @@ class Sifter:
         if shut is None:
             measured = self._measure(frame, luma, thumb)
             self._past.allowance.settle()
-            self._sightings.append(_sighting(frame, thumb, measured.sharpness))
-            return self._watched(self._judge([measured]))
+            self._sightings.append(_sighting(frame, thumb))
+            verdicts = self._judge([measured])
+            measured.luma = None
+            return self._watched(verdicts)
         # It teaches nothing and is compared with nothing, so what the sifter remembers holds as
         # it is: the next frame is taken as if this one had not been. What waits is older.
         reason, why = shut
         self._past.allowance.settle()
         flushed = self.flush()
-        self._sightings.append(_sighting(frame, thumb, None))
+        self._sightings.append(_sighting(frame, thumb))
         verdict = Verdict(about(frame, reason, detail=why), _lightened(frame))
         self._past.decide([verdict])
         return [*flushed, *self._watched([verdict])]
@@ -186,7 +187,9 @@ class Sifter:
             if not self._watches:
                 self._alarms += self._watch.silence(verdict.frame.captured_at_ns)
             elif seen is not None:
-                self._alarms += self._watch.step(replace(seen, other_view=verdict.other_view))
+                sharp = verdict.decision.sharpness
+                seen = replace(seen, sharpness=sharp, other_view=verdict.other_view)
+                self._alarms += self._watch.step(seen)
         return verdicts
 
     # -- measures ----------------------------------------------------------------------------------
@@ -200,10 +203,8 @@ class Sifter:
         still, timed = frame.content_hash is not None, on_time_line(frame)
         view = self._look(frame.picture, thumb, at_s, glance=not still)
         self._seen = view
-        # At 5 frames/s every frame is measured; faster, most would teach nothing about the scene.
-        due = not 0 <= at_s - self._past.scene.level.last_s < SPACING_S
-        sharp = sharpness(luma) if still or due else None
-        return Measured(_lightened(frame), timed, at_s, thumb, sharp, view)
+        sharp = sharpness(luma) if still else None
+        return Measured(_lightened(frame), timed, at_s, thumb, sharp, view, luma)
 
     def _look(self, picture: Picture, thumb: Image, at_s: float, *, glance: bool) -> View:
         """What the embedder says, or what it said of the last picture if this one looks the same.
@@ -215,7 +216,7 @@ class Sifter:
         if seen is not None:
             if difference(seen.thumbnail, thumb) <= _STILL:
                 return seen
-            glance = glance and 0 <= at_s - seen.at_s < _GLANCE_S
+            glance = glance and 0 <= at_s - seen.at_s < GLANCE_S
             if glance and changed(seen.thumbnail, thumb) < _AT_ONCE:
                 return seen
         embedding = self._embed(self.limits.regions.painted(picture)).in_half_precision()
@@ -292,11 +293,11 @@ class Sifter:
         return View(thumb, embedding, Cells.of(embedding), at_s)
 
 
-def _sighting(frame: Frame, thumb: Image, sharp: Sharpness | None) -> Sighting | None:
+def _sighting(frame: Frame, thumb: Image) -> Sighting | None:
     """What the watch needs of a frame; None: the frame lies on no time line."""
     if not on_time_line(frame):
         return None
-    return Sighting(frame.captured_at_ns, frame.origin, frame.pts_s, thumb, sharp)
+    return Sighting(frame.captured_at_ns, frame.origin, frame.pts_s, thumb)
 
 
 def _lightened(frame: Frame) -> Frame:

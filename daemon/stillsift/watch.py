@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .alarms import Alarm, AlarmKind, Condition
 from .frames import Image
-from .sharpness import SPACING_S, Sharpness
+from .sharpness import SPACING_S
 from .views import Floats, View, edges_of, structure_of
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -32,8 +32,8 @@ class Sighting:
     """Presentation time in it; None: a still has none."""
     thumbnail: Image
     """`sharpness.thumbnail` of the frame."""
-    sharpness: Sharpness | None
-    """None: it was not measured, because the frame shows what the last one showed."""
+    sharpness: float | None = None
+    """As the decision tells it. None: it was not measured."""
     other_view: bool = False
     """Whether the frame was kept because no kept frame showed this view."""
 
@@ -102,8 +102,8 @@ class _Counts:
     """What is remembered beside views and conditions: plain values."""
 
     last_ns: int | None = None
-    last_sharp: list[float] | None = None
-    """Value and detail of the sharpness last measured."""
+    last_sharp: float | None = None
+    """The sharpness last measured."""
     repeats: float = 0.0
     """Share of the frames lately that repeat the one before."""
     frames: int = 0
@@ -157,8 +157,10 @@ class Watch:
         counts = self._counts
         apart_s = 0.0 if counts.last_ns is None else (seen.at_ns - counts.last_ns) / 1e9
         known = counts.last_ns is not None and seen.origin == counts.origin
-        if known and 0 <= apart_s < SPACING_S and not seen.other_view:
-            return []  # none of the troubles shows in less
+        # None of the troubles shows in less, and not much later a frame is measured again.
+        soon_s = SPACING_S if seen.sharpness is not None else 2 * SPACING_S
+        if known and 0 <= apart_s < soon_s and not seen.other_view:
+            return []
         step_s = min(max(apart_s, 0.0), _LONGEST_STEP_S)
         if seen.other_view:
             counts.other_view_ns = seen.at_ns
@@ -204,16 +206,15 @@ class Watch:
         return condition.step(seen.at_ns, step_s, same, why, limit_s)
 
     def _repeats(self, seen: Sighting) -> bool:
-        """Whether a frame is the one before, bit for bit: thumbnail, and two sums over all pixels
-        of the reduced luma, which are as good as a checksum."""
+        """Whether a frame is the one before, bit for bit: thumbnail and sharpness, into which all
+        pixels of the reduced luma go, are as good as a checksum."""
         counts, before = self._counts, self._last
         self._last = seen.thumbnail
         same = before is not None and np.array_equal(before, seen.thumbnail)
         if seen.sharpness is None:
             return same
-        sharp = [seen.sharpness.value, seen.sharpness.detail]
-        known, counts.last_sharp = counts.last_sharp, sharp
-        return same and known == sharp
+        known, counts.last_sharp = counts.last_sharp, seen.sharpness
+        return same and known == seen.sharpness
 
     # -- what the views tell -----------------------------------------------------------------------
 
@@ -325,7 +326,7 @@ class Watch:
         if seen.sharpness is None:
             return None
         step_s, counts.unmeasured_s = min(counts.unmeasured_s, _LONGEST_STEP_S), 0.0
-        view.sharpened(seen.sharpness.value, step_s, learns=condition.since_ns is None)
+        view.sharpened(seen.sharpness, step_s, learns=condition.since_ns is None)
         if view.sharp_s < _BEST_KNOWN_S:
             return None
         share = view.sharpness / (view.best + 1e-6)
