@@ -1,17 +1,20 @@
 #!/usr/bin/python3
-"""A camera on loopback for the tests: loops H.264 streams in real time and fails on demand.
+"""A camera on loopback for the tests: loops streams in real time and fails on demand.
 
 Runs with Debian's own interpreter, which has the GStreamer bindings:
 
     /usr/bin/python3 rtsp_server.py PORT [--user U --password P] [--fps F] FILE [FILE...]
 
-FILE is an H.264 elementary stream that begins with a key frame. Says `ready` when
-rtsp://127.0.0.1:PORT/cam can be played, then takes one command per line of standard input and
-answers each with `ok`:
+FILE is an elementary stream that begins with a key frame; its suffix says the codec: .h264, .hevc
+or .mjpeg. Says `ready` when rtsp://127.0.0.1:PORT/cam can be played, then takes one command per
+line of standard input and answers each with `ok`:
 
     file N   go on with the N-th file     stall   send nothing, but stay connected
     go       end a stall                  kick    throw every client out
-    fps F    frames per second
+    fps F    frames per second            slip N  go on with the N-th file, and throw nobody out
+
+A file of another codec throws every client out, as cameras do when their settings are changed: who
+calls again is offered the new codec. After `slip` clients get it under the name of the old one.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ import argparse
 import sys
 import threading
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import gi  # type: ignore[import-not-found]
 
@@ -33,51 +38,91 @@ from gi.repository import (  # type: ignore[import-not-found] # noqa: E402
     GstRtspServer,
 )
 
-CAPS = "video/x-h264,stream-format=byte-stream,alignment=au"
+
+@dataclass(frozen=True)
+class Codec:
+    """How GStreamer reads a stream and puts it into packets."""
+
+    caps: str
+    parser: str
+    payloader: str
 
 
-def access_units(path: str) -> list[bytes]:
-    """The stream cut into one piece per frame."""
-    pipeline = Gst.parse_launch(
-        f"filesrc location={path} ! h264parse config-interval=-1 ! {CAPS} ! appsink name=sink"
-        " sync=false"
-    )
-    sink = pipeline.get_by_name("sink")
-    pipeline.set_state(Gst.State.PLAYING)
-    units = []
-    while (sample := sink.emit("try-pull-sample", 5 * Gst.SECOND)) is not None:
-        buffer = sample.get_buffer()
-        units.append(buffer.extract_dup(0, buffer.get_size()))
-    pipeline.set_state(Gst.State.NULL)
-    return units
+CODECS = {
+    ".h264": Codec(
+        "video/x-h264,stream-format=byte-stream,alignment=au",
+        "h264parse config-interval=-1",
+        "rtph264pay config-interval=-1 pt=96",
+    ),
+    ".hevc": Codec(
+        "video/x-h265,stream-format=byte-stream,alignment=au",
+        "h265parse config-interval=-1",
+        "rtph265pay config-interval=-1 pt=96",
+    ),
+    ".mjpeg": Codec("image/jpeg,parsed=true", "jpegparse", "rtpjpegpay pt=26"),
+}
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A file, cut into one piece per frame."""
+
+    codec: Codec
+    caps: Gst.Caps
+    """With what the parser found out, such as the size."""
+    units: list[bytes]
+
+    @classmethod
+    def of(cls, path: str) -> Stream:
+        codec = CODECS[Path(path).suffix]
+        pipeline = Gst.parse_launch(
+            f"filesrc location={path} ! {codec.parser} ! {codec.caps} ! appsink name=sink"
+            " sync=false"
+        )
+        sink = pipeline.get_by_name("sink")
+        pipeline.set_state(Gst.State.PLAYING)
+        caps, units = None, []
+        while (sample := sink.emit("try-pull-sample", 5 * Gst.SECOND)) is not None:
+            caps, buffer = sample.get_caps(), sample.get_buffer()
+            units.append(buffer.extract_dup(0, buffer.get_size()))
+        pipeline.set_state(Gst.State.NULL)
+        return cls(codec, caps, units)
 
 
 class Camera:
     """The state that commands change and every running media follows."""
 
-    def __init__(self, files: list[list[bytes]], fps: float) -> None:
+    def __init__(self, files: list[Stream], fps: float) -> None:
         self.files = files
         self.fps = fps
         self.file = 0
         self.stalled = False
+        self.slips = False
+        """Whether a client may get another codec than it was offered."""
+
+    @property
+    def codec(self) -> Codec:
+        return self.files[self.file].codec
 
     def feed(self, media: GstRtspServer.RTSPMedia) -> None:
         """Push frames into one media until it is gone."""
         source = media.get_element().get_by_name_recurse_up("source")
+        source.set_property("caps", self.files[self.file].caps)
         gone = threading.Event()
         media.connect("unprepared", lambda *_: gone.set())
         threading.Thread(target=self._pump, args=(source, gone), daemon=True).start()
 
     def _pump(self, source: Gst.Element, gone: threading.Event) -> None:
         began, pts, playing, position = time.monotonic(), 0.0, self.file, 0
-        while not gone.is_set():
+        codec = self.codec
+        while not gone.is_set() and (self.slips or self.codec is codec):
             if self.stalled:
                 time.sleep(0.02)
                 began = time.monotonic() - pts
                 continue
             if playing != self.file:
                 playing, position = self.file, 0
-            units = self.files[playing]
+            units = self.files[playing].units
             buffer = Gst.Buffer.new_wrapped(units[position % len(units)])
             buffer.pts = buffer.dts = int(pts * Gst.SECOND)
             buffer.duration = int(Gst.SECOND / self.fps)
@@ -103,8 +148,8 @@ def factory(camera: Camera, protected: bool) -> GstRtspServer.RTSPMediaFactory:
     made.set_shared(True)
     made.set_latency(0)
     made.set_launch(
-        f"( appsrc name=source is-live=true format=time max-bytes=4000000 caps={CAPS}"
-        " ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96 config-interval=-1 )"
+        "( appsrc name=source is-live=true format=time max-bytes=4000000"
+        f" ! {camera.codec.payloader} name=pay0 )"
     )
     if protected:
         role, _ = Gst.Structure.from_string(
@@ -115,22 +160,32 @@ def factory(camera: Camera, protected: bool) -> GstRtspServer.RTSPMediaFactory:
     return made
 
 
-def obey(camera: Camera, server: GstRtspServer.RTSPServer) -> None:
+def begin(camera: Camera, server: GstRtspServer.RTSPServer, protected: bool) -> None:
+    """Offer the present codec. Whoever is offered another one is thrown out."""
+    server.get_mount_points().add_factory("/cam", factory(camera, protected))
+    if not camera.slips:
+        kick(server)
+
+
+def kick(server: GstRtspServer.RTSPServer) -> None:
+    server.client_filter(lambda *_: GstRtspServer.RTSPFilterResult.REMOVE)
+
+
+def obey(camera: Camera, server: GstRtspServer.RTSPServer, protected: bool) -> None:
     """Carry out one command per line of standard input."""
     for line in sys.stdin:
         command, *argument = line.split()
-        if command == "file":
-            camera.file = int(argument[0])
+        if command in ("file", "slip"):
+            camera.slips = command == "slip"
+            codec, camera.file = camera.codec, int(argument[0])
+            if camera.codec is not codec:
+                GLib.idle_add(begin, camera, server, protected)
         elif command in ("stall", "go"):
             camera.stalled = command == "stall"
         elif command == "fps":
             camera.fps = float(argument[0])
         elif command == "kick":
-            GLib.idle_add(
-                lambda: (
-                    server.client_filter(lambda *_: GstRtspServer.RTSPFilterResult.REMOVE) and False
-                )
-            )
+            GLib.idle_add(kick, server)
         print("ok", flush=True)
 
 
@@ -143,15 +198,15 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=25.0)
     given = parser.parse_args()
     Gst.init(None)
-    camera = Camera([access_units(path) for path in given.files], given.fps)
+    camera = Camera([Stream.of(path) for path in given.files], given.fps)
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(given.port)
     if given.user:
         protect(server, given.user, given.password)
-    server.get_mount_points().add_factory("/cam", factory(camera, bool(given.user)))
+    begin(camera, server, bool(given.user))
     server.attach(None)
-    threading.Thread(target=obey, args=(camera, server), daemon=True).start()
+    threading.Thread(target=obey, args=(camera, server, bool(given.user)), daemon=True).start()
     print("ready", flush=True)
     GLib.MainLoop().run()
 

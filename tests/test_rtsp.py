@@ -19,7 +19,7 @@ import pytest
 from av.video.stream import VideoStream
 
 from stillsift.frames import Frame, TimeOrigin
-from stillsift.sources import Gap, Idle, Item, Overload
+from stillsift.sources import Failed, Gap, Idle, Item, Overload
 from stillsift.sources.address import CameraAddress
 from stillsift.sources.rtsp import Retry, RtspSource
 from stillsift.sources.streamclock import StreamClock
@@ -30,12 +30,21 @@ QUICK = Retry(first_s=0.1, longest_s=0.4)
 FPS = 25
 
 
+ENCODERS: dict[str, tuple[str, str, dict[str, str]]] = {
+    ".h264": ("libx264", "yuv420p", {"preset": "ultrafast"}),
+    ".hevc": ("libx265", "yuv420p", {"preset": "ultrafast", "x265-params": "log-level=none"}),
+    ".mjpeg": ("mjpeg", "yuvj420p", {"huffman": "default"}),  # RTP carries no tables of its own
+}
+
+
 def write_stream(path: Path, width: int, height: int, frames: int = 50) -> Path:
-    """An H.264 elementary stream of a bar that moves, key frames every 10 frames."""
-    with av.open(str(path), "w", format="h264") as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast"})
+    """An elementary stream of a bar that moves, key frames every 10 frames. The suffix is that of
+    the codec."""
+    encoder, pixel_format, options = ENCODERS[path.suffix]
+    with av.open(str(path), "w", format=path.suffix[1:]) as container:
+        stream = container.add_stream(encoder, rate=FPS, options=options)
         assert isinstance(stream, VideoStream)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         stream.codec_context.gop_size = 10
         stream.codec_context.max_b_frames = 0
         stream.codec_context.thread_count = 1  # one slice per frame
@@ -54,6 +63,8 @@ def streams(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [
         write_stream(folder / "small.h264", 320, 240),
         write_stream(folder / "large.h264", 640, 360),
+        write_stream(folder / "other.hevc", 640, 480),
+        write_stream(folder / "other.mjpeg", 480, 272),
     ]
 
 
@@ -288,6 +299,67 @@ def test_the_picture_changes_its_size(streams: list[Path], started: Callable[...
     assert isinstance(large, Frame)
     assert large.picture.bgr().shape == (360, 640, 3)
     assert large.picture.rgb(224, 126).shape == (126, 224, 3)
+
+
+OTHER_CODECS = {"hevc": (2, 640, 480), "mjpeg": (3, 480, 272), "h264": (0, 320, 240)}
+"""Which stream has the codec, and its size."""
+ROOM = 64
+"""In the queue, for the second of frames that FFmpeg hands out at once when it has opened."""
+
+
+def assert_goes_on(before: Frame, gap: Gap, after: list[Frame], codec: str) -> None:
+    """Frames of the other codec follow the gap: whole, of its size, and later than all before."""
+    assert 0 <= gap.from_ns - before.captured_at_ns < 1e8, "from the last frame, looked at or not"
+    assert gap.to_ns == after[0].captured_at_ns
+    taken = [before.captured_at_ns, *(each.captured_at_ns for each in after)]
+    assert taken == sorted(set(taken)), "captured times rise"
+    assert after[0].pts_s == 0
+    assert np.diff([each.pts_s or 0.0 for each in after]) == pytest.approx(0.1, abs=0.05)
+    assert {each.origin for each in after} == {after[0].origin} != {before.origin}
+    _, width, height = OTHER_CODECS[codec]
+    for each in after:
+        assert (each.picture.width, each.picture.height) == (width, height)
+        row = each.picture.bgr()[height // 2].astype(int)
+        assert np.count_nonzero(abs(row - 220) < 12) >= 3 * 16, "the bar"
+        assert np.count_nonzero(abs(row - 60) < 12) >= 3 * (width - 28), "and what is beside it"
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_camera_that_changes_its_codec_goes_on_in_the_next_connection(
+    transport: str,
+    streams: list[Path],
+    started: Callable[..., Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    camera = started(Camera, streams)
+    options = {"transport": transport, "rate": 10, "queue_frames": ROOM}
+    watching = started(Watching, source(camera.url, **options))
+    watching.frame()
+    for codec, (number, *_) in OTHER_CODECS.items():
+        camera.tell(f"file {number}")
+        gap = watching.gap()
+        before = [item for item in watching.items if isinstance(item, Frame)][-1]
+        assert gap.cause == "the camera ended the stream"
+        assert_goes_on(before, gap, [watching.frame() for _ in range(4)], codec)
+        assert f"cam: connected, {codec} over {transport}" in caplog.messages
+    assert watching.source.reconnects == 3
+    assert {type(item) for item in watching.items} <= {Frame, Gap, Idle}, "nothing is damaged"
+
+
+def test_a_camera_that_changes_its_codec_without_a_word_is_called_again(
+    streams: list[Path], started: Callable[..., Any]
+) -> None:
+    """Data keeps coming, but none that the codec of the connection makes a picture of."""
+    camera = started(Camera, streams)
+    watching = started(Watching, source(camera.url, rate=10, timeout_s=2.0, queue_frames=ROOM))
+    watching.frame()
+    camera.tell(f"slip {OTHER_CODECS['hevc'][0]}")
+    gap = watching.gap()
+    before = [item for item in watching.items if isinstance(item, Frame)][-1]
+    assert gap.cause == "no frame for 2 s"
+    assert_goes_on(before, gap, [watching.frame() for _ in range(4)], "hevc")
+    assert sum(isinstance(item, Failed) for item in watching.items) <= 1, "one stretch of damage"
 
 
 def test_frames_that_wait_too_long_are_given_up_and_counted(

@@ -578,8 +578,8 @@ def test_a_camera_that_dies_and_comes_back_leaves_a_gap_and_no_frame_unaccounted
 ) -> None:
     if not has_rtsp_server():
         pytest.skip("needs Debian's gir1.2-gst-rtsp-server-1.0 for the camera")
-    stream = write_stream(tmp_path / "yard.h264", 320, 240)
-    camera = Camera([stream])
+    camera = Camera([write_stream(tmp_path / "yard.h264", 320, 240)])
+    other = write_stream(tmp_path / "yard.hevc", 640, 480)  # it comes back with another codec
     yard = {"name": "yard", "rtsp": camera.url, "timeout": "2s", "rate": "10/s"}
     with daemon(tmp_path, [yard, directory("gate", tmp_path / "gate")]) as running:
         try:
@@ -597,8 +597,9 @@ def test_a_camera_that_dies_and_comes_back_leaves_a_gap_and_no_frame_unaccounted
             write_still(tmp_path / "gate" / "a.jpg", 1)
             running.until_done(1, "gate")
             before = offered()
-            camera = Camera([stream], port=camera.port)
+            camera = Camera([other], port=camera.port)
             until(lambda: up() and offered() > before + 5, f"it is back: {running.log}")
+            assert "yard: connected, hevc over tcp" in running.log
             assert sample(running, "stillsift_source_reconnects_total", source="yard") == 1
             assert sample(running, "stillsift_gap_seconds_total", source="yard") > 0
             camera.kill()
