@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -103,6 +104,47 @@ def test_a_clip_with_damage_is_counted_as_if_decoded_in_full(
     assert any(isinstance(item, tuple) and "damaged" in str(item[-1]) for item in whole)
     assert told(path, 5, pixels=False) == whole
     assert skipped
+
+
+def test_what_is_skipped_behind_the_last_picture_is_counted(
+    tmp_path: Path, skipped: list[int]
+) -> None:
+    """The end is trimmed by an edit list that hides the last reference, as telephones do it."""
+    path = clip(tmp_path, "pyramid.mp4")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"elst") + 12
+    trimmed_ms = int.from_bytes(data[at : at + 4], "big") - 80
+    data[at : at + 4] = trimmed_ms.to_bytes(4, "big")
+    path.write_bytes(data)
+    whole = in_full(path, 5)
+    assert whole[-1] == 58
+    assert told(path, 5) == whole
+    assert skipped[-1] == max(skipped), "the last of all"
+
+
+FILLER = {"pyramid.mp4": b"\x0c\xff\x80", "hevc.mov": b"\x4c\x01\xff\x80"}
+"""A unit of filler data, of H.264 and of HEVC."""
+
+
+@pytest.mark.parametrize("name", FILLER)
+def test_a_packet_without_a_picture_is_no_frame(name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"padded-{name}"
+    with av.open(str(clip(tmp_path, name))) as given, av.open(str(path), "w") as written:
+        stream = written.add_stream_from_template(given.streams.video[0])
+        for number, packet in enumerate(given.demux(video=0)):
+            if packet.pts is None or packet.dts is None:
+                continue  # the end
+            padding = av.Packet(len(FILLER[name]).to_bytes(4, "big") + FILLER[name])
+            later = (packet.duration or 40) // 2
+            padding.pts, padding.dts = packet.pts + later, packet.dts + later
+            padding.time_base, padding.stream = packet.time_base, stream
+            packet.stream = stream
+            written.mux(packet)
+            if number % 10 == 9:
+                written.mux(padding)
+    whole = in_full(path, 5)
+    assert whole[-1] == 60
+    assert told(path, 5) == whole
 
 
 MEDIA = sorted(path for path in SHARED_MEDIA.glob("[a-g]/*") if path.suffix in CLIP_SUFFIXES)
