@@ -20,9 +20,11 @@ from stillsift.config import SourceConfig
 from stillsift.engine import Engine
 from stillsift.frames import ArrayPicture, Frame, Image, TimeOrigin
 from stillsift.gallery import Gallery
+from stillsift.ledger import Ledger
 from stillsift.ledger_reader import LedgerReader
 from stillsift.metrics import Metrics
-from stillsift.records import AlarmRecord
+from stillsift.recorder import Recorder
+from stillsift.records import AlarmRecord, Retire
 from stillsift.sharpness import sharpness, thumbnail
 from stillsift.sifter import Sifter
 from stillsift.watch import Sighting, Watch
@@ -214,6 +216,17 @@ def test_the_sharpness_of_a_fast_stream_reaches_the_watch_whatever_was_kept() ->
     assert home.sharp_s > 0.9 * 199 * 0.04
 
 
+def test_how_long_is_frozen_follows_from_repetitions_that_ended_by_themselves() -> None:
+    """Four times the longest of them, which here is 40 s from its first repetition to its last."""
+
+    def repeated(frames: int) -> list[AlarmKind]:
+        before = [*map(usual, range(120)), *[usual(200)] * 10, *map(usual, range(300, 320))]
+        return [alarm.kind for alarm in watch(sightings([*before, *[usual(400)] * frames], 5.0))]
+
+    assert repeated(33) == [], "155 s"
+    assert repeated(34) == [AlarmKind.FROZEN], "160 s"
+
+
 def test_time_that_runs_away_from_presentation_time_is_told_and_a_slow_clock_is_not() -> None:
     regular = list(sightings(map(usual, range(200)), 10.0))
 
@@ -295,3 +308,24 @@ def test_an_alarm_is_logged_gauged_recorded_and_shown_once(
 def test_a_source_that_is_not_watched_has_no_alarms(tmp_path: Path) -> None:
     assert set(gauge(run(tmp_path, days(50, covered, 30, 50), alarms=False)).values()) == {0.0}
     assert recorded(tmp_path) == []
+
+
+def test_a_kill_right_after_an_alarm_has_begun_leaves_it_known(tmp_path: Path) -> None:
+    """Though what a camera taught is written down twice a minute only: it has to end one day."""
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        recorder = Recorder("yard", ledger, config_hash="c", model="blocks", retire=Retire.LEAVE)
+        sifter = Sifter(LIMITS, blocks, Gallery(32), model="blocks")
+        for each in days(41, covered, 30, 41):
+            recorder.expect(each.frame_index)
+            for verdict in sifter.offer(each):
+                recorder.fill(verdict.decision, None)
+            for alarm in sifter.take_alarms():
+                recorder.alarm(alarm)
+            if each.frame_index % 20 == 0:
+                recorder.commit(sifter)
+        (standing,) = ledger.alarms()
+        state = ledger.state("yard")
+    again = Sifter(LIMITS, blocks, Gallery(32), state, model="blocks")
+    assert [(alarm.kind, alarm.from_ns) for alarm in again.alarms] == [
+        (standing.kind, standing.from_ns)
+    ]

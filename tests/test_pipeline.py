@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from conftest import Command
@@ -106,10 +108,22 @@ def test_every_loss_is_an_entry_of_its_own_in_the_order_of_events(tmp_path: Path
         ]
     seconds = metrics.registry.get_sample_value("stillsift_gap_seconds_total", {"source": "yard"})
     assert seconds == 4
-    limits = [r.decision.novelty_limit for r in records if r.decision.novelty_limit is not None]
-    shown = metrics.registry.get_sample_value("stillsift_novelty_limit", {"source": "yard"})
-    assert shown == limits[-1]
     assert_agree(tmp_path)
+
+
+def test_the_limits_in_force_are_those_of_the_last_frame_they_were_asked_for(
+    tmp_path: Path,
+) -> None:
+    soft = [cv2.GaussianBlur(scene(0), (0, 0), 0.1 + number % 7 / 3) for number in range(20)]
+    pictures = [ArrayPicture(np.asarray(pixels, np.uint8)) for pixels in soft]
+    frames = [replace(frame(number), picture=each) for number, each in enumerate(pictures)]
+    metrics = run(tmp_path, frames)
+    records = decided(tmp_path)
+    for limit in ("novelty_limit", "sharpness_limit"):
+        values = [getattr(record.decision, limit) for record in records]
+        known = [value for value in values if value is not None]
+        shown = metrics.registry.get_sample_value(f"stillsift_{limit}", {"source": "yard"})
+        assert shown == known[-1] > 0
 
 
 @pytest.mark.parametrize(
