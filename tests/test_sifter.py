@@ -391,6 +391,19 @@ def test_a_moment_without_a_sharp_frame_keeps_its_sharpest() -> None:
     assert kept[0].frame_index == 21
 
 
+@pytest.mark.parametrize("sigma", [1.5, 2.0])
+def test_a_small_thing_that_comes_with_blur_is_kept_as_the_sharpest(sigma: float) -> None:
+    """Seen as a whole, such a picture is a kept one with blur."""
+    view, other = (real_pictures(name, 1)[0] for name in ("bigbuckbunny", "bikes"))
+    thing = view.copy()
+    thing[110:146, 200:264] = np.asarray(cv2.resize(other, (64, 36)), np.uint8)  # 4 %
+    soft = np.asarray(cv2.GaussianBlur(thing, (0, 0), sigma), np.uint8)
+    pictures = [view] * 30 + [soft] * 6 + [view] * 10
+    verdicts = sift(real(), [frame(noisy(p, i), i) for i, p in enumerate(pictures)])
+    kept = [v.decision for v in verdicts if v.kept]
+    assert [decision.reason for decision in kept] == [Reason.NOVEL, Reason.SHARPEST]
+
+
 def test_a_gallery_of_one_is_the_previous_kept_frame() -> None:
     """A, B, A, B: one remembered frame keeps each change, a gallery keeps each view once."""
     pictures = [scene(number // 8 % 2) for number in range(64)]

@@ -20,6 +20,10 @@ _IN_TRANSIT = 0.4
 """Share of the scene's sharpness; frames between two views that are less sharp were taken while the
 camera swung."""
 _SWING_S = 0.3
+_NEARLY_ALL = 0.8
+"""Share of the most that any frame of a moment shows of its news: the first to show that much is
+the best. Which of many nearly equal frames shows most is chance, and would differ from one
+embedder's precision to another's."""
 _MOST_WAITING = 32
 """Frames that one moment holds: 1 s at 30 frames/s."""
 _MOST_PIXELS = 100_000_000
@@ -174,7 +178,7 @@ class Moments:
         if not local:
             # A new view has no level yet; beside the last one, gross blur is blur all the same.
             blurred = blurred or self._in_transit(best.measured)
-        if blurred and (known := self._sharp_already(best.measured)) is not None:
+        if blurred and (known := self._sharp_already(best)) is not None:
             return self._none_kept(
                 waiting, Reason.BLURRY, "blurred, of a scene that was kept", known
             )
@@ -246,13 +250,15 @@ class Moments:
         if self._blurred(able[0].measured):
             return max(able, key=lambda each: each.measured.sharp.value)
         if self.waiting[0].found.local:
-            return max(able, key=lambda each: each.found.shown)
+            most = max(each.found.shown for each in able)
+            return next(each for each in able if each.found.shown >= _NEARLY_ALL * most)
         return max(able, key=lambda each: each.measured.sharp.detail * each.measured.sharp.value)
 
-    def _sharp_already(self, measured: Measured) -> str | None:
+    def _sharp_already(self, best: Waiting) -> str | None:
         """The kept frame that differs from this one by blur alone; None: there is none."""
+        news = best.found.changed if best.found.local else None
         for kept in reversed(self._past.gallery.kept):
-            if same_but_blurred(measured.thumbnail, kept.thumbnail):
+            if same_but_blurred(best.measured.thumbnail, kept.thumbnail, news):
                 return kept.id
         return None
 
