@@ -363,6 +363,6 @@ class Moments:
 
 
 def _fleeting(waiting: list[Waiting]) -> bool:
-    """Whether fewer than half of the frames show the news that the first of them opened with."""
+    """Whether no more than half of the frames show the news that the first of them opened with."""
     seen = sum(each.found.news is not None for each in waiting)
-    return len(waiting) >= 4 and 2 * seen < len(waiting)
+    return len(waiting) >= 4 and 2 * seen <= len(waiting)

@@ -88,7 +88,7 @@ class Novelty:
         self.weight = 0.5 * scale
         """News: the distances of one group of changed cells beyond their limits, summed."""
         self.lone_weight = 1.5 * scale
-        """The same for news that fewer than half of its moment's frames show, as noise does."""
+        """The same for news that no more than half of its moment's frames show, as noise does."""
         self.urgent_weight = 5.0 * scale
         """News that does not wait for the second after the last to pass."""
         self.large_weight = 15.0 * scale
