@@ -15,7 +15,16 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "stillsift"
 
 LAYERS = (
-    ("problems", "system_libraries", "units", "marked_yaml", "logins", "schema", "names"),
+    (
+        "problems",
+        "system_libraries",
+        "units",
+        "marked_yaml",
+        "logins",
+        "schema",
+        "names",
+        "questions",
+    ),
     ("frames", "manifest", "sensitivity"),
     ("regions",),
     ("values",),

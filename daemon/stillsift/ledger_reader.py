@@ -14,6 +14,7 @@ from typing import Any, Self
 from . import schema
 from .decisions import Outcome, Reason
 from .problems import Problem
+from .questions import begins_with, conditions, of_file
 from .records import (
     AlarmRecord,
     DecisionRecord,
@@ -208,19 +209,23 @@ class LedgerReader:
         reason: Reason | None = None,
         since_ns: int | None = None,
         until_ns: int | None = None,
+        id: str | None = None,
+        file: Path | None = None,
         limit: int | None = None,
     ) -> Iterator[DecisionRecord]:
         """Decisions in the order they were made, of frames captured in [since, until).
 
-        With `limit` the newest so many. Read page by page, so that a long listing neither fills
-        memory nor holds the daemon's write-ahead log back.
+        `id`: its first digits; `file`: absolute, or how its path ends; `limit`: the newest only.
+        Read page by page, so that a long listing fills no memory and holds no log of writes back.
         """
-        where, values = _conditions(
+        where, values = conditions(
             ("d.source = ?", source),
             ("d.outcome = ?", outcome),
             ("d.reason = ?", reason),
             ("d.captured_at_ns >= ?", since_ns),
             ("d.captured_at_ns < ?", until_ns),
+            begins_with(id),
+            of_file(file),
         )
         # Only one index has the rows in the order of seq; by any other SQLite would sort all that
         # are left for every page.
@@ -282,7 +287,7 @@ class LedgerReader:
         until_ns: int | None = None,
     ) -> list[GapRecord]:
         """Gaps that touch [since, until), by their start."""
-        where, values = _conditions(
+        where, values = conditions(
             ("source = ?", source), ("to_ns >= ?", since_ns), ("from_ns < ?", until_ns)
         )
         rows = self._all(
@@ -336,7 +341,7 @@ class LedgerReader:
 
     def quarantined(self, source: str | None = None) -> list[Quarantined]:
         """What lies in quarantine, oldest first."""
-        where, values = _conditions(("source = ?", source))
+        where, values = conditions(("source = ?", source))
         rows = self._all(f"{SELECT_QUARANTINED} WHERE {where} ORDER BY at_ns, key", values)
         return [quarantined(row) for row in rows]
 
@@ -443,8 +448,3 @@ def connected(uri: str) -> sqlite3.Connection:
     return sqlite3.connect(
         uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
     )
-
-
-def _conditions(*pairs: tuple[str, object | None]) -> tuple[str, tuple[object, ...]]:
-    given = [(text, value) for text, value in pairs if value is not None]
-    return " AND ".join(text for text, _ in given) or "1", tuple(value for _, value in given)

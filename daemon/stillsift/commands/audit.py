@@ -14,7 +14,7 @@ from ..audit import Judged
 from ..decisions import Outcome, Reason, outcome_of
 from ..ledger import Ledger
 from ..ledger_reader import LedgerReader
-from ..names import parse_name
+from ..names import id_meant
 from . import Commands, UsageError, add_command, add_json, add_store, opened_ledger, store_path
 from . import table as as_table
 
@@ -125,8 +125,7 @@ def _found(texts: Iterable[str], ids: Sequence[str]) -> set[str]:
     """The samples that are meant; `ids` are all there are, in order."""
     found = set()
     for text in texts:
-        parsed = parse_name(Path(text).name)
-        begin = text.lower() if parsed is None else parsed[1]
+        begin = id_meant(text)
         first = bisect_left(ids, begin)
         meant = [id for id in ids[first : first + 2] if id.startswith(begin)]
         if len(meant) != 1:

@@ -6,23 +6,37 @@ import argparse
 import csv
 import importlib.util
 import json
+import os
+import re
+import shutil
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from ..decisions import Outcome, Reason, row
 from ..frames import bounded_ns
+from ..names import id_meant
 from . import Commands, UsageError, add_command, add_store, opened_ledger, store_path, table
 
 _EXAMPLES = """\
   stillsift decisions --store sifted --outcome kept
   stillsift decisions --source gate --reason blurry --since 2026-03-01
+  stillsift decisions --file photos/IMG_0042.jpg
+  stillsift decisions 3f2a9c01                  one frame, by how its id begins
   stillsift decisions --format csv > decisions.csv
   stillsift decisions --format parquet > decisions.parquet   (needs pyarrow)
 """
 
-_SHOWN = ("captured_at", "source", "outcome", "reason", "sharpness", "novelty", "nearest_kept")
+_MEASURES = ("sharpness", "novelty")
+"""Shown with their limits."""
+_SHOWN = ("captured_at", "source", "outcome", "reason", *_MEASURES, "nearest_kept")
+
+_ID_DIGITS = 8
+"""Of an id on a terminal: enough to tell a million frames apart, and to ask for one."""
+_FILE_LENGTH = 28
+"""Of a file on a terminal: its end, so that the detail has a place beside it."""
 
 
 def add(commands: Commands) -> None:
@@ -33,7 +47,14 @@ def add(commands: Commands) -> None:
         "Show what became of every frame, and why.",
         _EXAMPLES,
     )
+    parser.add_argument(
+        "id",
+        nargs="?",
+        metavar="ID",
+        help="only this frame: its id or how it begins, or its picture",
+    )
     add_store(parser)
+    parser.add_argument("--file", metavar="NAME", help="only this file: its path, or the end of it")
     parser.add_argument("--source", metavar="NAME", help="only this source")
     parser.add_argument("--outcome", choices=[outcome.value for outcome in Outcome])
     parser.add_argument("--reason", choices=[reason.value for reason in Reason])
@@ -52,6 +73,8 @@ def add(commands: Commands) -> None:
 def decisions(given: argparse.Namespace) -> int:
     """Print the decisions asked for, oldest first."""
     since_ns, until_ns = _nanoseconds(given.since), _nanoseconds(given.until)
+    id = None if given.id is None else _id(given.id)
+    file = None if given.file is None else _file(given.file)
     store = store_path(given)
     with opened_ledger(given) as ledger:
         records = ledger.decisions(
@@ -60,6 +83,8 @@ def decisions(given: argparse.Namespace) -> int:
             reason=None if given.reason is None else Reason(given.reason),
             since_ns=since_ns,
             until_ns=until_ns,
+            id=id,
+            file=file,
             limit=given.limit,
         )
         rows = (
@@ -68,6 +93,22 @@ def decisions(given: argparse.Namespace) -> int:
         )
         {"text": _text, "jsonl": _jsonl, "csv": _csv, "parquet": _parquet}[given.format](rows)
     return 0
+
+
+def _id(text: str) -> str:
+    id = id_meant(text)
+    if re.fullmatch(r"[0-9a-f]+", id) is None:
+        raise UsageError(
+            f"decisions: {text}: no id, which has the digits 0 to 9 and a to f; it ends the name "
+            "of a kept picture, and --json shows it. For a file, write --file NAME"
+        )
+    return id
+
+
+def _file(text: str) -> Path:
+    """As the ledger knows it: absolute and without links, or the end of a path."""
+    name = Path(os.path.normpath(text))
+    return name.resolve() if name.is_absolute() or name.parts[:1] == ("..",) else name
 
 
 def _nanoseconds(text: str | None) -> int | None:
@@ -81,24 +122,48 @@ def _nanoseconds(text: str | None) -> int | None:
     return bounded_ns(round(at.timestamp() * 1000) * 1_000_000)
 
 
-Rows = Iterator[dict[str, str | int | float | None]]
+Row = dict[str, str | int | float | None]
+Rows = Iterator[Row]
 
 
 def _text(rows: Rows) -> None:
-    """A table; the ids are cut to what tells them apart."""
-    lines = [[*_SHOWN, "file"]]
-    lines += [[*(_cell(row[column]) for column in _SHOWN), _where(row)] for row in rows]
-    print(table(lines) if len(lines) > 1 else "no decisions")
+    """A table without the columns that say nothing. A terminal gets as much of it as it is wide."""
+    terminal = sys.stdout.isatty()
+    lines = [_line(row, brief=terminal) for row in rows]
+    columns = (
+        [name for name in lines[0] if any(line[name] != "-" for line in lines)] if lines else []
+    )
+    if not columns:
+        print("no decisions")
+        return
+    shown = table([columns, *([line[name] for name in columns] for line in lines)])
+    width = shutil.get_terminal_size().columns
+    for text in shown.splitlines():
+        print(f"{text[: width - 1]}…" if terminal and len(text) > width else text)
 
 
-def _where(row: dict[str, str | int | float | None]) -> str:
-    return "" if row["file"] is None else f"{row['file']}#{row['frame_index']}"
+def _line(row: Row, *, brief: bool) -> dict[str, str]:
+    """One decision by column; `brief`: long ids and paths are cut."""
+    cells = {name: _cell(row[name]) for name in _SHOWN}
+    for name in _MEASURES:
+        if row[name] is not None and row[f"{name}_limit"] is not None:
+            cells[name] += f"/{_cell(row[f'{name}_limit'])}"
+    file, detail = _cell(row["file"]), _cell(row["detail"])
+    cells["file"] = file if row["file"] is None else f"{file}#{row['frame_index']}"
+    cells["detail"] = detail.removeprefix(f"{file}: ")
+    if brief:
+        cells["nearest_kept"] = cells["nearest_kept"][:_ID_DIGITS]
+        if len(cells["file"]) > _FILE_LENGTH:
+            cells["file"] = f"…{cells['file'][1 - _FILE_LENGTH :]}"
+    return cells
 
 
 def _cell(value: str | int | float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    text = f"{value:.3f}" if isinstance(value, float) else str(value)
+    # A name can hold a line break or what a terminal would obey.
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _jsonl(rows: Rows) -> None:
