@@ -116,6 +116,41 @@ def test_a_tree_of_stills_and_clips_is_read_to_its_leaves(
     assert_agree(tmp_path / "out")
 
 
+@pytest.mark.parametrize("dry", [False, True])
+def test_a_folder_without_footage_is_told_and_fails(
+    stillsift: Command, tmp_path: Path, dry: bool
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    command = ("sift", folder, "-o", out, *(["--dry-run"] if dry else []))
+    done = stillsift(*command)
+    assert done.status == 1
+    assert done.out.splitlines()[0] == f"in: there is no picture or clip in {folder}"
+    for name in ("a.arw", "sub/b.ARW", "notes.txt", ".hidden.txt"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("not footage")
+    (folder / "link.jpg").symlink_to(write_still(tmp_path / "other.jpg", 1))
+    done = stillsift(*command)
+    assert done.status == 1
+    assert (
+        "3 files are of no kind that stillsift reads (.arw, .txt); 1 symbolic link is" in done.out
+    )
+    told = json.loads(stillsift(*command, "--json").out)["sources"][0]["error"]
+    assert told.startswith("there is no picture or clip")
+
+
+def test_a_folder_whose_files_were_decided_and_retired_is_no_mistake(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    write_stills(tmp_path / "in", [1, 2])
+    command = ("sift", tmp_path / "in", "-o", tmp_path / "out", "--set", "retire=delete")
+    stillsift(*command)
+    assert list((tmp_path / "in").iterdir()) == []
+    done = stillsift(*command)
+    assert done.status == 0
+    assert "in: nothing new in" in done.out
+
+
 def test_the_store_inside_what_is_sifted_is_not_sifted(stillsift: Command, tmp_path: Path) -> None:
     write_stills(tmp_path / "photos", range(4))
     out = tmp_path / "photos" / "out"

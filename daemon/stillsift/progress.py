@@ -85,6 +85,8 @@ class Tally:
                 f"{self.source}: nothing new in {self.place} (what is decided stays; "
                 "to decide anew, use another --output)"
             )
+        if self.frames == 0 and self.error is not None:
+            return f"{self.source}: {self.error}"
         share = f" ({self.kept / self.frames:.1%})" if self.frames else ""
         samples = self.reasons[Reason.AUDIT]
         aside = f", {samples} laid aside for the audit" if samples else ""

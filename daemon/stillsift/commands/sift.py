@@ -25,6 +25,8 @@ from ..pipeline import Line
 from ..problems import Problem
 from ..progress import Progress, Tally, shown
 from ..service import Signals, set_up_logging
+from ..sources import Source
+from ..sources.directory import DirectorySource
 from . import Commands, UsageError, add_command, add_json
 
 log = logging.getLogger(__name__)
@@ -125,12 +127,23 @@ class _Run:
                 self._source, watch=False, duration_s=self._duration_s, told=self._tally.note
             )
             self._line.run()
+            if not self._tally.frames and not self._stopped.is_set():
+                self._tally.error = self._absence(self._line.source)
         except Problem as problem:
             self._tally.error = str(problem)
         except Exception as error:
             log.exception("%s: unexpected", self._source.name)
             self._tally.error = f"unexpected: {error!r}"
         self._tally.seconds = time.monotonic() - begin
+
+    def _absence(self, source: Source) -> str | None:
+        """Why nothing came, where no footage is there; None: all that is there is decided.
+
+        What was decided may be gone by now, as `retire` has it; that is no mistake.
+        """
+        if not isinstance(source, DirectorySource) or source.name in self._engine.ledger.sources():
+            return None
+        return source.nothing_to_read()
 
     def stop(self) -> None:
         self._stopped.set()
