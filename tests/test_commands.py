@@ -387,9 +387,10 @@ def test_check_config_says_what_is_right_and_what_is_not_there(
 ) -> None:
     config, gate = tmp_path / "config.yaml", tmp_path / "gate"
     sources = [{"name": "gate", "directory": str(gate)}]
-    config.write_text(yaml.safe_dump({"store": {"path": str(tmp_path / "s")}, "sources": sources}))
+    sections = {"store": {"path": str(tmp_path / "s")}, "metrics": {"listen": "off"}}
+    config.write_text(yaml.safe_dump({**sections, "sources": sources}))
     done = stillsift("check-config", config)
-    assert (done.status, done.out) == (0, f"{config}: right; 1 sources\n")
+    assert (done.status, done.out) == (0, f"{config}: right; 1 source\n")
 
     done = stillsift("check-config", config, "--probe", "--json")
     assert done.status == 1

@@ -29,7 +29,7 @@ LAYERS = (
     ("regions",),
     ("values",),
     ("decisions", "config"),
-    ("mistakes", "reload", "config_schema", "audit"),
+    ("mistakes", "reload", "config_schema", "audit", "doubts"),
     ("config_file", "passwords"),
     ("models", "sharpness", "sources"),
     ("embedding", "exposure", "alarms", "views"),

@@ -13,7 +13,7 @@ from pathlib import Path
 from wsgiref.simple_server import WSGIServer
 
 from ..config import Config, SourceConfig
-from ..config_file import load
+from ..config_file import NO_SOURCES, load
 from ..decisions import Outcome, Reason, outcome_of
 from ..engine import Engine
 from ..fleet import Fleet
@@ -98,8 +98,7 @@ class NoSources(ConfigError):
 def _loaded(file: Path) -> Config:
     config = load(file)
     if not config.sources:
-        reason = "there are none; name a directory or a camera to watch"
-        raise NoSources(str(file), [Mistake(None, "sources", reason)])
+        raise NoSources(str(file), [Mistake(None, "sources", NO_SOURCES)])
     return config
 
 
