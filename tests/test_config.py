@@ -228,6 +228,16 @@ MISTAKES = [
         "c:1: defaults.heartbeat: is 'none'; write a number with ms, s, m, h or d, such as 10s",
     ),
     ("value for a section", "store: 5", "c:1: store: must be a section of keys, not 5"),
+    (
+        "path for the store",
+        "store: /tmp/x",
+        "c:1: store: must be a section of keys, not '/tmp/x'; write store: {path: /tmp/x}",
+    ),
+    (
+        "level for the log",
+        "log: a, b",
+        "c:1: log: must be a section of keys, not 'a, b'; write log: {level: 'a, b'}",
+    ),
     ("value for a list", "sources: 5", "c:1: sources: must be a list, not 5"),
     (
         "value in the list",
@@ -678,7 +688,11 @@ def test_overrides_reach_the_sources_that_do_not_say_otherwise() -> None:
 def test_mistakes_in_overrides_are_answered_together() -> None:
     with pytest.raises(OverrideError) as caught:
         with_overrides(
-            Config(), ["rate", "setle=3s", "threads=2", "gallery=x", "queue=[1", "settle=3"]
+            Config(),
+            [
+                *("rate", "setle=3s", "threads=2", "gallery=x", "queue=[1", "settle=3"),
+                *("store.path=/x", "store.min_free=0", "defaults.rate=all", "rate.x=1"),
+            ],
         )
     assert caught.value.exit_status == 2
     assert str(caught.value).splitlines() == [
@@ -686,6 +700,11 @@ def test_mistakes_in_overrides_are_answered_together() -> None:
         "--set: setle: unknown key; did you mean settle?",
         "--set: threads: unknown key here; it belongs under model:",
         "--set: queue: is no valid YAML: expected ',' or ']', but got '<stream end>'",
+        "--set: store.path: only keys of `defaults:` can be set here; use --output DIR",
+        "--set: store.min_free: only keys of `defaults:` can be set here; write it into a file, "
+        "for --config",
+        "--set: defaults.rate: write rate without `defaults.`",
+        "--set: rate.x: unknown key; did you mean rate?",
         "--set: gallery: must be a whole number, not 'x'",
         "--set: settle: is 3 without a unit; write a number with ms, s, m, h or d, such as 10s",
     ]

@@ -15,7 +15,15 @@ from . import marked_yaml
 from .config import Config, SourceSettings, blind, conflicts, contradictions
 from .logins import login_of
 from .marked_yaml import VARIABLE, Document, Place
-from .mistakes import ConfigError, Faults, Mistake, OverrideError, dotted, reason_of, unknown_key
+from .mistakes import (
+    ConfigError,
+    Faults,
+    Mistake,
+    OverrideError,
+    dotted,
+    not_of_defaults,
+    reason_of,
+)
 from .values import shown
 
 log = logging.getLogger(__name__)
@@ -130,7 +138,7 @@ def with_overrides(config: Config, assignments: Iterable[str]) -> Config:
         if not equals:
             mistakes.append(Mistake(None, key, "write KEY=VALUE"))
         elif key not in SourceSettings.model_fields:
-            mistakes.append(Mistake(None, key, unknown_key(key, ("defaults",))))
+            mistakes.append(Mistake(None, key, not_of_defaults(key)))
         else:
             document = marked_yaml.read(text, {})
             mistakes += [Mistake(None, key, fault.reason) for fault in document.faults]
