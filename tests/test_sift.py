@@ -284,7 +284,7 @@ def test_a_copy_of_a_broken_file_is_broken_too(stillsift: Command, tmp_path: Pat
     assert [r.decision.reason for r in decided(out)] == [Reason.DECODE_ERROR] * 2
     assert done.status == 1, "nothing of the folder could be read"
     for name in ("a.jpg", "b.jpg"):
-        assert sum(str(photos / name) in line for line in done.err.splitlines()) == 1, done.err
+        assert (done.out + done.err).count(str(photos / name)) == 1, "a failure is told once"
 
 
 # -- again, interrupted, dry -----------------------------------------------------------------------
@@ -460,7 +460,21 @@ def test_one_bad_path_does_not_keep_the_others(
     bad, good = json.loads(done.out)["sources"]
     assert (bad["source"], bad["failed"], good["failed"]) == ("bad", 1, 0)
     assert good["frames"] == 15
-    assert str(tmp_path / "bad.mp4") in done.err
+    assert str(tmp_path / "bad.mp4") in bad["failures"][0]
+    assert "bad.mp4" not in done.err
+
+
+def test_of_many_failures_the_rest_is_to_be_asked_for(stillsift: Command, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(12):
+        (tmp_path / "in" / f"{number}.jpg").write_bytes(b"no picture")
+    done = stillsift("sift", tmp_path / "in", "-o", tmp_path / "out")
+    assert done.out.count("is no picture") == 10
+    asked = f"stillsift decisions --store {tmp_path / 'out'} --outcome failed"
+    assert f"and 2 more: {asked}" in done.out
+    assert stillsift(*asked.split()[1:]).out.count("is no picture") == 12
+    dry = stillsift("sift", tmp_path / "in", "--dry-run")
+    assert dry.out.count("is no picture") == 12, "there is nobody else to ask"
 
 
 # -- what is shown ---------------------------------------------------------------------------------

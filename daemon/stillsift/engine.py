@@ -151,7 +151,7 @@ class Engine:
         *,
         watch: bool = True,
         duration_s: float | None = None,
-        told: Callable[[Decision, KeptFile | None], None] = lambda _decision, _kept: None,
+        told: Callable[[Decision, KeptFile | None], None] | None = None,
         beat: Callable[[], None] = lambda: None,
     ) -> Line:
         """The line of one source. `watch` False: what is there now, then the end."""

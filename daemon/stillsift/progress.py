@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -19,6 +20,7 @@ from .records import KeptFile
 _LINE_EVERY_S = 10.0
 """Between plain lines, where there is no terminal."""
 _MOST_NAMED = 10
+"""Failures of one source, where the others can be asked for."""
 
 Progress = Callable[[], None]
 """Shows how far things are; called a few times a second."""
@@ -30,6 +32,8 @@ class Tally:
 
     source: str
     place: str
+    store: Path | None = None
+    """Where its decisions can be asked for afterwards; None: a dry run."""
     reasons: Counter[Reason] = field(default_factory=Counter)
     kept_bytes: int = 0
     failures: list[str] = field(default_factory=list)
@@ -103,9 +107,11 @@ class Tally:
             ]
             if reasons:
                 lines.append(f"  {outcome.value:<9}{' · '.join(reasons)}")
-        lines += [f"  failed   {failure}" for failure in self.failures[:_MOST_NAMED]]
-        if len(self.failures) > _MOST_NAMED:
-            lines.append(f"           and {len(self.failures) - _MOST_NAMED} more")
+        named = self.failures if self.store is None else self.failures[:_MOST_NAMED]
+        lines += [f"  failed   {failure}" for failure in named]
+        if more := len(self.failures) - len(named):
+            ask = f"stillsift decisions --store {self.store} --outcome failed"
+            lines.append(f"           and {more} more: {ask}")
         if self.error is not None:
             lines.append(f"  stopped  {self.error}")
         return "\n".join(lines)
@@ -118,7 +124,9 @@ def shown(tallies: Mapping[str, Tally]) -> Iterator[Progress]:
     def now() -> str:
         busy = [tally for tally in tallies.values() if tally.begun and not tally.seconds]
         return " | ".join(
-            f"{tally.source}: {tally.frames} frames, {tally.kept} kept" for tally in busy
+            f"{tally.source}: {tally.frames} frames, {tally.kept} kept"
+            + (f", {failed} failed" if (failed := tally.count(Outcome.FAILED)) else "")
+            for tally in busy
         )
 
     console = Console(stderr=True)

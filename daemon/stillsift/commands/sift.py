@@ -84,7 +84,8 @@ def sift(given: argparse.Namespace) -> int:
             raise UsageError(f"sift: {place}: lies in the store that frames are to be kept in")
     duration_s = None if given.duration is None else _duration(given.duration)
     set_up_logging("warning", config.log.format, stream=sys.stderr)
-    tallies = {source.name: Tally(source.name, place_of(source)) for source in sources}
+    store_asked = None if given.dry_run else config.store.path
+    tallies = {each.name: Tally(each.name, place_of(each), store_asked) for each in sources}
     with (
         Signals() as signals,
         Engine(config, Metrics(), dry_run=given.dry_run) as engine,
