@@ -333,6 +333,32 @@ def test_a_dry_run_decides_the_same_and_writes_nothing(
     assert wet[-1]["nearest_kept"] is not None
 
 
+def test_a_dry_run_does_not_look_like_a_real_one(
+    stillsift: Command, clip: Path, tmp_path: Path
+) -> None:
+    dry = stillsift("sift", clip, "--dry-run", "--set", "audit=1").out
+    assert "gate: 15 frames, would keep " in dry
+    assert "\n  keep     novel " in dry
+    assert "to be laid aside" in dry
+    assert not any(word in dry for word in ("  kept ", "dropped", " MB", "Kept frames", "Why"))
+    wet = stillsift("sift", clip, "-o", tmp_path / "out").out
+    assert "\n  kept     novel " in wet
+    assert f"\nKept frames   {tmp_path / 'out' / 'kept'}\n" in wet
+    again = stillsift("sift", clip, "-o", tmp_path / "out").out
+    assert "Kept frames" in again, "those of the run before"
+
+
+def test_where_nothing_is_kept_no_place_is_named(stillsift: Command, tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    done = stillsift("sift", tmp_path / "bad.jpg", "-o", tmp_path / "out")
+    assert "Kept frames" not in done.out
+    assert "Why  " in done.out
+    (tmp_path / "empty").mkdir()
+    done = stillsift("sift", tmp_path / "empty", "-o", tmp_path / "other")
+    assert "Kept frames" not in done.out
+    assert "Why  " not in done.out
+
+
 @pytest.fixture(scope="module")
 def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eighty frames, most of them new: a second of work and more."""

@@ -22,6 +22,8 @@ _LINE_EVERY_S = 10.0
 _MOST_NAMED = 10
 """Failures of one source, where the others can be asked for."""
 
+_IF_DRY = {Outcome.KEPT: "keep", Outcome.DROPPED: "drop"}
+
 Progress = Callable[[], None]
 """Shows how far things are; called a few times a second."""
 
@@ -64,6 +66,15 @@ class Tally:
         return self.count(Outcome.KEPT) - self.reasons[Reason.AUDIT]
 
     @property
+    def dry(self) -> bool:
+        """Whether this is what would become of them."""
+        return self.store is None
+
+    @property
+    def kept_text(self) -> str:
+        return f"would keep {self.kept}" if self.dry else f"{self.kept} kept"
+
+    @property
     def fruitless(self) -> bool:
         """Whether it ended with an error, or offered something of which nothing could be seen."""
         seen = self.count(Outcome.KEPT) + self.count(Outcome.DROPPED)
@@ -93,11 +104,13 @@ class Tally:
             return f"{self.source}: {self.error}"
         share = f" ({self.kept / self.frames:.1%})" if self.frames else ""
         samples = self.reasons[Reason.AUDIT]
-        aside = f", {samples} laid aside for the audit" if samples else ""
+        laid = "to be laid aside" if self.dry else "laid aside"
+        aside = f", {samples} {laid} for the audit" if samples else ""
         rate = f", {self.frames / self.seconds:.0f} frames/s" if self.seconds else ""
+        size = "" if self.dry else f"{self.kept_bytes / 1e6:.1f} MB, "
         lines = [
-            f"{self.source}: {self.frames} frames, {self.kept} kept{share}{aside}, "
-            f"{self.kept_bytes / 1e6:.1f} MB, {self.seconds:.1f} s{rate}"
+            f"{self.source}: {self.frames} frames, {self.kept_text}{share}{aside}, "
+            f"{size}{self.seconds:.1f} s{rate}"
         ]
         for outcome in Outcome:
             reasons = [
@@ -106,8 +119,9 @@ class Tally:
                 if self.reasons[reason] and outcome_of(reason) is outcome
             ]
             if reasons:
-                lines.append(f"  {outcome.value:<9}{' · '.join(reasons)}")
-        named = self.failures if self.store is None else self.failures[:_MOST_NAMED]
+                word = _IF_DRY.get(outcome, outcome.value) if self.dry else outcome.value
+                lines.append(f"  {word:<9}{' · '.join(reasons)}")
+        named = self.failures if self.dry else self.failures[:_MOST_NAMED]
         lines += [f"  failed   {failure}" for failure in named]
         if more := len(self.failures) - len(named):
             ask = f"stillsift decisions --store {self.store} --outcome failed"
@@ -124,7 +138,7 @@ def shown(tallies: Mapping[str, Tally]) -> Iterator[Progress]:
     def now() -> str:
         busy = [tally for tally in tallies.values() if tally.begun and not tally.seconds]
         return " | ".join(
-            f"{tally.source}: {tally.frames} frames, {tally.kept} kept"
+            f"{tally.source}: {tally.frames} frames, {tally.kept_text}"
             + (f", {failed} failed" if (failed := tally.count(Outcome.FAILED)) else "")
             for tally in busy
         )

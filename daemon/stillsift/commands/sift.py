@@ -257,6 +257,7 @@ def _print_summary(
         summary = {
             "sources": [tally.as_json() for tally in tallies],
             "store": None if store is None else str(store),
+            "dry_run": store is None,
             "interrupted": interrupted,
         }
         print(json.dumps(summary, ensure_ascii=False, indent=2))
@@ -266,7 +267,16 @@ def _print_summary(
     if interrupted:
         print("Interrupted. The same command goes on where this one stopped.")
     if store is not None:
+        _print_places(store, tallies)
+    elif any(tally.kept for tally in tallies):
+        print("A dry run: nothing was kept.")
+
+
+def _print_places(store: Path, tallies: list[Tally]) -> None:
+    """Where to look at what was kept, by this run or an earlier one, and at the reasons."""
+    if any(not folder.name.startswith(".") for folder in (store / "kept").iterdir()):
         print(f"Kept frames   {store / 'kept'}")
-        if any(tally.reasons[Reason.AUDIT] for tally in tallies):
-            print(f"Audit sample  {store / 'audit'} (stillsift audit --store {store})")
+    if any(tally.reasons[Reason.AUDIT] for tally in tallies):
+        print(f"Audit sample  {store / 'audit'} (stillsift audit --store {store})")
+    if any(tally.frames or tally.error is None for tally in tallies):
         print(f"Why           stillsift decisions --store {store}")
