@@ -80,6 +80,8 @@ class Engine:
                 self.model.spec.name,
             )
         self.metrics.model(self.model.spec.name, self.model.provider)
+        why = "" if self.model.why is None else f" ({self.model.why})"
+        log.info("model %s on %s%s", self.model.spec.name, self.model.provider, why)
         if dry_run:
             folder = self._opened.enter_context(tempfile.TemporaryDirectory(prefix="stillsift-"))
             self.ledger = self._opened.enter_context(Ledger(Path(folder) / "ledger.sqlite"))

@@ -115,6 +115,11 @@ def print_records(given: argparse.Namespace, rows: list[dict[str, object]], none
         print(none)
 
 
+def count_of(number: int, thing: str) -> str:
+    """`1 source`, `2 sources`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def span(from_ns: int, to_ns: int | None) -> dict[str, object]:
     """A stretch of time as it is printed; `to_ns` None: it is not over."""
     return {

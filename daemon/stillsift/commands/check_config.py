@@ -24,7 +24,7 @@ from ..problems import Problem
 from ..sources import FileIdentity, Gap
 from ..store import Store, StoreInUse
 from ..values import Address
-from . import Commands, UsageError, add_command, add_json, usual_config
+from . import Commands, UsageError, add_command, add_json, count_of, usual_config
 
 _EXAMPLES = """\
   stillsift check-config config.yaml
@@ -157,10 +157,10 @@ def _print_text(found: _Found) -> None:
         raise ConfigError(str(found.file), found.mistakes)
     for probe in found.probes:
         print(f"  {probe.what}: {probe.problem or 'ok'}")
-    number, failed = len(found.sources), sum(each.problem is not None for each in found.probes)
-    verdict = f"{found.file}: right; {number} source{'s' if number != 1 else ''}"
+    failed = sum(each.problem is not None for each in found.probes)
+    verdict = f"{found.file}: right; {count_of(len(found.sources), 'source')}"
     if found.warnings:
-        verdict += f", {len(found.warnings)} warning{'s' if len(found.warnings) != 1 else ''}"
+        verdict += f", {count_of(len(found.warnings), 'warning')}"
     if failed:
         verdict += f"; but {failed} of {len(found.probes)} probes failed"
     print(verdict)

@@ -23,7 +23,8 @@ from ..mistakes import ConfigError, Mistake
 from ..passwords import password_of
 from ..reload import ReloadPlan, reload_plan
 from ..service import Heartbeats, Notifier, Signals, attend, set_up_logging, watchdog_interval
-from . import Commands, UsageError, add_command, add_config, usual_config
+from ..values import Address
+from . import Commands, UsageError, add_command, add_config, count_of, usual_config
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,11 @@ def run(given: argparse.Namespace) -> int:
             )
             server = daemon.serve(config)
             fleet.begin(config.sources)
-            log.info("watching %d sources, keeping in %s", len(fleet), config.store.path)
+            if server is not None:
+                host, port = server.server_address[:2]
+                log.info("metrics at http://%s/metrics", Address(str(host), int(port)))
+            watching = count_of(len(fleet), "source")
+            log.info("watching %s, keeping in %s", watching, config.store.path)
             notifier.ready(daemon.status())
             attend(
                 signals,
@@ -176,7 +181,12 @@ class _Daemon:
             return
         logins = _logins(config)
         plan = reload_plan(self._config, config)
-        plan = replace(plan, reopened=(*plan.reopened, *self._with_new_login(config, plan, logins)))
+        fresh = self._with_new_login(config, plan, logins)
+        plan = replace(
+            plan,
+            reopened=(*plan.reopened, *fresh),
+            changes=(*plan.changes, *((source.name, ("password",)) for source in fresh)),
+        )
         if not plan:
             log.info("configuration read again: nothing changed")
             return
@@ -190,13 +200,15 @@ class _Daemon:
         if plan.restart:
             log.warning("only after a restart: %s", ", ".join(plan.restart))
         self._config, self._logins = config, logins
-        log.info("configuration read again: %d sources", len(self._fleet))
+        told = plan.told()
+        sources = count_of(len(self._fleet), "source")
+        log.info("configuration read again: %s%s", sources, f"; {told}" if told else "")
 
     def status(self) -> str:
         """One line for `systemctl status`."""
         troubles = self._fleet.troubles
         trouble = f"; in trouble: {', '.join(troubles)}" if troubles else ""
-        return f"{len(self._fleet)} sources; {self.counted()}{trouble}"
+        return f"{count_of(len(self._fleet), 'source')}; {self.counted()}{trouble}"
 
     def counted(self) -> str:
         """Where the frames since the start have ended."""
