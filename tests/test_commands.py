@@ -208,10 +208,15 @@ def test_the_table_tells_measures_with_their_limits_and_why_a_file_failed(
 
 
 def test_a_terminal_gets_lines_of_its_width(store: Path) -> None:
-    failed = on_terminal("decisions", "--store", store, "--outcome", "failed", columns=110)
-    assert [len(line) <= 110 for line in failed] == [True, True]
-    assert "img7.jpg#0  " in failed[1]
-    assert failed[1].endswith("…") or "premature" in failed[1]
+    failed = on_terminal("decisions", "--store", store, "--source", "photos", columns=150)
+    assert max(map(len, failed)) <= 150
+    assert any(re.search(r"  img7.jpg#0  +a JPEG with a damaged header$", line) for line in failed)
+    (one,) = (r.decision for r in decided(store) if r.decision.outcome is Outcome.FAILED)
+    alone = on_terminal("decisions", "--store", store, "--outcome", "failed", columns=40)
+    assert [line.split("  ")[0] for line in alone] == [
+        *("captured_at", "source", "outcome", "reason", "file", "detail")
+    ]
+    assert alone[-2].endswith(f" {one.file}#0")
     every = on_terminal("decisions", "--store", store, columns=80)
     assert len(every) == len(decided(store)) + 1
     assert max(map(len, every)) == 80

@@ -36,7 +36,8 @@ _SHOWN = ("captured_at", "source", "outcome", "reason", *_MEASURES, "nearest_kep
 _ID_DIGITS = 8
 """Of an id on a terminal: enough to tell a million frames apart, and to ask for one."""
 _FILE_LENGTH = 28
-"""Of a file on a terminal: its end, so that the detail has a place beside it."""
+"""Of a file's name on a terminal: its end, so that the detail has a place beside it."""
+_MILLISECONDS = len("2026-03-01T12:00:00.000")
 
 
 def add(commands: Commands) -> None:
@@ -127,23 +128,27 @@ Rows = Iterator[Row]
 
 
 def _text(rows: Rows) -> None:
-    """A table without the columns that say nothing. A terminal gets as much of it as it is wide."""
-    terminal = sys.stdout.isatty()
-    lines = [_line(row, brief=terminal) for row in rows]
-    columns = (
-        [name for name in lines[0] if any(line[name] != "-" for line in lines)] if lines else []
-    )
-    if not columns:
+    """A table without the columns that say nothing. A terminal gets as much of it as it is wide,
+    and all there is to one decision below each other."""
+    if not (found := list(rows)):
         print("no decisions")
-        return
-    shown = table([columns, *([line[name] for name in columns] for line in lines)])
-    width = shutil.get_terminal_size().columns
-    for text in shown.splitlines():
-        print(f"{text[: width - 1]}…" if terminal and len(text) > width else text)
+    elif not sys.stdout.isatty():
+        print(_table([_line(row) for row in found]))
+    elif len(found) == 1:
+        print(table([[name, cell] for name, cell in _line(found[0]).items() if cell != "-"]))
+    else:
+        width = shutil.get_terminal_size().columns
+        for text in _table([_brief(row) for row in found]).splitlines():
+            print(f"{text[: width - 1]}…" if len(text) > width else text)
 
 
-def _line(row: Row, *, brief: bool) -> dict[str, str]:
-    """One decision by column; `brief`: long ids and paths are cut."""
+def _table(lines: list[dict[str, str]]) -> str:
+    columns = [name for name in lines[0] if any(line[name] != "-" for line in lines)]
+    return table([columns, *([line[name] for name in columns] for line in lines)])
+
+
+def _line(row: Row) -> dict[str, str]:
+    """One decision by column."""
     cells = {name: _cell(row[name]) for name in _SHOWN}
     for name in _MEASURES:
         if row[name] is not None and row[f"{name}_limit"] is not None:
@@ -151,10 +156,17 @@ def _line(row: Row, *, brief: bool) -> dict[str, str]:
     file, detail = _cell(row["file"]), _cell(row["detail"])
     cells["file"] = file if row["file"] is None else f"{file}#{row['frame_index']}"
     cells["detail"] = detail.removeprefix(f"{file}: ")
-    if brief:
-        cells["nearest_kept"] = cells["nearest_kept"][:_ID_DIGITS]
-        if len(cells["file"]) > _FILE_LENGTH:
-            cells["file"] = f"…{cells['file'][1 - _FILE_LENGTH :]}"
+    return cells
+
+
+def _brief(row: Row) -> dict[str, str]:
+    """The same with milliseconds, few digits of the id, and a file without its folders."""
+    cells = _line(row)
+    cells["captured_at"] = cells["captured_at"][:_MILLISECONDS]
+    cells["nearest_kept"] = cells["nearest_kept"][:_ID_DIGITS]
+    cells["file"] = cells["file"].rpartition("/")[2]
+    if len(cells["file"]) > _FILE_LENGTH:
+        cells["file"] = f"…{cells['file'][1 - _FILE_LENGTH :]}"
     return cells
 
 
