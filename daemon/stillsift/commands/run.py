@@ -158,15 +158,17 @@ class _Daemon:
         return f"no progress for {_SILENT_S:g} s: {', '.join(stuck)}" if stuck else None
 
     def unready(self) -> str | None:
-        """Why no frames are being worked on; None: they are. The model is warm by now."""
+        """Which sources cannot do their work, and why; None: all can. The model is warm by now.
+
+        A camera that is away is no reason: its source works and waits for it.
+        """
         if not len(self._fleet):
             return "no source has been started yet"
-        if unstarted := self._fleet.unstarted:
-            return f"not started yet: {', '.join(unstarted)}"
         troubles = self._fleet.troubles
-        if len(troubles) < len(self._fleet) or not troubles:
-            return None
-        return "no source works: " + "; ".join(f"{n}: {why}" for n, why in troubles.items())
+        reasons = [f"{name}: {why}" for name, why in troubles.items()]
+        if unstarted := [name for name in self._fleet.unstarted if name not in troubles]:
+            reasons.append(f"not started yet: {', '.join(unstarted)}")
+        return "; ".join(reasons) or None
 
     def reload(self) -> None:
         """Change to what the file says now; a bad file changes nothing."""
