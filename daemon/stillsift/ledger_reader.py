@@ -36,6 +36,7 @@ from .rows import (
     SELECT_FILE,
     SELECT_KEPT,
     SELECT_QUARANTINED,
+    SELECT_SOURCES,
     alarm_record,
     decision_record,
     file_record,
@@ -194,11 +195,7 @@ class LedgerReader:
 
     def sources(self) -> list[str]:
         """The names of all sources that left a trace."""
-        rows = self._all(
-            "SELECT source FROM decisions UNION SELECT source FROM files"
-            " UNION SELECT source FROM gaps ORDER BY 1"
-        )
-        return [row[0] for row in rows]
+        return [row[0] for row in self._all(SELECT_SOURCES)]
 
     def decisions(
         self,
@@ -296,10 +293,11 @@ class LedgerReader:
         """Alarms by their start."""
         return [alarm_record(row) for row in self._all(SELECT_ALARM, (source,))]
 
-    def stats(self) -> list[SourceStats]:
-        """Every source, added up."""
+    def stats(self, source: str | None = None) -> list[SourceStats]:
+        """This source, or every one, added up; none where it left no trace."""
         counts = self.counts()
-        return [self._stats_of(source, counts) for source in self.sources()]
+        names = [name for name in self.sources() if source in (None, name)]
+        return [self._stats_of(name, counts) for name in names]
 
     def _stats_of(self, source: str, counts: dict[tuple[str, Reason], int]) -> SourceStats:
         with self._reading() as db:

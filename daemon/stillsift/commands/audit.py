@@ -15,7 +15,17 @@ from ..decisions import Outcome, Reason, outcome_of
 from ..ledger import Ledger
 from ..ledger_reader import LedgerReader
 from ..names import parse_name
-from . import Commands, UsageError, add_command, add_json, add_store, opened_ledger, store_path
+from . import (
+    Commands,
+    UsageError,
+    add_command,
+    add_json,
+    add_source,
+    add_store,
+    known_source,
+    opened_ledger,
+    store_path,
+)
 from . import table as as_table
 
 _EXAMPLES = """\
@@ -57,7 +67,7 @@ def add(commands: Commands) -> None:
         _EXAMPLES,
     )
     add_store(parser)
-    parser.add_argument("--source", metavar="NAME", help="only this source")
+    add_source(parser)
     ids = "ids (or how they begin), or paths of the pictures; the last word counts"
     for name, meaning in (("wrong", "should have been kept"), ("right", "rightly dropped")):
         parser.add_argument(
@@ -76,13 +86,14 @@ def audit(given: argparse.Namespace) -> int:
     """Record what was said, then show how things stand."""
     store = store_path(given)
     with opened_ledger(given) as ledger:
+        source = known_source(given, ledger)
         if given.wrong or given.right:
-            wrong = _meant(given, _samples(ledger, store, given.source))
+            wrong = _meant(given, _samples(ledger, store, source))
             # Opened for writing only now: the reader has seen that no table needs an update, which
             # is the daemon's business.
             with Ledger(ledger.path) as writer:
                 writer.judge(wrong)
-        samples = _samples(ledger, store, given.source)
+        samples = _samples(ledger, store, source)
         if given.list:
             _print_samples(samples, given.json)
         else:

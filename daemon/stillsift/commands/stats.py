@@ -7,7 +7,16 @@ import json
 
 from ..decisions import Outcome, Reason, outcome_of, time_text
 from ..records import SourceStats
-from . import Commands, add_command, add_json, add_store, opened_ledger, table
+from . import (
+    Commands,
+    add_command,
+    add_json,
+    add_source,
+    add_store,
+    known_source,
+    opened_ledger,
+    table,
+)
 
 _EXAMPLES = """\
   stillsift stats --store sifted
@@ -20,13 +29,14 @@ def add(commands: Commands) -> None:
         commands, "stats", stats, "Add up what each source offered and what was kept.", _EXAMPLES
     )
     add_store(parser)
+    add_source(parser)
     add_json(parser)
 
 
 def stats(given: argparse.Namespace) -> int:
     """Print one line for each source."""
     with opened_ledger(given) as ledger:
-        sources = ledger.stats()
+        sources = ledger.stats(known_source(given, ledger))
     if given.json:
         print(json.dumps([_as_json(source) for source in sources], indent=2))
         return 0
