@@ -202,7 +202,11 @@ def test_samples_are_judged_and_the_rate_told(
     shown = stillsift("audit", "--store", out, "--source", "gate", "--list").out.splitlines()
     assert len(shown) == 1 + len(ids)
     text = stillsift("stats", "--store", out).out
-    assert f"{len(ids)} dropped frames lie aside" in text
+    left = f"{len(ids)} dropped frames in audit/, {len(ids) - 10} not judged yet: stillsift audit"
+    assert f"  aside    {left}\n" in text
+    audit("--right", *ids[10:])
+    text = stillsift("stats", "--store", out).out
+    assert f"  aside    {len(ids)} dropped frames in audit/, all judged: stillsift audit\n" in text
 
 
 def test_a_judgement_that_is_not_clear_is_refused_as_a_whole(
@@ -260,6 +264,16 @@ def test_a_picture_that_is_gone_is_counted(stillsift: Command, store: Path, tmp_
     assert stillsift("sift", store.parent / "gate.mp4", "-o", out).status == 0
     (told,) = json.loads(stillsift("audit", "--store", out, "--json").out)
     assert told["missing"] == 1
+    text = stillsift("stats", "--store", out).out
+    assert "  missing  1 picture of the audit: gone from the store\n" in text
+    kept = next(out.glob("kept/*/*/*/*/*.jpg"))
+    kept.unlink()
+    assert stillsift("sift", store.parent / "gate.mp4", "-o", out).status == 0
+    text = stillsift("stats", "--store", out).out
+    assert "  missing  1 kept frame, 1 picture of the audit: gone from the store\n" in text
+    (counted,) = json.loads(stillsift("stats", "--store", out, "--json").out)
+    assert counted["missing"] == counted["audit"]["missing"] == 1
+    assert counted["audit"]["open"] == counted["audit"]["sampled"] - 1
     assert not any(Path(name).name == sample.name for name in listed(out))
 
 

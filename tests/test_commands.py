@@ -214,6 +214,18 @@ def test_a_source_that_left_no_trace_is_told_with_those_that_did(
     assert stillsift(*command, "-c", config, "--source", "gatf").status == 2
 
 
+def test_stats_groups_reasons_as_sift_does_and_counts_one_as_one(
+    stillsift: Command, store: Path, tmp_path: Path
+) -> None:
+    text = stillsift("stats", "--store", store, "--source", "photos").out
+    assert "gate" not in text
+    assert text.endswith(
+        "\nphotos\n  kept     novel 6\n  dropped  exact_duplicate 1\n  failed   decode_error 1\n"
+    )
+    done = stillsift("sift", store.parent / "photos" / "img0.jpg", "-o", tmp_path / "one")
+    assert done.out.startswith("img0: 1 frame, 1 kept (100.0%)")
+
+
 # -- restore ---------------------------------------------------------------------------------------
 
 
@@ -303,7 +315,7 @@ def test_check_config_says_what_is_right_and_what_is_not_there(
     sources = [{"name": "gate", "directory": str(gate)}]
     config.write_text(yaml.safe_dump({"store": {"path": str(tmp_path / "s")}, "sources": sources}))
     done = stillsift("check-config", config)
-    assert (done.status, done.out) == (0, f"{config}: right; 1 sources\n")
+    assert (done.status, done.out) == (0, f"{config}: right; 1 source\n")
 
     done = stillsift("check-config", config, "--probe", "--json")
     assert done.status == 1

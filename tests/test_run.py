@@ -115,7 +115,7 @@ def test_a_bad_file_is_one_warning_and_stays_and_quarantine_has_its_limits(tmp_p
         until(lambda: not (gate / "b.mp4").exists(), "the good one is retired")
         assert running.stop() == 0
         running.start()
-        until(lambda: "quarantine: 1 files deleted" in running.log, "tidied at the start")
+        until(lambda: "quarantine: 1 file deleted" in running.log, "tidied at the start")
         assert not any((running.store / "quarantine").rglob("*.mp4"))
         assert running.stop() == 0
         assert sum(str(gate / "a.jpg") in line for line in running.log.splitlines()) == 1
@@ -177,7 +177,7 @@ def test_sighup_starts_ends_and_changes_sources_and_refuses_a_bad_file(tmp_path:
         assert (yard / "b.jpg").exists(), "what was done before stays done"
 
         running.config["sources"] = good[:1]
-        reloaded("configuration read again: 1 sources")
+        reloaded("configuration read again: 1 source")
         write_still(yard / "d.jpg", 4)
         write_still(gate / "d.jpg", 4)
         running.until_done(1, "gate")
@@ -203,7 +203,7 @@ def test_a_reload_in_the_middle_of_a_clip_counts_and_decides_every_frame_once(
         running.config["sources"][0]["queue"] = 9
         running.write_config()
         running.signal(signal.SIGHUP)
-        until(lambda: "configuration read again: 1 sources" in running.log, "reload")
+        until(lambda: "configuration read again: 1 source" in running.log, "reload")
         running.until_done(1)
         until(lambda: balance(running)["gate"].in_flight == 0, "nothing in flight")
         assert balance(running)["gate"].offered == 80

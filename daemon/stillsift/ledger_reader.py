@@ -46,6 +46,7 @@ from .rows import (
     quarantined,
 )
 from .sources import FileIdentity
+from .totals import stats_of
 
 _BUSY_S = 30.0
 _PAGE = 1000
@@ -296,41 +297,13 @@ class LedgerReader:
     def stats(self, source: str | None = None) -> list[SourceStats]:
         """This source, or every one, added up; none where it left no trace."""
         counts = self.counts()
-        names = [name for name in self.sources() if source in (None, name)]
-        return [self._stats_of(name, counts) for name in names]
-
-    def _stats_of(self, source: str, counts: dict[tuple[str, Reason], int]) -> SourceStats:
-        with self._reading() as db:
-            kept_bytes, missing = db.execute(
-                "SELECT COALESCE(sum(bytes), 0), COALESCE(sum(missing), 0) FROM kept"
-                " WHERE source = ?",
-                (source,),
-            ).fetchone()
-            # Two queries: SQLite answers min or max from the index, but not both at once.
-            first, last = (
-                db.execute(
-                    f"SELECT {end}(captured_at_ns) FROM decisions WHERE source = ?", (source,)
-                ).fetchone()[0]
-                for end in ("min", "max")
-            )
-            files = db.execute(
-                "SELECT state, count(*) FROM files WHERE source = ? GROUP BY state", (source,)
-            ).fetchall()
-            gaps, gap_ns = db.execute(
-                "SELECT count(*), COALESCE(sum(to_ns - from_ns), 0) FROM gaps WHERE source = ?",
-                (source,),
-            ).fetchone()
-        return SourceStats(
-            source=source,
-            reasons={reason: n for (name, reason), n in counts.items() if name == source},
-            kept_bytes=int(kept_bytes),
-            missing=int(missing),
-            first_ns=first,
-            last_ns=last,
-            files={FileState(state): int(n) for state, n in files},
-            gaps=int(gaps),
-            gap_s=gap_ns / 1e9,
-        )
+        stats = []
+        for name in self.sources():
+            if source in (None, name):
+                reasons = {reason: n for (whose, reason), n in counts.items() if whose == name}
+                with self._reading() as db:
+                    stats.append(stats_of(db, name, reasons))
+        return stats
 
     def quarantined(self, source: str | None = None) -> list[Quarantined]:
         """What lies in quarantine, oldest first."""

@@ -15,6 +15,7 @@ from rich.spinner import Spinner
 
 from .decisions import Decision, Outcome, Reason, outcome_of
 from .records import KeptFile
+from .units import counted
 
 _LINE_EVERY_S = 10.0
 """Between plain lines, where there is no terminal."""
@@ -90,23 +91,30 @@ class Tally:
         aside = f", {samples} laid aside for the audit" if samples else ""
         rate = f", {self.frames / self.seconds:.0f} frames/s" if self.seconds else ""
         lines = [
-            f"{self.source}: {self.frames} frames, {self.kept} kept{share}{aside}, "
+            f"{self.source}: {counted(self.frames, 'frame')}, {self.kept} kept{share}{aside}, "
             f"{self.kept_bytes / 1e6:.1f} MB, {self.seconds:.1f} s{rate}"
         ]
-        for outcome in Outcome:
-            reasons = [
-                f"{reason.value} {self.reasons[reason]}"
-                for reason in Reason
-                if self.reasons[reason] and outcome_of(reason) is outcome
-            ]
-            if reasons:
-                lines.append(f"  {outcome.value:<9}{' · '.join(reasons)}")
+        lines += by_outcome(self.reasons)
         lines += [f"  failed   {failure}" for failure in self.failures[:_MOST_NAMED]]
         if len(self.failures) > _MOST_NAMED:
             lines.append(f"           and {len(self.failures) - _MOST_NAMED} more")
         if self.error is not None:
             lines.append(f"  stopped  {self.error}")
         return "\n".join(lines)
+
+
+def by_outcome(reasons: Mapping[Reason, int]) -> list[str]:
+    """A line for each outcome that there is, with its reasons, for a person."""
+    lines = []
+    for outcome in Outcome:
+        told = [
+            f"{reason.value} {reasons[reason]}"
+            for reason in Reason
+            if reasons.get(reason) and outcome_of(reason) is outcome
+        ]
+        if told:
+            lines.append(f"  {outcome.value:<9}{' · '.join(told)}")
+    return lines
 
 
 @contextmanager
@@ -116,7 +124,7 @@ def shown(tallies: Mapping[str, Tally]) -> Iterator[Progress]:
     def now() -> str:
         busy = [tally for tally in tallies.values() if tally.begun and not tally.seconds]
         return " | ".join(
-            f"{tally.source}: {tally.frames} frames, {tally.kept} kept" for tally in busy
+            f"{tally.source}: {counted(tally.frames, 'frame')}, {tally.kept} kept" for tally in busy
         )
 
     console = Console(stderr=True)

@@ -16,6 +16,7 @@ from ..frames import Frame
 from ..problems import Problem
 from ..sources import FileIdentity, Gap
 from ..store import Store
+from ..units import counted
 from . import Commands, UsageError, add_command, add_json, usual_config
 
 _EXAMPLES = """\
@@ -55,7 +56,7 @@ def check_config(given: argparse.Namespace) -> int:
         sources = [source.name for source in config.sources]
         print(json.dumps({"file": str(file), "sources": sources, "probes": found}, indent=2))
     else:
-        print(f"{file}: right; {len(config.sources)} sources")
+        print(f"{file}: right; {counted(len(config.sources), 'source')}")
         for what, problem in probes:
             print(f"  {what}: {problem or 'ok'}")
     return 1 if any(problem for _, problem in probes) else 0

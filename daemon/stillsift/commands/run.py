@@ -23,6 +23,7 @@ from ..mistakes import ConfigError, Mistake
 from ..passwords import password_of
 from ..reload import ReloadPlan, reload_plan
 from ..service import Heartbeats, Notifier, Signals, attend, set_up_logging, watchdog_interval
+from ..units import counted
 from . import Commands, UsageError, add_command, add_config, usual_config
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,8 @@ def run(given: argparse.Namespace) -> int:
             )
             server = daemon.serve(config)
             fleet.begin(config.sources)
-            log.info("watching %d sources, keeping in %s", len(fleet), config.store.path)
+            watched = counted(len(fleet), "source")
+            log.info("watching %s, keeping in %s", watched, config.store.path)
             notifier.ready(daemon.status())
             attend(
                 signals,
@@ -193,13 +195,13 @@ class _Daemon:
         if plan.restart:
             log.warning("only after a restart: %s", ", ".join(plan.restart))
         self._config, self._logins = config, logins
-        log.info("configuration read again: %d sources", len(self._fleet))
+        log.info("configuration read again: %s", counted(len(self._fleet), "source"))
 
     def status(self) -> str:
         """One line for `systemctl status`."""
         troubles = self._fleet.troubles
         trouble = f"; in trouble: {', '.join(troubles)}" if troubles else ""
-        return f"{len(self._fleet)} sources; {self.counted()}{trouble}"
+        return f"{counted(len(self._fleet), 'source')}; {self.counted()}{trouble}"
 
     def counted(self) -> str:
         """Where the frames since the start have ended."""
