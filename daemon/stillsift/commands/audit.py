@@ -31,9 +31,10 @@ from . import table as as_table
 _EXAMPLES = """\
   stillsift audit --store sifted              the rate of wrong drops, with its interval
   stillsift audit --list                      the pictures, and what was said of them
-  stillsift audit --right 3f2a 91c0 --wrong audit/gate/2026/03/01/*.jpg
+  stillsift audit --right 00041c 0029e1 --wrong audit/gate/2026/03/01/*.jpg
 """
 _UNKNOWN = "unknown"
+_MOST_NAMED = 5
 _NOTE = """
 rate: of the judged drops, those that were wrong. 95 % interval: where the rate of all drops of the
 source lies, in 95 of 100 such samples (Clopper-Pearson), if nobody chose which samples to judge.
@@ -138,13 +139,21 @@ def _found(texts: Iterable[str], ids: Sequence[str]) -> set[str]:
     for text in texts:
         parsed = parse_name(Path(text).name)
         begin = text.lower() if parsed is None else parsed[1]
-        first = bisect_left(ids, begin)
-        meant = [id for id in ids[first : first + 2] if id.startswith(begin)]
-        if len(meant) != 1:
-            why = "several samples begin so" if meant else "no such sample"
-            raise UsageError(f"audit: {text}: {why}; `stillsift audit --list` shows them")
+        after = begin + "g"  # the letter after the last digit
+        meant = ids[bisect_left(ids, begin) : bisect_left(ids, after)]
+        if not meant:
+            raise UsageError(
+                f"audit: {text}: no such sample; `stillsift audit --list` shows those there are"
+            )
+        if len(meant) > 1:
+            raise UsageError(f"audit: {text}: several samples begin so: {_few(meant)}")
         found.add(meant[0])
     return found
+
+
+def _few(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
+    return f"{', '.join(ids[:_MOST_NAMED])}{more}; write more digits"
 
 
 # -- what came of it -------------------------------------------------------------------------------
