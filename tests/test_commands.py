@@ -112,7 +112,6 @@ def test_decisions_are_shown_in_every_format(stillsift: Command, store: Path) ->
     ("filters", "left"),
     [
         (["--source", "gate"], lambda d: d.source == "gate"),
-        (["--source", "nobody"], lambda d: d is None),
         (["--outcome", "kept"], lambda d: d.outcome is Outcome.KEPT),
         (["--reason", "decode_error"], lambda d: d.reason is Reason.DECODE_ERROR),
         (["--reason", "exact_duplicate"], lambda d: d.reason is Reason.EXACT_DUPLICATE),
@@ -303,6 +302,37 @@ def test_gaps_are_shown_with_from_to_and_cause(stillsift: Command, store: Path) 
     ]
     assert "no answer" in stillsift("gaps", "--store", store, "--source", "yard").out
     assert stillsift("gaps", "--store", store, "--source", "gate").out == "no gaps\n"
+
+
+@pytest.mark.parametrize(
+    "command", [["decisions"], ["gaps"], ["alarms"], ["audit"], ["restore", "--list"], ["stats"]]
+)
+def test_a_source_that_left_no_trace_is_told_with_those_that_did(
+    stillsift: Command, store: Path, tmp_path: Path, command: list[str]
+) -> None:
+    done = stillsift(*command, "--store", store, "--source", "gatf")
+    assert (done.status, done.out) == (2, "")
+    told = f"--source gatf: no such source in {store / 'ledger.sqlite'}; it has gate, photos\n"
+    assert done.err == f"stillsift: {told}"
+    assert stillsift(*command, "--store", store, "--source", "gate").status == 0
+    # One that is to be watched, and nothing came yet, is no mistake.
+    config = tmp_path / "config.yaml"
+    yard = {"name": "yard", "directory": str(tmp_path / "yard")}
+    config.write_text(yaml.safe_dump({"store": {"path": str(store)}, "sources": [yard]}))
+    assert stillsift(*command, "-c", config, "--source", "yard").status == 0
+    assert stillsift(*command, "-c", config, "--source", "gatf").status == 2
+
+
+def test_stats_groups_reasons_as_sift_does_and_counts_one_as_one(
+    stillsift: Command, store: Path, tmp_path: Path
+) -> None:
+    text = stillsift("stats", "--store", store, "--source", "photos").out
+    assert "gate" not in text
+    assert text.endswith(
+        "\nphotos\n  kept     novel 6\n  dropped  exact_duplicate 1\n  failed   decode_error 1\n"
+    )
+    done = stillsift("sift", store.parent / "photos" / "img0.jpg", "-o", tmp_path / "one")
+    assert done.out.startswith("img0: 1 frame, 1 kept (100.0%)")
 
 
 # -- restore ---------------------------------------------------------------------------------------

@@ -117,7 +117,7 @@ def test_a_bad_file_is_one_warning_and_stays_and_quarantine_has_its_limits(tmp_p
         until(lambda: not (gate / "b.mp4").exists(), "the good one is retired")
         assert running.stop() == 0
         running.start()
-        until(lambda: "quarantine: 1 files deleted" in running.log, "tidied at the start")
+        until(lambda: "quarantine: 1 file deleted" in running.log, "tidied at the start")
         assert not any((running.store / "quarantine").rglob("*.mp4"))
         assert running.stop() == 0
         assert sum(str(gate / "a.jpg") in line for line in running.log.splitlines()) == 1
@@ -373,6 +373,11 @@ def test_every_series_is_there_from_the_start_and_promtool_likes_them(tmp_path: 
         assert used <= {"source", "outcome", "reason", "stage", "model", "provider", "version"}
         text = running.get("/metrics")[1]
         assert running.stop() == 0
+    told = (Path(__file__).parents[1] / "docs" / "commands.md").read_text("utf-8")
+    for family in text_string_to_metric_families(text):
+        name = family.name + ("_total" if family.type == "counter" else "")
+        if not name.endswith("_created"):  # of every histogram
+            assert f"| `{name}` |" in told, f"docs/commands.md does not tell of {name}"
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
@@ -411,6 +416,23 @@ def test_probes_turn_bad_while_a_worker_is_stuck_or_nothing_has_started(tmp_path
         finally:
             server.shutdown()
             server.server_close()
+
+
+def test_ready_means_that_every_source_can_work(tmp_path: Path) -> None:
+    store = {"path": str(tmp_path / "store"), "min_free": "9000TB"}
+    sources = [directory(name, tmp_path / name) for name in ("gate", "yard")]
+    with daemon(tmp_path, sources, store=store) as running:
+        running.start()
+        assert sample(running, "stillsift_source_trouble", source="gate") == 0
+        write_still(tmp_path / "gate" / "a.jpg", 1)
+        until(lambda: running.get("/readyz")[0] == 503, f"not ready: {running.log}")
+        why = running.get("/readyz")[1]
+        assert why.startswith(f"gate: nothing can be kept: {running.store}: "), why
+        assert "yard" not in why
+        assert running.get("/healthz") == (200, "ok\n"), "a restart would not help"
+        assert sample(running, "stillsift_source_trouble", source="gate") == 1
+        assert sample(running, "stillsift_source_trouble", source="yard") == 0
+        assert running.stop() == 0
 
 
 # -- originals -------------------------------------------------------------------------------------
@@ -514,7 +536,8 @@ def test_a_full_disk_stops_keeping_and_retiring_until_there_is_room(
         assert running.get("/readyz")[0] == 503
         ballast.unlink()
         until(lambda: not any(gate.iterdir()), f"it goes on by itself: {running.log}")
-        assert running.get("/readyz")[0] == 200
+        until(lambda: running.get("/readyz")[0] == 200, "ready again")
+        assert sample(running, "stillsift_source_trouble", source="gate") == 0
         assert running.stop() == 0
         assert len(running.decided()) == 7
         assert_agree(running.store)

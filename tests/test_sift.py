@@ -100,6 +100,31 @@ def test_stills_are_taken_in_natural_order_and_kept_byte_for_byte(
     assert all(photo.is_file() for photo in photos)
 
 
+def test_what_is_told_beside_kept_frames_is_strict_json_without_null(
+    stillsift: Command, clip: Path, tmp_path: Path
+) -> None:
+    """What there is not is left out: `datasets` makes None of it."""
+    write_stills(tmp_path / "photos", [1, 2])
+    assert stillsift("sift", tmp_path / "photos", clip, "-o", tmp_path / "out").status == 0
+
+    def refuse(constant: str) -> float:
+        raise AssertionError(f"{constant} is no JSON")
+
+    told = {
+        line["file"]: line
+        for listing in (tmp_path / "out").rglob("metadata.jsonl")
+        for line in (
+            json.loads(text, parse_constant=refuse) for text in listing.read_text().splitlines()
+        )
+    }
+    assert not any(value is None for line in told.values() for value in line.values())
+    first, second = (told[str(tmp_path / "photos" / f"img{n}.jpg")] for n in (1, 2))
+    assert first.keys() & {"pts_s", "similarity", "novelty"} == set(), "nothing was kept before"
+    assert second.keys() & {"pts_s", "similarity", "novelty"} == {"similarity", "novelty"}
+    assert (first["nearest_kept"], second["nearest_kept"]) == ("", first["id"])
+    assert "pts_s" in told[str(clip)]
+
+
 def test_a_tree_of_stills_and_clips_is_read_to_its_leaves(
     stillsift: Command, clip: Path, tmp_path: Path
 ) -> None:

@@ -42,7 +42,7 @@ LAYERS = (
     ("photographs",),
     ("sifter",),
     ("records",),
-    ("rows",),
+    ("rows", "totals"),
     ("ledger_reader",),
     ("ledger",),
     ("store",),

@@ -40,6 +40,7 @@ from .sources import Known, Source
 from .sources.directory import DirectorySource
 from .sources.rtsp import RtspSource
 from .store import Store, StoreFull
+from .units import counted
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +137,8 @@ class Engine:
         gone = self.storage.quarantine.enforce(limits.max_size, round(limits.max_age * 1e9), now_ns)
         if gone:
             size = sum(one.size for one in gone) / 1e6
-            log.info("quarantine: %d files deleted, %.1f MB: too old or too much", len(gone), size)
+            files = counted(len(gone), "file")
+            log.info("quarantine: %s deleted, %.1f MB: too old or too much", files, size)
 
     def close(self) -> None:
         self._opened.close()

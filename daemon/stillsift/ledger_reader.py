@@ -37,6 +37,7 @@ from .rows import (
     SELECT_FILE,
     SELECT_KEPT,
     SELECT_QUARANTINED,
+    SELECT_SOURCES,
     alarm_record,
     decision_record,
     file_record,
@@ -46,6 +47,7 @@ from .rows import (
     quarantined,
 )
 from .sources import FileIdentity
+from .totals import stats_of
 
 _BUSY_S = 30.0
 _PAGE = 1000
@@ -195,11 +197,7 @@ class LedgerReader:
 
     def sources(self) -> list[str]:
         """The names of all sources that left a trace."""
-        rows = self._all(
-            "SELECT source FROM decisions UNION SELECT source FROM files"
-            " UNION SELECT source FROM gaps ORDER BY 1"
-        )
-        return [row[0] for row in rows]
+        return [row[0] for row in self._all(SELECT_SOURCES)]
 
     def decisions(
         self,
@@ -301,43 +299,16 @@ class LedgerReader:
         """Alarms by their start."""
         return [alarm_record(row) for row in self._all(SELECT_ALARM, (source,))]
 
-    def stats(self) -> list[SourceStats]:
-        """Every source, added up."""
+    def stats(self, source: str | None = None) -> list[SourceStats]:
+        """This source, or every one, added up; none where it left no trace."""
         counts = self.counts()
-        return [self._stats_of(source, counts) for source in self.sources()]
-
-    def _stats_of(self, source: str, counts: dict[tuple[str, Reason], int]) -> SourceStats:
-        with self._reading() as db:
-            kept_bytes, missing = db.execute(
-                "SELECT COALESCE(sum(bytes), 0), COALESCE(sum(missing), 0) FROM kept"
-                " WHERE source = ?",
-                (source,),
-            ).fetchone()
-            # Two queries: SQLite answers min or max from the index, but not both at once.
-            first, last = (
-                db.execute(
-                    f"SELECT {end}(captured_at_ns) FROM decisions WHERE source = ?", (source,)
-                ).fetchone()[0]
-                for end in ("min", "max")
-            )
-            files = db.execute(
-                "SELECT state, count(*) FROM files WHERE source = ? GROUP BY state", (source,)
-            ).fetchall()
-            gaps, gap_ns = db.execute(
-                "SELECT count(*), COALESCE(sum(to_ns - from_ns), 0) FROM gaps WHERE source = ?",
-                (source,),
-            ).fetchone()
-        return SourceStats(
-            source=source,
-            reasons={reason: n for (name, reason), n in counts.items() if name == source},
-            kept_bytes=int(kept_bytes),
-            missing=int(missing),
-            first_ns=first,
-            last_ns=last,
-            files={FileState(state): int(n) for state, n in files},
-            gaps=int(gaps),
-            gap_s=gap_ns / 1e9,
-        )
+        stats = []
+        for name in self.sources():
+            if source in (None, name):
+                reasons = {reason: n for (whose, reason), n in counts.items() if whose == name}
+                with self._reading() as db:
+                    stats.append(stats_of(db, name, reasons))
+        return stats
 
     def quarantined(self, source: str | None = None) -> list[Quarantined]:
         """What lies in quarantine, oldest first."""

@@ -70,7 +70,7 @@ class _Troubles:
         return task in self._now
 
     def __str__(self) -> str:
-        return "; ".join(self._now.copy().values())
+        return "; ".join(f"{task}: {why}" for task, why in self._now.copy().items())
 
     def begin(self, task: str, why: str) -> None:
         if task not in self._now:

@@ -16,6 +16,7 @@ from rich.spinner import Spinner
 
 from .decisions import Decision, Outcome, Reason, outcome_of
 from .records import KeptFile
+from .units import counted
 
 _LINE_EVERY_S = 10.0
 """Between plain lines, where there is no terminal."""
@@ -109,18 +110,10 @@ class Tally:
         rate = f", {self.frames / self.seconds:.0f} frames/s" if self.seconds else ""
         size = "" if self.dry else f"{self.kept_bytes / 1e6:.1f} MB, "
         lines = [
-            f"{self.source}: {self.frames} frames, {self.kept_text}{share}{aside}, "
+            f"{self.source}: {counted(self.frames, 'frame')}, {self.kept_text}{share}{aside}, "
             f"{size}{self.seconds:.1f} s{rate}"
         ]
-        for outcome in Outcome:
-            reasons = [
-                f"{reason.value} {self.reasons[reason]}"
-                for reason in Reason
-                if self.reasons[reason] and outcome_of(reason) is outcome
-            ]
-            if reasons:
-                word = _IF_DRY.get(outcome, outcome.value) if self.dry else outcome.value
-                lines.append(f"  {word:<9}{' · '.join(reasons)}")
+        lines += by_outcome(self.reasons, _IF_DRY if self.dry else None)
         named = self.failures if self.dry else self.failures[:_MOST_NAMED]
         lines += [f"  failed   {failure}" for failure in named]
         if more := len(self.failures) - len(named):
@@ -131,6 +124,24 @@ class Tally:
         return "\n".join(lines)
 
 
+def by_outcome(
+    reasons: Mapping[Reason, int], words: Mapping[Outcome, str] | None = None
+) -> list[str]:
+    """A line for each outcome that there is, with its reasons, for a person. `words`: to be written
+    for an outcome; its own value else."""
+    words = words or {}
+    lines = []
+    for outcome in Outcome:
+        told = [
+            f"{reason.value} {reasons[reason]}"
+            for reason in Reason
+            if reasons.get(reason) and outcome_of(reason) is outcome
+        ]
+        if told:
+            lines.append(f"  {words.get(outcome, outcome.value):<9}{' · '.join(told)}")
+    return lines
+
+
 @contextmanager
 def shown(tallies: Mapping[str, Tally]) -> Iterator[Progress]:
     """A live line on a terminal, a plain line every ten seconds elsewhere; on standard error."""
@@ -138,7 +149,7 @@ def shown(tallies: Mapping[str, Tally]) -> Iterator[Progress]:
     def now() -> str:
         busy = [tally for tally in tallies.values() if tally.begun and not tally.seconds]
         return " | ".join(
-            f"{tally.source}: {tally.frames} frames, {tally.kept_text}"
+            f"{tally.source}: {counted(tally.frames, 'frame')}, {tally.kept_text}"
             + (f", {failed} failed" if (failed := tally.count(Outcome.FAILED)) else "")
             for tally in busy
         )

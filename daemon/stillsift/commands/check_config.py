@@ -23,8 +23,9 @@ from ..mistakes import ConfigError, Mistake
 from ..problems import Problem
 from ..sources import FileIdentity, Gap
 from ..store import Store, StoreInUse
+from ..units import counted
 from ..values import Address
-from . import Commands, UsageError, add_command, add_json, count_of, usual_config
+from . import Commands, UsageError, add_command, add_json, usual_config
 
 _EXAMPLES = """\
   stillsift check-config config.yaml
@@ -158,9 +159,9 @@ def _print_text(found: _Found) -> None:
     for probe in found.probes:
         print(f"  {probe.what}: {probe.problem or 'ok'}")
     failed = sum(each.problem is not None for each in found.probes)
-    verdict = f"{found.file}: right; {count_of(len(found.sources), 'source')}"
+    verdict = f"{found.file}: right; {counted(len(found.sources), 'source')}"
     if found.warnings:
-        verdict += f", {count_of(len(found.warnings), 'warning')}"
+        verdict += f", {counted(len(found.warnings), 'warning')}"
     if failed:
         verdict += f"; but {failed} of {len(found.probes)} probes failed"
     print(verdict)

@@ -18,7 +18,17 @@ from typing import Any
 from ..decisions import Outcome, Reason, row
 from ..frames import bounded_ns
 from ..names import id_meant
-from . import Commands, UsageError, add_command, add_store, opened_ledger, store_path, table
+from . import (
+    Commands,
+    UsageError,
+    add_command,
+    add_source,
+    add_store,
+    known_source,
+    opened_ledger,
+    store_path,
+    table,
+)
 
 _EXAMPLES = """\
   stillsift decisions --store sifted --outcome kept
@@ -56,7 +66,7 @@ def add(commands: Commands) -> None:
     )
     add_store(parser)
     parser.add_argument("--file", metavar="NAME", help="only this file: its path, or the end of it")
-    parser.add_argument("--source", metavar="NAME", help="only this source")
+    add_source(parser)
     parser.add_argument("--outcome", choices=[outcome.value for outcome in Outcome])
     parser.add_argument("--reason", choices=[reason.value for reason in Reason])
     parser.add_argument("--since", metavar="TIME", help="captured at or after (ISO 8601, UTC)")
@@ -79,7 +89,7 @@ def decisions(given: argparse.Namespace) -> int:
     store = store_path(given)
     with opened_ledger(given) as ledger:
         records = ledger.decisions(
-            source=given.source,
+            source=known_source(given, ledger),
             outcome=None if given.outcome is None else Outcome(given.outcome),
             reason=None if given.reason is None else Reason(given.reason),
             since_ns=since_ns,

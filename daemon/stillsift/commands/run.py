@@ -23,8 +23,9 @@ from ..mistakes import ConfigError, Mistake
 from ..passwords import password_of
 from ..reload import ReloadPlan, reload_plan
 from ..service import Heartbeats, Notifier, Signals, attend, set_up_logging, watchdog_interval
+from ..units import counted
 from ..values import Address
-from . import Commands, UsageError, add_command, add_config, count_of, usual_config
+from . import Commands, UsageError, add_command, add_config, usual_config
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ def run(given: argparse.Namespace) -> int:
             if server is not None:
                 host, port = server.server_address[:2]
                 log.info("metrics at http://%s/metrics", Address(str(host), int(port)))
-            watching = count_of(len(fleet), "source")
+            watching = counted(len(fleet), "source")
             log.info("watching %s, keeping in %s", watching, config.store.path)
             notifier.ready(daemon.status())
             attend(
@@ -162,15 +163,17 @@ class _Daemon:
         return f"no progress for {_SILENT_S:g} s: {', '.join(stuck)}" if stuck else None
 
     def unready(self) -> str | None:
-        """Why no frames are being worked on; None: they are. The model is warm by now."""
+        """Which sources cannot do their work, and why; None: all can. The model is warm by now.
+
+        A camera that is away is no reason: its source works and waits for it.
+        """
         if not len(self._fleet):
             return "no source has been started yet"
-        if unstarted := self._fleet.unstarted:
-            return f"not started yet: {', '.join(unstarted)}"
         troubles = self._fleet.troubles
-        if len(troubles) < len(self._fleet) or not troubles:
-            return None
-        return "no source works: " + "; ".join(f"{n}: {why}" for n, why in troubles.items())
+        reasons = [f"{name}: {why}" for name, why in troubles.items()]
+        if unstarted := [name for name in self._fleet.unstarted if name not in troubles]:
+            reasons.append(f"not started yet: {', '.join(unstarted)}")
+        return "; ".join(reasons) or None
 
     def reload(self) -> None:
         """Change to what the file says now; a bad file changes nothing."""
@@ -201,14 +204,14 @@ class _Daemon:
             log.warning("only after a restart: %s", ", ".join(plan.restart))
         self._config, self._logins = config, logins
         told = plan.told()
-        sources = count_of(len(self._fleet), "source")
+        sources = counted(len(self._fleet), "source")
         log.info("configuration read again: %s%s", sources, f"; {told}" if told else "")
 
     def status(self) -> str:
         """One line for `systemctl status`."""
         troubles = self._fleet.troubles
         trouble = f"; in trouble: {', '.join(troubles)}" if troubles else ""
-        return f"{count_of(len(self._fleet), 'source')}; {self.counted()}{trouble}"
+        return f"{counted(len(self._fleet), 'source')}; {self.counted()}{trouble}"
 
     def counted(self) -> str:
         """Where the frames since the start have ended."""
