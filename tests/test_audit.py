@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -199,9 +201,14 @@ def test_samples_are_judged_and_the_rate_told(
 
     text = stillsift("audit", "--store", out).out
     assert "10.00%  0.25% to 44.50%" in text
-    assert stillsift("audit", "--store", out, "--source", "other").out.startswith("no samples")
+    shown = stillsift("audit", "--store", out, "--source", "gate", "--list").out.splitlines()
+    assert len(shown) == 1 + len(ids)
     text = stillsift("stats", "--store", out).out
-    assert f"{len(ids)} dropped frames lie aside" in text
+    left = f"{len(ids)} dropped frames in audit/, {len(ids) - 10} not judged yet: stillsift audit"
+    assert f"  aside    {left}\n" in text
+    audit("--right", *ids[10:])
+    text = stillsift("stats", "--store", out).out
+    assert f"  aside    {len(ids)} dropped frames in audit/, all judged: stillsift audit\n" in text
 
 
 def test_a_judgement_that_is_not_clear_is_refused_as_a_whole(
@@ -221,6 +228,25 @@ def test_a_judgement_that_is_not_clear_is_refused_as_a_whole(
         assert reason in done.err
     with LedgerReader(store / "ledger.sqlite") as ledger:
         assert ledger.judgements() == {}
+
+
+def test_samples_that_begin_alike_are_shown(stillsift: Command, store: Path) -> None:
+    with LedgerReader(store / "ledger.sqlite") as ledger:
+        ids = sorted(r.decision.id for r in ledger.decisions(reason=Reason.AUDIT))
+    begin = next(a[0] for a, b in pairwise(ids) if a[0] == b[0])
+    alike = [id for id in ids if id.startswith(begin)]
+    err = stillsift("audit", "--store", store, "--right", begin).err
+    assert f"audit: {begin}: several samples begin so: {', '.join(alike[:5])}" in err
+    err = stillsift("audit", "--store", store, "--right", "").err
+    assert f"{', '.join(ids[:5])} and {len(ids) - 5} more; write more digits" in err
+
+
+def test_the_example_names_samples_that_there_can_be(stillsift: Command) -> None:
+    """At the share that is recommended; the ids of samples are the lowest."""
+    example = re.search(r"--right (\w+) (\w+) --wrong", stillsift("audit", "--help").out)
+    assert example is not None
+    for begin in example.groups():
+        assert is_chosen(replace(dropped(0), id=begin.ljust(24, "0")), 0.001), begin
 
 
 def test_samples_are_judged_beside_a_running_daemon(stillsift: Command, tmp_path: Path) -> None:
@@ -259,6 +285,16 @@ def test_a_picture_that_is_gone_is_counted(stillsift: Command, store: Path, tmp_
     assert stillsift("sift", store.parent / "gate.mp4", "-o", out).status == 0
     (told,) = json.loads(stillsift("audit", "--store", out, "--json").out)
     assert told["missing"] == 1
+    text = stillsift("stats", "--store", out).out
+    assert "  missing  1 picture of the audit: gone from the store\n" in text
+    kept = next(out.glob("kept/*/*/*/*/*.jpg"))
+    kept.unlink()
+    assert stillsift("sift", store.parent / "gate.mp4", "-o", out).status == 0
+    text = stillsift("stats", "--store", out).out
+    assert "  missing  1 kept frame, 1 picture of the audit: gone from the store\n" in text
+    (counted,) = json.loads(stillsift("stats", "--store", out, "--json").out)
+    assert counted["missing"] == counted["audit"]["missing"] == 1
+    assert counted["audit"]["open"] == counted["audit"]["sampled"] - 1
     assert not any(Path(name).name == sample.name for name in listed(out))
 
 

@@ -8,8 +8,11 @@ import csv
 import importlib.util
 import io
 import json
+import os
+import pty
 import re
 import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ import yaml
 
 from conftest import Command
 from footage import START_S, jpeg, write_clip, write_still, write_stills
-from running import decided, kept_on_disk
+from running import STILLSIFT, decided, kept_on_disk
 from stillsift.cli import COMMANDS, parser
 from stillsift.decisions import Outcome, Reason, time_text
 from stillsift.ledger import Ledger
@@ -109,13 +112,16 @@ def test_decisions_are_shown_in_every_format(stillsift: Command, store: Path) ->
     ("filters", "left"),
     [
         (["--source", "gate"], lambda d: d.source == "gate"),
-        (["--source", "nobody"], lambda d: d is None),
         (["--outcome", "kept"], lambda d: d.outcome is Outcome.KEPT),
         (["--reason", "decode_error"], lambda d: d.reason is Reason.DECODE_ERROR),
         (["--reason", "exact_duplicate"], lambda d: d.reason is Reason.EXACT_DUPLICATE),
         (["--source", "photos", "--since", day(3)], lambda d: at(d) >= 30 and photo(d)),
         (["--source", "photos", "--until", day(3)], lambda d: at(d) < 30 and photo(d)),
         (["--since", day(1), "--until", day(2)], lambda d: 10 <= at(d) < 20),
+        (["--file", "img7.jpg"], lambda d: named(d) == "img7.jpg"),
+        (["--file", "mg7.jpg"], lambda d: d is None),
+        (["--file", "./photos/img7.jpg"], lambda d: named(d) == "img7.jpg"),
+        (["--file", "gate.mp4", "--outcome", "kept"], lambda d: d.source == "gate" and kept(d)),
     ],
 )
 def test_filters_leave_what_they_say(
@@ -132,6 +138,108 @@ def at(decision: Any) -> float:
 
 def photo(decision: Any) -> bool:
     return bool(decision.source == "photos")
+
+
+def named(decision: Any) -> str:
+    return str(decision.file.name)
+
+
+def kept(decision: Any) -> bool:
+    return bool(decision.outcome is Outcome.KEPT)
+
+
+def test_one_frame_is_asked_for_by_its_id_its_picture_or_its_file(
+    stillsift: Command, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = next(r for r in decided(store) if kept(r.decision) and photo(r.decision))
+    assert one.kept_path is not None
+    (tmp_path / "photos" / "inside").mkdir()
+    monkeypatch.chdir(tmp_path / "photos" / "inside")
+    (tmp_path / "link").symlink_to(tmp_path / "photos")
+    id, file = one.decision.id, one.decision.file
+    assert file is not None
+    for asked in (
+        [id],
+        [id[:8].upper()],
+        [store / one.kept_path],
+        ["--file", file],
+        ["--file", f"../{file.name}"],
+        ["--file", tmp_path / "link" / file.name],
+        [id, "--file", file],
+    ):
+        lines = told(stillsift("decisions", "--store", store, "--json", *asked).out)
+        assert [line["id"] for line in lines] == [id], asked
+    assert (
+        stillsift("decisions", "--store", store, id, "--file", "img7.jpg").out == "no decisions\n"
+    )
+
+
+def test_a_name_that_is_no_utf8_is_found(stillsift: Command, tmp_path: Path) -> None:
+    latin = os.fsdecode(b"caf\xe9")
+    write_still(tmp_path / "photos" / latin / "a.jpg", 1)
+    write_still(tmp_path / "photos" / "b.jpg", 2)
+    stillsift("sift", tmp_path / "photos", "-o", tmp_path / "out")
+    for asked in ("a.jpg", f"{latin}/a.jpg", tmp_path / "photos" / latin / "a.jpg"):
+        shown = stillsift("decisions", "--store", tmp_path / "out", "--json", "--file", asked)
+        assert [Path(line["file"]).name for line in told(shown.out)] == ["a.jpg"]
+
+
+def test_the_table_tells_measures_with_their_limits_and_why_a_file_failed(
+    stillsift: Command, store: Path
+) -> None:
+    shown = stillsift("decisions", "--store", store).out.splitlines()
+    for text, record in zip(shown[1:], decided(store), strict=True):
+        one = record.decision
+        if one.novelty is not None:
+            assert f" {one.novelty:.3f}/{one.novelty_limit:.3f} " in text
+        if one.sharpness_limit is not None:
+            assert f" {one.sharpness:.3f}/{one.sharpness_limit:.3f} " in text
+        assert (one.nearest_kept or "") in text
+        if one.detail and one.outcome is not Outcome.FAILED:
+            assert text.endswith(one.detail)
+    heading, failed = stillsift("decisions", "--store", store, "--outcome", "failed").out.split(
+        "\n"
+    )[:2]
+    (record,) = (r for r in decided(store) if r.decision.outcome is Outcome.FAILED)
+    assert heading.split() == ["captured_at", "source", "outcome", "reason", "file", "detail"]
+    assert failed.count(str(record.decision.file)) == 1
+    assert failed.endswith(str(record.decision.detail).removeprefix(f"{record.decision.file}: "))
+
+
+def test_a_terminal_gets_lines_of_its_width(store: Path) -> None:
+    failed = on_terminal("decisions", "--store", store, "--source", "photos", columns=150)
+    assert max(map(len, failed)) <= 150
+    assert any(re.search(r"  img7.jpg#0  +a JPEG with a damaged header$", line) for line in failed)
+    (one,) = (r.decision for r in decided(store) if r.decision.outcome is Outcome.FAILED)
+    alone = on_terminal("decisions", "--store", store, "--outcome", "failed", columns=40)
+    assert [line.split("  ")[0] for line in alone] == [
+        *("captured_at", "source", "outcome", "reason", "file", "detail")
+    ]
+    assert alone[-2].endswith(f" {one.file}#0")
+    every = on_terminal("decisions", "--store", store, columns=80)
+    assert len(every) == len(decided(store)) + 1
+    assert max(map(len, every)) == 80
+    assert any(line.endswith("…") for line in every)
+
+
+def on_terminal(*arguments: object, columns: int) -> list[str]:
+    """What a terminal of that width is shown."""
+    try:
+        ours, theirs = pty.openpty()
+    except OSError as error:
+        pytest.skip(f"there are no terminals here (/dev/pts is not mounted): {error}")
+    environ = os.environ | {"TERM": "xterm", "COLUMNS": str(columns)}
+    with subprocess.Popen([*STILLSIFT, *map(str, arguments)], stdout=theirs, env=environ) as ran:
+        os.close(theirs)
+        seen = b""
+        try:
+            while data := os.read(ours, 65536):
+                seen += data
+        except OSError:  # Linux's way of saying that the other end of a terminal is closed
+            pass
+        os.close(ours)
+    assert ran.returncode == 0
+    return seen.decode().splitlines()
 
 
 def test_limit_shows_the_newest(stillsift: Command, store: Path) -> None:
@@ -194,6 +302,37 @@ def test_gaps_are_shown_with_from_to_and_cause(stillsift: Command, store: Path) 
     ]
     assert "no answer" in stillsift("gaps", "--store", store, "--source", "yard").out
     assert stillsift("gaps", "--store", store, "--source", "gate").out == "no gaps\n"
+
+
+@pytest.mark.parametrize(
+    "command", [["decisions"], ["gaps"], ["alarms"], ["audit"], ["restore", "--list"], ["stats"]]
+)
+def test_a_source_that_left_no_trace_is_told_with_those_that_did(
+    stillsift: Command, store: Path, tmp_path: Path, command: list[str]
+) -> None:
+    done = stillsift(*command, "--store", store, "--source", "gatf")
+    assert (done.status, done.out) == (2, "")
+    told = f"--source gatf: no such source in {store / 'ledger.sqlite'}; it has gate, photos\n"
+    assert done.err == f"stillsift: {told}"
+    assert stillsift(*command, "--store", store, "--source", "gate").status == 0
+    # One that is to be watched, and nothing came yet, is no mistake.
+    config = tmp_path / "config.yaml"
+    yard = {"name": "yard", "directory": str(tmp_path / "yard")}
+    config.write_text(yaml.safe_dump({"store": {"path": str(store)}, "sources": [yard]}))
+    assert stillsift(*command, "-c", config, "--source", "yard").status == 0
+    assert stillsift(*command, "-c", config, "--source", "gatf").status == 2
+
+
+def test_stats_groups_reasons_as_sift_does_and_counts_one_as_one(
+    stillsift: Command, store: Path, tmp_path: Path
+) -> None:
+    text = stillsift("stats", "--store", store, "--source", "photos").out
+    assert "gate" not in text
+    assert text.endswith(
+        "\nphotos\n  kept     novel 6\n  dropped  exact_duplicate 1\n  failed   decode_error 1\n"
+    )
+    done = stillsift("sift", store.parent / "photos" / "img0.jpg", "-o", tmp_path / "one")
+    assert done.out.startswith("img0: 1 frame, 1 kept (100.0%)")
 
 
 # -- restore ---------------------------------------------------------------------------------------
@@ -283,9 +422,10 @@ def test_check_config_says_what_is_right_and_what_is_not_there(
 ) -> None:
     config, gate = tmp_path / "config.yaml", tmp_path / "gate"
     sources = [{"name": "gate", "directory": str(gate)}]
-    config.write_text(yaml.safe_dump({"store": {"path": str(tmp_path / "s")}, "sources": sources}))
+    sections = {"store": {"path": str(tmp_path / "s")}, "metrics": {"listen": "off"}}
+    config.write_text(yaml.safe_dump({**sections, "sources": sources}))
     done = stillsift("check-config", config)
-    assert (done.status, done.out) == (0, f"{config}: right; 1 sources\n")
+    assert (done.status, done.out) == (0, f"{config}: right; 1 source\n")
 
     done = stillsift("check-config", config, "--probe", "--json")
     assert done.status == 1
@@ -322,6 +462,7 @@ def test_check_config_says_what_is_right_and_what_is_not_there(
         (["sift", "in.jpg", "-o", "junk"], 1, "not a SQLite database"),
         (["decisions", "--store", "junk", "--since", "yesterday"], 2, "yesterday: not a time"),
         (["decisions", "--outcome", "lovely"], 2, "lovely"),
+        (["decisions", "--store", "junk", "in.jpg"], 2, "--file NAME"),
         (["models", "verify", "--manifest", "nothing.yaml"], 78, "nothing.yaml"),
         (["check-config", "nothing.yaml"], 78, "nothing.yaml"),
         (["check-config"], 2, "name a file"),

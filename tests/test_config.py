@@ -228,6 +228,16 @@ MISTAKES = [
         "c:1: defaults.heartbeat: is 'none'; write a number with ms, s, m, h or d, such as 10s",
     ),
     ("value for a section", "store: 5", "c:1: store: must be a section of keys, not 5"),
+    (
+        "path for the store",
+        "store: /tmp/x",
+        "c:1: store: must be a section of keys, not '/tmp/x'; write store: {path: /tmp/x}",
+    ),
+    (
+        "level for the log",
+        "log: a, b",
+        "c:1: log: must be a section of keys, not 'a, b'; write log: {level: 'a, b'}",
+    ),
     ("value for a list", "sources: 5", "c:1: sources: must be a list, not 5"),
     (
         "value in the list",
@@ -678,7 +688,11 @@ def test_overrides_reach_the_sources_that_do_not_say_otherwise() -> None:
 def test_mistakes_in_overrides_are_answered_together() -> None:
     with pytest.raises(OverrideError) as caught:
         with_overrides(
-            Config(), ["rate", "setle=3s", "threads=2", "gallery=x", "queue=[1", "settle=3"]
+            Config(),
+            [
+                *("rate", "setle=3s", "threads=2", "gallery=x", "queue=[1", "settle=3"),
+                *("store.path=/x", "store.min_free=0", "defaults.rate=all", "rate.x=1"),
+            ],
         )
     assert caught.value.exit_status == 2
     assert str(caught.value).splitlines() == [
@@ -686,6 +700,11 @@ def test_mistakes_in_overrides_are_answered_together() -> None:
         "--set: setle: unknown key; did you mean settle?",
         "--set: threads: unknown key here; it belongs under model:",
         "--set: queue: is no valid YAML: expected ',' or ']', but got '<stream end>'",
+        "--set: store.path: only keys of `defaults:` can be set here; use --output DIR",
+        "--set: store.min_free: only keys of `defaults:` can be set here; write it into a file, "
+        "for --config",
+        "--set: defaults.rate: write rate without `defaults.`",
+        "--set: rate.x: unknown key; did you mean rate?",
         "--set: gallery: must be a whole number, not 'x'",
         "--set: settle: is 3 without a unit; write a number with ms, s, m, h or d, such as 10s",
     ]
@@ -816,6 +835,17 @@ def test_a_plan_tells_what_can_change_at_once_and_what_needs_a_restart() -> None
     assert [source.name for source in plan.retuned] == ["b"]
     assert plan.log
     assert plan.restart == ("store.min_free", "store.path", "metrics.listen")
+    assert plan.told() == "d: added; a: removed; b: gallery; c: gallery, rate; log"
+
+
+def test_a_change_of_many_sources_is_told_in_a_word() -> None:
+    def parsed(rate: str, names: str) -> Config:
+        sources = "".join(f"- {{name: {name}, directory: /{name}}}\n" for name in names)
+        return parse(f"defaults: {{rate: {rate}}}\nsources:\n{sources}")
+
+    assert reload_plan(parsed("1/s", "abc"), parsed("2/s", "abc")).told() == "a, b, c: rate"
+    many = reload_plan(parsed("1/s", "abcdef"), parsed("2/s", "abcdefg")).told()
+    assert many == "g: added; 6 sources: rate"
 
 
 def test_a_change_of_the_defaults_reaches_the_sources_in_the_plan() -> None:

@@ -22,6 +22,7 @@ from stillsift.config import Config, SourceConfig
 from stillsift.config_file import load
 from stillsift.engine import Engine
 from stillsift.frames import Image
+from stillsift.ledger_reader import LedgerReader
 from stillsift.metrics import Metrics
 from stillsift.pipeline import Line
 
@@ -183,6 +184,27 @@ def test_an_original_goes_only_while_the_sibling_s_picture_is_there(
     assert record.decision.reason == ("near_duplicate" if near else "exact_duplicate")
     assert copy.exists() != there
     assert picture.exists() == there
+
+
+def test_copies_in_a_group_are_moved_not_removed(stillsift: Command, tmp_path: Path) -> None:
+    """Also where the kept original and its copies have other names, or lie in one folder."""
+    a, b, out = (tmp_path / name for name in ("a", "b", "out"))
+    data = still(a / "x.jpg", photo(0), 1).read_bytes()
+    b.mkdir()
+    copies = [a / "y.jpg", b / "x.jpg", b / "z.jpg"]
+    for number, copy in enumerate(copies):
+        shutil.copy(a / "x.jpg", copy)
+        taken(copy, 2 + number)
+    options = ["-o", out, "--set", "group=all", "--set", "retire=move"]
+    assert stillsift("sift", a, b, *options).status == 0
+    taken(still(a / "x.jpg", photo(0), 9), 9)  # the kept one again, at its own place
+    assert stillsift("sift", a, b, *options).status == 0
+    assert not [*a.iterdir(), *b.iterdir()]
+    with LedgerReader(out / "ledger.sqlite") as ledger:
+        lying = {one.original for one in ledger.quarantined()}
+    assert lying == {*copies, a / "x.jpg"}
+    assert stillsift("restore", "--all", "--store", out).status == 0
+    assert {path: path.read_bytes() for path in lying} == dict.fromkeys(lying, data)
 
 
 # -- side by side ----------------------------------------------------------------------------------

@@ -342,6 +342,12 @@ def test_listing_filters_and_limits(ledger: Ledger) -> None:
         7,
     ]
     assert ledger.counts()["yard", Reason.NOVEL] == 3
+    ledger.commit(
+        batch(
+            checkpoints=[checkpoint(1, FileState.DONE)], gaps=[GapRecord("attic", 5, 6, "frozen")]
+        )
+    )
+    assert ledger.sources() == ["attic", "door", "yard"]
     stats = {one.source: one for one in ledger.stats()}
     assert stats["door"].offered == 2400
     assert stats["yard"].kept_bytes == 3000

@@ -303,6 +303,8 @@ def test_cuda_asked_for_and_absent_is_an_error() -> None:
 def test_auto_takes_the_processor_where_there_is_no_gpu() -> None:
     model = models.open_model(ModelSettings())
     assert (model.spec.name, model.provider) == (CPU_MODEL, "cpu")
+    assert model.why == models.cuda_problem()
+    assert models.open_model(ModelSettings(provider="cpu")).why is None
 
 
 @needs_no_gpu
@@ -318,6 +320,7 @@ def test_a_gpu_without_its_libraries_is_an_error_or_passed_over(
     refusal(manifest()[CUDA_MODEL], "cuda")
     model = models.open_model(ModelSettings())
     assert (model.spec.name, model.provider) == (CPU_MODEL, "cpu")
+    assert (model.why or "").startswith("there is a GPU, but ")
     assert capfd.readouterr() == ("", "")
 
 

@@ -21,6 +21,7 @@ from stillsift.ledger import Ledger
 from stillsift.quarantine import Fate, Quarantine, Retired
 from stillsift.records import Batch, Checkpoint, FileState, KeptFile, Quarantined, Retire
 from stillsift.sources import FileIdentity
+from stillsift.sources.still import origin_of
 from stillsift.store import Store, StoreFull
 
 NOW_NS = 1_764_000_000_000_000_000
@@ -77,7 +78,7 @@ class Box:
 def still(path: Path, identity: FileIdentity, content_hash: str) -> Frame:
     return Frame(
         source="in",
-        origin=f"{hashlib.sha256(os.fsencode(path)).hexdigest()}|{identity.mtime_ns}",
+        origin=origin_of(path, identity),
         frame_index=0,
         captured_at_ns=NOW_NS,
         captured_at_origin=TimeOrigin.MTIME,

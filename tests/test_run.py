@@ -29,12 +29,14 @@ from running import (
     story,
     until,
 )
+from stillsift.config import ModelSettings
 from stillsift.config_file import load
 from stillsift.decisions import Outcome, Reason, outcome_of
 from stillsift.engine import Engine
 from stillsift.fleet import Fleet
 from stillsift.ledger_reader import LedgerReader
 from stillsift.metrics import STAGES, Metrics
+from stillsift.models import open_model
 from stillsift.service import Heartbeats
 from test_rtsp import SYSTEM_PYTHON, Camera, write_stream
 
@@ -115,7 +117,7 @@ def test_a_bad_file_is_one_warning_and_stays_and_quarantine_has_its_limits(tmp_p
         until(lambda: not (gate / "b.mp4").exists(), "the good one is retired")
         assert running.stop() == 0
         running.start()
-        until(lambda: "quarantine: 1 files deleted" in running.log, "tidied at the start")
+        until(lambda: "quarantine: 1 file deleted" in running.log, "tidied at the start")
         assert not any((running.store / "quarantine").rglob("*.mp4"))
         assert running.stop() == 0
         assert sum(str(gate / "a.jpg") in line for line in running.log.splitlines()) == 1
@@ -144,6 +146,21 @@ def test_sigterm_drains_and_the_next_start_goes_on(stillsift: Command, tmp_path:
         assert "ERROR" not in running.log
 
 
+def test_the_start_tells_model_metrics_and_store_once(tmp_path: Path) -> None:
+    with daemon(tmp_path, [directory("gate", tmp_path / "gate")]) as running:
+        running.start()
+        until(lambda: "watching" in running.log, "the start is told")
+        model = open_model(ModelSettings())
+        assert model.why is not None
+        told = [line.split(" INFO ")[-1] for line in running.log.splitlines()]
+        assert told == [
+            f"model {model.spec.name} on {model.provider} ({model.why})",
+            f"metrics at http://127.0.0.1:{running.port}/metrics",
+            f"watching 1 source, keeping in {running.store}",
+        ]
+        assert running.stop() == 0
+
+
 def test_sighup_starts_ends_and_changes_sources_and_refuses_a_bad_file(tmp_path: Path) -> None:
     gate, yard = tmp_path / "gate", tmp_path / "yard"
     with daemon(tmp_path, [directory("gate", gate)]) as running:
@@ -158,7 +175,7 @@ def test_sighup_starts_ends_and_changes_sources_and_refuses_a_bad_file(tmp_path:
         reloaded("configuration read again: nothing changed")
 
         running.config["sources"].append(directory("yard", yard))
-        reloaded("configuration read again: 2 sources")
+        reloaded("configuration read again: 2 sources; yard: added")
         write_still(yard / "a.jpg", 1)
         running.until_done(1, "yard")
 
@@ -169,15 +186,15 @@ def test_sighup_starts_ends_and_changes_sources_and_refuses_a_bad_file(tmp_path:
         write_still(yard / "b.jpg", 2)
         running.until_done(2, "yard")
 
-        good[1]["retire"] = "delete"
+        good[1] |= {"retire": "delete", "novelty_limit": 0.4}
         running.config["sources"] = good
-        reloaded("configuration read again: 2 sources")
+        reloaded("configuration read again: 2 sources; yard: novelty_limit, retire")
         write_still(yard / "c.jpg", 3)
         until(lambda: not (yard / "c.jpg").exists(), "the new retire")
         assert (yard / "b.jpg").exists(), "what was done before stays done"
 
         running.config["sources"] = good[:1]
-        reloaded("configuration read again: 1 sources")
+        reloaded("configuration read again: 1 source; yard: removed")
         write_still(yard / "d.jpg", 4)
         write_still(gate / "d.jpg", 4)
         running.until_done(1, "gate")
@@ -203,7 +220,7 @@ def test_a_reload_in_the_middle_of_a_clip_counts_and_decides_every_frame_once(
         running.config["sources"][0]["queue"] = 9
         running.write_config()
         running.signal(signal.SIGHUP)
-        until(lambda: "configuration read again: 1 sources" in running.log, "reload")
+        until(lambda: "configuration read again: 1 source; gate: queue" in running.log, "reload")
         running.until_done(1)
         until(lambda: balance(running)["gate"].in_flight == 0, "nothing in flight")
         assert balance(running)["gate"].offered == 80
@@ -356,6 +373,11 @@ def test_every_series_is_there_from_the_start_and_promtool_likes_them(tmp_path: 
         assert used <= {"source", "outcome", "reason", "stage", "model", "provider", "version"}
         text = running.get("/metrics")[1]
         assert running.stop() == 0
+    told = (Path(__file__).parents[1] / "docs" / "commands.md").read_text("utf-8")
+    for family in text_string_to_metric_families(text):
+        name = family.name + ("_total" if family.type == "counter" else "")
+        if not name.endswith("_created"):  # of every histogram
+            assert f"| `{name}` |" in told, f"docs/commands.md does not tell of {name}"
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
@@ -394,6 +416,23 @@ def test_probes_turn_bad_while_a_worker_is_stuck_or_nothing_has_started(tmp_path
         finally:
             server.shutdown()
             server.server_close()
+
+
+def test_ready_means_that_every_source_can_work(tmp_path: Path) -> None:
+    store = {"path": str(tmp_path / "store"), "min_free": "9000TB"}
+    sources = [directory(name, tmp_path / name) for name in ("gate", "yard")]
+    with daemon(tmp_path, sources, store=store) as running:
+        running.start()
+        assert sample(running, "stillsift_source_trouble", source="gate") == 0
+        write_still(tmp_path / "gate" / "a.jpg", 1)
+        until(lambda: running.get("/readyz")[0] == 503, f"not ready: {running.log}")
+        why = running.get("/readyz")[1]
+        assert why.startswith(f"gate: nothing can be kept: {running.store}: "), why
+        assert "yard" not in why
+        assert running.get("/healthz") == (200, "ok\n"), "a restart would not help"
+        assert sample(running, "stillsift_source_trouble", source="gate") == 1
+        assert sample(running, "stillsift_source_trouble", source="yard") == 0
+        assert running.stop() == 0
 
 
 # -- originals -------------------------------------------------------------------------------------
@@ -497,7 +536,8 @@ def test_a_full_disk_stops_keeping_and_retiring_until_there_is_room(
         assert running.get("/readyz")[0] == 503
         ballast.unlink()
         until(lambda: not any(gate.iterdir()), f"it goes on by itself: {running.log}")
-        assert running.get("/readyz")[0] == 200
+        until(lambda: running.get("/readyz")[0] == 200, "ready again")
+        assert sample(running, "stillsift_source_trouble", source="gate") == 0
         assert running.stop() == 0
         assert len(running.decided()) == 7
         assert_agree(running.store)

@@ -100,6 +100,31 @@ def test_stills_are_taken_in_natural_order_and_kept_byte_for_byte(
     assert all(photo.is_file() for photo in photos)
 
 
+def test_what_is_told_beside_kept_frames_is_strict_json_without_null(
+    stillsift: Command, clip: Path, tmp_path: Path
+) -> None:
+    """What there is not is left out: `datasets` makes None of it."""
+    write_stills(tmp_path / "photos", [1, 2])
+    assert stillsift("sift", tmp_path / "photos", clip, "-o", tmp_path / "out").status == 0
+
+    def refuse(constant: str) -> float:
+        raise AssertionError(f"{constant} is no JSON")
+
+    told = {
+        line["file"]: line
+        for listing in (tmp_path / "out").rglob("metadata.jsonl")
+        for line in (
+            json.loads(text, parse_constant=refuse) for text in listing.read_text().splitlines()
+        )
+    }
+    assert not any(value is None for line in told.values() for value in line.values())
+    first, second = (told[str(tmp_path / "photos" / f"img{n}.jpg")] for n in (1, 2))
+    assert first.keys() & {"pts_s", "similarity", "novelty"} == set(), "nothing was kept before"
+    assert second.keys() & {"pts_s", "similarity", "novelty"} == {"similarity", "novelty"}
+    assert (first["nearest_kept"], second["nearest_kept"]) == ("", first["id"])
+    assert "pts_s" in told[str(clip)]
+
+
 def test_a_tree_of_stills_and_clips_is_read_to_its_leaves(
     stillsift: Command, clip: Path, tmp_path: Path
 ) -> None:
@@ -114,6 +139,41 @@ def test_a_tree_of_stills_and_clips_is_read_to_its_leaves(
     files = [str(r.decision.file.relative_to(tree)) for r in decided(tmp_path / "out")]  # type: ignore[union-attr]
     assert files == ["a.jpg", "b/deep/er/x.jpg", *["c/gate.mp4"] * 30]
     assert_agree(tmp_path / "out")
+
+
+@pytest.mark.parametrize("dry", [False, True])
+def test_a_folder_without_footage_is_told_and_fails(
+    stillsift: Command, tmp_path: Path, dry: bool
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    command = ("sift", folder, "-o", out, *(["--dry-run"] if dry else []))
+    done = stillsift(*command)
+    assert done.status == 1
+    assert done.out.splitlines()[0] == f"in: there is no picture or clip in {folder}"
+    for name in ("a.arw", "sub/b.ARW", "notes.txt", ".hidden.txt"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("not footage")
+    (folder / "link.jpg").symlink_to(write_still(tmp_path / "other.jpg", 1))
+    done = stillsift(*command)
+    assert done.status == 1
+    assert (
+        "3 files are of no kind that stillsift reads (.arw, .txt); 1 symbolic link is" in done.out
+    )
+    told = json.loads(stillsift(*command, "--json").out)["sources"][0]["error"]
+    assert told.startswith("there is no picture or clip")
+
+
+def test_a_folder_whose_files_were_decided_and_retired_is_no_mistake(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    write_stills(tmp_path / "in", [1, 2])
+    command = ("sift", tmp_path / "in", "-o", tmp_path / "out", "--set", "retire=delete")
+    stillsift(*command)
+    assert list((tmp_path / "in").iterdir()) == []
+    done = stillsift(*command)
+    assert done.status == 0
+    assert "in: nothing new in" in done.out
 
 
 def test_the_store_inside_what_is_sifted_is_not_sifted(stillsift: Command, tmp_path: Path) -> None:
@@ -249,7 +309,7 @@ def test_a_copy_of_a_broken_file_is_broken_too(stillsift: Command, tmp_path: Pat
     assert [r.decision.reason for r in decided(out)] == [Reason.DECODE_ERROR] * 2
     assert done.status == 1, "nothing of the folder could be read"
     for name in ("a.jpg", "b.jpg"):
-        assert sum(str(photos / name) in line for line in done.err.splitlines()) == 1, done.err
+        assert (done.out + done.err).count(str(photos / name)) == 1, "a failure is told once"
 
 
 # -- again, interrupted, dry -----------------------------------------------------------------------
@@ -296,6 +356,32 @@ def test_a_dry_run_decides_the_same_and_writes_nothing(
     assert sum(source["kept"] for source in dry) == kept > 0
     assert wet[-1]["reason"] == "exact_duplicate"
     assert wet[-1]["nearest_kept"] is not None
+
+
+def test_a_dry_run_does_not_look_like_a_real_one(
+    stillsift: Command, clip: Path, tmp_path: Path
+) -> None:
+    dry = stillsift("sift", clip, "--dry-run", "--set", "audit=1").out
+    assert "gate: 15 frames, would keep " in dry
+    assert "\n  keep     novel " in dry
+    assert "to be laid aside" in dry
+    assert not any(word in dry for word in ("  kept ", "dropped", " MB", "Kept frames", "Why"))
+    wet = stillsift("sift", clip, "-o", tmp_path / "out").out
+    assert "\n  kept     novel " in wet
+    assert f"\nKept frames   {tmp_path / 'out' / 'kept'}\n" in wet
+    again = stillsift("sift", clip, "-o", tmp_path / "out").out
+    assert "Kept frames" in again, "those of the run before"
+
+
+def test_where_nothing_is_kept_no_place_is_named(stillsift: Command, tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    done = stillsift("sift", tmp_path / "bad.jpg", "-o", tmp_path / "out")
+    assert "Kept frames" not in done.out
+    assert "Why  " in done.out
+    (tmp_path / "empty").mkdir()
+    done = stillsift("sift", tmp_path / "empty", "-o", tmp_path / "other")
+    assert "Kept frames" not in done.out
+    assert "Why  " not in done.out
 
 
 @pytest.fixture(scope="module")
@@ -425,7 +511,21 @@ def test_one_bad_path_does_not_keep_the_others(
     bad, good = json.loads(done.out)["sources"]
     assert (bad["source"], bad["failed"], good["failed"]) == ("bad", 1, 0)
     assert good["frames"] == 15
-    assert str(tmp_path / "bad.mp4") in done.err
+    assert str(tmp_path / "bad.mp4") in bad["failures"][0]
+    assert "bad.mp4" not in done.err
+
+
+def test_of_many_failures_the_rest_is_to_be_asked_for(stillsift: Command, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(12):
+        (tmp_path / "in" / f"{number}.jpg").write_bytes(b"no picture")
+    done = stillsift("sift", tmp_path / "in", "-o", tmp_path / "out")
+    assert done.out.count("is no picture") == 10
+    asked = f"stillsift decisions --store {tmp_path / 'out'} --outcome failed"
+    assert f"and 2 more: {asked}" in done.out
+    assert stillsift(*asked.split()[1:]).out.count("is no picture") == 12
+    dry = stillsift("sift", tmp_path / "in", "--dry-run")
+    assert dry.out.count("is no picture") == 12, "there is nobody else to ask"
 
 
 # -- what is shown ---------------------------------------------------------------------------------

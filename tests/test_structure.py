@@ -15,12 +15,21 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "stillsift"
 
 LAYERS = (
-    ("problems", "system_libraries", "units", "marked_yaml", "logins", "schema", "names"),
+    (
+        "problems",
+        "system_libraries",
+        "units",
+        "marked_yaml",
+        "logins",
+        "schema",
+        "names",
+        "questions",
+    ),
     ("frames", "manifest", "sensitivity"),
     ("regions",),
     ("values",),
     ("decisions", "config"),
-    ("mistakes", "reload", "config_schema", "audit"),
+    ("mistakes", "reload", "config_schema", "audit", "doubts"),
     ("config_file", "passwords"),
     ("models", "sharpness", "sources"),
     ("embedding", "exposure", "alarms", "views"),
@@ -33,7 +42,7 @@ LAYERS = (
     ("photographs",),
     ("sifter",),
     ("records",),
-    ("rows",),
+    ("rows", "totals"),
     ("ledger_reader",),
     ("ledger",),
     ("store",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,15 @@ from . import marked_yaml
 from .config import Config, SourceSettings, blind, conflicts, contradictions
 from .logins import login_of
 from .marked_yaml import VARIABLE, Document, Place
-from .mistakes import ConfigError, Faults, Mistake, OverrideError, dotted, reason_of, unknown_key
+from .mistakes import (
+    ConfigError,
+    Faults,
+    Mistake,
+    OverrideError,
+    dotted,
+    not_of_defaults,
+    reason_of,
+)
 from .values import shown
 
 log = logging.getLogger(__name__)
@@ -23,10 +32,38 @@ _FROM_FILE = {"from": "file"}
 """Validation context: bare numbers need units, and conflicts are looked for by `_checked`."""
 
 
+NO_SOURCES = "there are none, and `stillsift run` needs one; name a directory or a camera to watch"
+"""What is wrong with a configuration that is only good for `sift -c`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A configuration, and where in its file each thing is said."""
+
+    config: Config
+    document: Document
+
+    def told(self, place: Place, reason: str) -> Mistake:
+        """Something about what stands at `place`, at its line."""
+        line = self.document.line_of(place)
+        return Mistake(line, dotted(place, self.document.value), reason)
+
+    def clear_passwords(self) -> list[Mistake]:
+        """Passwords in clear text, which work and can be read by whoever reads the file."""
+        way_out = "holds a password in clear text; use password_file, or write ${NAME}"
+        return [self.told(place, way_out) for place in _clear_passwords(self.document)]
+
+
 def load(path: Path | None) -> Config:
-    """The configuration in `path`; None: the built-in defaults. Raises ConfigError."""
-    if path is None:
-        return Config()
+    """The configuration in `path`; None: the built-in defaults. Raises ConfigError.
+
+    A password in clear text is accepted with a warning in the log.
+    """
+    return Config() if path is None else _warned_of(written(path), str(path))
+
+
+def written(path: Path) -> Written:
+    """The configuration in `path` with its lines. Raises ConfigError with every mistake."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -37,7 +74,7 @@ def load(path: Path | None) -> Config:
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
         raise ConfigError(str(path), [Mistake(None, "", reason)]) from error
-    return parse(text, str(path))
+    return _parsed(text, str(path), os.environ)
 
 
 def parse(
@@ -48,6 +85,16 @@ def parse(
     Raises ConfigError with every mistake at once. A password in clear text is accepted with a
     warning in the log.
     """
+    return _warned_of(_parsed(text, name, environ), name)
+
+
+def _warned_of(read: Written, name: str) -> Config:
+    for mistake in read.clear_passwords():
+        log.warning("%s:%s: %s", name, mistake.line, mistake)
+    return read.config
+
+
+def _parsed(text: str, name: str, environ: Mapping[str, str]) -> Written:
     document = marked_yaml.read(text, environ)
     faults = Faults(document)
     given, config = document.value, None
@@ -61,12 +108,7 @@ def parse(
         faults.add((), "holds no settings; the config.yaml of the project shows them all")
     if config is None or faults.mistakes():
         raise ConfigError(name, faults.mistakes())
-    for place in _clear_passwords(document):
-        log.warning(
-            "%s:%s: %s: holds a password in clear text; use password_file, or write ${NAME}",
-            *(name, document.line_of(place), dotted(place, document.value)),
-        )
-    return config
+    return Written(config, document)
 
 
 def _clear_passwords(document: Document) -> Iterator[Place]:
@@ -96,7 +138,7 @@ def with_overrides(config: Config, assignments: Iterable[str]) -> Config:
         if not equals:
             mistakes.append(Mistake(None, key, "write KEY=VALUE"))
         elif key not in SourceSettings.model_fields:
-            mistakes.append(Mistake(None, key, unknown_key(key, ("defaults",))))
+            mistakes.append(Mistake(None, key, not_of_defaults(key)))
         else:
             document = marked_yaml.read(text, {})
             mistakes += [Mistake(None, key, fault.reason) for fault in document.faults]

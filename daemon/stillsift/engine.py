@@ -40,6 +40,7 @@ from .sources import Known, Source
 from .sources.directory import DirectorySource
 from .sources.rtsp import RtspSource
 from .store import Store, StoreFull
+from .units import counted
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,8 @@ class Engine:
                 self.model.spec.name,
             )
         self.metrics.model(self.model.spec.name, self.model.provider)
+        why = "" if self.model.why is None else f" ({self.model.why})"
+        log.info("model %s on %s%s", self.model.spec.name, self.model.provider, why)
         if dry_run:
             folder = self._opened.enter_context(tempfile.TemporaryDirectory(prefix="stillsift-"))
             self.ledger = self._opened.enter_context(Ledger(Path(folder) / "ledger.sqlite"))
@@ -134,7 +137,8 @@ class Engine:
         gone = self.storage.quarantine.enforce(limits.max_size, round(limits.max_age * 1e9), now_ns)
         if gone:
             size = sum(one.size for one in gone) / 1e6
-            log.info("quarantine: %d files deleted, %.1f MB: too old or too much", len(gone), size)
+            files = counted(len(gone), "file")
+            log.info("quarantine: %s deleted, %.1f MB: too old or too much", files, size)
 
     def close(self) -> None:
         self._opened.close()
@@ -151,7 +155,7 @@ class Engine:
         *,
         watch: bool = True,
         duration_s: float | None = None,
-        told: Callable[[Decision, KeptFile | None], None] = lambda _decision, _kept: None,
+        told: Callable[[Decision, KeptFile | None], None] | None = None,
         beat: Callable[[], None] = lambda: None,
     ) -> Line:
         """The line of one source. `watch` False: what is there now, then the end."""

@@ -97,6 +97,7 @@ class Fleet:
 
     def begin(self, sources: Iterable[SourceConfig]) -> None:
         """Start all sources, and what looks after the quarantine."""
+        self._engine.metrics.troubles(lambda: self.troubles)
         self._tidier.start()
         self.start(sources)
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 from . import schema
 from .decisions import Outcome, Reason
 from .problems import Problem
+from .questions import begins_with, conditions, of_file
 from .records import (
     AlarmRecord,
     DecisionRecord,
@@ -36,6 +37,7 @@ from .rows import (
     SELECT_FILE,
     SELECT_KEPT,
     SELECT_QUARANTINED,
+    SELECT_SOURCES,
     alarm_record,
     decision_record,
     file_record,
@@ -45,6 +47,7 @@ from .rows import (
     quarantined,
 )
 from .sources import FileIdentity
+from .totals import stats_of
 
 _BUSY_S = 30.0
 _PAGE = 1000
@@ -194,11 +197,7 @@ class LedgerReader:
 
     def sources(self) -> list[str]:
         """The names of all sources that left a trace."""
-        rows = self._all(
-            "SELECT source FROM decisions UNION SELECT source FROM files"
-            " UNION SELECT source FROM gaps ORDER BY 1"
-        )
-        return [row[0] for row in rows]
+        return [row[0] for row in self._all(SELECT_SOURCES)]
 
     def decisions(
         self,
@@ -208,19 +207,23 @@ class LedgerReader:
         reason: Reason | None = None,
         since_ns: int | None = None,
         until_ns: int | None = None,
+        id: str | None = None,
+        file: Path | None = None,
         limit: int | None = None,
     ) -> Iterator[DecisionRecord]:
         """Decisions in the order they were made, of frames captured in [since, until).
 
-        With `limit` the newest so many. Read page by page, so that a long listing neither fills
-        memory nor holds the daemon's write-ahead log back.
+        `id`: its first digits; `file`: absolute, or how its path ends; `limit`: the newest only.
+        Read page by page, so that a long listing fills no memory and holds no log of writes back.
         """
-        where, values = _conditions(
+        where, values = conditions(
             ("d.source = ?", source),
             ("d.outcome = ?", outcome),
             ("d.reason = ?", reason),
             ("d.captured_at_ns >= ?", since_ns),
             ("d.captured_at_ns < ?", until_ns),
+            begins_with(id),
+            of_file(file),
         )
         # Only one index has the rows in the order of seq; by any other SQLite would sort all that
         # are left for every page.
@@ -282,7 +285,7 @@ class LedgerReader:
         until_ns: int | None = None,
     ) -> list[GapRecord]:
         """Gaps that touch [since, until), by their start."""
-        where, values = _conditions(
+        where, values = conditions(
             ("source = ?", source), ("to_ns >= ?", since_ns), ("from_ns < ?", until_ns)
         )
         rows = self._all(
@@ -296,47 +299,20 @@ class LedgerReader:
         """Alarms by their start."""
         return [alarm_record(row) for row in self._all(SELECT_ALARM, (source,))]
 
-    def stats(self) -> list[SourceStats]:
-        """Every source, added up."""
+    def stats(self, source: str | None = None) -> list[SourceStats]:
+        """This source, or every one, added up; none where it left no trace."""
         counts = self.counts()
-        return [self._stats_of(source, counts) for source in self.sources()]
-
-    def _stats_of(self, source: str, counts: dict[tuple[str, Reason], int]) -> SourceStats:
-        with self._reading() as db:
-            kept_bytes, missing = db.execute(
-                "SELECT COALESCE(sum(bytes), 0), COALESCE(sum(missing), 0) FROM kept"
-                " WHERE source = ?",
-                (source,),
-            ).fetchone()
-            # Two queries: SQLite answers min or max from the index, but not both at once.
-            first, last = (
-                db.execute(
-                    f"SELECT {end}(captured_at_ns) FROM decisions WHERE source = ?", (source,)
-                ).fetchone()[0]
-                for end in ("min", "max")
-            )
-            files = db.execute(
-                "SELECT state, count(*) FROM files WHERE source = ? GROUP BY state", (source,)
-            ).fetchall()
-            gaps, gap_ns = db.execute(
-                "SELECT count(*), COALESCE(sum(to_ns - from_ns), 0) FROM gaps WHERE source = ?",
-                (source,),
-            ).fetchone()
-        return SourceStats(
-            source=source,
-            reasons={reason: n for (name, reason), n in counts.items() if name == source},
-            kept_bytes=int(kept_bytes),
-            missing=int(missing),
-            first_ns=first,
-            last_ns=last,
-            files={FileState(state): int(n) for state, n in files},
-            gaps=int(gaps),
-            gap_s=gap_ns / 1e9,
-        )
+        stats = []
+        for name in self.sources():
+            if source in (None, name):
+                reasons = {reason: n for (whose, reason), n in counts.items() if whose == name}
+                with self._reading() as db:
+                    stats.append(stats_of(db, name, reasons))
+        return stats
 
     def quarantined(self, source: str | None = None) -> list[Quarantined]:
         """What lies in quarantine, oldest first."""
-        where, values = _conditions(("source = ?", source))
+        where, values = conditions(("source = ?", source))
         rows = self._all(f"{SELECT_QUARANTINED} WHERE {where} ORDER BY at_ns, key", values)
         return [quarantined(row) for row in rows]
 
@@ -443,8 +419,3 @@ def connected(uri: str) -> sqlite3.Connection:
     return sqlite3.connect(
         uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
     )
-
-
-def _conditions(*pairs: tuple[str, object | None]) -> tuple[str, tuple[object, ...]]:
-    given = [(text, value) for text, value in pairs if value is not None]
-    return " AND ".join(text for text, _ in given) or "1", tuple(value for _, value in given)

@@ -148,9 +148,10 @@ class Listing:
 def line(kept: KeptFile, decision: Decision) -> bytes:
     """One line of metadata.jsonl.
 
-    Every line has every column and none is ever null: `datasets` 5.2 refuses a column whose first
-    folder has nothing but nulls in it, and drops columns that the first folder lacks. So what was
-    not measured is NaN and what there is not is an empty text.
+    Strict JSON without a null: what was not measured is left out, and a text that there is not is
+    empty. `datasets` 5.2 makes None of what a line lacks, but refuses to load where a column is
+    null in all of the folder that it reads first. A column that this folder lacks altogether it
+    drops, unless it is told the `features`; texts are in every line, so only numbers can be lost.
     """
     at = instant(decision.captured_at_ns)
     columns = {
@@ -160,15 +161,12 @@ def line(kept: KeptFile, decision: Decision) -> bytes:
         "captured_at": f"{at.year:04d}{at:-%m-%dT%H:%M:%S.%f}Z",
         "captured_at_origin": str(decision.captured_at_origin),
         "reason": str(decision.reason),
-        "sharpness": _measure(decision.sharpness),
-        "sharpness_limit": _measure(decision.sharpness_limit),
-        "similarity": _measure(decision.similarity),
-        "novelty": _measure(decision.novelty),
-        "novelty_limit": _measure(decision.novelty_limit),
+        **_measures(decision, "sharpness", "sharpness_limit"),
+        **_measures(decision, "similarity", "novelty", "novelty_limit"),
         "nearest_kept": decision.nearest_kept or "",
         "file": _readable(decision.file),
         "frame_index": decision.frame_index,
-        "pts_s": _measure(decision.pts_s),
+        **_measures(decision, "pts_s"),
         "width": kept.width,
         "height": kept.height,
         "bytes": kept.bytes,
@@ -176,11 +174,15 @@ def line(kept: KeptFile, decision: Decision) -> bytes:
     }
     if decision.reason is Reason.AUDIT:  # in folders of its own, where every line has it
         columns["dropped_as"] = str(decision.dropped_as or "")
-    return json.dumps(columns).encode() + b"\n"
+    return json.dumps(columns, allow_nan=False).encode() + b"\n"
 
 
-def _measure(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+def _measures(decision: Decision, *names: str) -> dict[str, float]:
+    """Those of the measures that were taken."""
+    values = ((name, getattr(decision, name)) for name in names)
+    return {
+        name: float(value) for name, value in values if value is not None and math.isfinite(value)
+    }
 
 
 def _readable(path: Path | None) -> str:

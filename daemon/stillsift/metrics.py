@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
@@ -145,6 +145,7 @@ class _Sources(Collector):
         self._watched: dict[str, Source | None] = {}
         """None: it has not begun yet."""
         self._alarms: set[tuple[str, AlarmKind]] = set()
+        self.troubled: Callable[[], Container[str]] = tuple
 
     def announce(self, source: str) -> None:
         self._watched.setdefault(source, None)
@@ -176,13 +177,20 @@ class _Sources(Collector):
             "1 while something is wrong with the source itself.",
             labels=["source", "reason"],
         )
+        trouble = GaugeMetricFamily(
+            "stillsift_source_trouble",
+            "1 while something stands in the way of keeping its frames; /readyz says what.",
+            labels=labels,
+        )
+        troubled = self.troubled()
         for source, watched in sorted(self._watched.copy().items()):
             up.add_metric([source], 0.0 if watched is None else float(watched.up))
             reconnects.add_metric([source], 0 if watched is None else watched.reconnects)
             queue.add_metric([source], 0 if watched is None else watched.queued)
+            trouble.add_metric([source], float(source in troubled))
             for kind in AlarmKind:
                 alarm.add_metric([source, kind.value], float((source, kind) in self._alarms))
-        return iter((up, reconnects, queue, alarm))
+        return iter((up, reconnects, queue, trouble, alarm))
 
 
 class Metrics:
@@ -258,6 +266,10 @@ class Metrics:
 
     def store(self, free_bytes: Callable[[], int]) -> None:
         self._free_bytes = free_bytes
+
+    def troubles(self, troubled: Callable[[], Container[str]]) -> None:
+        """`troubled` names the sources that something stands in the way of, at each scrape."""
+        self._sources.troubled = troubled
 
     def offered(self, source: str) -> None:
         self._accounts.offered(source)

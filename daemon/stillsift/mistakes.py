@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from .config import Config, SourceConfig
+from .logins import redacted
 from .marked_yaml import Document, Place
 from .problems import Problem
 from .values import shown
@@ -127,13 +129,38 @@ def reason_of(error: ErrorDetails) -> str:
         case "less_than_equal":
             return f"must be at most {context['le']:g}, not {value}"
         case "model_type" | "model_attributes_type" | "dict_type":
-            return f"must be a section of keys, not {value}"
+            return f"must be a section of keys, not {value}{_as_section(place, error['input'])}"
         case "tuple_type" | "list_type":
             return f"must be a list, not {value}"
         case "too_long" | "too_short":
             return f"must be a list of {context.get('max_length') or context.get('min_length')}"
         case _:
             return error["msg"]
+
+
+_SHORT = ("store", "model", "metrics", "log")
+"""Sections that are mostly written for the sake of their first key."""
+
+
+def _as_section(place: Place, given: object) -> str:
+    """How to write what was meant by one value in the place of a section; empty: who knows."""
+    section = str(place[-1])
+    if section not in _SHORT or len(place) > 1 or not isinstance(given, str):
+        return ""
+    key, text = next(iter(_model_at(place).model_fields)), redacted(given)
+    value = text if re.fullmatch(r"[\w./~:+-]*\w", text) else repr(text)
+    return f"; write {section}: {{{key}: {value}}}"
+
+
+def not_of_defaults(key: str) -> str:
+    """Of KEY=VALUE on the command line, where only keys of `defaults:` can stand: the way out."""
+    section, _, rest = key.partition(".")
+    if section == "defaults":
+        return f"write {rest or 'a key of it'} without `defaults.`"
+    if section == "sources" or section not in Config.model_fields:
+        return unknown_key(key, ("defaults",))
+    way_out = "use --output DIR" if key == "store.path" else "write it into a file, for --config"
+    return f"only keys of `defaults:` can be set here; {way_out}"
 
 
 def unknown_key(key: str, within: Place) -> str:

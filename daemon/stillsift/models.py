@@ -122,10 +122,14 @@ def providers() -> tuple[Provider, ...]:
 class Model:
     """An open model. May be used by several threads at once."""
 
-    def __init__(self, spec: ModelSpec, provider: Provider, session: ort.InferenceSession) -> None:
+    def __init__(
+        self, spec: ModelSpec, provider: Provider, session: ort.InferenceSession, why: str | None
+    ) -> None:
         self.spec = spec
         """As `load` was given it, with every None that the file answers filled in."""
         self.provider = provider
+        self.why = why
+        """Why it runs there, as a clause; None: because the configuration says so."""
         self._session = session
         self._outputs = [spec.embedding.name] + ([spec.grid.name] if spec.grid else [])
 
@@ -150,20 +154,23 @@ def load(
     GPU is a ModelError, as is everything that is not as `spec` says.
     """
     content = _checked(spec)
-    reason = "the CPU was asked for" if provider == "cpu" else cuda_problem()
+    if provider == "cpu":
+        return _opened(spec, content, "cpu", threads, None)
+    reason = cuda_problem()
     if reason is None:
         try:
-            return _opened(spec, content, "cuda", threads)
+            why = None if provider == "cuda" else "a GPU answers"
+            return _opened(spec, content, "cuda", threads, why)
         except ModelError as error:
             if provider == "cuda":
                 raise
-            log.debug("%s runs on the CPU: %s", spec.name, error)
+            reason = f"there is a GPU, but {error}"
     elif provider == "cuda":
         raise ModelError(
             f"{spec.path}: model.provider is cuda, and {reason}; "
             "set it to auto or cpu, or mend the driver"
         )
-    return _opened(spec, content, "cpu", threads)
+    return _opened(spec, content, "cpu", threads, reason)
 
 
 def open_model(settings: ModelSettings) -> Model:
@@ -176,7 +183,8 @@ def open_model(settings: ModelSettings) -> Model:
     if settings.path is None and settings.name == "auto" and settings.provider == "auto":
         wanted = CUDA_MODEL if model.provider == "cuda" else CPU_MODEL
         if model.spec.name != wanted:
-            return load(manifest()[wanted], "cpu", settings.threads)
+            spec = manifest()[wanted]
+            return _opened(spec, _checked(spec), "cpu", settings.threads, model.why)
     return model
 
 
@@ -237,7 +245,9 @@ def _checked(spec: ModelSpec) -> bytes | None:
     return content
 
 
-def _opened(spec: ModelSpec, content: bytes | None, provider: Provider, threads: int) -> Model:
+def _opened(
+    spec: ModelSpec, content: bytes | None, provider: Provider, threads: int, why: str | None
+) -> Model:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -247,7 +257,7 @@ def _opened(spec: ModelSpec, content: bytes | None, provider: Provider, threads:
     # Threads that spin while they wait for work take the core from the decoder.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = _session(spec, content if content is not None else str(spec.path), provider, options)
-    return Model(_agreed(spec, session), provider, session)
+    return Model(_agreed(spec, session), provider, session, why)
 
 
 def _session(

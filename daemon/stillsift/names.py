@@ -66,6 +66,12 @@ def parse_name(name: str) -> tuple[int, str] | None:
     return (at - _EPOCH) // timedelta(microseconds=1) * 1000, match[2]
 
 
+def id_meant(text: str) -> str:
+    """The id in a kept picture's name or path; of any other text, the first digits of one."""
+    parsed = parse_name(Path(text).name)
+    return text.lower() if parsed is None else parsed[1]
+
+
 _MAGIC: tuple[tuple[re.Pattern[bytes], tuple[str, ...]], ...] = (
     (re.compile(rb"\xff\xd8\xff"), (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")),
     (re.compile(rb"\x89PNG\r\n\x1a\n"), (".png", ".apng")),

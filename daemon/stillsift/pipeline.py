@@ -70,7 +70,7 @@ class _Troubles:
         return task in self._now
 
     def __str__(self) -> str:
-        return "; ".join(self._now.copy().values())
+        return "; ".join(f"{task}: {why}" for task, why in self._now.copy().items())
 
     def begin(self, task: str, why: str) -> None:
         if task not in self._now:
@@ -98,7 +98,7 @@ class Line:
         link: bool = False,
         audit_share: float = 0.0,
         member: Member | None = None,
-        told: Callable[[Decision, KeptFile | None], None] = lambda _decision, _kept: None,
+        told: Callable[[Decision, KeptFile | None], None] | None = None,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         """`storage` None: a dry run. `live`: the source cannot be asked again.
@@ -106,7 +106,8 @@ class Line:
         originals go afterwards, so a kept still may share its data with its original.
         `audit_share`: of the dropped frames, to be laid aside, 0 to 1. `member` hears of what was
         kept once that is recorded; None: the source has no group. `told` hears of every decision
-        once it is recorded, `beat` of every step."""
+        once it is recorded, so that the log need not tell of bad files; None: the log tells.
+        `beat` hears of every step."""
         self.source = source
         self.sifter = sifter
         self._recorder = recorder
@@ -329,7 +330,8 @@ class Line:
             self._member.tell(self.sifter.gallery.kept)
         self._metrics.decided(recorded.decisions)
         for decision, kept in recorded.decisions:
-            self._told(decision, kept)
+            if self._told is not None:
+                self._told(decision, kept)
         if self._storage is not None:
             self._follow_up(self._storage, recorded)
 
@@ -383,8 +385,8 @@ class Line:
     def _failed(self, item: Failed) -> None:
         # One bad file is one warning, and so is one connection, however often it stumbles.
         bad = item.file or item.origin.split("|damaged ")[0]
-        again, self._warned_of = bad == self._warned_of, bad
-        level = logging.DEBUG if again else logging.WARNING
+        known, self._warned_of = bad == self._warned_of or self._told is not None, bad
+        level = logging.DEBUG if known else logging.WARNING
         log.log(level, "%s: %s: %s", self.source.name, item.file or "camera", item.detail)
         self._ended(Reason.DECODE_ERROR, item, item.frame_index, item.at_ns, item.detail)
 

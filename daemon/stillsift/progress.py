@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -15,10 +16,14 @@ from rich.spinner import Spinner
 
 from .decisions import Decision, Outcome, Reason, outcome_of
 from .records import KeptFile
+from .units import counted
 
 _LINE_EVERY_S = 10.0
 """Between plain lines, where there is no terminal."""
 _MOST_NAMED = 10
+"""Failures of one source, where the others can be asked for."""
+
+_IF_DRY = {Outcome.KEPT: "keep", Outcome.DROPPED: "drop"}
 
 Progress = Callable[[], None]
 """Shows how far things are; called a few times a second."""
@@ -30,6 +35,8 @@ class Tally:
 
     source: str
     place: str
+    store: Path | None = None
+    """Where its decisions can be asked for afterwards; None: a dry run."""
     reasons: Counter[Reason] = field(default_factory=Counter)
     kept_bytes: int = 0
     failures: list[str] = field(default_factory=list)
@@ -60,6 +67,15 @@ class Tally:
         return self.count(Outcome.KEPT) - self.reasons[Reason.AUDIT]
 
     @property
+    def dry(self) -> bool:
+        """Whether this is what would become of them."""
+        return self.store is None
+
+    @property
+    def kept_text(self) -> str:
+        return f"would keep {self.kept}" if self.dry else f"{self.kept} kept"
+
+    @property
     def fruitless(self) -> bool:
         """Whether it ended with an error, or offered something of which nothing could be seen."""
         seen = self.count(Outcome.KEPT) + self.count(Outcome.DROPPED)
@@ -85,28 +101,45 @@ class Tally:
                 f"{self.source}: nothing new in {self.place} (what is decided stays; "
                 "to decide anew, use another --output)"
             )
+        if self.frames == 0 and self.error is not None:
+            return f"{self.source}: {self.error}"
         share = f" ({self.kept / self.frames:.1%})" if self.frames else ""
         samples = self.reasons[Reason.AUDIT]
-        aside = f", {samples} laid aside for the audit" if samples else ""
+        laid = "to be laid aside" if self.dry else "laid aside"
+        aside = f", {samples} {laid} for the audit" if samples else ""
         rate = f", {self.frames / self.seconds:.0f} frames/s" if self.seconds else ""
+        size = "" if self.dry else f"{self.kept_bytes / 1e6:.1f} MB, "
         lines = [
-            f"{self.source}: {self.frames} frames, {self.kept} kept{share}{aside}, "
-            f"{self.kept_bytes / 1e6:.1f} MB, {self.seconds:.1f} s{rate}"
+            f"{self.source}: {counted(self.frames, 'frame')}, {self.kept_text}{share}{aside}, "
+            f"{size}{self.seconds:.1f} s{rate}"
         ]
-        for outcome in Outcome:
-            reasons = [
-                f"{reason.value} {self.reasons[reason]}"
-                for reason in Reason
-                if self.reasons[reason] and outcome_of(reason) is outcome
-            ]
-            if reasons:
-                lines.append(f"  {outcome.value:<9}{' · '.join(reasons)}")
-        lines += [f"  failed   {failure}" for failure in self.failures[:_MOST_NAMED]]
-        if len(self.failures) > _MOST_NAMED:
-            lines.append(f"           and {len(self.failures) - _MOST_NAMED} more")
+        lines += by_outcome(self.reasons, _IF_DRY if self.dry else None)
+        named = self.failures if self.dry else self.failures[:_MOST_NAMED]
+        lines += [f"  failed   {failure}" for failure in named]
+        if more := len(self.failures) - len(named):
+            ask = f"stillsift decisions --store {self.store} --outcome failed"
+            lines.append(f"           and {more} more: {ask}")
         if self.error is not None:
             lines.append(f"  stopped  {self.error}")
         return "\n".join(lines)
+
+
+def by_outcome(
+    reasons: Mapping[Reason, int], words: Mapping[Outcome, str] | None = None
+) -> list[str]:
+    """A line for each outcome that there is, with its reasons, for a person. `words`: to be written
+    for an outcome; its own value else."""
+    words = words or {}
+    lines = []
+    for outcome in Outcome:
+        told = [
+            f"{reason.value} {reasons[reason]}"
+            for reason in Reason
+            if reasons.get(reason) and outcome_of(reason) is outcome
+        ]
+        if told:
+            lines.append(f"  {words.get(outcome, outcome.value):<9}{' · '.join(told)}")
+    return lines
 
 
 @contextmanager
@@ -116,7 +149,9 @@ def shown(tallies: Mapping[str, Tally]) -> Iterator[Progress]:
     def now() -> str:
         busy = [tally for tally in tallies.values() if tally.begun and not tally.seconds]
         return " | ".join(
-            f"{tally.source}: {tally.frames} frames, {tally.kept} kept" for tally in busy
+            f"{tally.source}: {counted(tally.frames, 'frame')}, {tally.kept_text}"
+            + (f", {failed} failed" if (failed := tally.count(Outcome.FAILED)) else "")
+            for tally in busy
         )
 
     console = Console(stderr=True)

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from .frames import frame_id
 from .ledger import Ledger
 from .names import day_folder
 from .records import FileRecord, Quarantined, Retire
 from .sources import FileIdentity
+from .sources.still import origin_of
 from .store import (
     QUARANTINE,
     Store,
@@ -38,7 +40,7 @@ class Fate(StrEnum):
     """What became of an original."""
 
     KEPT = "kept"
-    """Removed: the same bytes are among the kept frames."""
+    """Removed: it is among the kept frames itself, byte for byte."""
     MOVED = "moved"
     DELETED = "deleted"
     LEFT = "left"
@@ -119,7 +121,8 @@ class Quarantine:
             kept = self._ledger.kept_file(file.first_kept)
             if kept is None or not (self._store.root / kept.path).is_file():
                 return _left(file, "the frame that shows it is no longer in the store"), None
-            if kept.sha256 == file.content_hash:
+            # A copy has the same bytes; only the still itself, under its own name, lives on in it.
+            if kept.sha256 == file.content_hash and file.first_kept == _id_of_still(file):
                 return _removed(file, Fate.KEPT), None
         if file.retire is Retire.DELETE:
             return _removed(file, Fate.DELETED), None
@@ -228,6 +231,11 @@ class Quarantine:
 
     def _register(self, one: Quarantined, target: Path, file: Path) -> None:
         self._ledger.register_done(one.source, target, FileIdentity.of(file), one.sha256)
+
+
+def _id_of_still(file: FileRecord) -> str:
+    """The id of its frame, where the file is a still."""
+    return frame_id(file.source, origin_of(file.file, file.identity), 0)
 
 
 def _place(file: FileRecord) -> Path:

@@ -205,6 +205,18 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleStats:
+    """The audit samples of one source, added up."""
+
+    sampled: int
+    missing: int
+    """Whose picture is gone."""
+    judged: int
+    open: int
+    """Whose picture is there, and nothing was said of it yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceStats:
     """One source, added up."""
 
@@ -212,7 +224,8 @@ class SourceStats:
     reasons: dict[Reason, int]
     kept_bytes: int
     missing: int
-    """Kept frames whose file is gone."""
+    """Kept frames whose file is gone, those for the audit left out."""
+    samples: SampleStats
     first_ns: int | None
     """Earliest captured time; None: no frame yet."""
     last_ns: int | None

@@ -25,11 +25,31 @@ class ReloadPlan:
     """Whether level or format of the log changed."""
     restart: tuple[str, ...] = ()
     """Keys, such as `store.path`, whose new value holds only after a restart."""
+    changes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Names of sources that stay, and which of their keys have another value."""
 
     def __bool__(self) -> bool:
         """Whether anything changed at all."""
         return self != ReloadPlan()
 
+    def told(self) -> str:
+        """What changed of the sources and the log, in a line; empty: nothing of them."""
+        alike: dict[str, list[str]] = {}
+        for name, what in (
+            *((source.name, "added") for source in self.added),
+            *((name, "removed") for name in self.removed),
+            *((name, ", ".join(keys)) for name, keys in self.changes),
+        ):
+            alike.setdefault(what, []).append(name)
+        told = [
+            f"{', '.join(names) if len(names) <= _MOST_NAMED else f'{len(names)} sources'}: {what}"
+            for what, names in alike.items()
+        ]
+        return "; ".join([*told, "log"] if self.log else told)
+
+
+_MOST_NAMED = 5
+"""Sources with the same change that are called by their names."""
 
 LIVE_KEYS = frozenset(
     {
@@ -54,6 +74,7 @@ def reload_plan(old: Config, new: Config) -> ReloadPlan:
             after[name] for name, keys in changed.items() if keys and not keys - LIVE_KEYS
         ),
         log=old.log != new.log,
+        changes=tuple((name, tuple(sorted(keys))) for name, keys in changed.items() if keys),
         restart=tuple(
             f"{section}.{key}"
             for section in ("store", "model", "metrics")

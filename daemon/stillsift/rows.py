@@ -253,6 +253,26 @@ def alarm_record(row: Sequence[Any]) -> AlarmRecord:
     return AlarmRecord(source, AlarmKind(kind), from_ns, to_ns, detail)
 
 
+SELECT_SOURCES = """
+WITH RECURSIVE
+decided (name) AS (
+    SELECT min(source) FROM decisions UNION ALL
+    SELECT (SELECT min(source) FROM decisions WHERE source > name) FROM decided
+    WHERE name IS NOT NULL
+),
+filed (name) AS (
+    SELECT min(source) FROM files UNION ALL
+    SELECT (SELECT min(source) FROM files WHERE source > name) FROM filed WHERE name IS NOT NULL
+)
+SELECT name FROM decided WHERE name IS NOT NULL UNION
+SELECT name FROM filed WHERE name IS NOT NULL UNION
+SELECT source FROM gaps UNION SELECT source FROM alarms
+ORDER BY 1
+"""
+"""The sources that left a trace. In the large tables from one name to the next by their index:
+SQLite would look at every row for a UNION or DISTINCT (a million: 60 ms, instead of nothing)."""
+
+
 SELECT_QUARANTINED = "SELECT key, source, original, path, size, sha256, at_ns FROM quarantine"
 
 

@@ -41,6 +41,11 @@ _RATE_HINT = "write frames per s, min, h or d, such as 5/s, or all"
 _PIXELS_HINT = "write megapixels, such as 100MP"
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 frame`, `2 frames`; `thing` has its plural with an s."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def duration(text: str) -> float:
     """Seconds of `500ms`, `10s`, `5m`, `2h` or `14d`. Raises ValueError with the way out."""
     return float(_amount(text, _DURATION_PATTERN, _DURATIONS, _DURATION_HINT))

@@ -85,7 +85,7 @@ def kept() -> list[str]:
 
 
 def probed() -> bool:
-    """Whether the probe says that a source works; the daemon may be ready before its sources."""
+    """Whether every source works, says the probe; the daemon may be ready before its sources."""
     try:
         urllib.request.urlopen("http://127.0.0.1:9478/readyz", timeout=10).close()
     except urllib.error.HTTPError:

@@ -77,6 +77,23 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
+def add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--source", metavar="NAME", help="only this source")
+
+
+def known_source(given: argparse.Namespace, ledger: LedgerReader) -> str | None:
+    """The source that was asked for; None: all. Raises UsageError for one that nobody knows, or a
+    slip of the pen would look like good news."""
+    name: str | None = given.source
+    known = ledger.sources()
+    if name is None or name in known:
+        return name
+    if given.store is None and name in {source.name for source in configured(given).sources}:
+        return name  # nothing came of it yet
+    told = f"it has {', '.join(known)}" if known else "it has none yet"
+    raise UsageError(f"--source {name}: no such source in {ledger.path}; {told}")
+
+
 def usual_config(named: Path | None) -> Path | None:
     """The configuration named, else the first usual one that is there; None: there is none."""
     if named is not None:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from . import Commands, add_command, add_json, add_store, opened_ledger, print_records, span
+from . import (
+    Commands,
+    add_command,
+    add_json,
+    add_source,
+    add_store,
+    known_source,
+    opened_ledger,
+    print_records,
+    span,
+)
 
 _EXAMPLES = """\
   stillsift alarms --source yard
@@ -21,14 +31,14 @@ def add(commands: Commands) -> None:
         _EXAMPLES,
     )
     add_store(parser)
-    parser.add_argument("--source", metavar="NAME", help="only this source")
+    add_source(parser)
     add_json(parser)
 
 
 def alarms(given: argparse.Namespace) -> int:
     """Print the alarms, oldest first."""
     with opened_ledger(given) as ledger:
-        records = ledger.alarms(source=given.source)
+        records = ledger.alarms(source=known_source(given, ledger))
     rows = [
         {
             "source": alarm.source,

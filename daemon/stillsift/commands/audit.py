@@ -14,16 +14,27 @@ from ..audit import Judged
 from ..decisions import Outcome, Reason, outcome_of
 from ..ledger import Ledger
 from ..ledger_reader import LedgerReader
-from ..names import parse_name
-from . import Commands, UsageError, add_command, add_json, add_store, opened_ledger, store_path
+from ..names import id_meant
+from . import (
+    Commands,
+    UsageError,
+    add_command,
+    add_json,
+    add_source,
+    add_store,
+    known_source,
+    opened_ledger,
+    store_path,
+)
 from . import table as as_table
 
 _EXAMPLES = """\
   stillsift audit --store sifted              the rate of wrong drops, with its interval
   stillsift audit --list                      the pictures, and what was said of them
-  stillsift audit --right 3f2a 91c0 --wrong audit/gate/2026/03/01/*.jpg
+  stillsift audit --right 00041c 0029e1 --wrong audit/gate/2026/03/01/*.jpg
 """
 _UNKNOWN = "unknown"
+_MOST_NAMED = 5
 _NOTE = """
 rate: of the judged drops, those that were wrong. 95 % interval: where the rate of all drops of the
 source lies, in 95 of 100 such samples (Clopper-Pearson), if nobody chose which samples to judge.
@@ -57,7 +68,7 @@ def add(commands: Commands) -> None:
         _EXAMPLES,
     )
     add_store(parser)
-    parser.add_argument("--source", metavar="NAME", help="only this source")
+    add_source(parser)
     ids = "ids (or how they begin), or paths of the pictures; the last word counts"
     for name, meaning in (("wrong", "should have been kept"), ("right", "rightly dropped")):
         parser.add_argument(
@@ -76,13 +87,14 @@ def audit(given: argparse.Namespace) -> int:
     """Record what was said, then show how things stand."""
     store = store_path(given)
     with opened_ledger(given) as ledger:
+        source = known_source(given, ledger)
         if given.wrong or given.right:
-            wrong = _meant(given, _samples(ledger, store, given.source))
+            wrong = _meant(given, _samples(ledger, store, source))
             # Opened for writing only now: the reader has seen that no table needs an update, which
             # is the daemon's business.
             with Ledger(ledger.path) as writer:
                 writer.judge(wrong)
-        samples = _samples(ledger, store, given.source)
+        samples = _samples(ledger, store, source)
         if given.list:
             _print_samples(samples, given.json)
         else:
@@ -125,15 +137,22 @@ def _found(texts: Iterable[str], ids: Sequence[str]) -> set[str]:
     """The samples that are meant; `ids` are all there are, in order."""
     found = set()
     for text in texts:
-        parsed = parse_name(Path(text).name)
-        begin = text.lower() if parsed is None else parsed[1]
-        first = bisect_left(ids, begin)
-        meant = [id for id in ids[first : first + 2] if id.startswith(begin)]
-        if len(meant) != 1:
-            why = "several samples begin so" if meant else "no such sample"
-            raise UsageError(f"audit: {text}: {why}; `stillsift audit --list` shows them")
+        begin = id_meant(text)
+        after = begin + "g"  # the letter after the last digit
+        meant = ids[bisect_left(ids, begin) : bisect_left(ids, after)]
+        if not meant:
+            raise UsageError(
+                f"audit: {text}: no such sample; `stillsift audit --list` shows those there are"
+            )
+        if len(meant) > 1:
+            raise UsageError(f"audit: {text}: several samples begin so: {_few(meant)}")
         found.add(meant[0])
     return found
+
+
+def _few(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
+    return f"{', '.join(ids[:_MOST_NAMED])}{more}; write more digits"
 
 
 # -- what came of it -------------------------------------------------------------------------------

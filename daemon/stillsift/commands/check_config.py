@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import models
 from ..config import Config, SourceConfig
-from ..config_file import load
+from ..config_file import NO_SOURCES, written
 from ..config_schema import schema
+from ..doubts import doubts
 from ..engine import open_source, place_of
 from ..frames import Frame
+from ..manifest import ModelError
+from ..marked_yaml import Place
+from ..metrics import Metrics, MetricsError, serve
+from ..mistakes import ConfigError, Mistake
 from ..problems import Problem
 from ..sources import FileIdentity, Gap
-from ..store import Store
+from ..store import Store, StoreInUse
+from ..units import counted
+from ..values import Address
 from . import Commands, UsageError, add_command, add_json, usual_config
 
 _EXAMPLES = """\
@@ -39,42 +48,168 @@ def add(commands: Commands) -> None:
     add_json(parser)
 
 
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """One thing that the configuration names, tried."""
+
+    what: str
+    problem: str | None
+    """What stood in the way; None: nothing."""
+    exit_status: int = 1
+
+
+@dataclass(slots=True)
+class _Found:
+    """All that is to be told of one configuration."""
+
+    file: Path
+    sources: list[str] = field(default_factory=list)
+    mistakes: list[Mistake] = field(default_factory=list)
+    warnings: list[Mistake] = field(default_factory=list)
+    probes: list[_Probe] = field(default_factory=list)
+
+    @property
+    def exit_status(self) -> int:
+        """What `run` would end with, as far as was looked."""
+        if self.mistakes:
+            return ConfigError.exit_status
+        return max((each.exit_status for each in self.probes if each.problem), default=0)
+
+
 def check_config(given: argparse.Namespace) -> int:
-    """0: it is right; 78: it has mistakes; 1: it is right, and something it names is not there."""
+    """0: it is right; 78: `run` would refuse it; 1: something it names cannot be used now."""
     if given.schema:
         print(json.dumps(schema(), indent=2))
         return 0
     file = usual_config(given.config)
     if file is None:
         raise UsageError("check-config: name a file; there is no config.yaml in the usual places")
-    config = load(file)
-    models.spec_of(config.model)  # names a model that there is
-    probes = list(_probes(config)) if given.probe else []
+    found = _looked_at(file, probe=given.probe)
     if given.json:
-        found = [{"what": what, "problem": problem} for what, problem in probes]
-        sources = [source.name for source in config.sources]
-        print(json.dumps({"file": str(file), "sources": sources, "probes": found}, indent=2))
+        _print_json(found)
     else:
-        print(f"{file}: right; {len(config.sources)} sources")
-        for what, problem in probes:
-            print(f"  {what}: {problem or 'ok'}")
-    return 1 if any(problem for _, problem in probes) else 0
+        _print_text(found)
+    return found.exit_status
 
 
-def _probes(config: Config) -> Iterator[tuple[str, str | None]]:
-    """What was opened, and what stood in the way; None: nothing."""
-    yield "model", _problem(lambda: models.open_model(config.model))
-    yield f"store {config.store.path}", _problem(Store(config.store.path).prepare)
+def _looked_at(file: Path, *, probe: bool) -> _Found:
+    found = _Found(file)
+    try:
+        read = written(file)
+    except ConfigError as error:
+        found.mistakes += error.mistakes
+        return found
+    found.sources += [source.name for source in read.config.sources]
+    found.mistakes += [read.told(*mistake) for mistake in _refused(read.config)]
+    found.warnings += [*read.clear_passwords(), *(read.told(*each) for each in doubts(read.config))]
+    found.warnings.sort(key=lambda each: each.line or 0)
+    if probe and not found.mistakes:
+        found.probes += _probes(read.config)
+    return found
+
+
+def _refused(config: Config) -> Iterator[tuple[Place, str]]:
+    """What makes `run` end with 78 though every key is right by itself."""
+    path = config.model.path
+    if path is not None and not path.is_file():
+        yield ("model", "path"), f"is {str(path)!r}, and there is no such file"
+    else:
+        try:
+            models.spec_of(config.model)  # names a model that there is
+        except ModelError as error:
+            yield ("model", "name"), str(error)
+    if not config.sources:
+        yield ("sources",), NO_SOURCES
+
+
+def _print_json(found: _Found) -> None:
+    def told(some: list[Mistake]) -> list[dict[str, object]]:
+        return [
+            {
+                "file": str(found.file),
+                "line": each.line,
+                "key": each.path or None,
+                "message": each.reason,
+            }
+            for each in some
+        ]
+
+    print(
+        json.dumps(
+            {
+                "file": str(found.file),
+                "sources": found.sources,
+                "mistakes": told(found.mistakes),
+                "warnings": told(found.warnings),
+                "probes": [{"what": each.what, "problem": each.problem} for each in found.probes],
+            },
+            ensure_ascii=False,
+            indent=2,
+        )
+    )
+
+
+def _print_text(found: _Found) -> None:
+    """Mistakes and warnings as compilers write them; the verdict comes last."""
+    for each in found.warnings:
+        where = found.file if each.line is None else f"{found.file}:{each.line}"
+        print(f"{where}: warning: {each}", file=sys.stderr)
+    if found.mistakes:
+        raise ConfigError(str(found.file), found.mistakes)
+    for probe in found.probes:
+        print(f"  {probe.what}: {probe.problem or 'ok'}")
+    failed = sum(each.problem is not None for each in found.probes)
+    verdict = f"{found.file}: right; {counted(len(found.sources), 'source')}"
+    if found.warnings:
+        verdict += f", {counted(len(found.warnings), 'warning')}"
+    if failed:
+        verdict += f"; but {failed} of {len(found.probes)} probes failed"
+    print(verdict)
+
+
+def _probes(config: Config) -> Iterator[_Probe]:
+    """Everything that the configuration names, opened."""
+    yield _probe("model", lambda: models.open_model(config.model))
+    store = Store(config.store.path)
+    yield _probe(f"store {config.store.path}", store.prepare)
+    if config.metrics.listen is not None:
+        yield _listening(*config.metrics.listen, store)
     for source in config.sources:
-        yield f"source {source.name} ({place_of(source)})", _source_problem(source)
+        yield _source_probe(source)
 
 
-def _problem(attempt: Callable[[], object]) -> str | None:
+def _probe(what: str, attempt: Callable[[], object]) -> _Probe:
     try:
         attempt()
     except Problem as problem:
-        return str(problem)
-    return None
+        return _Probe(what, str(problem), problem.exit_status)
+    return _Probe(what, None)
+
+
+def _listening(host: str, port: int, store: Store) -> _Probe:
+    """Bind the address for a moment. A daemon that runs already has it, and the store's lock."""
+    what = f"metrics.listen {Address(host, port)}"
+    try:
+        server = serve(Metrics(), host, port, healthy=lambda: None, ready=lambda: None)
+    except MetricsError as error:
+        return (
+            _Probe(f"{what} (by the stillsift that runs)", None)
+            if _runs(store)
+            else _Probe(what, str(error))
+        )
+    server.shutdown()
+    server.server_close()
+    return _Probe(what, None)
+
+
+def _runs(store: Store) -> bool:
+    try:
+        store.lock().close()
+    except StoreInUse:
+        return True
+    except Problem:
+        return False
+    return False
 
 
 class _Nothing:
@@ -85,6 +220,14 @@ class _Nothing:
 
     def earlier(self, _content_hash: str) -> Path | None:
         return None
+
+
+def _source_probe(config: SourceConfig) -> _Probe:
+    what = f"source {config.name} ({place_of(config)})"
+    try:
+        return _Probe(what, _source_problem(config))
+    except Problem as problem:
+        return _Probe(what, str(problem))  # `run` starts all the same, and tries again
 
 
 def _source_problem(config: SourceConfig) -> str | None:

@@ -6,23 +6,48 @@ import argparse
 import csv
 import importlib.util
 import json
+import os
+import re
+import shutil
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from ..decisions import Outcome, Reason, row
 from ..frames import bounded_ns
-from . import Commands, UsageError, add_command, add_store, opened_ledger, store_path, table
+from ..names import id_meant
+from . import (
+    Commands,
+    UsageError,
+    add_command,
+    add_source,
+    add_store,
+    known_source,
+    opened_ledger,
+    store_path,
+    table,
+)
 
 _EXAMPLES = """\
   stillsift decisions --store sifted --outcome kept
   stillsift decisions --source gate --reason blurry --since 2026-03-01
+  stillsift decisions --file photos/IMG_0042.jpg
+  stillsift decisions 3f2a9c01                  one frame, by how its id begins
   stillsift decisions --format csv > decisions.csv
   stillsift decisions --format parquet > decisions.parquet   (needs pyarrow)
 """
 
-_SHOWN = ("captured_at", "source", "outcome", "reason", "sharpness", "novelty", "nearest_kept")
+_MEASURES = ("sharpness", "novelty")
+"""Shown with their limits."""
+_SHOWN = ("captured_at", "source", "outcome", "reason", *_MEASURES, "nearest_kept")
+
+_ID_DIGITS = 8
+"""Of an id on a terminal: enough to tell a million frames apart, and to ask for one."""
+_FILE_LENGTH = 28
+"""Of a file's name on a terminal: its end, so that the detail has a place beside it."""
+_MILLISECONDS = len("2026-03-01T12:00:00.000")
 
 
 def add(commands: Commands) -> None:
@@ -33,8 +58,15 @@ def add(commands: Commands) -> None:
         "Show what became of every frame, and why.",
         _EXAMPLES,
     )
+    parser.add_argument(
+        "id",
+        nargs="?",
+        metavar="ID",
+        help="only this frame: its id or how it begins, or its picture",
+    )
     add_store(parser)
-    parser.add_argument("--source", metavar="NAME", help="only this source")
+    parser.add_argument("--file", metavar="NAME", help="only this file: its path, or the end of it")
+    add_source(parser)
     parser.add_argument("--outcome", choices=[outcome.value for outcome in Outcome])
     parser.add_argument("--reason", choices=[reason.value for reason in Reason])
     parser.add_argument("--since", metavar="TIME", help="captured at or after (ISO 8601, UTC)")
@@ -52,14 +84,18 @@ def add(commands: Commands) -> None:
 def decisions(given: argparse.Namespace) -> int:
     """Print the decisions asked for, oldest first."""
     since_ns, until_ns = _nanoseconds(given.since), _nanoseconds(given.until)
+    id = None if given.id is None else _id(given.id)
+    file = None if given.file is None else _file(given.file)
     store = store_path(given)
     with opened_ledger(given) as ledger:
         records = ledger.decisions(
-            source=given.source,
+            source=known_source(given, ledger),
             outcome=None if given.outcome is None else Outcome(given.outcome),
             reason=None if given.reason is None else Reason(given.reason),
             since_ns=since_ns,
             until_ns=until_ns,
+            id=id,
+            file=file,
             limit=given.limit,
         )
         rows = (
@@ -68,6 +104,22 @@ def decisions(given: argparse.Namespace) -> int:
         )
         {"text": _text, "jsonl": _jsonl, "csv": _csv, "parquet": _parquet}[given.format](rows)
     return 0
+
+
+def _id(text: str) -> str:
+    id = id_meant(text)
+    if re.fullmatch(r"[0-9a-f]+", id) is None:
+        raise UsageError(
+            f"decisions: {text}: no id, which has the digits 0 to 9 and a to f; it ends the name "
+            "of a kept picture, and --json shows it. For a file, write --file NAME"
+        )
+    return id
+
+
+def _file(text: str) -> Path:
+    """As the ledger knows it: absolute and without links, or the end of a path."""
+    name = Path(os.path.normpath(text))
+    return name.resolve() if name.is_absolute() or name.parts[:1] == ("..",) else name
 
 
 def _nanoseconds(text: str | None) -> int | None:
@@ -81,24 +133,59 @@ def _nanoseconds(text: str | None) -> int | None:
     return bounded_ns(round(at.timestamp() * 1000) * 1_000_000)
 
 
-Rows = Iterator[dict[str, str | int | float | None]]
+Row = dict[str, str | int | float | None]
+Rows = Iterator[Row]
 
 
 def _text(rows: Rows) -> None:
-    """A table; the ids are cut to what tells them apart."""
-    lines = [[*_SHOWN, "file"]]
-    lines += [[*(_cell(row[column]) for column in _SHOWN), _where(row)] for row in rows]
-    print(table(lines) if len(lines) > 1 else "no decisions")
+    """A table without the columns that say nothing. A terminal gets as much of it as it is wide,
+    and all there is to one decision below each other."""
+    if not (found := list(rows)):
+        print("no decisions")
+    elif not sys.stdout.isatty():
+        print(_table([_line(row) for row in found]))
+    elif len(found) == 1:
+        print(table([[name, cell] for name, cell in _line(found[0]).items() if cell != "-"]))
+    else:
+        width = shutil.get_terminal_size().columns
+        for text in _table([_brief(row) for row in found]).splitlines():
+            print(f"{text[: width - 1]}…" if len(text) > width else text)
 
 
-def _where(row: dict[str, str | int | float | None]) -> str:
-    return "" if row["file"] is None else f"{row['file']}#{row['frame_index']}"
+def _table(lines: list[dict[str, str]]) -> str:
+    columns = [name for name in lines[0] if any(line[name] != "-" for line in lines)]
+    return table([columns, *([line[name] for name in columns] for line in lines)])
+
+
+def _line(row: Row) -> dict[str, str]:
+    """One decision by column."""
+    cells = {name: _cell(row[name]) for name in _SHOWN}
+    for name in _MEASURES:
+        if row[name] is not None and row[f"{name}_limit"] is not None:
+            cells[name] += f"/{_cell(row[f'{name}_limit'])}"
+    file, detail = _cell(row["file"]), _cell(row["detail"])
+    cells["file"] = file if row["file"] is None else f"{file}#{row['frame_index']}"
+    cells["detail"] = detail.removeprefix(f"{file}: ")
+    return cells
+
+
+def _brief(row: Row) -> dict[str, str]:
+    """The same with milliseconds, few digits of the id, and a file without its folders."""
+    cells = _line(row)
+    cells["captured_at"] = cells["captured_at"][:_MILLISECONDS]
+    cells["nearest_kept"] = cells["nearest_kept"][:_ID_DIGITS]
+    cells["file"] = cells["file"].rpartition("/")[2]
+    if len(cells["file"]) > _FILE_LENGTH:
+        cells["file"] = f"…{cells['file'][1 - _FILE_LENGTH :]}"
+    return cells
 
 
 def _cell(value: str | int | float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    text = f"{value:.3f}" if isinstance(value, float) else str(value)
+    # A name can hold a line break or what a terminal would obey.
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _jsonl(rows: Rows) -> None:

@@ -18,6 +18,7 @@ from ..manifest import manifest
 from ..problems import Problem
 from ..store import Store, StoreError
 from ..system_libraries import missing_libraries
+from ..units import counted
 from . import Commands, add_command, add_config, add_json, configured
 
 _EXAMPLES = """\
@@ -135,7 +136,7 @@ def _configuration(given: argparse.Namespace) -> Iterator[_Finding]:
     except Problem as problem:
         yield _Finding("configuration", False, str(problem), "mend it; see config.yaml")
         return
-    yield _Finding("configuration", True, f"{len(config.sources)} sources")
+    yield _Finding("configuration", True, counted(len(config.sources), "source"))
     store = Store(config.store.path, min_free=config.store.min_free)
     try:
         store.require_room()

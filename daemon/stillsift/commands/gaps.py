@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from . import Commands, add_command, add_json, add_store, opened_ledger, print_records, span
+from . import (
+    Commands,
+    add_command,
+    add_json,
+    add_source,
+    add_store,
+    known_source,
+    opened_ledger,
+    print_records,
+    span,
+)
 
 _EXAMPLES = """\
   stillsift gaps --source yard
@@ -15,14 +25,14 @@ _EXAMPLES = """\
 def add(commands: Commands) -> None:
     parser = add_command(commands, "gaps", gaps, "Show when a camera was away, and why.", _EXAMPLES)
     add_store(parser)
-    parser.add_argument("--source", metavar="NAME", help="only this source")
+    add_source(parser)
     add_json(parser)
 
 
 def gaps(given: argparse.Namespace) -> int:
     """Print the gaps, oldest first."""
     with opened_ledger(given) as ledger:
-        records = list(ledger.gaps(source=given.source))
+        records = list(ledger.gaps(source=known_source(given, ledger)))
     rows = [
         {"source": gap.source, **span(gap.from_ns, gap.to_ns), "cause": gap.cause}
         for gap in records

@@ -9,7 +9,16 @@ from pathlib import Path
 from ..ledger import Ledger
 from ..quarantine import Quarantine
 from ..store import Store
-from . import Commands, UsageError, add_command, add_json, add_store, store_path
+from . import (
+    Commands,
+    UsageError,
+    add_command,
+    add_json,
+    add_source,
+    add_store,
+    known_source,
+    store_path,
+)
 
 _EXAMPLES = """\
   stillsift restore --list                      what lies in quarantine
@@ -28,7 +37,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("files", nargs="*", metavar="FILE", help="name or original path")
     add_store(parser)
-    parser.add_argument("--source", metavar="NAME", help="only this source")
+    add_source(parser)
     parser.add_argument("--all", action="store_true", help="everything, instead of single files")
     parser.add_argument("--list", action="store_true", help="only show what there is")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="put them here instead")
@@ -43,7 +52,7 @@ def restore(given: argparse.Namespace) -> int:
     if not store.ledger_path.is_file():
         raise UsageError(f"{store.ledger_path}: no such file; name the store with --store DIR")
     with Ledger(store.ledger_path) as ledger:
-        wanted = ledger.quarantined(given.source)
+        wanted = ledger.quarantined(known_source(given, ledger))
         if given.files:
             names = set(given.files)
             wanted = [q for q in wanted if {str(q.original), q.original.name} & names]

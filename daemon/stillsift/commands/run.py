@@ -13,7 +13,7 @@ from pathlib import Path
 from wsgiref.simple_server import WSGIServer
 
 from ..config import Config, SourceConfig
-from ..config_file import load
+from ..config_file import NO_SOURCES, load
 from ..decisions import Outcome, Reason, outcome_of
 from ..engine import Engine
 from ..fleet import Fleet
@@ -23,6 +23,8 @@ from ..mistakes import ConfigError, Mistake
 from ..passwords import password_of
 from ..reload import ReloadPlan, reload_plan
 from ..service import Heartbeats, Notifier, Signals, attend, set_up_logging, watchdog_interval
+from ..units import counted
+from ..values import Address
 from . import Commands, UsageError, add_command, add_config, usual_config
 
 log = logging.getLogger(__name__)
@@ -68,7 +70,11 @@ def run(given: argparse.Namespace) -> int:
             )
             server = daemon.serve(config)
             fleet.begin(config.sources)
-            log.info("watching %d sources, keeping in %s", len(fleet), config.store.path)
+            if server is not None:
+                host, port = server.server_address[:2]
+                log.info("metrics at http://%s/metrics", Address(str(host), int(port)))
+            watching = counted(len(fleet), "source")
+            log.info("watching %s, keeping in %s", watching, config.store.path)
             notifier.ready(daemon.status())
             attend(
                 signals,
@@ -98,8 +104,7 @@ class NoSources(ConfigError):
 def _loaded(file: Path) -> Config:
     config = load(file)
     if not config.sources:
-        reason = "there are none; name a directory or a camera to watch"
-        raise NoSources(str(file), [Mistake(None, "sources", reason)])
+        raise NoSources(str(file), [Mistake(None, "sources", NO_SOURCES)])
     return config
 
 
@@ -158,15 +163,17 @@ class _Daemon:
         return f"no progress for {_SILENT_S:g} s: {', '.join(stuck)}" if stuck else None
 
     def unready(self) -> str | None:
-        """Why no frames are being worked on; None: they are. The model is warm by now."""
+        """Which sources cannot do their work, and why; None: all can. The model is warm by now.
+
+        A camera that is away is no reason: its source works and waits for it.
+        """
         if not len(self._fleet):
             return "no source has been started yet"
-        if unstarted := self._fleet.unstarted:
-            return f"not started yet: {', '.join(unstarted)}"
         troubles = self._fleet.troubles
-        if len(troubles) < len(self._fleet) or not troubles:
-            return None
-        return "no source works: " + "; ".join(f"{n}: {why}" for n, why in troubles.items())
+        reasons = [f"{name}: {why}" for name, why in troubles.items()]
+        if unstarted := [name for name in self._fleet.unstarted if name not in troubles]:
+            reasons.append(f"not started yet: {', '.join(unstarted)}")
+        return "; ".join(reasons) or None
 
     def reload(self) -> None:
         """Change to what the file says now; a bad file changes nothing."""
@@ -177,7 +184,12 @@ class _Daemon:
             return
         logins = _logins(config)
         plan = reload_plan(self._config, config)
-        plan = replace(plan, reopened=(*plan.reopened, *self._with_new_login(config, plan, logins)))
+        fresh = self._with_new_login(config, plan, logins)
+        plan = replace(
+            plan,
+            reopened=(*plan.reopened, *fresh),
+            changes=(*plan.changes, *((source.name, ("password",)) for source in fresh)),
+        )
         if not plan:
             log.info("configuration read again: nothing changed")
             return
@@ -191,13 +203,15 @@ class _Daemon:
         if plan.restart:
             log.warning("only after a restart: %s", ", ".join(plan.restart))
         self._config, self._logins = config, logins
-        log.info("configuration read again: %d sources", len(self._fleet))
+        told = plan.told()
+        sources = counted(len(self._fleet), "source")
+        log.info("configuration read again: %s%s", sources, f"; {told}" if told else "")
 
     def status(self) -> str:
         """One line for `systemctl status`."""
         troubles = self._fleet.troubles
         trouble = f"; in trouble: {', '.join(troubles)}" if troubles else ""
-        return f"{len(self._fleet)} sources; {self.counted()}{trouble}"
+        return f"{counted(len(self._fleet), 'source')}; {self.counted()}{trouble}"
 
     def counted(self) -> str:
         """Where the frames since the start have ended."""

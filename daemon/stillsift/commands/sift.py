@@ -25,6 +25,8 @@ from ..pipeline import Line
 from ..problems import Problem
 from ..progress import Progress, Tally, shown
 from ..service import Signals, set_up_logging
+from ..sources import Source
+from ..sources.directory import DirectorySource
 from . import Commands, UsageError, add_command, add_json
 
 log = logging.getLogger(__name__)
@@ -82,7 +84,8 @@ def sift(given: argparse.Namespace) -> int:
             raise UsageError(f"sift: {place}: lies in the store that frames are to be kept in")
     duration_s = None if given.duration is None else _duration(given.duration)
     set_up_logging("warning", config.log.format, stream=sys.stderr)
-    tallies = {source.name: Tally(source.name, place_of(source)) for source in sources}
+    store_asked = None if given.dry_run else config.store.path
+    tallies = {each.name: Tally(each.name, place_of(each), store_asked) for each in sources}
     with (
         Signals() as signals,
         Engine(config, Metrics(), dry_run=given.dry_run) as engine,
@@ -125,12 +128,23 @@ class _Run:
                 self._source, watch=False, duration_s=self._duration_s, told=self._tally.note
             )
             self._line.run()
+            if not self._tally.frames and not self._stopped.is_set():
+                self._tally.error = self._absence(self._line.source)
         except Problem as problem:
             self._tally.error = str(problem)
         except Exception as error:
             log.exception("%s: unexpected", self._source.name)
             self._tally.error = f"unexpected: {error!r}"
         self._tally.seconds = time.monotonic() - begin
+
+    def _absence(self, source: Source) -> str | None:
+        """Why nothing came, where no footage is there; None: all that is there is decided.
+
+        What was decided may be gone by now, as `retire` has it; that is no mistake.
+        """
+        if not isinstance(source, DirectorySource) or source.name in self._engine.ledger.sources():
+            return None
+        return source.nothing_to_read()
 
     def stop(self) -> None:
         self._stopped.set()
@@ -243,6 +257,7 @@ def _print_summary(
         summary = {
             "sources": [tally.as_json() for tally in tallies],
             "store": None if store is None else str(store),
+            "dry_run": store is None,
             "interrupted": interrupted,
         }
         print(json.dumps(summary, ensure_ascii=False, indent=2))
@@ -252,7 +267,16 @@ def _print_summary(
     if interrupted:
         print("Interrupted. The same command goes on where this one stopped.")
     if store is not None:
+        _print_places(store, tallies)
+    elif any(tally.kept for tally in tallies):
+        print("A dry run: nothing was kept.")
+
+
+def _print_places(store: Path, tallies: list[Tally]) -> None:
+    """Where to look at what was kept, by this run or an earlier one, and at the reasons."""
+    if any(not folder.name.startswith(".") for folder in (store / "kept").iterdir()):
         print(f"Kept frames   {store / 'kept'}")
-        if any(tally.reasons[Reason.AUDIT] for tally in tallies):
-            print(f"Audit sample  {store / 'audit'} (stillsift audit --store {store})")
+    if any(tally.reasons[Reason.AUDIT] for tally in tallies):
+        print(f"Audit sample  {store / 'audit'} (stillsift audit --store {store})")
+    if any(tally.frames or tally.error is None for tally in tallies):
         print(f"Why           stillsift decisions --store {store}")

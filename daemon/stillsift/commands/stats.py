@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
+from dataclasses import asdict
 
 from ..decisions import Outcome, Reason, outcome_of, time_text
+from ..progress import by_outcome
 from ..records import SourceStats
-from . import Commands, add_command, add_json, add_store, opened_ledger, table
+from ..units import counted
+from . import (
+    Commands,
+    add_command,
+    add_json,
+    add_source,
+    add_store,
+    known_source,
+    opened_ledger,
+    table,
+)
 
 _EXAMPLES = """\
   stillsift stats --store sifted
@@ -20,13 +33,14 @@ def add(commands: Commands) -> None:
         commands, "stats", stats, "Add up what each source offered and what was kept.", _EXAMPLES
     )
     add_store(parser)
+    add_source(parser)
     add_json(parser)
 
 
 def stats(given: argparse.Namespace) -> int:
     """Print one line for each source."""
     with opened_ledger(given) as ledger:
-        sources = ledger.stats()
+        sources = ledger.stats(known_source(given, ledger))
     if given.json:
         print(json.dumps([_as_json(source) for source in sources], indent=2))
         return 0
@@ -40,13 +54,22 @@ def stats(given: argparse.Namespace) -> int:
         rows = [[*row, str(_aside(source))] for row, source in zip(rows, sources, strict=True)]
     print(table([heading, *rows]))
     for source in sources:
-        reasons = " · ".join(f"{reason} {n}" for reason, n in sorted(source.reasons.items()) if n)
-        print(f"\n{source.source}: {reasons}")
-        if samples := _aside(source):
-            print(f"  {samples} dropped frames lie aside in audit/, to be judged: stillsift audit")
-        if source.missing:
-            print(f"  {source.missing} kept frames are missing from the store")
+        print("\n".join([f"\n{source.source}", *by_outcome(source.reasons), *_remarks(source)]))
     return 0
+
+
+def _remarks(source: SourceStats) -> Iterator[str]:
+    samples = source.samples
+    if samples.sampled:
+        judged = "all" if samples.judged == samples.sampled else samples.judged
+        left = f"{samples.open} not judged yet" if samples.open else f"{judged} judged"
+        aside = counted(samples.sampled, "dropped frame")
+        yield f"  aside    {aside} in audit/, {left}: stillsift audit"
+    gone = [counted(source.missing, "kept frame")] if source.missing else []
+    if samples.missing:
+        gone.append(f"{counted(samples.missing, 'picture')} of the audit")
+    if gone:
+        yield f"  missing  {', '.join(gone)}: gone from the store"
 
 
 def _count(source: SourceStats, outcome: Outcome) -> int:
@@ -78,6 +101,7 @@ def _as_json(source: SourceStats) -> dict[str, object]:
         "reasons": {reason.value: n for reason, n in sorted(source.reasons.items())},
         "kept_bytes": source.kept_bytes,
         "missing": source.missing,
+        "audit": asdict(source.samples),
         "first_captured_at": None if source.first_ns is None else time_text(source.first_ns),
         "last_captured_at": None if source.last_ns is None else time_text(source.last_ns),
         "files": {state.value: n for state, n in sorted(source.files.items())},

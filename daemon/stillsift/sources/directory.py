@@ -9,7 +9,7 @@ import errno
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from datetime import UTC, tzinfo
 from hashlib import sha256
@@ -25,6 +25,8 @@ from .times import NamePattern, Times
 from .tree import natural, trees
 
 _LOG = logging.getLogger(__name__)
+_MOST_KINDS = 6
+"""Named of the suffixes that are left alone."""
 
 
 class SourceMissing(Problem):
@@ -75,6 +77,8 @@ class DirectorySource:
         self._ready: deque[Path] = deque()
         self._done: set[int] = set()
         """Hashes of the identities read in this session: 64 bits stand in for four numbers."""
+        self._bare = False
+        """There was nothing to read."""
         self._stop = threading.Event()
         self._told = time.monotonic()
 
@@ -97,6 +101,24 @@ class DirectorySource:
         self._stop.set()
         self._arrivals.wake()
 
+    def nothing_to_read(self) -> str | None:
+        """What a person is told where no file was footage by its name; None: there was some.
+
+        Of what was read once, to be asked at its end.
+        """
+        if not self._bare:
+            return None
+        counted = sum((tree.left_alone() for tree in self._trees), Counter[str]())
+        told = f"there is no picture or clip in {', '.join(str(t.root) for t in self._trees)}"
+        links = counted.pop("links", 0)
+        if files := counted.total():
+            kinds = ", ".join(
+                suffix or "no suffix" for suffix, _ in counted.most_common(_MOST_KINDS)
+            )
+            more = ", ..." if len(counted) > _MOST_KINDS else ""
+            told += f"; {_are(files, 'file')} of no kind that stillsift reads ({kinds}{more})"
+        return f"{told}; {_are(links, 'symbolic link')} not followed" if links else told
+
     def items(self) -> Iterator[Item]:
         """Raises SourceMissing where a root is not there and is not to be waited for."""
         return self._as_they_come() if self._watch else self._once()
@@ -108,6 +130,7 @@ class DirectorySource:
                 found += sorted((file.path for file in tree.files()), key=natural)
             except OSError as error:
                 raise SourceMissing(f"{tree.root}: {error.strerror}") from error
+        self._bare = not found
         self._ready.extend(found)
         while self._ready and not self._stop.is_set():
             yield from self._file(self._ready.popleft())
@@ -210,6 +233,10 @@ class DirectorySource:
     ) -> Iterator[Item]:
         yield Failed(path, origin_of(path, identity), 0, identity.mtime_ns, reason)
         yield Finished(path, identity, digest, 0)
+
+
+def _are(number: int, what: str) -> str:
+    return f"1 {what} is" if number == 1 else f"{number} {what}s are"
 
 
 def _is_still(path: Path) -> bool:

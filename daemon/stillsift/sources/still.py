@@ -40,7 +40,8 @@ _HEADER_ALLOWANCE = 64 << 20
 
 # Our own limit is checked on the header before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
-# What OpenCV prints to stderr about a bad file, the error below says with the file's name.
+# What OpenCV prints to stderr about a bad file, the error below says with the file's name. libjpeg
+# and libpng inside it print as well, and know no switch.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 _MALFORMED = (OSError, SyntaxError, ValueError, LookupError, TypeError, struct.error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -80,6 +81,28 @@ class Tree:
                     if path not in told:
                         _LOG.warning("%s cannot be looked at: %s", path, error.strerror)
                     told.add(path)
+
+    def left_alone(self) -> Counter[str]:
+        """Visible files that are no footage by their names, by suffix in lower case, and `links`.
+
+        A suffix begins with a dot, or is empty. What cannot be looked at is not counted.
+        """
+        counted: Counter[str] = Counter()
+        for folder, folders, files in os.walk(self.root):
+            within = Path(folder)
+            links = [name for name in (*folders, *files) if (within / name).is_symlink()]
+            counted["links"] += len(links)
+            counted.update(
+                PurePath(name).suffix.lower()
+                for name in files
+                if _visible(name) and not _named_as_footage(name) and name not in links
+            )
+            folders[:] = [
+                name
+                for name in folders
+                if self.recursive and _entered(name) and not self._excluded(within / name)
+            ]
+        return +counted
 
     def _excluded(self, path: Path) -> bool:
         return any(path.is_relative_to(left_out) for left_out in self.exclude)

@@ -1,0 +1,86 @@
+"""What a configuration may say and hardly means: right by the letter, and worth a look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .config import Config, SourceConfig, SourceSettings
+from .marked_yaml import Place
+from .units import written_duration
+
+Doubt = tuple[Place, str]
+
+_TIMES = {("minute", "hour"): 60, ("hour", "day"): 24, ("minute", "day"): 1440}
+
+
+def doubts(config: Config) -> Iterator[Doubt]:
+    """Where each stands, and what is doubtful about it."""
+    yield from _groups(config)
+    yield from _shared_directories(config.sources)
+    own = frozenset(SourceSettings.model_fields)
+    yield from _amounts(("defaults",), config.defaults, own)
+    for index, source in enumerate(config.sources):
+        # What it only takes over from the defaults is told there.
+        yield from _amounts(("sources", index), source, source.model_fields_set)
+
+
+def _groups(config: Config) -> Iterator[Doubt]:
+    alike: dict[str, list[tuple[int, str]]] = {}
+    for index, source in enumerate(config.sources):
+        if source.group is not None:
+            alike.setdefault(source.group.casefold(), []).append((index, source.group))
+    for (index, group), *others in alike.values():
+        if not others:
+            own = "group" in config.sources[index].model_fields_set
+            place: Place = ("sources", index) if own else ("defaults",)
+            why = f"is {group!r}, and no other source has it; alone it shares nothing"
+            yield (*place, "group"), why
+        for other, spelt in others:
+            if spelt != group:
+                why = f"is {spelt!r}, and another source has {group!r}; capitals count: two groups"
+                yield ("sources", other, "group"), why
+
+
+def _shared_directories(sources: tuple[SourceConfig, ...]) -> Iterator[Doubt]:
+    places = [None if each.directory is None else each.directory.resolve() for each in sources]
+    for index, place in enumerate(places):
+        for earlier, other in enumerate(places[:index]):
+            if place is None or other is None:
+                continue
+            at, name = ("sources", index, "directory"), sources[earlier].name
+            if place == other:
+                yield at, f"is that of sources.{name} too, and both read every file"
+            elif place.is_relative_to(other) and sources[earlier].recursive:
+                yield at, f"lies in that of sources.{name}, which is recursive and reads it too"
+            elif other.is_relative_to(place) and sources[index].recursive:
+                yield at, f"holds that of sources.{name}, and recursive reads that too"
+
+
+def _amounts(
+    place: Place, given: SourceSettings, own: frozenset[str] | set[str]
+) -> Iterator[Doubt]:
+    """Amounts of which one makes the other idle; `own`: the keys to be told of."""
+    if 0 < given.heartbeat < given.min_gap and (key := _one_of(own, "heartbeat", "min_gap")):
+        gap, beat = written_duration(given.min_gap), written_duration(given.heartbeat)
+        yield (
+            (*place, key),
+            f"does not fit: heartbeat is {beat}, and min_gap holds it back for {gap}",
+        )
+    for (short, long), times in _TIMES.items():
+        shorter, longer = f"max_per_{short}", f"max_per_{long}"
+        few, many = getattr(given, shorter), getattr(given, longer)
+        key = _one_of(own, shorter, longer)
+        if few is None or many is None or key is None:
+            continue
+        if few > many:
+            yield (
+                (*place, key),
+                f"does not fit: {shorter} is {few}, and {longer} allows only {many}",
+            )
+        elif many > few * times:
+            most = f"allows no more than {few * times} in one {long}"
+            yield (*place, key), f"does not fit: {longer} is {many}, and {shorter} {most}"
+
+
+def _one_of(own: frozenset[str] | set[str], *keys: str) -> str | None:
+    return next((key for key in keys if key in own), None)

@@ -1,0 +1,198 @@
+"""`stillsift check-config`: what `run` would refuse, what is doubtful, and what cannot be had."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from conftest import Command
+from running import free_port
+from stillsift.store import Store
+
+SOURCES = "sources:\n  - {name: gate, directory: gate}\n"
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "config.yaml"
+
+
+def told(stillsift: Command, config: Path, text: str, status: int) -> dict[str, Any]:
+    """What --json says, which has to be all there is."""
+    config.write_text(text)
+    done = stillsift("check-config", config, "--json")
+    assert (done.status, done.err) == (status, "")
+    found: dict[str, Any] = json.loads(done.out)
+    return found
+
+
+# -- mistakes --------------------------------------------------------------------------------------
+
+
+def test_mistakes_are_json_too(stillsift: Command, config: Path) -> None:
+    found = told(stillsift, config, "stor: {}\nsources:\n  - {name: gate, rate: -1}\n", 78)
+    assert found["mistakes"] == [
+        {
+            "file": str(config),
+            "line": 1,
+            "key": "stor",
+            "message": "unknown key; did you mean store?",
+        },
+        *found["mistakes"][1:],
+    ]
+    assert {mistake["key"] for mistake in found["mistakes"][1:]} == {
+        *("sources.gate", "sources.gate.rate")
+    }
+    config.unlink()
+    done = stillsift("check-config", config, "--json")
+    (mistake,) = json.loads(done.out)["mistakes"]
+    assert done.status == 78
+    assert (mistake["line"], mistake["key"], mistake["message"]) == (None, None, "no such file")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key", "said"),
+    [
+        ("store: {path: s}\n", None, "sources", "`stillsift run` needs one"),
+        ("store: {path: s}\nsources: []\n", 2, "sources", "`stillsift run` needs one"),
+        (
+            f"model:\n  path: own.onnx\n  custom: {{novelty_limit: 1}}\n{SOURCES}",
+            *(2, "model.path", "there is no such file"),
+        ),
+        (f"model: {{name: resnet}}\n{SOURCES}", 1, "model.name", "there is no model resnet"),
+    ],
+)
+def test_what_run_would_refuse_is_a_mistake(
+    stillsift: Command, config: Path, text: str, line: int | None, key: str, said: str
+) -> None:
+    (mistake,) = told(stillsift, config, text, 78)["mistakes"]
+    assert (mistake["line"], mistake["key"]) == (line, key)
+    assert said in mistake["message"]
+    done = stillsift("check-config", config)
+    assert (done.status, done.out) == (78, "")
+    assert key in done.err
+    assert stillsift("run", "-c", config).status == 78
+
+
+# -- doubts ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sources", "defaults", "doubtful"),
+    [
+        ([{}, {}], {"group": "yard"}, {}),
+        ([{"group": "yard"}, {}], {}, {"sources.a.group": "no other source has it"}),
+        ([{}], {"group": "yard"}, {"defaults.group": "no other source has it"}),
+        ([{"group": "yard"}, {"group": "Yard"}], {}, {"sources.b.group": "two groups"}),
+        ([{}, {"directory": "a"}], {}, {"sources.b.directory": "that of sources.a too"}),
+        ([{}, {"directory": "a/in"}], {}, {"sources.b.directory": "lies in that of sources.a"}),
+        ([{"directory": "b/in"}, {}], {}, {"sources.b.directory": "holds that of sources.a"}),
+        ([{}, {"directory": "link"}], {}, {"sources.b.directory": "that of sources.a too"}),
+        ([{}, {"directory": "a/in"}], {"recursive": False}, {}),
+        ([{}], {"heartbeat": "10s", "min_gap": "10s"}, {}),
+        ([{}], {"heartbeat": "10s", "min_gap": "1m"}, {"defaults.heartbeat": "for 1m"}),
+        ([{"heartbeat": "10s"}], {"min_gap": "1m"}, {"sources.a.heartbeat": "for 1m"}),
+        ([{"min_gap": "1m"}], {"heartbeat": "10s"}, {"sources.a.min_gap": "heartbeat is 10s"}),
+        ([{}], {"max_per_minute": 10, "max_per_hour": 600, "max_per_day": 600}, {}),
+        (
+            *([{}], {"max_per_minute": 10, "max_per_hour": 5}),
+            {"defaults.max_per_minute": "max_per_hour allows only 5"},
+        ),
+        (
+            *([{"max_per_hour": 601}], {"max_per_minute": 10}),
+            {"sources.a.max_per_hour": "allows no more than 600 in one hour"},
+        ),
+        (
+            *([{}], {"max_per_minute": 1, "max_per_day": 1441}),
+            {"defaults.max_per_minute": "allows no more than 1440 in one day"},
+        ),
+    ],
+)
+def test_what_is_right_and_hardly_meant_is_a_warning(
+    stillsift: Command,
+    config: Path,
+    sources: list[dict[str, Any]],
+    defaults: dict[str, Any],
+    doubtful: dict[str, str],
+) -> None:
+    Path("a").mkdir()
+    Path("link").symlink_to("a")
+    named = [{"name": n, "directory": n, **own} for n, own in zip("abc", sources, strict=False)]
+    text = yaml.safe_dump({"defaults": defaults, "sources": named})
+    found = told(stillsift, config, text, 0)
+    assert found["mistakes"] == []
+    assert {each["key"] for each in found["warnings"]} == set(doubtful)
+    for each in found["warnings"]:
+        assert doubtful[each["key"]] in each["message"]
+        assert each["line"] is not None
+    done = stillsift("check-config", config)
+    assert (done.status, done.err.count(": warning: ")) == (0, len(doubtful))
+    assert done.out.count("1 warning") == len(doubtful)
+
+
+def test_a_password_in_clear_text_is_a_warning(stillsift: Command, config: Path) -> None:
+    camera = "{name: a, rtsp: 'rtsp://192.0.2.1/x', user: u, password: geheim}"
+    found = told(stillsift, config, f"sources:\n  - {camera}\n", 0)
+    (warning,) = found["warnings"]
+    assert (warning["line"], warning["key"]) == (2, "sources.a.password")
+    assert "geheim" not in json.dumps(found)
+
+
+# -- probes ----------------------------------------------------------------------------------------
+
+
+def test_the_verdict_comes_last(stillsift: Command, config: Path) -> None:
+    config.write_text(f"store: {{path: s}}\nmetrics: {{listen: off}}\n{SOURCES}")
+    done = stillsift("check-config", config, "--probe")
+    assert done.status == 1
+    assert "source gate (gate): No such file or directory" in done.out
+    assert done.out.splitlines()[-1] == f"{config}: right; 1 source; but 1 of 3 probes failed"
+    Path("gate").mkdir()
+    done = stillsift("check-config", config, "--probe")
+    assert (done.status, done.out.splitlines()[-1]) == (0, f"{config}: right; 1 source")
+
+
+def test_a_model_that_run_would_refuse_gives_its_status(stillsift: Command, config: Path) -> None:
+    Path("own.onnx").write_bytes(b"no model")
+    Path("gate").mkdir()
+    model = "model: {path: own.onnx, custom: {novelty_limit: 1}}"
+    config.write_text(f"store: {{path: s}}\nmetrics: {{listen: off}}\n{model}\n{SOURCES}")
+    assert stillsift("check-config", config).status == 0
+    done = stillsift("check-config", config, "--probe")
+    assert done.status == 78
+    assert "model: own.onnx: onnxruntime cannot open it" in done.out
+    assert stillsift("run", "-c", config).status == 78
+
+
+def test_a_camera_without_its_password_file_is_a_probe_of_its_own(
+    stillsift: Command, config: Path
+) -> None:
+    camera = "{name: a, rtsp: 'rtsp://127.0.0.1:1/x', user: u, password_file: /nothing}"
+    config.write_text(f"store: {{path: s}}\nmetrics: {{listen: off}}\nsources:\n  - {camera}\n")
+    done = stillsift("check-config", config, "--probe")
+    assert done.status == 1
+    assert "/nothing cannot be read" in done.out
+
+
+def test_an_address_that_is_taken_is_told(stillsift: Command, config: Path) -> None:
+    Path("gate").mkdir()
+    port = free_port()
+    config.write_text(f"store: {{path: s}}\nmetrics: {{listen: '127.0.0.1:{port}'}}\n{SOURCES}")
+    what = f"metrics.listen 127.0.0.1:{port}"
+    assert f"{what}: ok" in stillsift("check-config", config, "--probe").out
+    with socket.create_server(("127.0.0.1", port)):
+        done = stillsift("check-config", config, "--probe")
+        assert done.status == 1
+        assert (
+            f"{what}: metrics.listen: cannot listen on 127.0.0.1:{port}: Address already"
+            in done.out
+        )
+        with Store(Path("s")).lock():  # as a daemon of this configuration has it
+            done = stillsift("check-config", config, "--probe")
+        assert (done.status, f"{what} (by the stillsift that runs): ok" in done.out) == (0, True)
