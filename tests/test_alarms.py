@@ -16,6 +16,7 @@ import pytest
 from clips import real_pictures
 from conftest import Command
 from stillsift.alarms import Alarm, AlarmKind
+from stillsift.allowance import Allowed
 from stillsift.config import SourceConfig
 from stillsift.engine import Engine
 from stillsift.frames import ArrayPicture, Frame, Image, TimeOrigin
@@ -137,6 +138,15 @@ def test_a_restart_in_the_middle_gives_the_same_alarms(kind: AlarmKind) -> None:
             found += sifter.take_alarms()
         gallery, state = Gallery(32, sifter.gallery.kept), sifter.state()
     assert found == whole
+
+
+@pytest.mark.parametrize("allowed", [Allowed(max_per_day=1), Allowed(min_gap_s=7200.0)])
+def test_a_camera_that_was_moved_is_told_where_the_view_may_not_be_kept(allowed: Allowed) -> None:
+    frames = CASES[AlarmKind.MOVED]()
+    whole = Sifter(LIMITS, blocks, Gallery(32), model="blocks")
+    limited = Sifter(replace(LIMITS, allowed=allowed), blocks, Gallery(32), model="blocks")
+    assert sift(frames, limited) == sift(frames, whole) != []
+    assert len(limited.gallery) == 1, "kept, this shows nothing"
 
 
 def test_alarms_change_no_decision_and_can_be_switched_off() -> None:

@@ -35,7 +35,7 @@ class Sighting:
     sharpness: float | None = None
     """As the decision tells it. None: it was not measured."""
     other_view: bool = False
-    """Whether the frame was kept because no kept frame showed this view."""
+    """Whether the frame was to be kept because no kept frame showed this view."""
 
 
 # Encoders repeat a static picture exactly, up to the next keyframe (measured: x264 of a picture
@@ -119,7 +119,7 @@ class _Counts:
     away_s: float = 0.0
     """How long one known other view has been seen."""
     other_view_ns: int | None = None
-    """When a frame was last kept for being another view; None: never."""
+    """When a frame was last to be kept for being another view; None: never."""
     unmeasured_s: float = 0.0
     """Time since the sharpness was last measured."""
     origin: str = ""
@@ -159,11 +159,11 @@ class Watch:
         known = counts.last_ns is not None and seen.origin == counts.origin
         # None of the troubles shows in less, and not much later a frame is measured again.
         soon_s = SPACING_S if seen.sharpness is not None else 2 * SPACING_S
-        if known and 0 <= apart_s < soon_s and not seen.other_view:
-            return []
-        step_s = min(max(apart_s, 0.0), _LONGEST_STEP_S)
         if seen.other_view:
             counts.other_view_ns = seen.at_ns
+        if known and 0 <= apart_s < soon_s:
+            return []
+        step_s = min(max(apart_s, 0.0), _LONGEST_STEP_S)
         found = [self._clock(seen, step_s), self._frozen(seen, step_s), *self._look(seen, step_s)]
         counts.last_ns = seen.at_ns
         return [alarm for alarm in found if alarm is not None]
@@ -279,7 +279,7 @@ class Watch:
         return alarm
 
     def _new_to_gallery(self, at_ns: int) -> bool:
-        """Whether a frame was kept for its view since the home view was left. None is kept of a
+        """Whether a frame was to be kept for its view since the home view was left. None is of a
         place on the tour of a camera that turns."""
         counts = self._counts
         since_ns = at_ns if counts.away_ns is None else counts.away_ns
