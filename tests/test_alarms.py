@@ -201,6 +201,28 @@ def test_dusk_infrared_and_fog_cover_nothing_and_keep_their_focus() -> None:
     assert watch(sightings((usual(n, each) for n, each in enumerate(dim + night)), 5.0)) == []
 
 
+def pale(number: int) -> Image:
+    """A third of the structure: too much for a covered lens, too little for an open one."""
+    return usual(number, np.asarray(100 + (view() - view().mean()) * 0.3, np.uint8))
+
+
+def test_a_view_that_stays_pale_after_it_was_covered_is_the_usual_after_an_hour() -> None:
+    pictures = [*map(usual, range(30)), *map(covered, range(10)), *map(pale, range(600))]
+    seen = list(sightings(pictures, 10.0))
+    begun, ended = watch(seen)
+    assert (begun.kind, begun.from_ns) == (AlarmKind.COVERED, seen[30].at_ns)
+    assert ended.to_ns == seen[40 + HOUR - 1].at_ns
+    watcher = Watch()
+    for each in seen:
+        watcher.step(each)
+    assert watcher._views[0].last_ns == seen[-1].at_ns, "nothing is looked at any more"
+
+
+def test_moments_of_darkness_minutes_apart_do_not_add_up_to_a_covered_lens() -> None:
+    pictures = [*map(usual, range(30)), *(pale(n) if n % 30 else covered(n) for n in range(300))]
+    assert watch(sightings(pictures, 10.0)) == []
+
+
 def test_what_an_encoder_repeats_is_not_frozen() -> None:
     """Measured: up to the next keyframe, 20 s apart."""
     groups = [usual(number // 100) for number in range(1500)]

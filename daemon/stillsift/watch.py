@@ -89,7 +89,8 @@ are off by some parts in a million are no jump."""
 def _conditions() -> dict[AlarmKind, Condition]:
     made = (
         Condition(AlarmKind.FROZEN, _FROZEN_S, 5.0),
-        Condition(AlarmKind.COVERED, 10.0, 3.0),
+        # No view is looked for meanwhile, so it must come to an end.
+        Condition(AlarmKind.COVERED, 10.0, 3.0, given_up_s=3600.0),
         Condition(AlarmKind.MOVED, _STAYS_S, 10.0),
         Condition(AlarmKind.FOCUS, 300.0, 60.0),
         Condition(AlarmKind.CLOCK, 0.0, 60.0, frames=1),
