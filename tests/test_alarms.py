@@ -168,6 +168,17 @@ def test_switched_off_while_an_alarm_stands_it_ends() -> None:
     assert off.alarms == []
 
 
+def test_switched_off_and_on_again_a_source_is_known_anew() -> None:
+    frames = CASES[AlarmKind.FOCUS]()
+    frames = [*frames[:330], *(frame(n, soft(n)) for n in range(330, 560))]
+    on = Sifter(LIMITS, blocks, Gallery(32), model="blocks")
+    assert [alarm.kind for alarm in sift(frames[:330], on)] == [AlarmKind.FOCUS]
+    off = Sifter(LIMITS, blocks, on.gallery, on.state(), model="blocks", alarms=False)
+    assert len(sift(frames[330:332], off)) == 1
+    again = Sifter(LIMITS, blocks, off.gallery, off.state(), model="blocks")
+    assert sift(frames[332:], again) == [], "as soft as it is, it is all that is known of it"
+
+
 def sightings(pictures: Iterable[Image], step_s: float, *, new: bool = True) -> Iterator[Sighting]:
     """Frames as the watch gets them; `new`: each of them shows a view that was not kept."""
     for number, picture in enumerate(pictures):
@@ -257,6 +268,21 @@ def test_how_long_is_frozen_follows_from_repetitions_that_ended_by_themselves() 
 
     assert repeated(33) == [], "155 s"
     assert repeated(34) == [AlarmKind.FROZEN], "160 s"
+
+
+def test_a_focus_that_does_not_come_back_is_the_usual_after_two_weeks() -> None:
+    sharp, dull = (
+        list(sightings((picture(n) for n in range(7)), 60.0)) for picture in (usual, soft)
+    )
+    watcher, found = Watch(), []
+    for number in range(14 * 1440):
+        seen = (sharp if number < 300 else dull)[number % 7]
+        at_s = 60.0 * number
+        found += watcher.step(replace(seen, at_ns=START_NS + round(at_s * 1e9), pts_s=at_s))
+    begun, ended = found
+    assert begun.kind is AlarmKind.FOCUS
+    assert ended.to_ns is not None
+    assert 5 < (ended.to_ns - begun.from_ns) / 86_400e9 < 13
 
 
 def test_time_that_runs_away_from_presentation_time_is_told_and_a_slow_clock_is_not() -> None:

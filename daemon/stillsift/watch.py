@@ -132,6 +132,9 @@ class Watch:
     """Watches one source. Fed with decided frames in their order, and with nothing else."""
 
     def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
         self._conditions = _conditions()
         self._counts = _Counts()
         self._views: list[View] = []
@@ -149,9 +152,11 @@ class Watch:
         return [alarm for each in self._conditions.values() if (alarm := each.now) is not None]
 
     def silence(self, at_ns: int) -> list[Alarm]:
-        """Nobody watches any more: whatever was raised ends."""
-        self._left = None
-        return [each.end(at_ns) for each in self._conditions.values() if each.raised]
+        """Nobody watches any more: whatever was raised ends, and what is known is forgotten. What
+        came while nobody looked must not be held against it."""
+        ended = [each.end(at_ns) for each in self._conditions.values() if each.raised]
+        self._forget()
+        return ended
 
     def step(self, seen: Sighting) -> list[Alarm]:
         """Take one frame; the alarms that begin (`to_ns` None) and those that end with it."""
