@@ -17,8 +17,9 @@ from clips import real_pictures
 from conftest import Command
 from stillsift.alarms import Alarm, AlarmKind
 from stillsift.allowance import Allowed
-from stillsift.config import SourceConfig
+from stillsift.config import Config, SourceConfig
 from stillsift.engine import Engine
+from stillsift.fleet import Fleet
 from stillsift.frames import ArrayPicture, Frame, Image, TimeOrigin
 from stillsift.gallery import Gallery
 from stillsift.ledger import Ledger
@@ -26,6 +27,8 @@ from stillsift.ledger_reader import LedgerReader
 from stillsift.metrics import Metrics
 from stillsift.recorder import Recorder
 from stillsift.records import AlarmRecord, Retire
+from stillsift.reload import reload_plan
+from stillsift.service import Heartbeats
 from stillsift.sharpness import sharpness, thumbnail
 from stillsift.sifter import Sifter
 from stillsift.watch import Sighting, Watch
@@ -387,3 +390,60 @@ def test_a_kill_right_after_an_alarm_has_begun_leaves_it_known(tmp_path: Path) -
     assert [(alarm.kind, alarm.from_ns) for alarm in again.alarms] == [
         (standing.kind, standing.from_ns)
     ]
+
+
+def sources(store: Path, *names: str) -> Config:
+    base, made = config(store), []
+    for name in names:
+        folder = store.parent / name
+        folder.mkdir(exist_ok=True)
+        made.append(SourceConfig.model_validate({"name": name, "directory": folder}))
+    return base.model_copy(update={"sources": tuple(each.under(base.defaults) for each in made)})
+
+
+def test_the_alarm_of_a_source_that_is_removed_ends_with_its_last_frame(tmp_path: Path) -> None:
+    store, frames = tmp_path / "store", days(50, covered, 30, 50)
+    run(store, frames)
+    before = sources(store, "yard", "gate")
+    after = before.model_copy(update={"sources": before.sources[1:]})
+    with Engine(before, Metrics()) as engine:
+        fleet = Fleet(engine, Heartbeats())
+        fleet.begin(before.sources)
+        (standing,) = recorded(store)
+        assert standing.to_ns is None
+        fleet.reload(after, reload_plan(before, after), 8.0)
+        (ended,) = recorded(store)
+        assert fleet.stop_all(8.0) == []
+    assert ended.to_ns == frames[-1].captured_at_ns
+    assert ended.detail == f"{standing.detail}; not over when the frames ended"
+
+
+def test_an_alarm_ends_with_the_frames_and_goes_on_with_more_of_them(tmp_path: Path) -> None:
+    store, frames = tmp_path / "store", days(80, covered, 30, 60)
+    run(store, frames[:50])
+    (standing,) = recorded(store)
+    gate = sources(store, "gate")
+    with Engine(gate, Metrics()) as engine:
+        fleet = Fleet(engine, Heartbeats())
+        fleet.begin(gate.sources)  # a daemon that was started again without the source
+        assert fleet.stop_all(8.0) == []
+    (ended,) = recorded(store)
+    assert ended.to_ns == frames[49].captured_at_ns
+    run(store, [])
+    assert recorded(store) == [ended]
+    run(store, frames[50:55])
+    assert recorded(store) == [standing]
+    run(store, frames[55:])
+    assert recorded(store) == [replace(standing, to_ns=frames[60].captured_at_ns)]
+
+
+def test_a_clip_that_ends_in_trouble_ends_the_alarm(tmp_path: Path, stillsift: Command) -> None:
+    clip = tmp_path / "yard.avi"
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 1.0, (320, 180))
+    for number in range(190):
+        writer.write(usual(min(number, 110)))
+    writer.release()
+    stillsift("sift", clip, "-o", tmp_path / "store")
+    (alarm,) = json.loads(stillsift("alarms", "--store", tmp_path / "store", "--json").out)
+    assert (alarm["kind"], alarm["seconds"]) == ("frozen", 78.0)
+    assert alarm["detail"].endswith("; not over when the frames ended")

@@ -125,6 +125,8 @@ class _Run:
                 self._source, watch=False, duration_s=self._duration_s, told=self._tally.note
             )
             self._line.run()
+            if not self._stopped.is_set():  # interrupted, the same command goes on with them
+                self._engine.ledger.end_alarms([self._source.name])
         except Problem as problem:
             self._tally.error = str(problem)
         except Exception as error:
