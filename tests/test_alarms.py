@@ -309,6 +309,27 @@ def test_time_that_runs_away_from_presentation_time_is_told_and_a_slow_clock_is_
     assert watch(other) == [], "files come in any order"
 
 
+def test_a_state_of_another_version_is_read_as_far_as_it_goes_and_brings_no_durations() -> None:
+    pictures = [*map(usual, range(30)), *map(covered, range(10)), *map(usual, range(30, 50))]
+    seen = list(sightings(pictures, 10.0))
+    first, again = Watch(), Watch()
+    for each in seen[:32]:
+        first.step(each)
+    arrays = first.arrays()
+    plain = json.loads(str(arrays["alarms"]))
+    for part in (*plain["conditions"], plain["counts"], *plain["views"]):
+        part["renamed"] = 1
+    for part in plain["conditions"]:
+        part["begin_s"] = 1e6
+    plain["conditions"].append({"kind": "stolen", "raised": True})
+    del plain["counts"]["unmeasured_s"], plain["views"][0]["frames"], plain["stranger"]
+    again.restore({**arrays, "alarms": np.array(json.dumps(plain))})
+    found = [alarm for each in seen[32:] for alarm in again.step(each)]
+    assert found == watch(seen)
+    assert [alarm.kind for alarm in found] == [AlarmKind.COVERED] * 2
+    Watch().restore({"alarms": np.array("{}"), "alarms_edges": arrays["alarms_edges"]})
+
+
 # -- the line --------------------------------------------------------------------------------------
 
 

@@ -6,8 +6,10 @@ one trouble is one alarm.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Any
 
 _UNSURE_S = 60.0
 """A trouble that has not begun is forgotten after so long, and not less than it has to last, in
@@ -121,6 +123,19 @@ class Condition:
 
     def _forget(self) -> None:
         self.since_ns, self.lasted_s, self.shown, self.unsure_s = None, 0.0, 0, 0.0
+
+    def memory(self) -> dict[str, Any]:
+        """What changes. How long things last is no memory: an update may change it."""
+        fixed = {"begin_s", "end_s", "frames", "given_up_s"}
+        return {
+            each.name: getattr(self, each.name) for each in fields(self) if each.name not in fixed
+        }
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """What `memory` gave, as far as it is known today."""
+        for name in self.memory().keys() & memory.keys() - {"kind"}:
+            setattr(self, name, memory[name])
+        self.raised = self.raised and self.since_ns is not None
 
     @property
     def now(self) -> Alarm | None:

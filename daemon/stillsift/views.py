@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -69,6 +71,14 @@ class View:
     def numbers(self) -> dict[str, float]:
         """All of it but the edge map."""
         return {name: getattr(self, name) for name in self.__slots__ if name != "edges"}
+
+    @classmethod
+    def of(cls, edges: Floats, numbers: Mapping[str, Any]) -> View:
+        """What `numbers` gave, as far as it is known today."""
+        view = cls(edges)
+        for name in view.numbers().keys() & numbers.keys():
+            setattr(view, name, numbers[name])
+        return view
 
 
 def rate(step_s: float, over_s: float, known_s: float) -> float:

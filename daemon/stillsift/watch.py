@@ -346,7 +346,7 @@ class Watch:
         """Everything, for after a restart."""
         views = [*self._views, *([] if self._stranger is None else [self._stranger])]
         plain = {
-            "conditions": [asdict(each) for each in self._conditions.values()],
+            "conditions": [each.memory() for each in self._conditions.values()],
             "counts": asdict(self._counts),
             "views": [view.numbers() for view in self._views],
             "stranger": None if self._stranger is None else self._stranger.numbers(),
@@ -361,19 +361,23 @@ class Watch:
         return made
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """What `arrays` wrote down; a state from before there were alarms holds nothing."""
+        """What `arrays` wrote down, as far as it is known today: a field that is new, or was called
+        otherwise, is learned anew. A state from before there were alarms holds nothing."""
         if "alarms" not in arrays:
             return
         plain = json.loads(str(arrays["alarms"]))
-        for values in plain["conditions"]:
-            kind = AlarmKind(values.pop("kind"))
-            self._conditions[kind] = Condition(kind, **values)
-        self._counts = _Counts(**plain["counts"])
-        numbers = [*plain["views"], *([] if plain["stranger"] is None else [plain["stranger"]])]
+        remembered = {values.get("kind"): values for values in plain.get("conditions", ())}
+        for kind, condition in self._conditions.items():
+            condition.recall(remembered.get(kind.value, {}))
+        for name, value in plain.get("counts", {}).items():
+            if name in _Counts.__slots__:
+                setattr(self._counts, name, value)
+        known, stranger = plain.get("views", []), plain.get("stranger")
+        numbers = [*known, *([] if stranger is None else [stranger])]
         edges = np.asarray(arrays.get("alarms_edges", ()), np.float32)
-        views = [View(each, **values) for each, values in zip(edges, numbers, strict=True)]
-        known = len(plain["views"])
-        self._views, self._stranger = views[:known], views[known] if views[known:] else None
+        if len(edges) == len(numbers):
+            views = [View.of(each, values) for each, values in zip(edges, numbers, strict=True)]
+            self._views, self._stranger = views[: len(known)], next(iter(views[len(known) :]), None)
         if "alarms_left" in arrays:
             self._left = np.asarray(arrays["alarms_left"], np.float32)
         if "alarms_last" in arrays:
