@@ -16,8 +16,10 @@ import pytest
 from clips import real_pictures
 from conftest import Command
 from stillsift.alarms import Alarm, AlarmKind
-from stillsift.config import SourceConfig
+from stillsift.allowance import Allowed
+from stillsift.config import Config, SourceConfig
 from stillsift.engine import Engine
+from stillsift.fleet import Fleet
 from stillsift.frames import ArrayPicture, Frame, Image, TimeOrigin
 from stillsift.gallery import Gallery
 from stillsift.ledger import Ledger
@@ -25,6 +27,8 @@ from stillsift.ledger_reader import LedgerReader
 from stillsift.metrics import Metrics
 from stillsift.recorder import Recorder
 from stillsift.records import AlarmRecord, Retire
+from stillsift.reload import reload_plan
+from stillsift.service import Heartbeats
 from stillsift.sharpness import sharpness, thumbnail
 from stillsift.sifter import Sifter
 from stillsift.watch import Sighting, Watch
@@ -139,6 +143,15 @@ def test_a_restart_in_the_middle_gives_the_same_alarms(kind: AlarmKind) -> None:
     assert found == whole
 
 
+@pytest.mark.parametrize("allowed", [Allowed(max_per_day=1), Allowed(min_gap_s=7200.0)])
+def test_a_camera_that_was_moved_is_told_where_the_view_may_not_be_kept(allowed: Allowed) -> None:
+    frames = CASES[AlarmKind.MOVED]()
+    whole = Sifter(LIMITS, blocks, Gallery(32), model="blocks")
+    limited = Sifter(replace(LIMITS, allowed=allowed), blocks, Gallery(32), model="blocks")
+    assert sift(frames, limited) == sift(frames, whole) != []
+    assert len(limited.gallery) == 1, "kept, this shows nothing"
+
+
 def test_alarms_change_no_decision_and_can_be_switched_off() -> None:
     frames = CASES[AlarmKind.MOVED]()
     on = Sifter(LIMITS, blocks, Gallery(32), model="blocks")
@@ -156,6 +169,17 @@ def test_switched_off_while_an_alarm_stands_it_ends() -> None:
     (ended,) = sift(frames[60:], off)
     assert ended.to_ns is not None
     assert off.alarms == []
+
+
+def test_switched_off_and_on_again_a_source_is_known_anew() -> None:
+    frames = CASES[AlarmKind.FOCUS]()
+    frames = [*frames[:330], *(frame(n, soft(n)) for n in range(330, 560))]
+    on = Sifter(LIMITS, blocks, Gallery(32), model="blocks")
+    assert [alarm.kind for alarm in sift(frames[:330], on)] == [AlarmKind.FOCUS]
+    off = Sifter(LIMITS, blocks, on.gallery, on.state(), model="blocks", alarms=False)
+    assert len(sift(frames[330:332], off)) == 1
+    again = Sifter(LIMITS, blocks, off.gallery, off.state(), model="blocks")
+    assert sift(frames[332:], again) == [], "as soft as it is, it is all that is known of it"
 
 
 def sightings(pictures: Iterable[Image], step_s: float, *, new: bool = True) -> Iterator[Sighting]:
@@ -189,6 +213,28 @@ def test_dusk_infrared_and_fog_cover_nothing_and_keep_their_focus() -> None:
     grey = cv2.cvtColor(cv2.cvtColor(view(), cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     night = [np.asarray(grey * 0.45, np.uint8)] * 120
     assert watch(sightings((usual(n, each) for n, each in enumerate(dim + night)), 5.0)) == []
+
+
+def pale(number: int) -> Image:
+    """A third of the structure: too much for a covered lens, too little for an open one."""
+    return usual(number, np.asarray(100 + (view() - view().mean()) * 0.3, np.uint8))
+
+
+def test_a_view_that_stays_pale_after_it_was_covered_is_the_usual_after_an_hour() -> None:
+    pictures = [*map(usual, range(30)), *map(covered, range(10)), *map(pale, range(600))]
+    seen = list(sightings(pictures, 10.0))
+    begun, ended = watch(seen)
+    assert (begun.kind, begun.from_ns) == (AlarmKind.COVERED, seen[30].at_ns)
+    assert ended.to_ns == seen[40 + HOUR - 1].at_ns
+    watcher = Watch()
+    for each in seen:
+        watcher.step(each)
+    assert watcher._views[0].last_ns == seen[-1].at_ns, "nothing is looked at any more"
+
+
+def test_moments_of_darkness_minutes_apart_do_not_add_up_to_a_covered_lens() -> None:
+    pictures = [*map(usual, range(30)), *(pale(n) if n % 30 else covered(n) for n in range(300))]
+    assert watch(sightings(pictures, 10.0)) == []
 
 
 def test_what_an_encoder_repeats_is_not_frozen() -> None:
@@ -227,6 +273,21 @@ def test_how_long_is_frozen_follows_from_repetitions_that_ended_by_themselves() 
     assert repeated(34) == [AlarmKind.FROZEN], "160 s"
 
 
+def test_a_focus_that_does_not_come_back_is_the_usual_after_two_weeks() -> None:
+    sharp, dull = (
+        list(sightings((picture(n) for n in range(7)), 60.0)) for picture in (usual, soft)
+    )
+    watcher, found = Watch(), []
+    for number in range(14 * 1440):
+        seen = (sharp if number < 300 else dull)[number % 7]
+        at_s = 60.0 * number
+        found += watcher.step(replace(seen, at_ns=START_NS + round(at_s * 1e9), pts_s=at_s))
+    begun, ended = found
+    assert begun.kind is AlarmKind.FOCUS
+    assert ended.to_ns is not None
+    assert 5 < (ended.to_ns - begun.from_ns) / 86_400e9 < 13
+
+
 def test_time_that_runs_away_from_presentation_time_is_told_and_a_slow_clock_is_not() -> None:
     regular = list(sightings(map(usual, range(200)), 10.0))
 
@@ -246,6 +307,27 @@ def test_time_that_runs_away_from_presentation_time_is_told_and_a_slow_clock_is_
         if n % 50 == 0
     ]
     assert watch(other) == [], "files come in any order"
+
+
+def test_a_state_of_another_version_is_read_as_far_as_it_goes_and_brings_no_durations() -> None:
+    pictures = [*map(usual, range(30)), *map(covered, range(10)), *map(usual, range(30, 50))]
+    seen = list(sightings(pictures, 10.0))
+    first, again = Watch(), Watch()
+    for each in seen[:32]:
+        first.step(each)
+    arrays = first.arrays()
+    plain = json.loads(str(arrays["alarms"]))
+    for part in (*plain["conditions"], plain["counts"], *plain["views"]):
+        part["renamed"] = 1
+    for part in plain["conditions"]:
+        part["begin_s"] = 1e6
+    plain["conditions"].append({"kind": "stolen", "raised": True})
+    del plain["counts"]["unmeasured_s"], plain["views"][0]["frames"], plain["stranger"]
+    again.restore({**arrays, "alarms": np.array(json.dumps(plain))})
+    found = [alarm for each in seen[32:] for alarm in again.step(each)]
+    assert found == watch(seen)
+    assert [alarm.kind for alarm in found] == [AlarmKind.COVERED] * 2
+    Watch().restore({"alarms": np.array("{}"), "alarms_edges": arrays["alarms_edges"]})
 
 
 # -- the line --------------------------------------------------------------------------------------
@@ -329,3 +411,60 @@ def test_a_kill_right_after_an_alarm_has_begun_leaves_it_known(tmp_path: Path) -
     assert [(alarm.kind, alarm.from_ns) for alarm in again.alarms] == [
         (standing.kind, standing.from_ns)
     ]
+
+
+def sources(store: Path, *names: str) -> Config:
+    base, made = config(store), []
+    for name in names:
+        folder = store.parent / name
+        folder.mkdir(exist_ok=True)
+        made.append(SourceConfig.model_validate({"name": name, "directory": folder}))
+    return base.model_copy(update={"sources": tuple(each.under(base.defaults) for each in made)})
+
+
+def test_the_alarm_of_a_source_that_is_removed_ends_with_its_last_frame(tmp_path: Path) -> None:
+    store, frames = tmp_path / "store", days(50, covered, 30, 50)
+    run(store, frames)
+    before = sources(store, "yard", "gate")
+    after = before.model_copy(update={"sources": before.sources[1:]})
+    with Engine(before, Metrics()) as engine:
+        fleet = Fleet(engine, Heartbeats())
+        fleet.begin(before.sources)
+        (standing,) = recorded(store)
+        assert standing.to_ns is None
+        fleet.reload(after, reload_plan(before, after), 8.0)
+        (ended,) = recorded(store)
+        assert fleet.stop_all(8.0) == []
+    assert ended.to_ns == frames[-1].captured_at_ns
+    assert ended.detail == f"{standing.detail}; not over when the frames ended"
+
+
+def test_an_alarm_ends_with_the_frames_and_goes_on_with_more_of_them(tmp_path: Path) -> None:
+    store, frames = tmp_path / "store", days(80, covered, 30, 60)
+    run(store, frames[:50])
+    (standing,) = recorded(store)
+    gate = sources(store, "gate")
+    with Engine(gate, Metrics()) as engine:
+        fleet = Fleet(engine, Heartbeats())
+        fleet.begin(gate.sources)  # a daemon that was started again without the source
+        assert fleet.stop_all(8.0) == []
+    (ended,) = recorded(store)
+    assert ended.to_ns == frames[49].captured_at_ns
+    run(store, [])
+    assert recorded(store) == [ended]
+    run(store, frames[50:55])
+    assert recorded(store) == [standing]
+    run(store, frames[55:])
+    assert recorded(store) == [replace(standing, to_ns=frames[60].captured_at_ns)]
+
+
+def test_a_clip_that_ends_in_trouble_ends_the_alarm(tmp_path: Path, stillsift: Command) -> None:
+    clip = tmp_path / "yard.avi"
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 1.0, (320, 180))
+    for number in range(190):
+        writer.write(usual(min(number, 110)))
+    writer.release()
+    stillsift("sift", clip, "-o", tmp_path / "store")
+    (alarm,) = json.loads(stillsift("alarms", "--store", tmp_path / "store", "--json").out)
+    assert (alarm["kind"], alarm["seconds"]) == ("frozen", 78.0)
+    assert alarm["detail"].endswith("; not over when the frames ended")

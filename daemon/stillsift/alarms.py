@@ -6,8 +6,14 @@ one trouble is one alarm.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Any
+
+_UNSURE_S = 60.0
+"""A trouble that has not begun is forgotten after so long, and not less than it has to last, in
+which nothing could be told: moments of it far apart are no trouble that lasts."""
 
 
 class AlarmKind(StrEnum):
@@ -33,7 +39,8 @@ class Alarm:
     from_ns: int
     """Captured time of the first frame that showed it."""
     to_ns: int | None
-    """Captured time of the first frame that was well again; None: it is not over."""
+    """Captured time of the first frame that was well again, or of that with which it was given up;
+    None: it is not over."""
     detail: str
     """A sentence for people."""
 
@@ -47,6 +54,8 @@ class Condition:
     end_s: float
     frames: int = 5
     """That must show it before it begins; a camera may give one picture a minute."""
+    given_up_s: float | None = None
+    """Time in which nothing can be told after which it ends as well; None: it stands."""
     since_ns: int | None = None
     """First frame of the trouble; None: there is none."""
     lasted_s: float = 0.0
@@ -55,6 +64,8 @@ class Condition:
     detail: str = ""
     over_ns: int | None = None
     over_s: float = 0.0
+    unsure_s: float = 0.0
+    """For how long nothing has been told."""
 
     def step(
         self, at_ns: int, step_s: float, wrong: bool | None, detail: str, limit_s: float = 0.0
@@ -64,11 +75,12 @@ class Condition:
         `limit_s`: time for which it has to last, where that is more than `begin_s`.
         """
         if wrong is None:
-            return None
+            return self._step_unsure(at_ns, step_s)
+        self.unsure_s = 0.0
         if self.raised:
             return self._step_raised(at_ns, step_s, wrong)
         if not wrong:
-            self.since_ns, self.lasted_s, self.shown = None, 0.0, 0
+            self._forget()
             return None
         if self.since_ns is None:
             self.since_ns = at_ns
@@ -80,6 +92,15 @@ class Condition:
         self.raised, self.detail = True, detail
         self.over_ns, self.over_s = None, 0.0
         return Alarm(self.kind, self.since_ns, None, detail)
+
+    def _step_unsure(self, at_ns: int, step_s: float) -> Alarm | None:
+        self.unsure_s += step_s
+        if not self.raised:
+            if self.unsure_s >= max(_UNSURE_S, self.begin_s):
+                self._forget()
+            return None
+        given_up = self.given_up_s is not None and self.unsure_s >= self.given_up_s
+        return self.end(at_ns) if given_up else None
 
     def _step_raised(self, at_ns: int, step_s: float, wrong: bool) -> Alarm | None:
         if wrong:
@@ -96,8 +117,25 @@ class Condition:
         """The alarm is over, and nothing is held against the source any more."""
         assert self.since_ns is not None
         ended = Alarm(self.kind, self.since_ns, max(at_ns, self.since_ns), self.detail)
-        self.raised, self.since_ns, self.lasted_s, self.shown = False, None, 0.0, 0
+        self.raised = False
+        self._forget()
         return ended
+
+    def _forget(self) -> None:
+        self.since_ns, self.lasted_s, self.shown, self.unsure_s = None, 0.0, 0, 0.0
+
+    def memory(self) -> dict[str, Any]:
+        """What changes. How long things last is no memory: an update may change it."""
+        fixed = {"begin_s", "end_s", "frames", "given_up_s"}
+        return {
+            each.name: getattr(self, each.name) for each in fields(self) if each.name not in fixed
+        }
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """What `memory` gave, as far as it is known today."""
+        for name in self.memory().keys() & memory.keys() - {"kind"}:
+            setattr(self, name, memory[name])
+        self.raised = self.raised and self.since_ns is not None
 
     @property
     def now(self) -> Alarm | None:

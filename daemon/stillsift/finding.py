@@ -64,6 +64,11 @@ class Finding:
         return replace(self, cut=False, from_previous=np.zeros_like(self.cells.energy))
 
     @property
+    def other_view(self) -> bool:
+        """Whether the whole picture is news, and not something in it."""
+        return self.news is News.VIEW or (self.news is not None and self.cut)
+
+    @property
     def local(self) -> bool:
         """Whether the news is something in the view, and not the view."""
         return self.news not in (None, News.VIEW)

@@ -97,8 +97,10 @@ class Fleet:
 
     def begin(self, sources: Iterable[SourceConfig]) -> None:
         """Start all sources, and what looks after the quarantine."""
+        sources = list(sources)
         self._engine.metrics.troubles(lambda: self.troubles)
         self._tidier.start()
+        self._end_alarms({source.name for source in sources})
         self.start(sources)
 
     def start(self, sources: Iterable[SourceConfig]) -> None:
@@ -152,7 +154,18 @@ class Fleet:
             log.error("%s: did not end within %g s; it needs a restart", name, timeout_s)
         for name in plan.removed:
             self._engine.metrics.close_source(name)
+        self._end_alarms({*late, *(source.name for source in config.sources)})
         self.start(source for source in (*plan.added, *again) if source.name not in late)
+
+    def _end_alarms(self, going: set[str]) -> None:
+        """End the alarms of all sources but those that are `going` on: no frame will end them."""
+        ledger = self._engine.ledger
+        try:
+            standing = {alarm.source for alarm in ledger.alarms() if alarm.to_ns is None}
+            if gone := standing - going:
+                ledger.end_alarms(gone)
+        except Problem as problem:
+            log.error("alarms of sources that are gone: %s", problem)  # the next start tries again
 
     @property
     def troubles(self) -> dict[str, str]:

@@ -27,6 +27,7 @@ from .records import (
     Quarantined,
 )
 from .rows import (
+    END_ALARMS,
     PUT_ALARM,
     PUT_DECISION,
     PUT_FILE,
@@ -132,6 +133,12 @@ class Ledger(LedgerReader):
                 " ON CONFLICT (hash) DO UPDATE SET yaml = excluded.yaml",
                 (hash, yaml, self._clock()),
             )
+
+    def end_alarms(self, sources: Iterable[str]) -> None:
+        """Records that the alarms of these sources end with their last frame: no more come. One
+        that is recorded again goes on."""
+        with self._writing() as db:
+            db.executemany(END_ALARMS, ((source,) for source in sources))
 
     def adopt(self, found: Sequence[tuple[Decision, KeptFile]]) -> None:
         """Records files that were found in the store without a row."""

@@ -11,7 +11,7 @@ from .allowance import NO_LIMITS, Allowance, Allowed, KeepRatio, Refusal
 from .decisions import Decision, Outcome, Reason, about
 from .embedding import Embedding
 from .exposure import OPEN, Gates
-from .finding import Finding, News
+from .finding import Finding
 from .frames import Frame, Image, TimeOrigin
 from .gallery import Cells, Gallery, Kept, similarity
 from .novelty import Novelty
@@ -48,7 +48,8 @@ class Verdict:
     decision: Decision
     frame: Frame
     other_view: bool = False
-    """Whether it was kept because it shows what no kept frame showed: the view itself is new."""
+    """Whether it was to be kept because the view itself is new: no kept frame showed it. So it is
+    where another source has kept the like, and where nothing may be kept now."""
 
     @property
     def kept(self) -> bool:
@@ -115,12 +116,6 @@ class Waiting:
 
     measured: Measured
     found: Finding
-
-    @property
-    def other_view(self) -> bool:
-        """Whether the whole picture is news, and not something in it."""
-        news = self.found.news
-        return news is News.VIEW or (news is not None and self.found.cut)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,7 +184,7 @@ class Past:
         self.take(waiting.measured)
         self.gallery.add(self.as_kept(waiting.measured))
         self.last = None
-        return Verdict(record, waiting.measured.frame, waiting.other_view)
+        return Verdict(record, waiting.measured.frame, waiting.found.other_view)
 
     @staticmethod
     def as_kept(measured: Measured) -> Kept:
@@ -235,7 +230,7 @@ class Past:
         self.gallery.remove(twin.kept.id)
         self.gallery.add(twin.kept)
         self.last = None
-        return Verdict(record, waiting.measured.frame, waiting.other_view)
+        return Verdict(record, waiting.measured.frame, waiting.found.other_view)
 
     def record(
         self,

@@ -331,7 +331,8 @@ class Moments:
         past = self._past
         past.novelty.passed(found, past.gallery, past.scene, sharp, measured.at_s, refused=refused)
         past.decided, past.last = measured.view, found.at_rest()
-        return Verdict(record, measured.frame)
+        # Only where it might be kept at another time: noise, and what is blurred, is no other view.
+        return Verdict(record, measured.frame, refused and found.other_view)
 
     def _beats(self, measured: Measured) -> bool:
         """Whether a heartbeat is due; a blurred frame leaves `max_wait_s` for a sharp one."""

@@ -126,9 +126,11 @@ class Line:
         self._warned_of: Path | str | None = None
         self._ahead = False
         """The sifter has decided more than the recorder knows of."""
-        standing = {alarm.kind for alarm in sifter.alarms}
-        for kind in AlarmKind:  # what an earlier run left standing goes on
-            metrics.alarm(source.name, kind, raised=kind in standing)
+        for kind in AlarmKind:
+            metrics.alarm(source.name, kind, raised=False)
+        for alarm in sifter.alarms:  # what an earlier run left standing goes on
+            metrics.alarm(source.name, alarm.kind, raised=True)
+            recorder.alarm(alarm)
 
     @property
     def trouble(self) -> str | None:

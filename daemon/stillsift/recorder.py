@@ -194,7 +194,8 @@ class Recorder:
         self._entries.append(_Entry(decision, gap=gap, file=file, next_frame=decision.frame_index))
 
     def alarm(self, alarm: Alarm) -> None:
-        """An alarm began or ended with the last decision that was filled in."""
+        """An alarm began or ended with the last decision that was filled in, or goes on from an
+        earlier life: if frames come, it is not over as it was without them."""
         self._alarms.append(
             AlarmRecord(self.source, alarm.kind, alarm.from_ns, alarm.to_ns, alarm.detail)
         )

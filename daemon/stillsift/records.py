@@ -86,7 +86,7 @@ class AlarmRecord:
     kind: AlarmKind
     from_ns: int
     to_ns: int | None
-    """None: it is not over."""
+    """None: it is not over. The last frame, where the frames ended before; `detail` says so."""
     detail: str
 
 

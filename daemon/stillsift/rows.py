@@ -240,6 +240,18 @@ SELECT_ALARM = (
 )
 """By their start; of one source, or of all where it is NULL."""
 
+END_ALARMS = """
+UPDATE alarms SET
+    detail = detail || '; not over when the frames ended',
+    to_ns = max(from_ns, COALESCE((
+        SELECT captured_at_ns FROM decisions
+        WHERE source = ?1 AND outcome IN ('kept', 'dropped') AND reason != 'exact_duplicate'
+        ORDER BY captured_at_ns DESC LIMIT 1
+    ), from_ns))
+WHERE source = ?1 AND to_ns IS NULL
+"""
+"""Those of one source, with the last frame that is known of it."""
+
 
 def alarm_row(alarm: AlarmRecord) -> tuple[object, ...]:
     """The values of `PUT_ALARM`."""

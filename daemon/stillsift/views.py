@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +23,8 @@ _SHARPNESS_S = 30.0
 _BEST_S = 3600.0
 _BEST_FADES_S = 7 * 86400.0
 """The best known sharpness follows the present one within an hour upwards, within a week downwards:
-a focus that creeps away over days must not take its own measure along."""
+a focus that creeps away over days must not take its own measure along. One that is lost for good is
+the usual one day: at 30 % of the best after six days, at 10 % after fifteen."""
 _FAINT = 4.0
 """Gradient, grey levels, that noise alone leaves in a thumbnail."""
 
@@ -57,17 +60,25 @@ class View:
         self.held_s, self.last_ns, self.frames = self.held_s + step_s, at_ns, self.frames + 1
 
     def sharpened(self, value: float, step_s: float, *, learns: bool) -> None:
-        """The view was this sharp; whether the best that is known of it `learns` from that."""
+        """The view was this sharp; whether the best that is known of it `learns` from that, or does
+        no more than fade."""
         self.sharpness += rate(step_s, _SHARPNESS_S, self.sharp_s) * (value - self.sharpness)
-        if learns:
-            quick = self.sharpness > self.best or self.sharp_s < _BEST_S
-            share = rate(step_s, _BEST_S, self.sharp_s) if quick else step_s / _BEST_FADES_S
-            self.best += share * (self.sharpness - self.best)
+        quick = learns and (self.sharpness > self.best or self.sharp_s < _BEST_S)
+        share = rate(step_s, _BEST_S, self.sharp_s) if quick else step_s / _BEST_FADES_S
+        self.best += share * (self.sharpness - self.best)
         self.sharp_s += step_s
 
     def numbers(self) -> dict[str, float]:
         """All of it but the edge map."""
         return {name: getattr(self, name) for name in self.__slots__ if name != "edges"}
+
+    @classmethod
+    def of(cls, edges: Floats, numbers: Mapping[str, Any]) -> View:
+        """What `numbers` gave, as far as it is known today."""
+        view = cls(edges)
+        for name in view.numbers().keys() & numbers.keys():
+            setattr(view, name, numbers[name])
+        return view
 
 
 def rate(step_s: float, over_s: float, known_s: float) -> float:

@@ -35,7 +35,7 @@ class Sighting:
     sharpness: float | None = None
     """As the decision tells it. None: it was not measured."""
     other_view: bool = False
-    """Whether the frame was kept because no kept frame showed this view."""
+    """Whether the frame was to be kept because no kept frame showed this view."""
 
 
 # Encoders repeat a static picture exactly, up to the next keyframe (measured: x264 of a picture
@@ -89,7 +89,8 @@ are off by some parts in a million are no jump."""
 def _conditions() -> dict[AlarmKind, Condition]:
     made = (
         Condition(AlarmKind.FROZEN, _FROZEN_S, 5.0),
-        Condition(AlarmKind.COVERED, 10.0, 3.0),
+        # No view is looked for meanwhile, so it must come to an end.
+        Condition(AlarmKind.COVERED, 10.0, 3.0, given_up_s=3600.0),
         Condition(AlarmKind.MOVED, _STAYS_S, 10.0),
         Condition(AlarmKind.FOCUS, 300.0, 60.0),
         Condition(AlarmKind.CLOCK, 0.0, 60.0, frames=1),
@@ -119,7 +120,7 @@ class _Counts:
     away_s: float = 0.0
     """How long one known other view has been seen."""
     other_view_ns: int | None = None
-    """When a frame was last kept for being another view; None: never."""
+    """When a frame was last to be kept for being another view; None: never."""
     unmeasured_s: float = 0.0
     """Time since the sharpness was last measured."""
     origin: str = ""
@@ -131,6 +132,9 @@ class Watch:
     """Watches one source. Fed with decided frames in their order, and with nothing else."""
 
     def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
         self._conditions = _conditions()
         self._counts = _Counts()
         self._views: list[View] = []
@@ -148,9 +152,11 @@ class Watch:
         return [alarm for each in self._conditions.values() if (alarm := each.now) is not None]
 
     def silence(self, at_ns: int) -> list[Alarm]:
-        """Nobody watches any more: whatever was raised ends."""
-        self._left = None
-        return [each.end(at_ns) for each in self._conditions.values() if each.raised]
+        """Nobody watches any more: whatever was raised ends, and what is known is forgotten. What
+        came while nobody looked must not be held against it."""
+        ended = [each.end(at_ns) for each in self._conditions.values() if each.raised]
+        self._forget()
+        return ended
 
     def step(self, seen: Sighting) -> list[Alarm]:
         """Take one frame; the alarms that begin (`to_ns` None) and those that end with it."""
@@ -159,11 +165,11 @@ class Watch:
         known = counts.last_ns is not None and seen.origin == counts.origin
         # None of the troubles shows in less, and not much later a frame is measured again.
         soon_s = SPACING_S if seen.sharpness is not None else 2 * SPACING_S
-        if known and 0 <= apart_s < soon_s and not seen.other_view:
-            return []
-        step_s = min(max(apart_s, 0.0), _LONGEST_STEP_S)
         if seen.other_view:
             counts.other_view_ns = seen.at_ns
+        if known and 0 <= apart_s < soon_s:
+            return []
+        step_s = min(max(apart_s, 0.0), _LONGEST_STEP_S)
         found = [self._clock(seen, step_s), self._frozen(seen, step_s), *self._look(seen, step_s)]
         counts.last_ns = seen.at_ns
         return [alarm for alarm in found if alarm is not None]
@@ -279,7 +285,7 @@ class Watch:
         return alarm
 
     def _new_to_gallery(self, at_ns: int) -> bool:
-        """Whether a frame was kept for its view since the home view was left. None is kept of a
+        """Whether a frame was to be kept for its view since the home view was left. None is of a
         place on the tour of a camera that turns."""
         counts = self._counts
         since_ns = at_ns if counts.away_ns is None else counts.away_ns
@@ -340,7 +346,7 @@ class Watch:
         """Everything, for after a restart."""
         views = [*self._views, *([] if self._stranger is None else [self._stranger])]
         plain = {
-            "conditions": [asdict(each) for each in self._conditions.values()],
+            "conditions": [each.memory() for each in self._conditions.values()],
             "counts": asdict(self._counts),
             "views": [view.numbers() for view in self._views],
             "stranger": None if self._stranger is None else self._stranger.numbers(),
@@ -355,19 +361,23 @@ class Watch:
         return made
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """What `arrays` wrote down; a state from before there were alarms holds nothing."""
+        """What `arrays` wrote down, as far as it is known today: a field that is new, or was called
+        otherwise, is learned anew. A state from before there were alarms holds nothing."""
         if "alarms" not in arrays:
             return
         plain = json.loads(str(arrays["alarms"]))
-        for values in plain["conditions"]:
-            kind = AlarmKind(values.pop("kind"))
-            self._conditions[kind] = Condition(kind, **values)
-        self._counts = _Counts(**plain["counts"])
-        numbers = [*plain["views"], *([] if plain["stranger"] is None else [plain["stranger"]])]
+        remembered = {values.get("kind"): values for values in plain.get("conditions", ())}
+        for kind, condition in self._conditions.items():
+            condition.recall(remembered.get(kind.value, {}))
+        for name, value in plain.get("counts", {}).items():
+            if name in _Counts.__slots__:
+                setattr(self._counts, name, value)
+        known, stranger = plain.get("views", []), plain.get("stranger")
+        numbers = [*known, *([] if stranger is None else [stranger])]
         edges = np.asarray(arrays.get("alarms_edges", ()), np.float32)
-        views = [View(each, **values) for each, values in zip(edges, numbers, strict=True)]
-        known = len(plain["views"])
-        self._views, self._stranger = views[:known], views[known] if views[known:] else None
+        if len(edges) == len(numbers):
+            views = [View.of(each, values) for each, values in zip(edges, numbers, strict=True)]
+            self._views, self._stranger = views[: len(known)], next(iter(views[len(known) :]), None)
         if "alarms_left" in arrays:
             self._left = np.asarray(arrays["alarms_left"], np.float32)
         if "alarms_last" in arrays:

@@ -128,8 +128,10 @@ class _Run:
                 self._source, watch=False, duration_s=self._duration_s, told=self._tally.note
             )
             self._line.run()
-            if not self._tally.frames and not self._stopped.is_set():
-                self._tally.error = self._absence(self._line.source)
+            if not self._stopped.is_set():  # interrupted, the same command goes on with them
+                self._engine.ledger.end_alarms([self._source.name])
+                if not self._tally.frames:
+                    self._tally.error = self._absence(self._line.source)
         except Problem as problem:
             self._tally.error = str(problem)
         except Exception as error:
