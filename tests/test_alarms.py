@@ -197,6 +197,30 @@ def test_what_an_encoder_repeats_is_not_frozen() -> None:
     assert watch(sightings(groups, 0.2)) == []
 
 
+@pytest.mark.parametrize("step_s", [0.04, 0.2, 0.25, 0.5, 1.0])
+def test_a_source_that_repeated_nothing_is_frozen_after_a_minute_at_every_rate(
+    step_s: float,
+) -> None:
+    live, minute = round(79 / step_s), round(60 / step_s) + 1
+    pictures = list(sightings(map(usual, range(5)), 0.0))
+
+    def seen(frames: int) -> Iterator[Sighting]:
+        for number in range(live + frames):
+            at_s, picture = number * step_s, pictures[number % 4 if number < live else 4]
+            yield replace(picture, at_ns=START_NS + round(at_s * 1e9), pts_s=at_s)
+
+    assert watch(seen(minute - 1)) == []
+    (begun,) = watch(seen(minute + 10))
+    assert begun.kind is AlarmKind.FROZEN
+
+
+def test_a_source_that_mostly_repeats_itself_is_frozen_after_ten_minutes() -> None:
+    often = [usual(n // 4) for n in range(80)]
+    assert watch(sightings([*often, *[usual(20)] * 290], 2.0)) == []
+    (begun,) = watch(sightings([*often, *[usual(20)] * 310], 2.0))
+    assert begun.kind is AlarmKind.FROZEN
+
+
 def test_the_sharpness_of_a_fast_stream_reaches_the_watch_whatever_was_kept() -> None:
     """Only some frames of a fast stream are measured, and a kept one changes which."""
     watched: list[Sighting] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .alarms import Alarm, AlarmKind, Condition
 from .frames import Image
 from .sharpness import SPACING_S
-from .views import Floats, View, edges_of, structure_of
+from .views import Floats, View, edges_of, rate, structure_of
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -43,11 +43,13 @@ class Sighting:
 # noise 100 s). Where noise is coded, as in the labelled clips, nothing is repeated.
 _FROZEN_S = 60.0
 _FROZEN_OFTEN_S = 600.0
-"""The same for a source of which most frames repeat the one before, or of which little is known."""
+"""The same for a source that repeats itself most of the time, or of which little is known; over
+about this long, too, is told how much it does."""
 _FROZEN_TIMES = 4.0
 """So many times the longest repetition that ended by itself."""
 _OFTEN = 0.5
-_OFTEN_FRAMES = 100
+_OFTEN_KNOWN_S = 60.0
+"""Of time and not of frames, so that it means the same at every rate."""
 
 _LONGEST_STEP_S = 60.0
 """Seconds that one frame can stand for: what happened in a longer pause is not known."""
@@ -105,9 +107,9 @@ class _Counts:
     last_sharp: float | None = None
     """The sharpness last measured."""
     repeats: float = 0.0
-    """Share of the frames lately that repeat the one before."""
-    frames: int = 0
-    """From which that is known, as far as it matters."""
+    """Share of the time lately that went by in repetitions which ended by themselves."""
+    usual_s: float = 0.0
+    """From how long that is known."""
     repeated_s: float = 0.0
     """How long the present picture has been repeated."""
     longest_s: float = 0.0
@@ -192,18 +194,25 @@ class Watch:
     def _frozen(self, seen: Sighting, step_s: float) -> Alarm | None:
         counts, condition = self._counts, self._conditions[AlarmKind.FROZEN]
         same = self._repeats(seen)
-        counts.repeated_s = counts.repeated_s + step_s if same else 0.0
-        if not condition.raised:
-            # What is usual is not learned from a repetition that may become the trouble itself.
-            if counts.repeated_s < _FROZEN_S / 2:
-                counts.frames = min(counts.frames + 1, _OFTEN_FRAMES)
-                counts.repeats += (float(same) - counts.repeats) / counts.frames
-            if not same:
+        if same:
+            counts.repeated_s += step_s
+        else:
+            if not condition.raised:
+                # What is usual is not learned from a repetition that may be the trouble itself.
+                self._usual(1.0, counts.repeated_s)
+                self._usual(0.0, step_s)
                 counts.longest_s = max(counts.longest_s, condition.lasted_s)
-        often = counts.repeats > _OFTEN or counts.frames < _OFTEN_FRAMES
+            counts.repeated_s = 0.0
+        often = counts.repeats > _OFTEN or counts.usual_s < _OFTEN_KNOWN_S
         limit_s = max(_FROZEN_OFTEN_S if often else _FROZEN_S, _FROZEN_TIMES * counts.longest_s)
         why = f"the very same picture for {counts.repeated_s:.0f} s"
         return condition.step(seen.at_ns, step_s, same, why, limit_s)
+
+    def _usual(self, repeats: float, over_s: float) -> None:
+        counts = self._counts
+        share = rate(over_s, _FROZEN_OFTEN_S, counts.usual_s)
+        counts.repeats += share * (repeats - counts.repeats)
+        counts.usual_s += over_s
 
     def _repeats(self, seen: Sighting) -> bool:
         """Whether a frame is the one before, bit for bit: thumbnail and sharpness, into which all
@@ -362,12 +371,14 @@ class Watch:
         for values in plain["conditions"]:
             kind = AlarmKind(values.pop("kind"))
             self._conditions[kind] = Condition(kind, **values)
-        self._counts = _Counts(**plain["counts"])
+        known = {each.name for each in fields(_Counts)}  # an older state has others
+        counts = {name: value for name, value in plain["counts"].items() if name in known}
+        self._counts = _Counts(**counts)
         numbers = [*plain["views"], *([] if plain["stranger"] is None else [plain["stranger"]])]
         edges = np.asarray(arrays.get("alarms_edges", ()), np.float32)
         views = [View(each, **values) for each, values in zip(edges, numbers, strict=True)]
-        known = len(plain["views"])
-        self._views, self._stranger = views[:known], views[known] if views[known:] else None
+        lasted = len(plain["views"])
+        self._views, self._stranger = views[:lasted], views[lasted] if views[lasted:] else None
         if "alarms_left" in arrays:
             self._left = np.asarray(arrays["alarms_left"], np.float32)
         if "alarms_last" in arrays:
