@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +30,15 @@ class Sighting:
     """The file or connection that it came out of."""
     pts_s: float | None
     """Presentation time in it; None: a still has none."""
-    thumbnail: Image
-    """`sharpness.thumbnail` of the frame."""
+    thumbnail: Image | None
+    """`sharpness.thumbnail` of the frame. None: of a file that was not read, since `content` was
+    seen before."""
     sharpness: float | None = None
     """As the decision tells it. None: it was not measured."""
     other_view: bool = False
     """Whether the frame was kept because no kept frame showed this view."""
+    content: str | None = None
+    """SHA-256 (hex) of the file that holds this one picture. None: it has no file of its own."""
 
 
 # Encoders repeat a static picture exactly, up to the next keyframe (measured: x264 of a picture
@@ -124,6 +127,8 @@ class _Counts:
     """When a frame was last kept for being another view; None: never."""
     unmeasured_s: float = 0.0
     """Time since the sharpness was last measured."""
+    content: str | None = None
+    """Of the frame before, as its `Sighting` tells it."""
     origin: str = ""
     offset_ns: float = 0.0
     """Captured minus presentation time, a slow mean."""
@@ -142,7 +147,7 @@ class Watch:
         self._left: Floats | None = None
         """Edge map of the view from which the camera was moved; None: it was not."""
         self._last: Image | None = None
-        """Thumbnail of the frame before; None: there was none."""
+        """Thumbnail of the frame before; None: there was none, or its file was not read."""
 
     @property
     def now(self) -> list[Alarm]:
@@ -163,11 +168,13 @@ class Watch:
         soon_s = SPACING_S if seen.sharpness is not None else 2 * SPACING_S
         if known and 0 <= apart_s < soon_s and not seen.other_view:
             return []
+        if seen.thumbnail is None and seen.content == counts.content:
+            seen = replace(seen, thumbnail=self._last)
         step_s = min(max(apart_s, 0.0), _LONGEST_STEP_S)
         if seen.other_view:
             counts.other_view_ns = seen.at_ns
         found = [self._clock(seen, step_s), self._frozen(seen, step_s), *self._look(seen, step_s)]
-        counts.last_ns = seen.at_ns
+        counts.last_ns, counts.content = seen.at_ns, seen.content
         return [alarm for alarm in found if alarm is not None]
 
     # -- clock -------------------------------------------------------------------------------------
@@ -219,7 +226,11 @@ class Watch:
         pixels of the reduced luma go, are as good as a checksum."""
         counts, before = self._counts, self._last
         self._last = seen.thumbnail
-        same = before is not None and np.array_equal(before, seen.thumbnail)
+        same = (
+            before is not None
+            and seen.thumbnail is not None
+            and np.array_equal(before, seen.thumbnail)
+        )
         if seen.sharpness is None:
             return same
         known, counts.last_sharp = counts.last_sharp, seen.sharpness
@@ -228,6 +239,8 @@ class Watch:
     # -- what the views tell -----------------------------------------------------------------------
 
     def _look(self, seen: Sighting, step_s: float) -> list[Alarm | None]:
+        if seen.thumbnail is None:
+            return []
         edges, structure = edges_of(seen.thumbnail), structure_of(seen.thumbnail)
         covered, empty = self._covered(structure, seen.at_ns, step_s)
         if empty:
