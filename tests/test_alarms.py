@@ -15,9 +15,11 @@ import pytest
 
 from clips import real_pictures
 from conftest import Command
+from running import decided
 from stillsift.alarms import Alarm, AlarmKind
 from stillsift.allowance import Allowed
 from stillsift.config import Config, SourceConfig
+from stillsift.decisions import Reason
 from stillsift.engine import Engine
 from stillsift.fleet import Fleet
 from stillsift.frames import ArrayPicture, Frame, Image, TimeOrigin
@@ -243,6 +245,112 @@ def test_what_an_encoder_repeats_is_not_frozen() -> None:
     assert watch(sightings(groups, 0.2)) == []
 
 
+@pytest.mark.parametrize("step_s", [0.04, 0.2, 0.25, 0.5, 1.0])
+def test_a_source_that_repeated_nothing_is_frozen_after_a_minute_at_every_rate(
+    step_s: float,
+) -> None:
+    live, minute = round(79 / step_s), round(60 / step_s) + 1
+    pictures = list(sightings(map(usual, range(5)), 0.0))
+
+    def seen(frames: int) -> Iterator[Sighting]:
+        for number in range(live + frames):
+            at_s, picture = number * step_s, pictures[number % 4 if number < live else 4]
+            yield replace(picture, at_ns=START_NS + round(at_s * 1e9), pts_s=at_s)
+
+    assert watch(seen(minute - 1)) == []
+    (begun,) = watch(seen(minute + 10))
+    assert begun.kind is AlarmKind.FROZEN
+
+
+def test_a_source_that_mostly_repeats_itself_is_frozen_after_ten_minutes() -> None:
+    often = [usual(n // 4) for n in range(80)]
+    assert watch(sightings([*often, *[usual(20)] * 290], 2.0)) == []
+    (begun,) = watch(sightings([*often, *[usual(20)] * 310], 2.0))
+    assert begun.kind is AlarmKind.FROZEN
+
+
+def test_what_was_remembered_by_an_older_stillsift_is_taken_up() -> None:
+    old, new = Watch(), Watch()
+    seen = list(sightings(map(usual, range(20)), 10.0))
+    for each in seen:
+        old.step(each)
+    arrays = old.arrays()
+    plain = json.loads(str(arrays["alarms"]))
+    for name in ("usual_s", "content"):
+        del plain["counts"][name]
+    plain["counts"]["frames"] = 20
+    new.restore(arrays | {"alarms": np.array(json.dumps(plain))})
+    assert new._counts == replace(old._counts, usual_s=0.0, content=None)
+
+
+def still(number: int, picture: Image) -> Frame:
+    """Half a second after the one before, as its name tells."""
+    each = frame(number, picture, step_s=0.5)
+    each = replace(each, captured_at_origin=TimeOrigin.FILENAME, pts_s=None)
+    return replace(each, origin=f"{number}.png|1|1", content_hash=f"{number}")
+
+
+def upload(sifter: Sifter, each: Frame, shown: int) -> list[Alarm]:
+    """A still that is read, or one with the content of still number `shown`, which is not."""
+    if shown == each.frame_index:
+        sifter.offer(each)
+    else:
+        sifter.repeated(each.captured_at_ns, each.origin, f"{shown}")
+    return sifter.take_alarms()
+
+
+def test_a_camera_that_uploads_one_and_the_same_still_is_frozen_after_any_restart() -> None:
+    """Files of a known content are not read. The first that all the others repeat shows another
+    view, so that it waits while they come."""
+    shown = [*range(162), *[162] * 140, *range(302, 330)]
+    stills = [still(n, usual(n) if n < 162 else moved(n)) for n in range(len(shown))]
+    whole = Sifter(LIMITS, blocks, Gallery(32), model="blocks")
+    found = [upload(whole, each, shown[n]) for n, each in enumerate(stills)]
+    assert len(whole.gallery) == 2
+    begun, ended = [alarm for alarms in found for alarm in alarms]
+    assert (begun.kind, ended.to_ns) == (AlarmKind.FROZEN, stills[302].captured_at_ns)
+    assert (begun.from_ns, found[283]) == (stills[163].captured_at_ns, [begun])
+
+    again, at, cuts = Sifter(LIMITS, blocks, Gallery(32), model="blocks"), 0, set()
+    pieces: list[Alarm] = []
+    while at < len(stills):
+        for number in range(at, min(at + 4, len(stills))):
+            pieces += upload(again, stills[number], shown[number])
+        at = number + 1
+        if again.waiting:  # read again from the first frame without a decision
+            cuts.add(at)
+            at = max(n for n in range(at) if shown[n] == n)
+        gallery = Gallery(32, again.gallery.kept)
+        again = Sifter(LIMITS, blocks, gallery, again.state(), model="blocks")
+    assert pieces == [begun, ended]
+    assert 164 in cuts, "none while what was not read stood behind a frame: shows nothing"
+
+
+def test_what_is_not_read_changes_no_decision() -> None:
+    """Neither later than the moment that is open, nor earlier, nor within it."""
+    stills = []
+    for number in range(60):
+        picture = usual(number, np.roll(view(), 40 * (number // 7), axis=1))
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 2 - number % 4 / 3), np.uint8)
+        stills.append(still(number, picture))
+    plain = Sifter(LIMITS, blocks, Gallery(32), model="blocks")
+    alone = [verdict.decision for each in stills for verdict in plain.offer(each)]
+    sifter, found = Sifter(LIMITS, blocks, Gallery(32), model="blocks"), []
+    for each in stills:
+        found += sifter.offer(each)
+        for before_s in (1000.0, 0.0, -0.4):
+            at_ns = each.captured_at_ns - round(before_s * 1e9)
+            found += sifter.repeated(at_ns, f"{at_ns}", "0")
+    assert len(plain.gallery) > 4
+    assert [verdict.decision for verdict in found] == alone
+
+
+def test_uploads_that_repeat_earlier_ones_in_turn_are_not_frozen() -> None:
+    sifter = Sifter(LIMITS, blocks, Gallery(32), model="blocks")
+    stills = [still(n, usual(n)) for n in range(400)]
+    assert [a for n, each in enumerate(stills) for a in upload(sifter, each, n % 160)] == []
+
+
 def test_the_sharpness_of_a_fast_stream_reaches_the_watch_whatever_was_kept() -> None:
     """Only some frames of a fast stream are measured, and a kept one changes which."""
     watched: list[Sighting] = []
@@ -271,6 +379,16 @@ def test_how_long_is_frozen_follows_from_repetitions_that_ended_by_themselves() 
 
     assert repeated(33) == [], "155 s"
     assert repeated(34) == [AlarmKind.FROZEN], "160 s"
+
+
+def test_a_long_freeze_does_not_let_the_next_go_on_for_four_times_as_long() -> None:
+    def after_usual(first: int, repeated_s: int) -> list[Image]:
+        return [*map(usual, range(first, first + 30)), *[usual(9000 + first)] * (repeated_s // 10)]
+
+    ended = [*after_usual(0, 50), *after_usual(50, 150), *after_usual(100, 550)]
+    shown = [*ended, *after_usual(150, 2150), *after_usual(200, 4200), *map(usual, range(30))]
+    seen = [alarm for alarm in watch(sightings(shown, 10.0)) if alarm.to_ns is None]
+    assert [alarm.kind for alarm in seen] == [AlarmKind.FROZEN], "after an hour of the last"
 
 
 def test_a_focus_that_does_not_come_back_is_the_usual_after_two_weeks() -> None:
@@ -385,6 +503,24 @@ def test_an_alarm_is_logged_gauged_recorded_and_shown_once(
     (row,) = json.loads(stillsift("alarms", "--store", tmp_path, "--source", "yard", "--json").out)
     assert (row["kind"], row["seconds"]) == ("covered", 300.0)
     assert "it has yard" in stillsift("alarms", "--store", tmp_path, "--source", "gate").err
+
+
+def test_the_same_file_again_and_again_is_frozen_where_its_name_tells_the_time(
+    tmp_path: Path, stillsift: Command
+) -> None:
+    folder, start_s = tmp_path / "yard", START_NS // 10**9
+    folder.mkdir()
+    for number in range(140):
+        picture = np.ascontiguousarray(usual(min(number, 70))[::2, ::2])
+        assert cv2.imwrite(str(folder / f"{start_s + number}.png"), picture)
+    store = tmp_path / "store"
+    sift = ("sift", folder, "--output", store, "--set")
+    assert stillsift(*sift, "filename_time='%s'").status == 0
+    (begun,) = recorded(store)
+    assert (begun.kind, begun.from_ns) == (AlarmKind.FROZEN, START_NS + 71 * 10**9)
+    assert begun.to_ns == START_NS + 139 * 10**9, "with the last of them"
+    reasons = [each.decision.reason for each in decided(store)]
+    assert reasons.count(Reason.EXACT_DUPLICATE) == 69
 
 
 def test_a_source_that_is_not_watched_has_no_alarms(tmp_path: Path) -> None:

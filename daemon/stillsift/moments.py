@@ -65,6 +65,12 @@ class Moments:
         )
         return [self._passed(measured, found, Reason.RATE_LIMITED)], []
 
+    def over(self, at_s: float) -> bool:
+        """Whether a moment is open to which no frame of this time or later belongs."""
+        return bool(self.waiting) and (
+            at_s - self.waiting[0].measured.at_s > self._limits.max_wait_s
+        )
+
     def rests(self, view: View, at_s: float) -> bool:
         """Whether this is what the last frame showed, and no time has passed to make it news."""
         last = self._past.last

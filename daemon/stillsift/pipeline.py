@@ -188,7 +188,7 @@ class Line:
             case Finished():
                 self._recorder.close_file(item)
             case Repeated():
-                self._repeated(item)
+                return self._repeated(item)
             case Failed():
                 self._failed(item)
             case Overload():
@@ -424,18 +424,25 @@ class Line:
         )
         self._recorder.add(decision, gap=gap)
 
-    def _repeated(self, item: Repeated) -> None:
+    def _repeated(self, item: Repeated) -> bool:
+        """Record a file that was not read; whether its time let a frame be kept that waited."""
         self._metrics.offered(self.source.name)
+        id_ = f"{item.file}|{item.identity.size}|{item.identity.mtime_ns}"
+        kept, at_ns = False, item.captured_at_ns
+        if at_ns is not None:
+            kept = self._persist(self.sifter.repeated(at_ns, id_, item.content_hash))
         decision = without_frame(
             self.source.name,
-            f"{item.file}|{item.identity.size}|{item.identity.mtime_ns}",
+            id_,
             Reason.EXACT_DUPLICATE,
-            item.identity.mtime_ns,
+            item.identity.mtime_ns if at_ns is None else at_ns,
+            time_origin=TimeOrigin.MTIME if at_ns is None else TimeOrigin.FILENAME,
             file=item.file,
             detail=f"same content as {item.earlier}",
             content_hash=item.content_hash,
         )
         self._recorder.repeat(decision, item.identity)
+        return kept
 
 
 def _named(frame: Frame) -> str:

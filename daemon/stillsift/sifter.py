@@ -89,7 +89,8 @@ class Sifter:
         self._watch = Watch()
         self._watches = alarms
         self._sightings: deque[Sighting | None] = deque()
-        """Of every frame that waits, in their order. None: it lies on no time line."""
+        """Of every frame that waits, and of what was not read after it, in their order. None: it
+        lies on no time line."""
         self._alarms: list[Alarm] = []
         if state is not None:
             self._restore(state)
@@ -129,6 +130,20 @@ class Sifter:
         verdicts: list[Verdict] = []
         while self.waiting:
             done, again = (self._moments if self._moments.waiting else self._photographs).close()
+            self._past.decide(done)
+            verdicts += done + self._judge(again)
+        return self._watched(verdicts)
+
+    def repeated(self, at_ns: int, origin: str, content_hash: str) -> list[Verdict]:
+        """A still on the time line that was not read, since an earlier one had the same content.
+
+        It is decided, and changes no decision about others; but the source goes on to show a
+        picture, and time passes: return the decisions that are due for that, as `offer` does.
+        """
+        self._sightings.append(Sighting(at_ns, origin, None, None, content=content_hash))
+        verdicts: list[Verdict] = []
+        while self._moments.over(at_ns / 1e9):
+            done, again = self._moments.close()
             self._past.decide(done)
             verdicts += done + self._judge(again)
         return self._watched(verdicts)
@@ -182,6 +197,7 @@ class Sifter:
         A frame is watched when it is decided, and not when it is offered: what is remembered then
         goes with the last decision, as all of the state does.
         """
+        self._watch_unread()
         for verdict in verdicts:
             seen = self._sightings.popleft()
             if not self._watches:
@@ -190,7 +206,15 @@ class Sifter:
                 sharp = verdict.decision.sharpness
                 seen = replace(seen, sharpness=sharp, other_view=verdict.other_view)
                 self._alarms += self._watch.step(seen)
+            self._watch_unread()
         return verdicts
+
+    def _watch_unread(self) -> None:
+        """What was not read has its turn as soon as all before it is decided."""
+        while self._sightings and (seen := self._sightings[0]) and seen.thumbnail is None:
+            self._sightings.popleft()
+            watch = self._watch
+            self._alarms += watch.step(seen) if self._watches else watch.silence(seen.at_ns)
 
     # -- measures ----------------------------------------------------------------------------------
 
@@ -297,7 +321,8 @@ def _sighting(frame: Frame, thumb: Image) -> Sighting | None:
     """What the watch needs of a frame; None: the frame lies on no time line."""
     if not on_time_line(frame):
         return None
-    return Sighting(frame.captured_at_ns, frame.origin, frame.pts_s, thumb)
+    content = frame.content_hash
+    return Sighting(frame.captured_at_ns, frame.origin, frame.pts_s, thumb, content=content)
 
 
 def _lightened(frame: Frame) -> Frame:

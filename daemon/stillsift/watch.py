@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .alarms import Alarm, AlarmKind, Condition
 from .frames import Image
 from .sharpness import SPACING_S
-from .views import Floats, View, edges_of, structure_of
+from .views import Floats, View, edges_of, rate, structure_of
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -30,12 +30,15 @@ class Sighting:
     """The file or connection that it came out of."""
     pts_s: float | None
     """Presentation time in it; None: a still has none."""
-    thumbnail: Image
-    """`sharpness.thumbnail` of the frame."""
+    thumbnail: Image | None
+    """`sharpness.thumbnail` of the frame. None: of a file that was not read, since `content` was
+    seen before."""
     sharpness: float | None = None
     """As the decision tells it. None: it was not measured."""
     other_view: bool = False
     """Whether the frame was to be kept because no kept frame showed this view."""
+    content: str | None = None
+    """SHA-256 (hex) of the file that holds this one picture. None: it has no file of its own."""
 
 
 # Encoders repeat a static picture exactly, up to the next keyframe (measured: x264 of a picture
@@ -43,11 +46,15 @@ class Sighting:
 # noise 100 s). Where noise is coded, as in the labelled clips, nothing is repeated.
 _FROZEN_S = 60.0
 _FROZEN_OFTEN_S = 600.0
-"""The same for a source of which most frames repeat the one before, or of which little is known."""
+"""The same for a source that repeats itself most of the time, or of which little is known; over
+about this long, too, is told how much it does."""
 _FROZEN_TIMES = 4.0
 """So many times the longest repetition that ended by itself."""
+_FROZEN_MOST_S = 3600.0
+"""No repetition is waited for longer, else every freeze would let the next last four times that."""
 _OFTEN = 0.5
-_OFTEN_FRAMES = 100
+_OFTEN_KNOWN_S = 60.0
+"""Of time and not of frames, so that it means the same at every rate."""
 
 _LONGEST_STEP_S = 60.0
 """Seconds that one frame can stand for: what happened in a longer pause is not known."""
@@ -106,9 +113,9 @@ class _Counts:
     last_sharp: float | None = None
     """The sharpness last measured."""
     repeats: float = 0.0
-    """Share of the frames lately that repeat the one before."""
-    frames: int = 0
-    """From which that is known, as far as it matters."""
+    """Share of the time lately that went by in repetitions which ended by themselves."""
+    usual_s: float = 0.0
+    """From how long that is known."""
     repeated_s: float = 0.0
     """How long the present picture has been repeated."""
     longest_s: float = 0.0
@@ -123,6 +130,8 @@ class _Counts:
     """When a frame was last to be kept for being another view; None: never."""
     unmeasured_s: float = 0.0
     """Time since the sharpness was last measured."""
+    content: str | None = None
+    """Of the frame before, as its `Sighting` tells it."""
     origin: str = ""
     offset_ns: float = 0.0
     """Captured minus presentation time, a slow mean."""
@@ -144,7 +153,7 @@ class Watch:
         self._left: Floats | None = None
         """Edge map of the view from which the camera was moved; None: it was not."""
         self._last: Image | None = None
-        """Thumbnail of the frame before; None: there was none."""
+        """Thumbnail of the frame before; None: there was none, or its file was not read."""
 
     @property
     def now(self) -> list[Alarm]:
@@ -169,9 +178,11 @@ class Watch:
             counts.other_view_ns = seen.at_ns
         if known and 0 <= apart_s < soon_s:
             return []
+        if seen.thumbnail is None and seen.content == counts.content:
+            seen = replace(seen, thumbnail=self._last)
         step_s = min(max(apart_s, 0.0), _LONGEST_STEP_S)
         found = [self._clock(seen, step_s), self._frozen(seen, step_s), *self._look(seen, step_s)]
-        counts.last_ns = seen.at_ns
+        counts.last_ns, counts.content = seen.at_ns, seen.content
         return [alarm for alarm in found if alarm is not None]
 
     # -- clock -------------------------------------------------------------------------------------
@@ -198,25 +209,37 @@ class Watch:
     def _frozen(self, seen: Sighting, step_s: float) -> Alarm | None:
         counts, condition = self._counts, self._conditions[AlarmKind.FROZEN]
         same = self._repeats(seen)
-        counts.repeated_s = counts.repeated_s + step_s if same else 0.0
-        if not condition.raised:
-            # What is usual is not learned from a repetition that may become the trouble itself.
-            if counts.repeated_s < _FROZEN_S / 2:
-                counts.frames = min(counts.frames + 1, _OFTEN_FRAMES)
-                counts.repeats += (float(same) - counts.repeats) / counts.frames
-            if not same:
+        if same:
+            counts.repeated_s += step_s
+        else:
+            if not condition.raised:
+                # What is usual is not learned from a repetition that may be the trouble itself.
+                self._usual(1.0, counts.repeated_s)
+                self._usual(0.0, step_s)
                 counts.longest_s = max(counts.longest_s, condition.lasted_s)
-        often = counts.repeats > _OFTEN or counts.frames < _OFTEN_FRAMES
-        limit_s = max(_FROZEN_OFTEN_S if often else _FROZEN_S, _FROZEN_TIMES * counts.longest_s)
+            counts.repeated_s = 0.0
+        often = counts.repeats > _OFTEN or counts.usual_s < _OFTEN_KNOWN_S
+        usual_s = min(_FROZEN_TIMES * counts.longest_s, _FROZEN_MOST_S)
+        limit_s = max(_FROZEN_OFTEN_S if often else _FROZEN_S, usual_s)
         why = f"the very same picture for {counts.repeated_s:.0f} s"
         return condition.step(seen.at_ns, step_s, same, why, limit_s)
+
+    def _usual(self, repeats: float, over_s: float) -> None:
+        counts = self._counts
+        share = rate(over_s, _FROZEN_OFTEN_S, counts.usual_s)
+        counts.repeats += share * (repeats - counts.repeats)
+        counts.usual_s += over_s
 
     def _repeats(self, seen: Sighting) -> bool:
         """Whether a frame is the one before, bit for bit: thumbnail and sharpness, into which all
         pixels of the reduced luma go, are as good as a checksum."""
         counts, before = self._counts, self._last
         self._last = seen.thumbnail
-        same = before is not None and np.array_equal(before, seen.thumbnail)
+        same = (
+            before is not None
+            and seen.thumbnail is not None
+            and np.array_equal(before, seen.thumbnail)
+        )
         if seen.sharpness is None:
             return same
         known, counts.last_sharp = counts.last_sharp, seen.sharpness
@@ -225,6 +248,8 @@ class Watch:
     # -- what the views tell -----------------------------------------------------------------------
 
     def _look(self, seen: Sighting, step_s: float) -> list[Alarm | None]:
+        if seen.thumbnail is None:
+            return []
         edges, structure = edges_of(seen.thumbnail), structure_of(seen.thumbnail)
         covered, empty = self._covered(structure, seen.at_ns, step_s)
         if empty:

@@ -53,6 +53,9 @@ class Repeated:
     identity: FileIdentity
     content_hash: str
     earlier: Path
+    captured_at_ns: int | None = None
+    """As its name tells it, which puts a still on a time line; None: it lies on none, or is a
+    clip."""
 
 
 @dataclass(frozen=True, slots=True)

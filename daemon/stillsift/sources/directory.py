@@ -217,7 +217,7 @@ class DirectorySource:
             return
         digest = sha256(data).hexdigest()
         if (earlier := self._known.earlier(digest)) is not None:
-            yield Repeated(path, identity, digest, earlier)
+            yield Repeated(path, identity, digest, earlier, self._times.of_name(path))
             return
         yield Opened(path, identity, digest)
         try:

@@ -106,13 +106,17 @@ class Times:
     zone: tzinfo = UTC
     """Of EXIF times without an offset."""
 
+    def of_name(self, path: Path) -> int | None:
+        """What a file's name tells; None: no time."""
+        return self.pattern.time_ns(path) if self.pattern else None
+
     def of_still(self, path: Path, exif: datetime | None, mtime_ns: int) -> tuple[int, TimeOrigin]:
         """When a still was taken. `exif` may be naive; None: it holds none."""
         if exif is not None:
             with suppress(OverflowError):  # a clock that was never set
                 aware = exif if exif.tzinfo else exif.replace(tzinfo=self.zone)
                 return nanoseconds(aware), TimeOrigin.EXIF
-        named = self.pattern.time_ns(path) if self.pattern else None
+        named = self.of_name(path)
         if named is not None:
             return named, TimeOrigin.FILENAME
         return mtime_ns, TimeOrigin.MTIME
@@ -121,7 +125,7 @@ class Times:
         self, path: Path, created: str | None, mtime_ns: int, duration_s: float
     ) -> tuple[int, TimeOrigin]:
         """When a clip's first frame was taken. `created` is the container's creation_time."""
-        named = self.pattern.time_ns(path) if self.pattern else None
+        named = self.of_name(path)
         if named is not None:
             return named, TimeOrigin.FILENAME
         tagged = _creation_ns(created)
