@@ -18,7 +18,7 @@ from stillsift.config import ModelSettings
 from stillsift.decisions import Outcome, Reason
 from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import ArrayPicture, Frame, Image, Picture, TimeOrigin
-from stillsift.gallery import Cells, Gallery, Kept
+from stillsift.gallery import Cells, Gallery, Kept, packed
 from stillsift.models import CPU_MODEL, CUDA_MODEL, open_model
 from stillsift.novelty import Novelty
 from stillsift.scene import NoiseFloor
@@ -210,6 +210,60 @@ def test_a_restart_at_any_point_changes_nothing(frames: list[Frame], stops: list
             sifter = Sifter(LIMITS, blocks, gallery, sifter.state(), model="blocks")
     decided += [verdict.decision for verdict in sifter.flush()]
     assert decided == undisturbed
+
+
+def at_rest() -> tuple[Sifter, Frame]:
+    """A sifter that keeps three views and sees nothing stir in the last; the next frame of it."""
+    sifter = fresh()
+    frames = [frame(scene(min(index // 10, 2)), index) for index in range(31)]
+    kept = sum(verdict.kept for each in frames[:30] for verdict in sifter.offer(each))
+    assert kept == 3
+    return sifter, frames[30]
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_another_size_of_the_gallery_names_no_other_frame(size: int) -> None:
+    sifter, following = at_rest()
+    showing = sifter.gallery.kept[-1].id
+    again = Sifter(
+        LIMITS, blocks, Gallery(size, sifter.gallery.kept), sifter.state(), model="blocks"
+    )
+    assert [each.decision.nearest_kept for each in again.offer(following)] == [showing]
+
+
+def test_the_frame_that_shows_a_view_at_rest_may_be_gone_from_the_gallery() -> None:
+    sifter, following = at_rest()
+    others = sifter.gallery.kept[:-1]
+    again = Sifter(LIMITS, blocks, Gallery(32, others), sifter.state(), model="blocks")
+    assert [each.kept for each in [*again.offer(following), *again.flush()]] == [True]
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        replace(LIMITS, novelty=0.8),
+        replace(LIMITS, sensitivity=Sensitivity.LOWEST),
+    ],
+)
+def test_a_view_at_rest_is_held_to_the_limits_in_force(limits: Limits) -> None:
+    sifter, following = at_rest()
+    gallery = Gallery(32, sifter.gallery.kept)
+    again = Sifter(limits, blocks, gallery, sifter.state(), model="blocks")
+    (verdict,) = again.offer(following)
+    in_force = Novelty(limits.novelty, limits.sensitivity).weight
+    assert verdict.decision.novelty_limit == pytest.approx(in_force)
+
+
+def test_a_state_that_names_the_nearest_by_its_place_is_still_read() -> None:
+    sifter, following = at_rest()
+    with np.load(io.BytesIO(sifter.state())) as arrays:
+        older = {
+            name: arrays[name] for name in arrays if name not in {"last_nearest_id", "last_rule"}
+        }
+    older["last_nearest"] = np.array(7)
+    again = Sifter(LIMITS, blocks, Gallery(2, sifter.gallery.kept), packed(older), model="blocks")
+    showing = sifter.gallery.kept[-1].id
+    assert [each.decision.nearest_kept for each in again.offer(following)] == [showing]
 
 
 def elsewhere() -> tuple[Kept, ...]:
