@@ -204,8 +204,9 @@ class Recorder:
         """The file is done; that is recorded once all its frames are decided."""
         assert self._file is not None
         failed = finished.frames == 0
-        if failed:
-            self._contents[finished.content_hash].failed = True
+        content = self._contents.get(finished.content_hash)
+        if failed and content is not None:
+            content.failed = True
         self._entries.append(
             _Entry(
                 file=self._file,
@@ -283,8 +284,13 @@ class Recorder:
         for _ in entries:
             self._entries.popleft()
         self._in_ledger = {kept.id for kept in gallery}
-        done = {c.content_hash for c in checkpoints if c.state is not FileState.READING}
-        self._contents = {h: content for h, content in self._contents.items() if h not in done}
+        # A copy of one that failed is read for itself: what is known of it is not recorded yet.
+        done = {(c.content_hash, c.file) for c in checkpoints if c.state is not FileState.READING}
+        self._contents = {
+            hash_: content
+            for hash_, content in self._contents.items()
+            if (hash_, content.file) not in done
+        }
         retiring = any(c.retire is not Retire.LEAVE for c in checkpoints)
         return Recorded(decisions, superseded, retiring)
 
