@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from conftest import Command
@@ -29,7 +30,7 @@ from running import (
     story,
     until,
 )
-from stillsift.config import ModelSettings
+from stillsift.config import Config, ModelSettings
 from stillsift.config_file import load
 from stillsift.decisions import Outcome, Reason, outcome_of
 from stillsift.engine import Engine
@@ -202,11 +203,37 @@ def test_sighup_starts_ends_and_changes_sources_and_refuses_a_bad_file(tmp_path:
 
         running.config["store"]["format"] = "png"
         reloaded("only after a restart: store.format")
+        reloaded("only after a restart: store.format")
+        del running.config["store"]["format"]
+        reloaded("configuration read again: nothing changed")
         assert running.stop() == 0
         with LedgerReader(running.store / "ledger.sqlite") as ledger:
             recorded = [ledger.config(r.config_hash or "") or "" for r in ledger.decisions()]
             assert ["delete" in text for text in recorded] == [False, False, True, False]
             assert all("gate" in text for text in recorded)
+
+
+def test_a_reload_changes_nothing_of_the_store_before_a_restart(tmp_path: Path) -> None:
+    gate = directory("gate", tmp_path / "gate", retire="move", rate="all")
+    clip = write_clip(tmp_path / "gate" / "a.mp4", range(3), frames=4)
+
+    def config(**settings: Any) -> Config:
+        store = {"path": str(tmp_path / "store"), "min_free": 0, **settings}
+        return Config.model_validate({"store": store, "sources": [gate]})
+
+    begun, edited = config(), config(quarantine={"max_size": 0}, keep_decisions=1)
+    with Engine(begun, Metrics()) as engine:
+        engine.line(begun.sources[0], watch=False).run()
+        assert not clip.exists()
+        engine.reconfigure(edited)
+        engine.tidy(time.time_ns() + 60 * 10**9)
+        assert len([*(tmp_path / "store").rglob("*a.mp4")]) == 1
+        assert Outcome.DROPPED in {each.decision.outcome for each in engine.ledger.decisions()}
+        recorded = engine.ledger.config(engine.config.hash) or ""
+    assert yaml.safe_load(recorded)["store"] == yaml.safe_load(begun.to_yaml())["store"]
+    with Engine(edited, Metrics()) as engine:
+        engine.tidy(time.time_ns() + 60 * 10**9)
+        assert not [*(tmp_path / "store").rglob("*a.mp4")]
 
 
 def test_a_reload_in_the_middle_of_a_clip_counts_and_decides_every_frame_once(

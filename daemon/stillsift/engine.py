@@ -34,6 +34,7 @@ from .recorder import Recorder
 from .records import KeptFile, Retire
 from .recovery import Recovered, recover
 from .regions import Regions
+from .reload import in_force
 from .sensitivity import Sensitivity
 from .sifter import Limits, Sifter
 from .sources import Known, Source
@@ -115,10 +116,12 @@ class Engine:
         self.metrics.store(store.free_bytes)
 
     def reconfigure(self, config: Config) -> None:
-        """Lines begun from now on follow `config`; store and model stay as they are.
+        """Lines begun from now on follow `config`; store and model stay as they are, and so do
+        their settings: what is recorded beside a decision is what it was made with.
 
         Raises LedgerError; then nothing has changed.
         """
+        config = in_force(self.config, config)
         self.ledger.record_config(config.hash, config.to_yaml())
         self.config = config
         self.groups.define(config.sources)

@@ -21,7 +21,7 @@ from ..ledger_reader import LedgerError
 from ..metrics import Metrics, serve
 from ..mistakes import ConfigError, Mistake
 from ..passwords import password_of
-from ..reload import ReloadPlan, reload_plan
+from ..reload import ReloadPlan, in_force, reload_plan
 from ..service import Heartbeats, Notifier, Signals, attend, set_up_logging, watchdog_interval
 from ..units import counted
 from ..values import Address
@@ -202,7 +202,8 @@ class _Daemon:
             set_up_logging(config.log.level, config.log.format, stream=sys.stderr)
         if plan.restart:
             log.warning("only after a restart: %s", ", ".join(plan.restart))
-        self._config, self._logins = config, logins
+        # What waits for a restart is named again at the next reload, and no more if it is undone.
+        self._config, self._logins = in_force(self._config, config), logins
         told = plan.told()
         sources = counted(len(self._fleet), "source")
         log.info("configuration read again: %s%s", sources, f"; {told}" if told else "")
