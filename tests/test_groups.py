@@ -242,6 +242,23 @@ def test_lines_at_work_at_the_same_time_keep_nothing_twice(tmp_path: Path) -> No
     assert_agree(tmp_path / "out")
 
 
+@pytest.mark.parametrize("audit", ["0", "1"])
+def test_an_original_stays_where_the_frame_that_shows_it_is_gone(
+    stillsift: Command, tmp_path: Path, audit: str
+) -> None:
+    still(tmp_path / "a" / "1.jpg", photo(0), 1)
+    again = tmp_path / "b" / "again.jpg"
+    again.parent.mkdir()
+    options = ["--set", "group=all", "--set", "retire=delete", "--set", f"audit={audit}"]
+    command = ("sift", tmp_path / "a", tmp_path / "b", "-o", tmp_path / "out", *options)
+    stillsift(*command)
+    for path in (tmp_path / "out" / "kept").rglob("*.jpg"):
+        path.unlink()
+    still(again, photo(0), 2, quality=80)
+    assert "the frame that shows it is no longer in the store" in stillsift(*command).err
+    assert again.exists()
+
+
 def test_a_daemon_takes_up_a_group_without_a_restart(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("a", "b")]
     still(folders[0] / "1.jpg", photo(0), 1)

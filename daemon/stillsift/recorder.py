@@ -173,8 +173,9 @@ class Recorder:
         if decision.outcome is Outcome.FAILED:
             self._fail(entry.file, decision, whole=decision.content_hash is not None)
             return
-        if decision.outcome is Outcome.DROPPED and entry.file.shown_by is None:
-            entry.file.shown_by = decision.nearest_kept
+        # A frame of the audit sample, which lies in the store as well, is shown by another.
+        if entry.file.shown_by is None and decision.shown_by != decision.id:
+            entry.file.shown_by = decision.shown_by
         content = self._contents.get(entry.file.opened.content_hash)
         if content is not None and content.shown_by is None:
             content.shown_by = decision.shown_by
