@@ -330,6 +330,7 @@ class Line:
             return
         if self._member is not None:
             self._member.tell(self.sifter.gallery.kept)
+        self._end_turn()  # the others need not wait while a large original is moved
         self._metrics.decided(recorded.decisions)
         for decision, kept in recorded.decisions:
             if self._told is not None:
