@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from clips import real_clip, real_pictures
 from stillsift.config import ModelSettings
-from stillsift.decisions import Outcome, Reason
+from stillsift.decisions import Decision, Outcome, Reason
 from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import ArrayPicture, Frame, Image, Picture, TimeOrigin
 from stillsift.gallery import Cells, Gallery, Kept, packed
@@ -210,6 +210,42 @@ def test_a_restart_at_any_point_changes_nothing(frames: list[Frame], stops: list
             sifter = Sifter(LIMITS, blocks, gallery, sifter.state(), model="blocks")
     decided += [verdict.decision for verdict in sifter.flush()]
     assert decided == undisturbed
+
+
+@settings(max_examples=40, deadline=None)
+@given(WORLD | FAST, st.dictionaries(st.integers(1, 119), st.sampled_from([1, 2, 32]), max_size=4))
+def test_new_settings_between_two_frames_are_a_restart_with_them(
+    frames: list[Frame], sizes: dict[int, int]
+) -> None:
+    """`sizes`: number of frames offered to the gallery's size from there on; `limits` change, too.
+
+    With the same size and limits as before nothing changes at all.
+    """
+    undisturbed = [verdict.decision for verdict in sift(fresh(), frames)]
+    live, restarted = fresh(), fresh()
+    told: list[Decision] = []
+    read: list[Decision] = []
+    position = 0  # in what the restarted one is offered
+    for offered, each in enumerate(frames, 1):
+        told += [verdict.decision for verdict in live.offer(each)]
+        while position < offered:
+            read += [verdict.decision for verdict in restarted.offer(frames[position])]
+            position += 1
+        if (size := sizes.get(offered)) is not None:
+            limits = LIMITS if size == 32 else replace(LIMITS, sensitivity=Sensitivity.LOWEST)
+            live, due = live.successor(limits, size, alarms=True)
+            told += [verdict.decision for verdict in due]
+            position -= restarted.waiting
+            gallery = Gallery(size, restarted.gallery.kept)
+            restarted = Sifter(limits, blocks, gallery, restarted.state(), model="blocks")
+    told += [verdict.decision for verdict in live.flush()]
+    while position < len(frames):
+        read += [verdict.decision for verdict in restarted.offer(frames[position])]
+        position += 1
+    read += [verdict.decision for verdict in restarted.flush()]
+    assert told == read
+    if set(sizes.values()) <= {32}:
+        assert told == undisturbed
 
 
 def at_rest() -> tuple[Sifter, Frame]:

@@ -148,6 +148,12 @@ class Recorder:
                 return seen
         return None
 
+    def retune(
+        self, config_hash: str, retire: Retire, siblings: Callable[[], Sequence[str]]
+    ) -> None:
+        """Record under another configuration from now on. What is not recorded yet is, too."""
+        self._config_hash, self._retire, self._siblings = config_hash, retire, siblings
+
     # -- what happens ------------------------------------------------------------------------------
 
     def open_file(self, opened: Opened) -> None:

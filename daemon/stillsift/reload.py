@@ -20,7 +20,7 @@ class ReloadPlan:
     reopened: tuple[SourceConfig, ...] = ()
     """Sources to end and start again: how they are read has changed."""
     retuned: tuple[SourceConfig, ...] = ()
-    """Sources that go on, with other settings for what is kept."""
+    """Sources that stay open, with other settings for what is kept."""
     log: bool = False
     """Whether level or format of the log changed."""
     restart: tuple[str, ...] = ()

@@ -70,6 +70,7 @@ class Sifter:
         kept."""
         self.limits = limits
         self.gallery = gallery
+        self._model = model
         self._made_by = f"{_FORMAT}/{model}"
         self._embed = embed
         self._past = Past(
@@ -132,6 +133,32 @@ class Sifter:
             self._past.decide(done)
             verdicts += done + self._judge(again)
         return self._watched(verdicts)
+
+    def successor(
+        self,
+        limits: Limits,
+        size: int,
+        *,
+        alarms: bool,
+        elsewhere: Callable[[], Sequence[Kept]] = tuple,
+    ) -> tuple[Sifter, list[Verdict]]:
+        """A sifter with other limits and a gallery of another `size` that goes on from here, as
+        after a restart, and the decisions that are due then. What waits is offered to it anew.
+
+        This one stays as it is. Raises what the embedder raises.
+        """
+        gallery = Gallery(size, self.gallery.kept)
+        heir = Sifter(
+            limits,
+            self._embed,
+            gallery,
+            self.state(),
+            model=self._model,
+            alarms=alarms,
+            elsewhere=elsewhere,
+        )
+        waiting = [*self._moments.waiting, *self._photographs.waiting]
+        return heir, [due for each in waiting for due in heir.offer(each.measured.frame)]
 
     def take_alarms(self) -> list[Alarm]:
         """The alarms that began or ended with the decisions given out since the last call."""
