@@ -457,6 +457,26 @@ def test_an_arrival_is_kept_and_its_way_through_the_picture_is_not() -> None:
     assert all(index >= 40 for index in kept[1:])
 
 
+@pytest.mark.parametrize(
+    ("asked", "size", "lighter", "gap"), [("highest", 16, 48, "0.5 s"), ("normal", 32, 48, "1 s")]
+)
+def test_news_too_soon_after_the_last_says_how_soon(
+    asked: str, size: int, lighter: int, gap: str
+) -> None:
+    def with_patch(picture: Image, y: int, x: int) -> Image:
+        made = picture.astype(np.int16)
+        made[y : y + size, x : x + size] += lighter
+        return np.asarray(np.clip(made, 0, 255), np.uint8)
+
+    one = with_patch(scene(0), 48, 32)
+    pictures = [scene(0)] * 30 + [one] * 2 + [with_patch(one, 96, 176)] * 2
+    sifter = fresh(Limits(LIMIT, max_wait_s=0.0, sensitivity=Sensitivity(asked)))
+    verdicts = sift(sifter, [frame(picture, i, i / 10) for i, picture in enumerate(pictures)])
+    limited = [v.decision for v in verdicts if v.decision.reason is Reason.RATE_LIMITED]
+    told = {str(each.detail).split(", but ")[1] for each in limited}
+    assert told == {f"within {gap} of the last"}
+
+
 def test_a_burst_of_blur_on_a_known_view_is_dropped() -> None:
     view = scene(0)
     soft = np.asarray(cv2.GaussianBlur(view, (0, 0), 3), np.uint8)
