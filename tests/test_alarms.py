@@ -385,8 +385,8 @@ def test_a_long_freeze_does_not_let_the_next_go_on_for_four_times_as_long() -> N
     def after_usual(first: int, repeated_s: int) -> list[Image]:
         return [*map(usual, range(first, first + 30)), *[usual(9000 + first)] * (repeated_s // 10)]
 
-    ended = [*after_usual(0, 50), *after_usual(50, 150), *after_usual(100, 550)]
-    shown = [*ended, *after_usual(150, 2150), *after_usual(200, 4200), *map(usual, range(30))]
+    ended = [*after_usual(0, 50), *after_usual(50, 130), *after_usual(100, 450)]
+    shown = [*ended, *after_usual(150, 1730), *after_usual(200, 4200), *map(usual, range(30))]
     seen = [alarm for alarm in watch(sightings(shown, 10.0)) if alarm.to_ns is None]
     assert [alarm.kind for alarm in seen] == [AlarmKind.FROZEN], "after an hour of the last"
 

@@ -146,6 +146,21 @@ def test_a_dry_run_picks_the_same_and_writes_nothing(
     assert dry["reasons"]["audit"] > 0
 
 
+def test_samples_count_as_laid_aside_and_not_as_kept(
+    stillsift: Command, footage: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    sets = ("--set", "rate=all", "--set", "audit=1", "--json")
+    (told,) = json.loads(stillsift("sift", footage, "-o", out, *sets).out)["sources"]
+    (recorded,) = json.loads(stillsift("stats", "--store", out, "--json").out)
+    outcomes = ("kept", "aside", "dropped", "failed", "lost")
+    for name in ("frames", "kept_bytes", *outcomes):
+        assert told[name] == recorded[name]
+    assert told["frames"] == sum(told[name] for name in outcomes)
+    assert told["kept"] == len(list((out / "kept").rglob("*.jpg")))
+    assert told["aside"] == len(list((out / "audit").rglob("*.jpg"))) > 0
+
+
 @pytest.mark.parametrize("share", ["-0.1", "1.5", "often"])
 def test_a_share_that_is_none_is_told(stillsift: Command, footage: Path, share: str) -> None:
     done = stillsift("sift", footage, "--dry-run", "--set", f"audit={share}")

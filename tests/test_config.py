@@ -30,7 +30,7 @@ from stillsift.config_file import load, parse, with_overrides
 from stillsift.logins import redacted
 from stillsift.mistakes import ConfigError, OverrideError
 from stillsift.passwords import password_of
-from stillsift.reload import reload_plan
+from stillsift.reload import LIVE_KEYS, reload_plan
 from stillsift.sources.times import NamePattern
 from stillsift.values import Address
 
@@ -858,6 +858,13 @@ def test_a_change_of_the_defaults_reaches_the_sources_in_the_plan() -> None:
     plan = reload_plan(old, new)
     assert [source.min_sharpness for source in plan.retuned] == [0.5]
     assert (plan.reopened, plan.restart, plan.log) == ((), (), False)
+
+
+def test_the_reference_tells_which_keys_a_reload_takes_up_between_two_frames() -> None:
+    keys = list(yaml.safe_load(REFERENCE.read_text())["defaults"])
+    reopening = {"rate", "ignore", "roi", *keys[keys.index("recursive") :]}
+    assert "rate, ignore, roi or anything from recursive on" in REFERENCE.read_text()
+    assert set(keys) - LIVE_KEYS == reopening
 
 
 def test_custom_models_are_described_beside_their_path() -> None:

@@ -6,7 +6,9 @@ import json
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,8 @@ from stillsift.engine import Engine
 from stillsift.frames import Image
 from stillsift.ledger_reader import LedgerReader
 from stillsift.metrics import Metrics
-from stillsift.pipeline import Line
+from stillsift.pipeline import Line, Storage
+from stillsift.quarantine import Quarantine, Retired
 
 Row = dict[str, Any]
 Sift = Callable[..., list[Row]]
@@ -240,6 +243,56 @@ def test_lines_at_work_at_the_same_time_keep_nothing_twice(tmp_path: Path) -> No
     assert len(decided(tmp_path / "out")) == 36
     assert len(kept_on_disk(tmp_path / "out")) == 12
     assert_agree(tmp_path / "out")
+
+
+@pytest.mark.parametrize("audit", ["0", "1"])
+def test_an_original_stays_where_the_frame_that_shows_it_is_gone(
+    stillsift: Command, tmp_path: Path, audit: str
+) -> None:
+    still(tmp_path / "a" / "1.jpg", photo(0), 1)
+    again = tmp_path / "b" / "again.jpg"
+    again.parent.mkdir()
+    options = ["--set", "group=all", "--set", "retire=delete", "--set", f"audit={audit}"]
+    command = ("sift", tmp_path / "a", tmp_path / "b", "-o", tmp_path / "out", *options)
+    stillsift(*command)
+    for path in (tmp_path / "out" / "kept").rglob("*.jpg"):
+        path.unlink()
+    still(again, photo(0), 2, quality=80)
+    assert "the frame that shows it is no longer in the store" in stillsift(*command).err
+    assert again.exists()
+
+
+class Observed(Quarantine):
+    """A quarantine that tells how long a sibling would wait for its turn meanwhile, in seconds."""
+
+    def __init__(self, engine: Engine, storage: Storage) -> None:
+        super().__init__(storage.store, engine.ledger)
+        self.engine = engine
+        self.waited_s: list[float] = []
+
+    def retire(self, source: str | None = None) -> list[Retired]:
+        sibling = self.engine.groups.member(self.engine.config.sources[1])
+        assert sibling is not None
+        begin = time.monotonic()
+        sibling.elsewhere()
+        self.waited_s.append(time.monotonic() - begin)
+        sibling.end_turn()
+        return super().retire(source)
+
+
+def test_nobody_waits_while_originals_are_retired(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("a", "b")]
+    still(folders[0] / "1.jpg", photo(0), 1)
+    folders[1].mkdir()
+    config = grouped(tmp_path / "out", *folders)
+    with Engine(config, Metrics()) as engine:
+        assert engine.storage is not None
+        observed = Observed(engine, engine.storage)
+        engine.storage = replace(engine.storage, quarantine=observed)
+        source = config.sources[0].model_copy(update={"retire": "move"})
+        engine.line(source, watch=False).run()
+    assert not (folders[0] / "1.jpg").exists()
+    assert 0 < max(observed.waited_s) < 2
 
 
 def test_a_daemon_takes_up_a_group_without_a_restart(tmp_path: Path) -> None:

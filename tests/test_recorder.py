@@ -265,6 +265,18 @@ def test_a_copy_goes_only_if_the_first_was_decided(ledger: Ledger, failed: bool)
     assert named == [None, None if failed else decision.id]
 
 
+def test_copies_of_a_file_that_failed_are_each_read_for_themselves(ledger: Ledger) -> None:
+    ours, copies = recorder(ledger), [opened(number, "same") for number in range(3)]
+    for copy in copies:
+        assert ours.earlier("same") is None
+        ours.open_file(copy)
+        ours.commit(sifter())  # the one before, while this one is open
+        assert ours.earlier("same") == copy.file
+        ours.close_file(finished(copy, 0))
+    ours.commit(sifter())
+    assert [file.state for file in ledger.files(SOURCE)] == [FileState.FAILED] * 3
+
+
 def test_a_gap_waits_for_the_frames_before_it(ledger: Ledger) -> None:
     ours = recorder(ledger)
     ours.expect(0)

@@ -8,8 +8,10 @@ from functools import cache
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from clips import real_pictures
+from stillsift import regions
 from stillsift.config import Config, ModelSettings
 from stillsift.config_file import parse, with_overrides
 from stillsift.embedding import Embedder, Embedding
@@ -102,6 +104,25 @@ def test_what_changes_where_nothing_counts_is_no_news(
     assert len(kept(sifter(regions, counted), given)) == 1
     assert counted.asked == 1
     assert len(kept(sifter(EVERYTHING), given)) > 1
+
+
+def test_however_many_sources_there_are_each_shape_is_drawn_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[Regions] = []
+    coverage = regions._coverage
+
+    def counted(given: Regions, width: int, height: int) -> NDArray[np.float32]:
+        drawn.append(given)
+        return coverage(given, width, height)
+
+    monkeypatch.setattr(regions, "_coverage", counted)
+    sources = [Regions(ignore=(((0, 0), (0.5, 0), (0.5, 0.5 + n / 100)),)) for n in range(40)]
+    for _frame in range(3):
+        for source in sources:
+            source.paint(np.zeros((36, 64), np.uint8))
+            source.counting(9, 16)
+    assert len(drawn) == 2 * len(sources)
 
 
 @pytest.mark.parametrize("photographs", [False, True])

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from conftest import Command
@@ -29,7 +30,7 @@ from running import (
     story,
     until,
 )
-from stillsift.config import ModelSettings
+from stillsift.config import Config, ModelSettings
 from stillsift.config_file import load
 from stillsift.decisions import Outcome, Reason, outcome_of
 from stillsift.engine import Engine
@@ -202,11 +203,37 @@ def test_sighup_starts_ends_and_changes_sources_and_refuses_a_bad_file(tmp_path:
 
         running.config["store"]["format"] = "png"
         reloaded("only after a restart: store.format")
+        reloaded("only after a restart: store.format")
+        del running.config["store"]["format"]
+        reloaded("configuration read again: nothing changed")
         assert running.stop() == 0
         with LedgerReader(running.store / "ledger.sqlite") as ledger:
             recorded = [ledger.config(r.config_hash or "") or "" for r in ledger.decisions()]
             assert ["delete" in text for text in recorded] == [False, False, True, False]
             assert all("gate" in text for text in recorded)
+
+
+def test_a_reload_changes_nothing_of_the_store_before_a_restart(tmp_path: Path) -> None:
+    gate = directory("gate", tmp_path / "gate", retire="move", rate="all")
+    clip = write_clip(tmp_path / "gate" / "a.mp4", range(3), frames=4)
+
+    def config(**settings: Any) -> Config:
+        store = {"path": str(tmp_path / "store"), "min_free": 0, **settings}
+        return Config.model_validate({"store": store, "sources": [gate]})
+
+    begun, edited = config(), config(quarantine={"max_size": 0}, keep_decisions=1)
+    with Engine(begun, Metrics()) as engine:
+        engine.line(begun.sources[0], watch=False).run()
+        assert not clip.exists()
+        engine.reconfigure(edited)
+        engine.tidy(time.time_ns() + 60 * 10**9)
+        assert len([*(tmp_path / "store").rglob("*a.mp4")]) == 1
+        assert Outcome.DROPPED in {each.decision.outcome for each in engine.ledger.decisions()}
+        recorded = engine.ledger.config(engine.config.hash) or ""
+    assert yaml.safe_load(recorded)["store"] == yaml.safe_load(begun.to_yaml())["store"]
+    with Engine(edited, Metrics()) as engine:
+        engine.tidy(time.time_ns() + 60 * 10**9)
+        assert not [*(tmp_path / "store").rglob("*a.mp4")]
 
 
 def test_a_reload_in_the_middle_of_a_clip_counts_and_decides_every_frame_once(
@@ -227,6 +254,48 @@ def test_a_reload_in_the_middle_of_a_clip_counts_and_decides_every_frame_once(
         assert running.stop() == 0
         stillsift("sift", gate, "-o", tmp_path / "whole", "--set", "rate=all")
         assert story(running.store) == story(tmp_path / "whole")
+
+
+def test_settings_of_what_is_kept_change_in_the_middle_of_a_clip(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    with daemon(tmp_path, [directory("gate", gate)]) as running:
+        write_clip(gate / "long.mp4", range(40), frames=2)
+        running.start()
+        until(lambda: len(kept_on_disk(running.store)) >= 3, "three kept frames")
+        running.config["sources"][0]["alarms"] = False
+        running.write_config()
+        running.signal(signal.SIGHUP)
+        running.until_done(1)
+        until(lambda: balance(running)["gate"].in_flight == 0, "nothing in flight")
+        assert balance(running)["gate"].offered == 80
+        assert running.log.count("gate: goes on with its new settings") == 1
+        recorded = [record.config_hash for record in decided(running.store)]
+        assert running.stop() == 0
+        first, second = dict.fromkeys(recorded)
+        assert recorded == sorted(recorded, key=[first, second].index)
+        stillsift("sift", gate, "-o", tmp_path / "whole", "--set", "rate=all")
+        assert story(running.store) == story(tmp_path / "whole")
+
+
+def test_a_smaller_gallery_is_taken_up_before_a_scene_at_rest(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    with daemon(tmp_path, [directory("gate", gate)]) as running:
+        write_clip(gate / "1.mp4", range(4), frames=8)
+        running.start()
+        running.until_done(1)
+        running.config["sources"][0] |= {"gallery": 2, "sensitivity": "low"}
+        running.write_config()
+        running.signal(signal.SIGHUP)
+        until(lambda: "gate: goes on with its new settings" in running.log, running.log)
+        write_clip(gate / "2.mp4", [3], frames=8)
+        running.until_done(2)
+        assert running.stop() == 0
+        assert "ERROR" not in running.log
+        late = [record.decision for record in running.decided()][-8:]
+        shown = [r.decision.id for r in running.decided() if r.decision.outcome is Outcome.KEPT][-1]
+        assert {decision.nearest_kept for decision in late} == {shown}
 
 
 # -- what stands in the way of starting ------------------------------------------------------------
@@ -658,3 +727,39 @@ def test_a_camera_that_dies_and_comes_back_leaves_a_gap_and_no_frame_unaccounted
         ended = Counter(record.decision.outcome for record in running.decided())
         counted = ", ".join(f"{ended[outcome]} {outcome.value}" for outcome in Outcome)
         assert f"stopped: {counted}" in running.log
+
+
+def test_a_camera_stays_connected_while_its_limits_change(tmp_path: Path) -> None:
+    if not has_rtsp_server():
+        pytest.skip("needs Debian's gir1.2-gst-rtsp-server-1.0 for the camera")
+    camera = Camera([write_stream(tmp_path / "yard.h264", 320, 240)])
+    password = tmp_path / "password"
+    password.write_text("old")
+    login = {"user": "me", "password_file": str(password)}  # which this camera does not ask for
+    yard = {"name": "yard", "rtsp": camera.url, "rate": "10/s", **login}
+    with daemon(tmp_path, [yard]) as running:
+
+        def offered() -> float:
+            return balance(running)["yard"].offered
+
+        def reloaded(sensitivity: str) -> None:
+            running.config["sources"][0]["sensitivity"] = sensitivity
+            running.write_config()
+            before = running.log.count("read again")
+            running.signal(signal.SIGHUP)
+            until(lambda: running.log.count("read again") > before, running.log)
+
+        try:
+            running.start()
+            until(lambda: offered() > 5, "the first frames")
+            reloaded("lowest")
+            until(lambda: "yard: goes on with its new settings" in running.log, running.log)
+            before = offered()
+            until(lambda: offered() > before + 5, running.log)
+            assert running.log.count("yard: connected") == 1
+            password.write_text("new")
+            reloaded("high")
+            until(lambda: running.log.count("yard: connected") == 2, running.log)
+        finally:
+            camera.kill()
+        assert running.stop() == 0, running.log

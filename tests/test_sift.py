@@ -25,7 +25,8 @@ from running import (
     story,
     until,
 )
-from stillsift.decisions import Outcome, Reason
+from stillsift.decisions import Outcome, Reason, without_frame
+from stillsift.progress import Tally
 
 KEYS = (
     *("source", "file", "frame_index", "pts_s", "captured_at", "outcome", "reason"),
@@ -529,6 +530,21 @@ def test_of_many_failures_the_rest_is_to_be_asked_for(stillsift: Command, tmp_pa
 
 
 # -- what is shown ---------------------------------------------------------------------------------
+
+
+def test_of_very_many_failures_the_first_are_named_and_all_are_counted() -> None:
+    tally, dry = Tally("card", "/card", Path("/s")), Tally("card", "/card")
+    for number in range(2500):
+        bad = without_frame("card", f"{number}", Reason.DECODE_ERROR, 0, detail=f"no {number}")
+        tally.note(bad, None)
+        dry.note(bad, None)
+    told = tally.as_json()
+    assert told["failed"] == 2500
+    assert told["failures"] == [f"no {number}" for number in range(1000)]
+    assert told["more_failures"] == 1500
+    ask = "stillsift decisions --store /s --outcome failed"
+    assert tally.as_text().endswith(f"  failed   no 9\n           and 2490 more: {ask}")
+    assert dry.as_text().endswith("  failed   no 999\n           and 1500 more")
 
 
 def test_json_tells_of_every_source(stillsift: Command, clip: Path, tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from clips import real_clip, real_pictures
 from stillsift.config import ModelSettings
-from stillsift.decisions import Outcome, Reason
+from stillsift.decisions import Decision, Outcome, Reason
 from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import ArrayPicture, Frame, Image, Picture, TimeOrigin
-from stillsift.gallery import Cells, Gallery, Kept
+from stillsift.gallery import Cells, Gallery, Kept, packed
 from stillsift.models import CPU_MODEL, CUDA_MODEL, open_model
 from stillsift.novelty import Novelty
 from stillsift.scene import NoiseFloor
@@ -212,6 +212,96 @@ def test_a_restart_at_any_point_changes_nothing(frames: list[Frame], stops: list
     assert decided == undisturbed
 
 
+@settings(max_examples=40, deadline=None)
+@given(WORLD | FAST, st.dictionaries(st.integers(1, 119), st.sampled_from([1, 2, 32]), max_size=4))
+def test_new_settings_between_two_frames_are_a_restart_with_them(
+    frames: list[Frame], sizes: dict[int, int]
+) -> None:
+    """`sizes`: number of frames offered to the gallery's size from there on; `limits` change, too.
+
+    With the same size and limits as before nothing changes at all.
+    """
+    undisturbed = [verdict.decision for verdict in sift(fresh(), frames)]
+    live, restarted = fresh(), fresh()
+    told: list[Decision] = []
+    read: list[Decision] = []
+    position = 0  # in what the restarted one is offered
+    for offered, each in enumerate(frames, 1):
+        told += [verdict.decision for verdict in live.offer(each)]
+        while position < offered:
+            read += [verdict.decision for verdict in restarted.offer(frames[position])]
+            position += 1
+        if (size := sizes.get(offered)) is not None:
+            limits = LIMITS if size == 32 else replace(LIMITS, sensitivity=Sensitivity.LOWEST)
+            live, due = live.successor(limits, size, alarms=True)
+            told += [verdict.decision for verdict in due]
+            position -= restarted.waiting
+            gallery = Gallery(size, restarted.gallery.kept)
+            restarted = Sifter(limits, blocks, gallery, restarted.state(), model="blocks")
+    told += [verdict.decision for verdict in live.flush()]
+    while position < len(frames):
+        read += [verdict.decision for verdict in restarted.offer(frames[position])]
+        position += 1
+    read += [verdict.decision for verdict in restarted.flush()]
+    assert told == read
+    if set(sizes.values()) <= {32}:
+        assert told == undisturbed
+
+
+def at_rest() -> tuple[Sifter, Frame]:
+    """A sifter that keeps three views and sees nothing stir in the last; the next frame of it."""
+    sifter = fresh()
+    frames = [frame(scene(min(index // 10, 2)), index) for index in range(31)]
+    kept = sum(verdict.kept for each in frames[:30] for verdict in sifter.offer(each))
+    assert kept == 3
+    return sifter, frames[30]
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_another_size_of_the_gallery_names_no_other_frame(size: int) -> None:
+    sifter, following = at_rest()
+    showing = sifter.gallery.kept[-1].id
+    again = Sifter(
+        LIMITS, blocks, Gallery(size, sifter.gallery.kept), sifter.state(), model="blocks"
+    )
+    assert [each.decision.nearest_kept for each in again.offer(following)] == [showing]
+
+
+def test_the_frame_that_shows_a_view_at_rest_may_be_gone_from_the_gallery() -> None:
+    sifter, following = at_rest()
+    others = sifter.gallery.kept[:-1]
+    again = Sifter(LIMITS, blocks, Gallery(32, others), sifter.state(), model="blocks")
+    assert [each.kept for each in [*again.offer(following), *again.flush()]] == [True]
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        replace(LIMITS, novelty=0.8),
+        replace(LIMITS, sensitivity=Sensitivity.LOWEST),
+    ],
+)
+def test_a_view_at_rest_is_held_to_the_limits_in_force(limits: Limits) -> None:
+    sifter, following = at_rest()
+    gallery = Gallery(32, sifter.gallery.kept)
+    again = Sifter(limits, blocks, gallery, sifter.state(), model="blocks")
+    (verdict,) = again.offer(following)
+    in_force = Novelty(limits.novelty, limits.sensitivity).weight
+    assert verdict.decision.novelty_limit == pytest.approx(in_force)
+
+
+def test_a_state_that_names_the_nearest_by_its_place_is_still_read() -> None:
+    sifter, following = at_rest()
+    with np.load(io.BytesIO(sifter.state())) as arrays:
+        older = {
+            name: arrays[name] for name in arrays if name not in {"last_nearest_id", "last_rule"}
+        }
+    older["last_nearest"] = np.array(7)
+    again = Sifter(LIMITS, blocks, Gallery(2, sifter.gallery.kept), packed(older), model="blocks")
+    showing = sifter.gallery.kept[-1].id
+    assert [each.decision.nearest_kept for each in again.offer(following)] == [showing]
+
+
 def elsewhere() -> tuple[Kept, ...]:
     """What another source of the group has kept: two of the views, and one with an object."""
     pictures = (scene(0), scene(1), with_object(scene(0), 80, 1))
@@ -365,6 +455,26 @@ def test_an_arrival_is_kept_and_its_way_through_the_picture_is_not() -> None:
     assert kept[0] < 6
     assert 1 <= len(kept[1:]) <= 3
     assert all(index >= 40 for index in kept[1:])
+
+
+@pytest.mark.parametrize(
+    ("asked", "size", "lighter", "gap"), [("highest", 16, 48, "0.5 s"), ("normal", 32, 48, "1 s")]
+)
+def test_news_too_soon_after_the_last_says_how_soon(
+    asked: str, size: int, lighter: int, gap: str
+) -> None:
+    def with_patch(picture: Image, y: int, x: int) -> Image:
+        made = picture.astype(np.int16)
+        made[y : y + size, x : x + size] += lighter
+        return np.asarray(np.clip(made, 0, 255), np.uint8)
+
+    one = with_patch(scene(0), 48, 32)
+    pictures = [scene(0)] * 30 + [one] * 2 + [with_patch(one, 96, 176)] * 2
+    sifter = fresh(Limits(LIMIT, max_wait_s=0.0, sensitivity=Sensitivity(asked)))
+    verdicts = sift(sifter, [frame(picture, i, i / 10) for i, picture in enumerate(pictures)])
+    limited = [v.decision for v in verdicts if v.decision.reason is Reason.RATE_LIMITED]
+    told = {str(each.detail).split(", but ")[1] for each in limited}
+    assert told == {f"within {gap} of the last"}
 
 
 def test_a_burst_of_blur_on_a_known_view_is_dropped() -> None:

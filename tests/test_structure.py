@@ -47,7 +47,7 @@ LAYERS = (
     ("ledger",),
     ("store",),
     ("listing", "quarantine", "groups"),
-    ("recovery", "metrics", "recorder"),
+    ("recovery", "metrics", "recorder", "troubles", "tuning"),
     ("pipeline", "progress"),
     ("service", "engine"),
     ("fleet",),

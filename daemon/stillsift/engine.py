@@ -22,7 +22,7 @@ from .embedding import Embedder, Embedding
 from .exposure import Gates
 from .frames import Picture
 from .gallery import Gallery, Kept
-from .groups import Groups, Member
+from .groups import Groups
 from .ledger import Ledger
 from .listing import Listing
 from .logins import redacted
@@ -34,12 +34,14 @@ from .recorder import Recorder
 from .records import KeptFile, Retire
 from .recovery import Recovered, recover
 from .regions import Regions
+from .reload import in_force
 from .sensitivity import Sensitivity
 from .sifter import Limits, Sifter
 from .sources import Known, Source
 from .sources.directory import DirectorySource
 from .sources.rtsp import RtspSource
 from .store import Store, StoreFull
+from .tuning import Tuning
 from .units import counted
 
 log = logging.getLogger(__name__)
@@ -115,10 +117,12 @@ class Engine:
         self.metrics.store(store.free_bytes)
 
     def reconfigure(self, config: Config) -> None:
-        """Lines begun from now on follow `config`; store and model stay as they are.
+        """Lines begun from now on follow `config`; store and model stay as they are, and so do
+        their settings: what is recorded beside a decision is what it was made with.
 
         Raises LedgerError; then nothing has changed.
         """
+        config = in_force(self.config, config)
         self.ledger.record_config(config.hash, config.to_yaml())
         self.config = config
         self.groups.define(config.sources)
@@ -159,6 +163,33 @@ class Engine:
         beat: Callable[[], None] = lambda: None,
     ) -> Line:
         """The line of one source. `watch` False: what is there now, then the end."""
+        tuning = self.tuning(config)
+        recorder = Recorder(
+            config.name,
+            self.ledger,
+            config_hash=tuning.config_hash,
+            model=self.model.spec.name,
+            retire=tuning.retire,
+            siblings=tuning.siblings,
+        )
+        store = None if self.storage is None else self.storage.store.root
+        source = open_source(config, recorder, watch=watch, duration_s=duration_s, leave_out=store)
+        self.metrics.open_source(config.name, source)
+        return Line(
+            source,
+            self._sifter(config.name, tuning),
+            recorder,
+            self.storage,
+            self.metrics,
+            tuning,
+            live=config.rtsp is not None,
+            patient=watch,
+            told=told,
+            beat=beat,
+        )
+
+    def tuning(self, config: SourceConfig) -> Tuning:
+        """What of a source can change while it is being read."""
         limits = Limits(
             novelty=config.novelty_limit or self.model.spec.novelty_limit,
             min_sharpness=config.min_sharpness,
@@ -179,49 +210,32 @@ class Engine:
                 heartbeat_s=config.heartbeat,
             ),
         )
-        member = self.groups.member(config)
-        recorder = Recorder(
-            config.name,
-            self.ledger,
-            config_hash=self.config.hash,
-            model=self.model.spec.name,
+        return Tuning(
+            limits,
+            gallery=config.gallery,
+            alarms=config.alarms,
+            audit=config.audit,
             retire=Retire(config.retire),
-            siblings=tuple if member is None else member.siblings,
-        )
-        store = None if self.storage is None else self.storage.store.root
-        source = open_source(config, recorder, watch=watch, duration_s=duration_s, leave_out=store)
-        self.metrics.open_source(config.name, source)
-        return Line(
-            source,
-            self._sifter(config, limits, member),
-            recorder,
-            self.storage,
-            self.metrics,
-            live=config.rtsp is not None,
-            patient=watch,
-            link=config.retire != "leave",
-            audit_share=config.audit,
-            member=member,
-            told=told,
-            beat=beat,
+            config_hash=self.config.hash,
+            member=self.groups.member(config),
         )
 
-    def _sifter(self, config: SourceConfig, limits: Limits, member: Member | None) -> Sifter:
+    def _sifter(self, source: str, tuning: Tuning) -> Sifter:
         """A sifter that goes on where the last one of this source stopped."""
-        source, model = config.name, self.model.spec.name
+        model = self.model.spec.name
         kept = [
             Kept.from_bytes(entry.id, entry.data) for entry in self.ledger.gallery(source, model)
         ]
         if not kept:
             self._tell_of_another_model(source)
         sifter = Sifter(
-            limits,
+            tuning.limits,
             self._embed,
-            Gallery(config.gallery, kept),
+            Gallery(tuning.gallery, kept),
             self.ledger.state(source),
             model=model,
-            alarms=config.alarms,
-            elsewhere=tuple if member is None else member.elsewhere,
+            alarms=tuning.alarms,
+            elsewhere=tuning.elsewhere,
         )
         if sifter.regions_changed:
             log.warning(

@@ -61,7 +61,10 @@ class _Worker:
         self.heartbeats.forget(self.config.name)
 
     def _run_line(self) -> None:
-        self.line = self.engine.line(self.config, beat=self._beat)
+        config = self.config
+        self.line = self.engine.line(config, beat=self._beat)
+        if self.config is not config:  # retuned while the line was made
+            self.line.retune(self.engine.tuning(self.config))
         if not self.stopped.is_set():
             self.line.run()
 
@@ -73,6 +76,12 @@ class _Worker:
         until = time.monotonic() + seconds
         while time.monotonic() < until and not self.stopped.wait(min(1.0, seconds)):
             self.heartbeats.beat(self.config.name)
+
+    def retune(self, config: SourceConfig) -> None:
+        """Go on with other settings for what is kept, in this line and in all that follow."""
+        self.config = config
+        if self.line is not None:
+            self.line.retune(self.engine.tuning(config))
 
     def stop(self) -> None:
         self.stopped.set()
@@ -145,9 +154,15 @@ class Fleet:
             self._ended.wait(_TIDY_EVERY_S)
 
     def reload(self, config: Config, plan: ReloadPlan, timeout_s: float) -> None:
-        """Change to a new configuration without touching the sources that stay as they are."""
+        """Change to a new configuration without touching the sources that stay as they are; what
+        is retuned stays open, and a camera connected."""
         self._engine.reconfigure(config)
-        again = [*plan.reopened, *plan.retuned]
+        again = list(plan.reopened)
+        for source in plan.retuned:
+            if source.name in self._workers:
+                self._workers[source.name].retune(source)
+            else:
+                again.append(source)
         late = self.stop([*plan.removed, *(source.name for source in again)], timeout_s)
         for name in late:
             # Two lines of one source would tread on each other's records.

@@ -61,7 +61,7 @@ class Moments:
         if found.news is None:
             return [self._passed(measured, found, Reason.NEAR_DUPLICATE)], []
         found = replace(
-            found, why=f"{found.why}, but within {self._past.novelty.gap_s:.0f} s of the last"
+            found, why=f"{found.why}, but within {self._past.novelty.gap_s:g} s of the last"
         )
         return [self._passed(measured, found, Reason.RATE_LIMITED)], []
 

@@ -28,11 +28,13 @@ from .metrics import Metrics
 from .problems import Problem
 from .quarantine import Quarantine
 from .recorder import MOST_UNRECORDED, Recorded, Recorder
-from .records import GapRecord, KeptFile
+from .records import GapRecord, KeptFile, Retire
 from .sifter import Sifter, Verdict
 from .sources import Failed, Finished, Gap, Idle, Item, Opened, Overload, Repeated, Source
 from .sources.picture import ConversionError
 from .store import Store, StoreError, StoreUnavailable
+from .troubles import Troubles
+from .tuning import Tuning
 
 log = logging.getLogger(__name__)
 
@@ -59,29 +61,6 @@ class _Stopped(Exception):
     """The line was asked to stop while it waited for the disk."""
 
 
-class _Troubles:
-    """What does not work now; each is told when it begins and when it is over, not in between."""
-
-    def __init__(self, source: str) -> None:
-        self._source = source
-        self._now: dict[str, str] = {}
-
-    def __contains__(self, task: str) -> bool:
-        return task in self._now
-
-    def __str__(self) -> str:
-        return "; ".join(f"{task}: {why}" for task, why in self._now.copy().items())
-
-    def begin(self, task: str, why: str) -> None:
-        if task not in self._now:
-            log.error("%s: %s: %s", self._source, task, why)
-        self._now[task] = why
-
-    def end(self, task: str) -> None:
-        if self._now.pop(task, None) is not None:
-            log.warning("%s: over: %s", self._source, task)
-
-
 class Line:
     """Runs one source to its end, or until it is stopped."""
 
@@ -92,22 +71,18 @@ class Line:
         recorder: Recorder,
         storage: Storage | None,
         metrics: Metrics,
+        tuning: Tuning,
         *,
         live: bool,
         patient: bool,
-        link: bool = False,
-        audit_share: float = 0.0,
-        member: Member | None = None,
         told: Callable[[Decision, KeptFile | None], None] | None = None,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
-        """`storage` None: a dry run. `live`: the source cannot be asked again.
-        `patient`: wait for a disk that is full or failing, else the error ends the line. `link`:
-        originals go afterwards, so a kept still may share its data with its original.
-        `audit_share`: of the dropped frames, to be laid aside, 0 to 1. `member` hears of what was
-        kept once that is recorded; None: the source has no group. `told` hears of every decision
-        once it is recorded, so that the log need not tell of bad files; None: the log tells.
-        `beat` hears of every step."""
+        """`storage` None: a dry run. `tuning`: what `sifter` and `recorder` were made with, and
+        more. `live`: the source cannot be asked again. `patient`: wait for a disk that is full or
+        failing, else the error ends the line. `told` hears of every decision once it is recorded,
+        so that the log need not tell of bad files; None: the log tells. `beat` hears of every step.
+        """
         self.source = source
         self.sifter = sifter
         self._recorder = recorder
@@ -115,14 +90,12 @@ class Line:
         self._metrics = metrics
         self._live = live
         self._patient = patient
-        self._link = link
-        self._audit_share = audit_share
-        self._member = member
+        self._tuning = self._wanted = tuning
         self._told = told
         self._beat = beat
         self._stop = threading.Event()
         self._heard = self._recorded = self._followed_up = time.monotonic()
-        self._troubles = _Troubles(source.name)
+        self._troubles = Troubles(source.name)
         self._warned_of: Path | str | None = None
         self._ahead = False
         """The sifter has decided more than the recorder knows of."""
@@ -131,6 +104,10 @@ class Line:
         for alarm in sifter.alarms:  # what an earlier run left standing goes on
             metrics.alarm(source.name, alarm.kind, raised=True)
             recorder.alarm(alarm)
+
+    @property
+    def _member(self) -> Member | None:
+        return self._tuning.member
 
     @property
     def trouble(self) -> str | None:
@@ -144,6 +121,7 @@ class Line:
         try:
             for item in self.source.items():
                 self._beat()
+                self._retune()
                 kept = self._take(item)
                 if self._due(item, kept):
                     self._record()
@@ -172,6 +150,32 @@ class Line:
         """Ask the line to end soon; may be called from any thread."""
         self._stop.set()
         self.source.stop()
+
+    def retune(self, tuning: Tuning) -> None:
+        """Go on with these settings from the next item on; may be called from any thread."""
+        self._wanted = tuning
+
+    def _retune(self) -> None:
+        """Change to other settings between two frames, as a restart would; the source goes on."""
+        wanted = self._wanted
+        if wanted is self._tuning:
+            return
+        self._record()  # under the settings that it was decided with
+        before, self._tuning = self._tuning, wanted
+        try:
+            self.sifter, verdicts = self.sifter.successor(
+                wanted.limits, wanted.gallery, alarms=wanted.alarms, elsewhere=wanted.elsewhere
+            )
+        except (EmbedError, ConversionError) as error:
+            self._troubles.begin(_NOT_MEASURED, str(error))
+            self._end_turn()
+            self._tuning = before
+            return  # nothing has changed; the next item tries again
+        self._recorder.retune(wanted.config_hash, wanted.retire, wanted.siblings)
+        log.info("%s: goes on with its new settings", self.source.name)
+        if self._persist(verdicts):
+            self._record()
+        self._end_turn()
 
     def _take(self, item: Item) -> bool:
         """Deal with one item; whether a frame was kept by it."""
@@ -222,6 +226,8 @@ class Line:
         was kept."""
         self._ahead = True
         placed: dict[str, KeptFile] = {}
+        # An original that goes afterwards may share its data with the kept still.
+        link = self._tuning.retire is not Retire.LEAVE
         failed: dict[str, str] = {}
         for verdict in verdicts:
             if self._storage is None or not verdict.kept:
@@ -229,7 +235,7 @@ class Line:
             id_ = verdict.decision.id
             try:
                 placed[id_] = self._placed(
-                    self._storage.store, verdict.frame, verdict.decision, link=self._link
+                    self._storage.store, verdict.frame, verdict.decision, link=link
                 )
             except (StoreError, ConversionError) as error:
                 unavailable = isinstance(error, StoreUnavailable)
@@ -249,7 +255,7 @@ class Line:
                 decision = replace(
                     decision, reason=Reason.WRITE_ERROR, detail=why, nearest_kept=shown
                 )
-            if is_chosen(decision, self._audit_share):
+            if is_chosen(decision, self._tuning.audit):
                 ended.append(self._set_aside(verdict.frame, decision))
             else:
                 ended.append((decision, placed.get(decision.id)))
@@ -330,6 +336,7 @@ class Line:
             return
         if self._member is not None:
             self._member.tell(self.sifter.gallery.kept)
+        self._end_turn()  # the others need not wait while a large original is moved
         self._metrics.decided(recorded.decisions)
         for decision, kept in recorded.decisions:
             if self._told is not None:

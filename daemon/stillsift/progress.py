@@ -22,6 +22,8 @@ _LINE_EVERY_S = 10.0
 """Between plain lines, where there is no terminal."""
 _MOST_NAMED = 10
 """Failures of one source, where the others can be asked for."""
+_MOST_REMEMBERED = 1000
+"""Failures of one source; a disk of broken clips has as many as it has frames."""
 
 _IF_DRY = {Outcome.KEPT: "keep", Outcome.DROPPED: "drop"}
 
@@ -40,6 +42,7 @@ class Tally:
     reasons: Counter[Reason] = field(default_factory=Counter)
     kept_bytes: int = 0
     failures: list[str] = field(default_factory=list)
+    """The first `_MOST_REMEMBERED` of them."""
     begun: bool = False
     seconds: float = 0.0
     """How long it took; 0 until it is over."""
@@ -52,7 +55,8 @@ class Tally:
         if decision.outcome is Outcome.FAILED:
             reason = decision.detail or decision.reason.value
             where = "" if decision.file is None else f"{decision.file}: "
-            self.failures.append(reason if reason.startswith(where) else f"{where}{reason}")
+            if len(self.failures) < _MOST_REMEMBERED:
+                self.failures.append(reason if reason.startswith(where) else f"{where}{reason}")
 
     @property
     def frames(self) -> int:
@@ -87,10 +91,13 @@ class Tally:
             "place": self.place,
             "frames": self.frames,
             **{outcome.value: self.count(outcome) for outcome in Outcome},
+            "kept": self.kept,
+            "aside": self.reasons[Reason.AUDIT],
             "reasons": {reason.value: self.reasons[reason] for reason in sorted(self.reasons)},
             "kept_bytes": self.kept_bytes,
             "seconds": round(self.seconds, 3),
             "failures": self.failures,
+            "more_failures": self.count(Outcome.FAILED) - len(self.failures),
             "error": self.error,
         }
 
@@ -116,9 +123,9 @@ class Tally:
         lines += by_outcome(self.reasons, _IF_DRY if self.dry else None)
         named = self.failures if self.dry else self.failures[:_MOST_NAMED]
         lines += [f"  failed   {failure}" for failure in named]
-        if more := len(self.failures) - len(named):
-            ask = f"stillsift decisions --store {self.store} --outcome failed"
-            lines.append(f"           and {more} more: {ask}")
+        if more := self.count(Outcome.FAILED) - len(named):
+            ask = "" if self.dry else f": stillsift decisions --store {self.store} --outcome failed"
+            lines.append(f"           and {more} more{ask}")
         if self.error is not None:
             lines.append(f"  stopped  {self.error}")
         return "\n".join(lines)

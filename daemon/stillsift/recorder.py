@@ -148,6 +148,12 @@ class Recorder:
                 return seen
         return None
 
+    def retune(
+        self, config_hash: str, retire: Retire, siblings: Callable[[], Sequence[str]]
+    ) -> None:
+        """Record under another configuration from now on. What is not recorded yet is, too."""
+        self._config_hash, self._retire, self._siblings = config_hash, retire, siblings
+
     # -- what happens ------------------------------------------------------------------------------
 
     def open_file(self, opened: Opened) -> None:
@@ -173,8 +179,9 @@ class Recorder:
         if decision.outcome is Outcome.FAILED:
             self._fail(entry.file, decision, whole=decision.content_hash is not None)
             return
-        if decision.outcome is Outcome.DROPPED and entry.file.shown_by is None:
-            entry.file.shown_by = decision.nearest_kept
+        # A frame of the audit sample, which lies in the store as well, is shown by another.
+        if entry.file.shown_by is None and decision.shown_by != decision.id:
+            entry.file.shown_by = decision.shown_by
         content = self._contents.get(entry.file.opened.content_hash)
         if content is not None and content.shown_by is None:
             content.shown_by = decision.shown_by
@@ -204,8 +211,9 @@ class Recorder:
         """The file is done; that is recorded once all its frames are decided."""
         assert self._file is not None
         failed = finished.frames == 0
-        if failed:
-            self._contents[finished.content_hash].failed = True
+        content = self._contents.get(finished.content_hash)
+        if failed and content is not None:
+            content.failed = True
         self._entries.append(
             _Entry(
                 file=self._file,
@@ -283,8 +291,13 @@ class Recorder:
         for _ in entries:
             self._entries.popleft()
         self._in_ledger = {kept.id for kept in gallery}
-        done = {c.content_hash for c in checkpoints if c.state is not FileState.READING}
-        self._contents = {h: content for h, content in self._contents.items() if h not in done}
+        # A copy of one that failed is read for itself: what is known of it is not recorded yet.
+        done = {(c.content_hash, c.file) for c in checkpoints if c.state is not FileState.READING}
+        self._contents = {
+            hash_: content
+            for hash_, content in self._contents.items()
+            if (hash_, content.file) not in done
+        }
         retiring = any(c.retire is not Retire.LEAVE for c in checkpoints)
         return Recorded(decisions, superseded, retiring)
 

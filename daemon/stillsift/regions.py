@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -25,6 +24,8 @@ Mask = NDArray[np.bool_]
 LEAST = 0.01
 """Share of the picture that has to count: two cells of the embedder's grid."""
 _GREY = 128
+_MOST_MASKS = 32
+"""Of one source: a camera needs three, a folder of pictures of many shapes three for each shape."""
 _FINE = 4
 """Samples per pixel and axis, when a pixel is asked whether most of it counts."""
 
@@ -37,6 +38,10 @@ class Regions:
     """What lies in any of these does not."""
     roi: tuple[Polygon, ...] = ()
     """What lies outside all of these does not. Empty: everything may count."""
+    _masks: dict[tuple[int, int], Mask] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """By width and height. Of each source its own, however many sources there are."""
 
     def __bool__(self) -> bool:
         """Whether anything is left out."""
@@ -55,19 +60,31 @@ class Regions:
 
     def counting(self, rows: int, columns: int) -> Mask | None:
         """(rows, columns) cells that count for the most part, never none. None: all count."""
-        return _counting(self, columns, rows) if self else None
+        return self._counting(columns, rows) if self else None
 
     def paint(self, image: Image) -> Image:
         """The image, grey or in colour, with one grey where it does not count."""
         if not self:
             return image
         painted = image.copy()
-        painted[~_counting(self, image.shape[1], image.shape[0])] = _GREY
+        painted[~self._counting(image.shape[1], image.shape[0])] = _GREY
         return painted
 
     def painted(self, picture: Picture) -> Picture:
         """The picture as the embedder is to see it; itself if all of it counts."""
         return _Painted(picture, self) if self else picture
+
+    def _counting(self, width: int, height: int) -> Mask:
+        """(height, width) pixels of which at least half counts; of a region too thin for that,
+        any."""
+        if (mask := self._masks.get((width, height))) is None:
+            coverage = _coverage(self, width, height)
+            most = coverage >= 0.5
+            mask = most if most.any() else coverage > 0
+            if len(self._masks) >= _MOST_MASKS:
+                self._masks.clear()
+            self._masks[width, height] = mask
+        return mask
 
 
 EVERYTHING = Regions()
@@ -123,14 +140,6 @@ def _flat(corners: list[tuple[float, float]]) -> bool:
     (x0, y0), *others = corners
     vectors = [(x - x0, y - y0) for x, y in others]
     return all(abs(a * d - b * c) < 1e-9 for a, b in vectors for c, d in vectors)
-
-
-@lru_cache(maxsize=32)
-def _counting(regions: Regions, width: int, height: int) -> Mask:
-    """(height, width) pixels of which at least half counts; of a region too thin for that, any."""
-    coverage = _coverage(regions, width, height)
-    most = coverage >= 0.5
-    return most if most.any() else coverage > 0
 
 
 def _coverage(regions: Regions, width: int, height: int) -> NDArray[np.float32]:

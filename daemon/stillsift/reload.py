@@ -20,7 +20,7 @@ class ReloadPlan:
     reopened: tuple[SourceConfig, ...] = ()
     """Sources to end and start again: how they are read has changed."""
     retuned: tuple[SourceConfig, ...] = ()
-    """Sources that go on, with other settings for what is kept."""
+    """Sources that stay open, with other settings for what is kept."""
     log: bool = False
     """Whether level or format of the log changed."""
     restart: tuple[str, ...] = ()
@@ -61,6 +61,15 @@ LIVE_KEYS = frozenset(
 """Keys of a source that decide what is kept or told, and can change while it is being read."""
 
 
+_FIXED = ("store", "model", "metrics")
+"""Sections that hold from the start to the end of a process."""
+
+
+def in_force(old: Config, new: Config) -> Config:
+    """What holds in a daemon that began with `old` once it has taken up `new`."""
+    return new.model_copy(update={section: getattr(old, section) for section in _FIXED})
+
+
 def reload_plan(old: Config, new: Config) -> ReloadPlan:
     """How to get from `old` to `new` without a restart, and which keys need one."""
     before = {source.name: source for source in old.sources}
@@ -77,7 +86,7 @@ def reload_plan(old: Config, new: Config) -> ReloadPlan:
         changes=tuple((name, tuple(sorted(keys))) for name, keys in changed.items() if keys),
         restart=tuple(
             f"{section}.{key}"
-            for section in ("store", "model", "metrics")
+            for section in _FIXED
             for key in sorted(_changed_keys(getattr(old, section), getattr(new, section)))
         ),
     )

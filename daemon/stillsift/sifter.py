@@ -70,6 +70,7 @@ class Sifter:
         kept."""
         self.limits = limits
         self.gallery = gallery
+        self._model = model
         self._made_by = f"{_FORMAT}/{model}"
         self._embed = embed
         self._past = Past(
@@ -147,6 +148,32 @@ class Sifter:
             self._past.decide(done)
             verdicts += done + self._judge(again)
         return self._watched(verdicts)
+
+    def successor(
+        self,
+        limits: Limits,
+        size: int,
+        *,
+        alarms: bool,
+        elsewhere: Callable[[], Sequence[Kept]] = tuple,
+    ) -> tuple[Sifter, list[Verdict]]:
+        """A sifter with other limits and a gallery of another `size` that goes on from here, as
+        after a restart, and the decisions that are due then. What waits is offered to it anew.
+
+        This one stays as it is. Raises what the embedder raises.
+        """
+        gallery = Gallery(size, self.gallery.kept)
+        heir = Sifter(
+            limits,
+            self._embed,
+            gallery,
+            self.state(),
+            model=self._model,
+            alarms=alarms,
+            elsewhere=elsewhere,
+        )
+        waiting = [*self._moments.waiting, *self._photographs.waiting]
+        return heir, [due for each in waiting for due in heir.offer(each.measured.frame)]
 
     def take_alarms(self) -> list[Alarm]:
         """The alarms that began or ended with the decisions given out since the last call."""
@@ -268,8 +295,10 @@ class Sifter:
         last = self._past.last
         if last is not None and last.distances is not None and last.changed is not None:
             arrays["last_distances"], arrays["last_changed"] = last.distances, last.changed
+            assert last.nearest is not None
             arrays["last_numbers"] = np.array([last.weight, last.limit, last.shown])
-            arrays["last_nearest"], arrays["last_why"] = np.array(last.nearest), np.array(last.why)
+            arrays["last_nearest_id"] = np.array(self.gallery.kept[last.nearest].id)
+            arrays["last_rule"], arrays["last_why"] = np.array(self._rule), np.array(last.why)
         return packed(arrays)
 
     def _restore(self, state: bytes) -> None:
@@ -290,18 +319,36 @@ class Sifter:
             if "seen_thumbnail" not in arrays:
                 return
             self._seen = self._past.decided = self._restored_view(arrays)
-            if "last_distances" in arrays:
-                weight, limit, shown = (float(number) for number in arrays["last_numbers"])
-                self._past.last = Finding(
-                    self._seen.cells,
-                    weight=weight,
-                    limit=limit,
-                    shown=shown,
-                    nearest=int(arrays["last_nearest"]),
-                    changed=np.asarray(arrays["last_changed"], np.bool_),
-                    distances=np.asarray(arrays["last_distances"], np.float32),
-                    why=str(arrays["last_why"]),
-                ).at_rest()
+            self._past.last = self._restored_last(arrays, self._seen.cells)
+
+    @property
+    def _rule(self) -> str:
+        """All that decides what is found in a frame, beside the frames."""
+        asked = self.limits.sensitivity.value, self.limits.allowed.keep_ratio
+        return repr((self.limits.novelty, *asked, self.gallery.size))
+
+    def _restored_last(
+        self, arrays: Mapping[str, NDArray[np.generic]], cells: Cells
+    ) -> Finding | None:
+        """What was found in the last frame. None: it was news, or another rule found it, or the
+        frame it was compared with is gone from the gallery; then the next one is looked at anew."""
+        # A state from before there were these two names the nearest by its place alone.
+        if "last_nearest_id" not in arrays or str(arrays["last_rule"]) != self._rule:
+            return None
+        ids = [kept.id for kept in self.gallery.kept]
+        if (nearest := str(arrays["last_nearest_id"])) not in ids:
+            return None
+        weight, limit, shown = (float(number) for number in arrays["last_numbers"])
+        return Finding(
+            cells,
+            weight=weight,
+            limit=limit,
+            shown=shown,
+            nearest=ids.index(nearest),
+            changed=np.asarray(arrays["last_changed"], np.bool_),
+            distances=np.asarray(arrays["last_distances"], np.float32),
+            why=str(arrays["last_why"]),
+        ).at_rest()
 
     def _restored_view(self, arrays: Mapping[str, NDArray[np.generic]]) -> View:
         thumb = np.asarray(arrays["seen_thumbnail"], np.uint8)

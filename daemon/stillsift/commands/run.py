@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from wsgiref.simple_server import WSGIServer
 
-from ..config import Config, SourceConfig
+from ..config import Config
 from ..config_file import NO_SOURCES, load
 from ..decisions import Outcome, Reason, outcome_of
 from ..engine import Engine
@@ -21,7 +21,7 @@ from ..ledger_reader import LedgerError
 from ..metrics import Metrics, serve
 from ..mistakes import ConfigError, Mistake
 from ..passwords import password_of
-from ..reload import ReloadPlan, reload_plan
+from ..reload import ReloadPlan, in_force, reload_plan
 from ..service import Heartbeats, Notifier, Signals, attend, set_up_logging, watchdog_interval
 from ..units import counted
 from ..values import Address
@@ -138,16 +138,19 @@ class _Daemon:
         self._stuck = stuck
         self._logins = _logins(config)
 
-    def _with_new_login(
+    def _with_new_logins(
         self, config: Config, plan: ReloadPlan, logins: dict[str, str | None]
-    ) -> list[SourceConfig]:
-        """Sources that stay as they are but for what their password file holds."""
-        planned = {source.name for source in (*plan.added, *plan.reopened, *plan.retuned)}
-        return [
+    ) -> ReloadPlan:
+        """The same plan, sources of which the password file holds another one reopened."""
+        planned = {source.name for source in (*plan.added, *plan.reopened)}
+        renewed = [
             source
             for source in config.sources
             if source.name not in planned and logins[source.name] != self._logins[source.name]
         ]
+        retuned = tuple(source for source in plan.retuned if source not in renewed)
+        changes = (*plan.changes, *((source.name, ("password",)) for source in renewed))
+        return replace(plan, reopened=(*plan.reopened, *renewed), retuned=retuned, changes=changes)
 
     def serve(self, config: Config) -> WSGIServer | None:
         """The scrape address; None where it is switched off."""
@@ -183,13 +186,7 @@ class _Daemon:
             log.error("configuration not changed: %s", error)
             return
         logins = _logins(config)
-        plan = reload_plan(self._config, config)
-        fresh = self._with_new_login(config, plan, logins)
-        plan = replace(
-            plan,
-            reopened=(*plan.reopened, *fresh),
-            changes=(*plan.changes, *((source.name, ("password",)) for source in fresh)),
-        )
+        plan = self._with_new_logins(config, reload_plan(self._config, config), logins)
         if not plan:
             log.info("configuration read again: nothing changed")
             return
@@ -202,7 +199,8 @@ class _Daemon:
             set_up_logging(config.log.level, config.log.format, stream=sys.stderr)
         if plan.restart:
             log.warning("only after a restart: %s", ", ".join(plan.restart))
-        self._config, self._logins = config, logins
+        # What waits for a restart is named again at the next reload, and no more if it is undone.
+        self._config, self._logins = in_force(self._config, config), logins
         told = plan.told()
         sources = counted(len(self._fleet), "source")
         log.info("configuration read again: %s%s", sources, f"; {told}" if told else "")

@@ -98,6 +98,8 @@ def _as_json(source: SourceStats) -> dict[str, object]:
         "source": source.source,
         "frames": source.offered,
         **{outcome.value: _count(source, outcome) for outcome in Outcome},
+        "kept": _count(source, Outcome.KEPT) - _aside(source),
+        "aside": _aside(source),
         "reasons": {reason.value: n for reason, n in sorted(source.reasons.items())},
         "kept_bytes": source.kept_bytes,
         "missing": source.missing,
