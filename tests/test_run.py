@@ -279,6 +279,29 @@ def test_settings_of_what_is_kept_change_in_the_middle_of_a_clip(
         assert story(running.store) == story(tmp_path / "whole")
 
 
+def test_stills_that_wait_are_decided_when_settings_change(tmp_path: Path) -> None:
+    gate = {"name": "gate", "directory": tmp_path / "gate", "settle": 0, "max_wait": 60}
+    write_stills(tmp_path / "gate", range(2))
+    begun, edited = (
+        Config.model_validate(
+            {"store": {"path": tmp_path / "store", "min_free": 0}, "sources": [gate | more]}
+        )
+        for more in ({}, {"gallery": 3})
+    )
+    with Engine(begun, Metrics()) as engine:
+        line = engine.line(begun.sources[0], beat=lambda: retune())
+
+        def retune() -> None:
+            if line.sifter.holds_stills:
+                line.retune(engine.tuning(edited.sources[0]))
+            elif line.sifter.gallery.size == 3:
+                line.stop()
+
+        line.run()
+        assert len(list(engine.ledger.decisions())) >= 1
+        assert line.sifter.gallery.size == 3
+
+
 def test_a_smaller_gallery_is_taken_up_before_a_scene_at_rest(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     with daemon(tmp_path, [directory("gate", gate)]) as running:

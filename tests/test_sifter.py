@@ -248,6 +248,22 @@ def test_new_settings_between_two_frames_are_a_restart_with_them(
         assert told == undisturbed
 
 
+def test_what_was_not_read_behind_a_waiting_frame_is_not_forgotten_with_new_settings() -> None:
+    def offered() -> Sifter:
+        sifter = fresh()
+        for index in range(12):
+            sifter.offer(frame(scene(index // 10), index))
+        assert sifter.waiting
+        sifter.repeated(round(1e18 + 2.3e9), "copy", f"{2:064x}")
+        return sifter
+
+    plain = offered()
+    heir, _ = offered().successor(LIMITS, 32, alarms=True)
+    plain.flush()
+    heir.flush()
+    assert heir.state() == plain.state()
+
+
 def at_rest() -> tuple[Sifter, Frame]:
     """A sifter that keeps three views and sees nothing stir in the last; the next frame of it."""
     sifter = fresh()

@@ -160,6 +160,8 @@ class Line:
         wanted = self._wanted
         if wanted is self._tuning:
             return
+        if self.sifter.holds_stills:
+            self._persist(self.sifter.flush())
         self._record()  # under the settings that it was decided with
         before, self._tuning = self._tuning, wanted
         try:

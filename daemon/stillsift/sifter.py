@@ -149,6 +149,12 @@ class Sifter:
             verdicts += done + self._judge(again)
         return self._watched(verdicts)
 
+    @property
+    def holds_stills(self) -> bool:
+        """Whether a still waits; it has let its pixels go, and cannot be offered anew."""
+        waiting = [*self._moments.waiting, *self._photographs.waiting]
+        return any(each.measured.frame.content_hash is not None for each in waiting)
+
     def successor(
         self,
         limits: Limits,
@@ -160,7 +166,7 @@ class Sifter:
         """A sifter with other limits and a gallery of another `size` that goes on from here, as
         after a restart, and the decisions that are due then. What waits is offered to it anew.
 
-        This one stays as it is. Raises what the embedder raises.
+        This one stays as it is. Not while it `holds_stills`. Raises what the embedder raises.
         """
         gallery = Gallery(size, self.gallery.kept)
         heir = Sifter(
@@ -172,8 +178,14 @@ class Sifter:
             alarms=alarms,
             elsewhere=elsewhere,
         )
-        waiting = [*self._moments.waiting, *self._photographs.waiting]
-        return heir, [due for each in waiting for due in heir.offer(each.measured.frame)]
+        waiting = iter([*self._moments.waiting, *self._photographs.waiting])
+        due: list[Verdict] = []
+        for seen in self._sightings:
+            if seen is not None and seen.thumbnail is None and seen.content is not None:
+                due += heir.repeated(seen.at_ns, seen.origin, seen.content)
+            else:
+                due += heir.offer(next(waiting).measured.frame)
+        return heir, due
 
     def take_alarms(self) -> list[Alarm]:
         """The alarms that began or ended with the decisions given out since the last call."""
