@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from stillsift.allowance import Allowed
 from stillsift.decisions import Decision, Outcome, Reason
+from stillsift.exposure import Gates
 from stillsift.frames import Frame, Image
 from stillsift.gallery import Gallery, Kept
 from stillsift.measures import on_time_line
@@ -360,3 +361,16 @@ def test_an_empty_budget_does_not_move_the_limit() -> None:
     assert len(kept_of(early)) == 1
     limits = {v.decision.novelty_limit for v in early if v.decision.reason is Reason.BUDGET}
     assert len(limits) == 1
+
+
+def test_a_closed_gate_does_not_move_the_limit() -> None:
+    limits = replace(allowing(keep_ratio=0.1), gates=Gates(min_brightness=16))
+    view = scene(0)
+    day = [frame(noisy(view, index), index) for index in range(30)]
+    night = [frame(np.zeros_like(view), 30 + index) for index in range(600)]
+    sifter = fresh(limits)
+    sift(sifter, day)
+    before = sifter._past.keep_ratio.factor
+    dark = sift(sifter, night)
+    assert {verdict.decision.reason for verdict in dark} == {Reason.DARK}
+    assert sifter._past.keep_ratio.factor == before

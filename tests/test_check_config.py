@@ -90,6 +90,10 @@ def test_what_run_would_refuse_is_a_mistake(
         ([{"group": "yard"}, {}], {}, {"sources.a.group": "no other source has it"}),
         ([{}], {"group": "yard"}, {"defaults.group": "no other source has it"}),
         ([{"group": "yard"}, {"group": "Yard"}], {}, {"sources.b.group": "two groups"}),
+        (
+            *([{"ignore": [[[0, 0], [1, 0], [1, 0.1]]]}, {}], {"group": "yard"}),
+            {"sources.b.group": "paints looks new to the other"},
+        ),
         ([{}, {"directory": "a"}], {}, {"sources.b.directory": "that of sources.a too"}),
         ([{}, {"directory": "a/in"}], {}, {"sources.b.directory": "lies in that of sources.a"}),
         ([{"directory": "b/in"}, {}], {}, {"sources.b.directory": "holds that of sources.a"}),

@@ -30,6 +30,7 @@ def _groups(config: Config) -> Iterator[Doubt]:
         if source.group is not None:
             alike.setdefault(source.group.casefold(), []).append((index, source.group))
     for (index, group), *others in alike.values():
+        first = config.sources[index]
         if not others:
             own = "group" in config.sources[index].model_fields_set
             place: Place = ("sources", index) if own else ("defaults",)
@@ -39,6 +40,10 @@ def _groups(config: Config) -> Iterator[Doubt]:
             if spelt != group:
                 why = f"is {spelt!r}, and another source has {group!r}; capitals count: two groups"
                 yield ("sources", other, "group"), why
+            its = config.sources[other]
+            if (its.ignore, its.roi) != (first.ignore, first.roi):
+                why = f"does not fit: {first.name} has another ignore or roi, and what one of them"
+                yield ("sources", other, "group"), f"{why} paints looks new to the other"
 
 
 def _shared_directories(sources: tuple[SourceConfig, ...]) -> Iterator[Doubt]:

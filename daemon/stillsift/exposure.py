@@ -25,6 +25,9 @@ from .sharpness import THUMBNAIL
 
 WHITE = 255.0
 
+SHUT = frozenset({Reason.DARK, Reason.BRIGHT, Reason.LOW_INFORMATION})
+"""What a gate drops a picture for, whatever is new in it."""
+
 _LEFT_OUT = 0.01
 """Share of the picture that may be brighter than a dark one, or darker than a bright one."""
 

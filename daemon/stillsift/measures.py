@@ -10,7 +10,7 @@ import numpy as np
 from .allowance import NO_LIMITS, Allowance, Allowed, KeepRatio, Refusal
 from .decisions import Decision, Outcome, Reason, about
 from .embedding import Embedding
-from .exposure import OPEN, Gates
+from .exposure import OPEN, SHUT, Gates
 from .finding import Finding
 from .frames import Frame, Image, TimeOrigin
 from .gallery import Cells, Gallery, Kept, similarity
@@ -166,8 +166,10 @@ class Past:
             at_ns, kept = verdict.frame.captured_at_ns, verdict.kept
             if on_time_line(verdict.frame):
                 self.allowance.decided(at_ns, kept=kept)
-            # With an empty budget nothing is kept at any limit, so that the limit learns nothing.
-            if kept or self.allowance.exhausted(at_ns) is None:
+            # Behind a closed gate or an empty budget nothing is kept at any limit, so that the
+            # limit learns nothing.
+            shut = verdict.decision.reason in SHUT or self.allowance.exhausted(at_ns) is not None
+            if kept or not shut:
                 self.keep_ratio.decided(kept=kept)
         if self.keep_ratio.on:
             self.novelty.tune(self.keep_ratio.factor)
