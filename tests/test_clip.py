@@ -183,15 +183,28 @@ def test_a_change_of_size_in_mid_file(tmp_path: Path) -> None:
     assert [frame.picture.rgb(96, 54).shape for frame in frames] == [(54, 96, 3)] * len(frames)
 
 
-def test_a_damaged_stretch_is_told_once_and_the_rest_is_read(tmp_path: Path) -> None:
-    pictures = real_pictures()
-    path = write_clip(tmp_path / "a.avi", pictures, codec="mjpeg")
+def damaged(path: Path, numbers: Iterable[int]) -> Path:
+    """A clip of 30 JPEGs, some of which are none any more."""
+    write_clip(path, real_pictures(), codec="mjpeg")
     data = bytearray(path.read_bytes())
     starts = [at for at in range(len(data)) if data[at : at + 3] == b"\xff\xd8\xff"]
     assert len(starts) == 30
-    for number in (10, 11, 12):  # these are no JPEGs any more
+    for number in numbers:
         data[starts[number] : starts[number] + 600] = b"\xff" * 600
     path.write_bytes(data)
+    return path
+
+
+def test_damage_before_the_first_frame_has_the_time_of_the_beginning(tmp_path: Path) -> None:
+    result = read(damaged(tmp_path / "a.avi", (0, 1)))
+    (failure,) = result.failures
+    assert failure.frame_index == 0
+    assert 0 <= result.frames[0].captured_at_ns - failure.at_ns <= 10**9
+
+
+def test_a_damaged_stretch_is_told_once_and_the_rest_is_read(tmp_path: Path) -> None:
+    pictures = real_pictures()
+    path = damaged(tmp_path / "a.avi", (10, 11, 12))
     result = read(path)
     (failure,) = result.failures
     assert failure.frame_index == 10

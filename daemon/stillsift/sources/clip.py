@@ -158,7 +158,8 @@ class ClipReader:
                 return
             item: Item | None = None
             if isinstance(found, Damage):
-                item = self._failed(found, origin, start, identity, pts_s)
+                known = start or self._start(container, stream, identity, pts_s)
+                item = self._failed(found, origin, known, pts_s)
             elif isinstance(found, Skipped):
                 pts_s = found.pts_s
                 if start is None or self._pace.takes(pts_s - start.pts_s):
@@ -180,9 +181,9 @@ class ClipReader:
         # The index at the front of an MP4 that was cut off promises more than there is, and FFmpeg
         # ends such a file without a word. It may be off by a frame or two; an AVI's says anything.
         short = "mp4" in container.format.name and self._index < 0.95 * stream.frames - 5
-        if short and self._index and not self._stretches:
+        if short and start is not None and not self._stretches:
             damage = Damage(f"cut off: its index promises {stream.frames} frames")
-            if (failed := self._failed(damage, origin, start, identity, pts_s)) is not None:
+            if (failed := self._failed(damage, origin, start, pts_s)) is not None:
                 yield failed
 
     def _start(
@@ -214,23 +215,12 @@ class ClipReader:
             pts_s=pts_s,
         )
 
-    def _failed(
-        self,
-        damage: Damage,
-        origin: str,
-        start: _Start | None,
-        identity: FileIdentity,
-        pts_s: float,
-    ) -> Failed | None:
+    def _failed(self, damage: Damage, origin: str, start: _Start, pts_s: float) -> Failed | None:
         """The stretch gets an origin of its own, since its index is also that of the next frame."""
         self._stretches += 1
         if self._index < self._start_frame:
             return None
-        at_ns = (
-            start.captured_at_ns + round((pts_s - start.pts_s) * 1e9)
-            if start
-            else identity.mtime_ns
-        )
+        at_ns = start.captured_at_ns + round((pts_s - start.pts_s) * 1e9)
         return Failed(
             self.path,
             f"{origin}|damaged {self._stretches}",
