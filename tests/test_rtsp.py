@@ -79,6 +79,9 @@ class Camera:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            # Of a session of its own: the kernel wakes a stopped process whose group is orphaned,
+            # as happens when the shell behind the tests goes away.
+            start_new_session=True,
         )
         self._expect("ready")
 

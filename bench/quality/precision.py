@@ -3,20 +3,25 @@
     python bench/quality/precision.py [--media DIR]
 
 `alike` are the analysed frames that both keep or both drop. `same moment` leaves out those that
-differ only in which neighbour is kept: the other network keeps one within a second.
+differ only in which neighbour is kept: the other network keeps one within a second. `itself` is
+the measure to hold that against: how many are decided otherwise by the same fp32 network when every
+value it is given is off by one grey level at most.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import labels
+import numpy as np
 from labels import Labelled
 
 from stillsift.config import ModelSettings
-from stillsift.embedding import Embedder
-from stillsift.frames import Frame
+from stillsift.embedding import Embedder, Embedding
+from stillsift.frames import Frame, Image, Picture
 from stillsift.gallery import Gallery
 from stillsift.models import open_model
 from stillsift.sifter import Limits, Sifter
@@ -28,9 +33,47 @@ RATE = 5.0
 NEAR_S = 1.0
 
 
-def decided(clip: Labelled, embedder: Embedder) -> dict[int, tuple[float, bool]]:
+@dataclass(frozen=True, slots=True)
+class Shaken:
+    """A picture whose colours are off by at most one."""
+
+    picture: Picture
+    random: np.random.Generator
+
+    @property
+    def width(self) -> int:
+        return self.picture.width
+
+    @property
+    def height(self) -> int:
+        return self.picture.height
+
+    @property
+    def levels(self) -> tuple[int, int]:
+        return self.picture.levels
+
+    def luma(self) -> Image:
+        return self.picture.luma()
+
+    def rgb(self, width: int, height: int) -> Image:
+        exact = self.picture.rgb(width, height).astype(np.int16)
+        shaken = exact + self.random.integers(-1, 2, exact.shape)
+        return np.clip(shaken, 0, 255).astype(np.uint8)
+
+    def bgr(self) -> Image:
+        return self.picture.bgr()
+
+
+def shaking(embedder: Embedder) -> Callable[[Picture], Embedding]:
+    random = np.random.default_rng(0)
+    return lambda picture: embedder(Shaken(picture, random))
+
+
+def decided(
+    clip: Labelled, limit: float, embed: Callable[[Picture], Embedding]
+) -> dict[int, tuple[float, bool]]:
     """Time in seconds and whether it is kept, by frame."""
-    sifter = Sifter(Limits(embedder.model.spec.novelty_limit), embedder, Gallery(32))
+    sifter = Sifter(Limits(limit), embed, Gallery(32))
     verdicts = []
     for item in ClipReader(clip.path, clip.name, rate=RATE).items():
         if isinstance(item, Frame):
@@ -46,11 +89,16 @@ def main() -> None:
     parser.add_argument("--media", type=Path, default=MEDIA, help="labelled media")
     clips = labels.labelled(parser.parse_args().media)
     embedders = [Embedder(open_model(ModelSettings(name=name))) for name in MODELS]
-    frames = differ = lone = 0
+    limits = [embedder.model.spec.novelty_limit for embedder in embedders]
+    frames = differ = lone = shaken = 0
     kept, hit = [0, 0], [0, 0]
-    print(f"{'clip':26} {'frames':>6} {'int8':>5} {'fp32':>5} {'differ':>6} {'lone':>5}")
+    print(
+        f"{'clip':26} {'frames':>6} {'int8':>5} {'fp32':>5} {'differ':>6} {'lone':>5} {'itself':>6}"
+    )
     for clip in clips:
-        both = [decided(clip, embedder) for embedder in embedders]
+        both = [decided(clip, *each) for each in zip(limits, embedders, strict=True)]
+        again = decided(clip, limits[1], shaking(embedders[1]))
+        itself = sum(keeps != again[n][1] for n, (_, keeps) in both[1].items())
         times = [[at_s for at_s, keeps in each.values() if keeps] for each in both]
         apart = [n for n, (_, keeps) in both[0].items() if keeps != both[1][n][1]]
         alone = 0
@@ -64,11 +112,13 @@ def main() -> None:
                 for event in clip.events
             )
         frames, differ, lone = frames + len(both[0]), differ + len(apart), lone + alone
-        counts = f"{len(times[0]):5} {len(times[1]):5} {len(apart):6} {alone:5}"
+        shaken += itself
+        counts = f"{len(times[0]):5} {len(times[1]):5} {len(apart):6} {alone:5} {itself:6}"
         print(f"{clip.name:26} {len(both[0]):6} {counts}", flush=True)
     events = sum(len(clip.events) for clip in clips)
     print(
-        f"\n{frames} frames: alike {1 - differ / frames:.1%}, same moment {1 - lone / frames:.1%};"
+        f"\n{frames} frames: alike {1 - differ / frames:.1%}, same moment {1 - lone / frames:.1%},"
+        f" fp32 like itself with one grey level of noise {1 - shaken / frames:.1%};"
         f" kept {kept[0]} and {kept[1]}, events {hit[0]} and {hit[1]} of {events}"
     )
 
