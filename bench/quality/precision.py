@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import labels
@@ -24,6 +23,7 @@ from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import Frame, Image, Picture
 from stillsift.gallery import Gallery
 from stillsift.models import open_model
+from stillsift.regions import Painted
 from stillsift.sifter import Limits, Sifter
 from stillsift.sources.clip import ClipReader
 
@@ -33,40 +33,15 @@ RATE = 5.0
 NEAR_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Shaken:
-    """A picture whose colours are off by at most one."""
-
-    picture: Picture
-    random: np.random.Generator
-
-    @property
-    def width(self) -> int:
-        return self.picture.width
-
-    @property
-    def height(self) -> int:
-        return self.picture.height
-
-    @property
-    def levels(self) -> tuple[int, int]:
-        return self.picture.levels
-
-    def luma(self) -> Image:
-        return self.picture.luma()
-
-    def rgb(self, width: int, height: int) -> Image:
-        exact = self.picture.rgb(width, height).astype(np.int16)
-        shaken = exact + self.random.integers(-1, 2, exact.shape)
-        return np.clip(shaken, 0, 255).astype(np.uint8)
-
-    def bgr(self) -> Image:
-        return self.picture.bgr()
-
-
 def shaking(embedder: Embedder) -> Callable[[Picture], Embedding]:
+    """The embedder, shown pictures whose colours are off by at most one."""
     random = np.random.default_rng(0)
-    return lambda picture: embedder(Shaken(picture, random))
+
+    def shaken(pixels: Image) -> Image:
+        moved = pixels.astype(np.int16) + random.integers(-1, 2, pixels.shape)
+        return np.clip(moved, 0, 255).astype(np.uint8)
+
+    return lambda picture: embedder(Painted(picture, shaken))
 
 
 def decided(

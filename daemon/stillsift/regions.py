@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import cv2
@@ -72,7 +72,7 @@ class Regions:
 
     def painted(self, picture: Picture) -> Picture:
         """The picture as the embedder is to see it; itself if all of it counts."""
-        return _Painted(picture, self) if self else picture
+        return Painted(picture, self.paint) if self else picture
 
     def _counting(self, width: int, height: int) -> Mask:
         """(height, width) pixels of which at least half counts; of a region too thin for that,
@@ -91,11 +91,11 @@ EVERYTHING = Regions()
 
 
 @dataclass(frozen=True, slots=True)
-class _Painted:
+class Painted:
     """A picture of which `rgb` is painted. All else is the picture's own."""
 
     picture: Picture
-    regions: Regions
+    paint: Callable[[Image], Image]
 
     @property
     def width(self) -> int:
@@ -113,7 +113,7 @@ class _Painted:
         return self.picture.luma()
 
     def rgb(self, width: int, height: int) -> Image:
-        return self.regions.paint(self.picture.rgb(width, height))
+        return self.paint(self.picture.rgb(width, height))
 
     def bgr(self) -> Image:
         return self.picture.bgr()
