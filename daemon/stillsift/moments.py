@@ -27,7 +27,7 @@ embedder's precision to another's."""
 _MOST_WAITING = 32
 """Frames that one moment holds: 1 s at 30 frames/s."""
 _MOST_PIXELS = 100_000_000
-"""Pixels that one moment holds, at 1.5 bytes: 48 frames of 1080p, 12 of 2160p."""
+"""Pixels that one moment holds, at 1.5 bytes: 12 frames of 2160p; all 32 of 1080p."""
 
 Step = tuple[list[Verdict], list[Measured]]
 """Decisions that are due, and frames to be looked at again."""
