@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped]
 
 from conftest import Command
 from footage import START_S, scene, write_clip, write_stills
@@ -174,6 +175,16 @@ def test_a_camera_s_frames_fail_while_there_is_no_room_and_that_is_told_once(
     assert accounts(metrics) == {"offered_total": 4, "in_flight": 0}
     assert sum("nothing can be kept" in record.message for record in caplog.records) == 1
     assert "min_free" in caplog.text
+
+
+def test_the_libraries_have_no_threads_beside_those_of_the_sources(tmp_path: Path) -> None:
+    """Those of OpenBLAS spin while they wait: a core or more for nothing."""
+    cv2.setNumThreads(2)
+    threadpool_limits(2, user_api="blas")
+    run(tmp_path, [frame(0)])
+    assert cv2.getNumThreads() == 1
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    assert [pool["num_threads"] for pool in pools] == [1] * len(pools)
 
 
 def test_a_sample_of_the_audit_for_which_there_is_no_room_is_dropped_as_it_was_to_be(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 import cv2
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from . import models
 from .allowance import Allowed
@@ -70,8 +71,10 @@ class Engine:
             raise
 
     def _open(self, dry_run: bool) -> None:
-        # Sources have a thread each; OpenCV's own pool on top would only add threads.
+        # Sources have a thread each; pools of OpenCV and NumPy on top would only add threads, and
+        # OpenBLAS has its own spin while they wait for work: one in thirteen seconds of CPU.
         cv2.setNumThreads(1)
+        threadpool_limits(1, user_api="blas")
         # The model first: it is what most often stands in the way, and touches nothing.
         self.model = models.open_model(self.config.model)
         self._embedder = Embedder(self.model)

@@ -30,6 +30,7 @@ _DISTRIBUTIONS = {
     "prometheus_client": "prometheus-client",
     "pydantic": "pydantic",
     "rich": "rich",
+    "threadpoolctl": "threadpoolctl",
     "watchdog": "watchdog",
     "yaml": "pyyaml",
 }
