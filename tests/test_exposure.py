@@ -19,7 +19,7 @@ from running import assert_agree, decided
 from stillsift.decisions import Reason
 from stillsift.embedding import Embedding
 from stillsift.exposure import Exposure, Gates
-from stillsift.frames import FULL_RANGE, VIDEO_RANGE, Frame, Image, Picture
+from stillsift.frames import FULL_RANGE, VIDEO_RANGE, ArrayPicture, Frame, Image, Picture
 from stillsift.gallery import Gallery, Kept
 from stillsift.sharpness import thumbnail
 from stillsift.sifter import Sifter
@@ -117,7 +117,7 @@ def as_jpeg(picture: Image) -> Image:
 def test_what_shows_nothing_is_told_from_what_shows_little(
     picture: Image, reason: Reason | None
 ) -> None:
-    dropped = SENSIBLE.dropped(thumbnail(as_jpeg(picture)), FULL_RANGE)
+    dropped = SENSIBLE.dropped(thumbnail(as_jpeg(picture)), ArrayPicture(picture))
     assert (None if dropped is None else dropped[0]) == reason
 
 

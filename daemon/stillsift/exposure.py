@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .decisions import Reason
-from .frames import Image
+from .frames import Image, Picture
 from .sharpness import THUMBNAIL
 
 WHITE = 255.0
@@ -65,14 +65,14 @@ class Gates:
     min_contrast: float = 0.0
     """Grey levels: a picture with less has too little information."""
 
-    def dropped(self, thumb: Image, levels: tuple[int, int]) -> tuple[Reason, str] | None:
-        """Why a picture is dropped, and the measure that says so; None: it passes.
+    def dropped(self, thumb: Image, picture: Picture) -> tuple[Reason, str] | None:
+        """Why `picture` is dropped, and the measure that says so; None: it passes.
 
-        `thumb` and `levels` as `Exposure.of` takes them.
+        `thumb`: its `thumbnail`.
         """
         if self == OPEN:
             return None
-        found = Exposure.of(thumb, levels)
+        found = Exposure.of(thumb, picture.levels)
         if found.highlights < self.min_brightness:
             return Reason.DARK, f"brightness {found.highlights:.1f} < {self.min_brightness:g}"
         if found.shadows > self.max_brightness:

@@ -205,7 +205,7 @@ class Metrics:
         self.registry.register(self._accounts)
         self.registry.register(self._sources)
         self.registry.register(_Facts(self._info, lambda: self._free_bytes))
-        self._stages = Histogram(
+        stages = Histogram(
             "stillsift_stage_seconds",
             "Time one frame took in a stage.",
             ["stage"],
@@ -242,8 +242,8 @@ class Metrics:
                 ),
             )
         }
-        for stage in STAGES:
-            self._stages.labels(stage)
+        # To look a series up takes as long as all the rest of it, once for every frame.
+        self._stages = {stage: stages.labels(stage) for stage in STAGES}
 
     def announce(self, source: str) -> None:
         """Make every series of a source exist, so that a rate is right from the first frame."""
@@ -274,18 +274,16 @@ class Metrics:
     def offered(self, source: str) -> None:
         self._accounts.offered(source)
 
-    def decided(self, decisions: list[tuple[Decision, KeptFile | None]]) -> None:
-        """Count decisions that are now in the ledger."""
+    def decided(self, source: str, decisions: list[tuple[Decision, KeptFile | None]]) -> None:
+        """Count decisions about a source that are now in the ledger."""
         self._accounts.decided(decisions)
-        for decision, _ in decisions:
-            for measure, histogram in self._measures.items():
-                value = getattr(decision, measure)
-                if value is not None:
-                    histogram.labels(decision.source).observe(value)
-            for limit, gauge in self._limits.items():
-                value = getattr(decision, limit)
-                if value is not None:
-                    gauge.labels(decision.source).set(value)
+        for measure, histogram in self._measures.items():
+            series = histogram.labels(source)
+            for value in _known(decisions, measure):
+                series.observe(value)
+        for limit, gauge in self._limits.items():
+            for value in _known(decisions, limit)[-1:]:
+                gauge.labels(source).set(value)
 
     def gap(self, source: str, seconds: float) -> None:
         self._accounts.gap(source, seconds)
@@ -300,7 +298,7 @@ class Metrics:
         try:
             yield
         finally:
-            self._stages.labels(name).observe(time.perf_counter() - begin)
+            self._stages[name].observe(time.perf_counter() - begin)
 
     @contextmanager
     def ledger_write(self) -> Iterator[None]:
@@ -310,6 +308,11 @@ class Metrics:
     def totals(self) -> Counter[Reason]:
         """Frames by reason, of all sources together."""
         return self._accounts.totals()
+
+
+def _known(decisions: list[tuple[Decision, KeptFile | None]], measure: str) -> list[float]:
+    values = [getattr(decision, measure) for decision, _ in decisions]
+    return [value for value in values if value is not None]
 
 
 class _Facts(Collector):

@@ -339,7 +339,7 @@ class Line:
         if self._member is not None:
             self._member.tell(self.sifter.gallery.kept)
         self._end_turn()  # the others need not wait while a large original is moved
-        self._metrics.decided(recorded.decisions)
+        self._metrics.decided(self.source.name, recorded.decisions)
         for decision, kept in recorded.decisions:
             if self._told is not None:
                 self._told(decision, kept)

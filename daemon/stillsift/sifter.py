@@ -15,7 +15,6 @@ from __future__ import annotations
 import io
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,9 +88,9 @@ class Sifter:
         """Whether `state` was made with other regions, and the gallery emptied for that."""
         self._watch = Watch()
         self._watches = alarms
-        self._sightings: deque[Sighting | None] = deque()
-        """Of every frame that waits, and of what was not read after it, in their order. None: it
-        lies on no time line."""
+        self._unwatched: deque[Image | Sighting | None] = deque()
+        """Of every frame that waits its thumbnail (None: it lies on no time line), and what was not
+        read after it, in their order."""
         self._alarms: list[Alarm] = []
         if state is not None:
             self._restore(state)
@@ -108,11 +107,11 @@ class Sifter:
         """
         luma = frame.picture.luma()
         thumb = thumbnail(luma)
-        shut = self.limits.gates.dropped(thumb, frame.picture.levels)
+        shut = self.limits.gates.dropped(thumb, frame.picture)
         if shut is None:
             measured = self._measure(frame, luma, thumb)
             self._past.allowance.settle()
-            self._sightings.append(_sighting(frame, thumb))
+            self._unwatched.append(thumb if measured.timed else None)
             verdicts = self._judge([measured])
             measured.luma = None
             return self._watched(verdicts)
@@ -121,7 +120,7 @@ class Sifter:
         reason, why = shut
         self._past.allowance.settle()
         flushed = self.flush()
-        self._sightings.append(_sighting(frame, thumb))
+        self._unwatched.append(thumb if on_time_line(frame) else None)
         verdict = Verdict(about(frame, reason, detail=why), _lightened(frame))
         self._past.decide([verdict])
         return [*flushed, *self._watched([verdict])]
@@ -141,7 +140,7 @@ class Sifter:
         It is decided, and changes no decision about others; but the source goes on to show a
         picture, and time passes: return the decisions that are due for that, as `offer` does.
         """
-        self._sightings.append(Sighting(at_ns, origin, None, None, content=content_hash))
+        self._unwatched.append(Sighting(at_ns, origin, None, None, content=content_hash))
         verdicts: list[Verdict] = []
         while self._moments.over(at_ns / 1e9):
             done, again = self._moments.close()
@@ -180,8 +179,9 @@ class Sifter:
         )
         waiting = iter([*self._moments.waiting, *self._photographs.waiting])
         due: list[Verdict] = []
-        for seen in self._sightings:
-            if seen is not None and seen.thumbnail is None and seen.content is not None:
+        for seen in self._unwatched:
+            if isinstance(seen, Sighting):
+                assert seen.content is not None
                 due += heir.repeated(seen.at_ns, seen.origin, seen.content)
             else:
                 due += heir.offer(next(waiting).measured.frame)
@@ -238,20 +238,19 @@ class Sifter:
         """
         self._watch_unread()
         for verdict in verdicts:
-            seen = self._sightings.popleft()
+            thumb = self._unwatched.popleft()
             if not self._watches:
                 self._alarms += self._watch.silence(verdict.frame.captured_at_ns)
-            elif seen is not None:
-                sharp = verdict.decision.sharpness
-                seen = replace(seen, sharpness=sharp, other_view=verdict.other_view)
-                self._alarms += self._watch.step(seen)
+            elif thumb is not None:
+                assert not isinstance(thumb, Sighting)
+                self._alarms += self._watch.step(_sighting(verdict, thumb))
             self._watch_unread()
         return verdicts
 
     def _watch_unread(self) -> None:
         """What was not read has its turn as soon as all before it is decided."""
-        while self._sightings and (seen := self._sightings[0]) and seen.thumbnail is None:
-            self._sightings.popleft()
+        while self._unwatched and isinstance(seen := self._unwatched[0], Sighting):
+            self._unwatched.popleft()
             watch = self._watch
             self._alarms += watch.step(seen) if self._watches else watch.silence(seen.at_ns)
 
@@ -376,12 +375,18 @@ class Sifter:
         return View(thumb, embedding, Cells.of(embedding), at_s)
 
 
-def _sighting(frame: Frame, thumb: Image) -> Sighting | None:
-    """What the watch needs of a frame; None: the frame lies on no time line."""
-    if not on_time_line(frame):
-        return None
-    content = frame.content_hash
-    return Sighting(frame.captured_at_ns, frame.origin, frame.pts_s, thumb, content=content)
+def _sighting(verdict: Verdict, thumb: Image) -> Sighting:
+    """What the watch needs of a decided frame."""
+    frame = verdict.frame
+    return Sighting(
+        frame.captured_at_ns,
+        frame.origin,
+        frame.pts_s,
+        thumb,
+        sharpness=verdict.decision.sharpness,
+        other_view=verdict.other_view,
+        content=frame.content_hash,
+    )
 
 
 def _lightened(frame: Frame) -> Frame:

@@ -8,6 +8,7 @@ that nobody looks at costs no conversion. It is not even decoded where it can be
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -243,8 +244,8 @@ def _open(path: Path) -> InputContainer:
 
 def _pts_s(frame: VideoFrame, stream: VideoStream, last_s: float, index: int) -> float:
     """Presentation time; raw streams have none, so theirs is counted in frames."""
-    if frame.pts is not None and frame.time_base is not None:
-        return float(frame.pts * frame.time_base)
+    if (pts_s := frame.time) is not None and math.isfinite(pts_s):
+        return pts_s
     step = 1 / float(stream.average_rate or stream.guessed_rate or ASSUMED_RATE)
     return last_s + step if index else 0.0
 

@@ -8,6 +8,7 @@ still says is not heard.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 
@@ -181,9 +182,8 @@ class Connection(threading.Thread):
         """
         counted_s = self._counted / float(stream.average_rate or ASSUMED_RATE)
         self._counted += 1
-        if frame.pts is None or frame.time_base is None:
+        if (pts_s := frame.time) is None or not math.isfinite(pts_s):
             return counted_s
-        pts_s = float(frame.pts * frame.time_base)
         if self._first_pts_s is None:
             self._first_pts_s = pts_s - counted_s
         return pts_s - self._first_pts_s

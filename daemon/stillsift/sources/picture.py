@@ -9,6 +9,7 @@ import av.error
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from ..frames import FULL_RANGE, VIDEO_RANGE, Image
@@ -73,7 +74,10 @@ class Converter:
 
 def plane(frame: VideoFrame, channels: int) -> Image:
     """The first plane as a view, rows without their padding."""
-    first = frame.planes[0]
+    return _pixels(frame.planes[0], frame, channels)
+
+
+def _pixels(first: VideoPlane, frame: VideoFrame, channels: int) -> Image:
     rows: Image = np.frombuffer(memoryview(first), np.uint8).reshape(-1, first.line_size)
     pixels = rows[: frame.height, : frame.width * channels]
     return pixels if channels == 1 else pixels.reshape(frame.height, frame.width, channels)
@@ -101,11 +105,11 @@ class VideoPicture:
         name = self.frame.format.name
         # FFmpeg takes these formats for full range, whatever the stream says or leaves unsaid.
         full = name.startswith(("yuvj", "gray")) or self.frame.color_range == ColorRange.JPEG
-        return VIDEO_RANGE if self._has_luma and not full else FULL_RANGE
+        return FULL_RANGE if full or self._luma_plane() is None else VIDEO_RANGE
 
     def luma(self) -> Image:
-        if self._has_luma:
-            return self._upright(plane(self.frame, 1))
+        if (first := self._luma_plane()) is not None:
+            return self._upright(_pixels(first, self.frame, 1))
         return self._converted(self.width, self.height, "gray")
 
     def rgb(self, width: int, height: int) -> Image:
@@ -114,9 +118,12 @@ class VideoPicture:
     def bgr(self) -> Image:
         return self._converted(self.width, self.height, "bgr24")
 
-    @property
-    def _has_luma(self) -> bool:
-        return self.frame.format.name in _LUMA_FIRST and self.frame.planes[0].line_size > 0
+    def _luma_plane(self) -> VideoPlane | None:
+        """None: the frame has none, or not from top to bottom."""
+        if self.frame.format.name not in _LUMA_FIRST:
+            return None
+        first = self.frame.planes[0]
+        return first if first.line_size > 0 else None
 
     def _converted(self, width: int, height: int, layout: str) -> Image:
         if self.rotation in (90, 270):
