@@ -24,9 +24,10 @@ from stillsift.config import Config, SourceConfig
 from stillsift.config_file import load
 from stillsift.engine import Engine
 from stillsift.frames import Image
+from stillsift.keeper import Storage
 from stillsift.ledger_reader import LedgerReader
 from stillsift.metrics import Metrics
-from stillsift.pipeline import Line, Storage
+from stillsift.pipeline import Line
 from stillsift.quarantine import Quarantine, Retired
 
 Row = dict[str, Any]

@@ -187,6 +187,37 @@ def test_the_libraries_have_no_threads_beside_those_of_the_sources(tmp_path: Pat
     assert [pool["num_threads"] for pool in pools] == [1] * len(pools)
 
 
+def test_a_camera_is_ready_again_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not only when the next frame is kept, which may be hours later."""
+    clock = [0.0]
+    monkeypatch.setattr("stillsift.pipeline.time.monotonic", lambda: clock[0])
+    settings = config(tmp_path, min_free=1 << 60)
+    yard = SourceConfig.model_validate({"name": "yard", "rtsp": "rtsp://yard/cam"})
+    told: list[str | None] = []
+    with Engine(settings, Metrics()) as engine:
+        line = engine.line(yard.under(settings.defaults))
+        assert engine.storage is not None
+        store = engine.storage.store
+
+        def items() -> Iterator[Item]:
+            yield frame(0)
+            for min_free, step_s in ((1 << 60, 60), (1 << 60, 60), (0, 1), (0, 60)):
+                store.min_free = min_free
+                clock[0] += step_s
+                yield Idle()
+                told.append(line.trouble)
+
+        line.source = Script(items())
+        line.run()
+    full, still_full, asked_too_soon, over = told
+    assert full is not None
+    assert "nothing can be kept" in full
+    assert still_full == asked_too_soon == full
+    assert over is None
+
+
 def test_a_sample_of_the_audit_for_which_there_is_no_room_is_dropped_as_it_was_to_be(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -48,6 +48,7 @@ LAYERS = (
     ("store",),
     ("listing", "quarantine", "groups"),
     ("recovery", "metrics", "recorder", "troubles", "tuning"),
+    ("keeper", "unread"),
     ("pipeline", "progress"),
     ("service", "engine"),
     ("fleet",),

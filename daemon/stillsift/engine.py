@@ -24,12 +24,13 @@ from .exposure import Gates
 from .frames import Picture
 from .gallery import Gallery, Kept
 from .groups import Groups
+from .keeper import Storage
 from .ledger import Ledger
 from .listing import Listing
 from .logins import redacted
 from .metrics import Metrics
 from .passwords import password_of
-from .pipeline import Line, Storage
+from .pipeline import Line
 from .quarantine import Quarantine
 from .recorder import Recorder
 from .records import KeptFile, Retire

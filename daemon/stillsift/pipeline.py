@@ -13,48 +13,33 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .alarms import AlarmKind
-from .audit import is_chosen, set_aside
-from .decisions import Decision, Outcome, Reason, about, time_text, without_frame
+from .decisions import Decision, Outcome, Reason, about, time_text
 from .embedding import EmbedError
-from .frames import Frame, TimeOrigin
+from .frames import Frame
 from .groups import Member
+from .keeper import RETRY_S, Keeper, Storage
 from .ledger_reader import LedgerError
-from .listing import Listing
 from .metrics import Metrics
 from .problems import Problem
-from .quarantine import Quarantine
-from .recorder import MOST_UNRECORDED, Recorded, Recorder
-from .records import GapRecord, KeptFile, Retire
+from .recorder import MOST_UNRECORDED, Recorder
+from .records import GapRecord, KeptFile
 from .sifter import Sifter, Verdict
 from .sources import Failed, Finished, Gap, Idle, Item, Opened, Overload, Repeated, Source
 from .sources.picture import ConversionError
-from .store import Store, StoreError, StoreUnavailable
 from .troubles import Troubles
 from .tuning import Tuning
+from .unread import decisions, repetition
 
 log = logging.getLogger(__name__)
 
 _RECORD_EVERY_S = 1.0
-_RETRY_S = 5.0
 _QUIET_S = 1.0
 """Beyond `max_wait_s`: a source that is idle for longer adds nothing to a moment any more."""
-_NOTHING_KEPT = "nothing can be kept"
 _NOTHING_RECORDED = "nothing can be recorded"
-_FOLLOWING_UP = "originals wait to be retired"
 _NOT_MEASURED = "frames cannot be measured"
-
-
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """Where kept frames go, and originals after them."""
-
-    store: Store
-    listing: Listing
-    quarantine: Quarantine
 
 
 class _Stopped(Exception):
@@ -86,7 +71,6 @@ class Line:
         self.source = source
         self.sifter = sifter
         self._recorder = recorder
-        self._storage = storage
         self._metrics = metrics
         self._live = live
         self._patient = patient
@@ -94,8 +78,9 @@ class Line:
         self._told = told
         self._beat = beat
         self._stop = threading.Event()
-        self._heard = self._recorded = self._followed_up = time.monotonic()
+        self._heard = self._recorded = time.monotonic()
         self._troubles = Troubles(source.name)
+        self._keeper = Keeper(source.name, storage, metrics, self._troubles, self._wait, live=live)
         self._warned_of: Path | str | None = None
         self._ahead = False
         """The sifter has decided more than the recorder knows of."""
@@ -126,7 +111,7 @@ class Line:
                 if self._due(item, kept):
                     self._record()
                 self._end_turn()
-                self._follow_up_late()
+                self._keeper.try_again()
             # What a file holds back is read again at the next start, and decided as if nothing
             # had happened; a camera's frame would be gone.
             if self._live or not self._stop.is_set():
@@ -195,12 +180,8 @@ class Line:
                 self._recorder.close_file(item)
             case Repeated():
                 return self._repeated(item)
-            case Failed():
-                self._failed(item)
-            case Overload():
-                self._overloaded(item)
-            case Gap():
-                self._gap(item)
+            case Failed() | Overload() | Gap():
+                self._unread(item)
         return False
 
     # -- measure, decide ---------------------------------------------------------------------------
@@ -227,76 +208,13 @@ class Line:
         """Put what is kept on the disk, then hand every decision to the recorder. Whether a frame
         was kept."""
         self._ahead = True
-        placed: dict[str, KeptFile] = {}
-        # An original that goes afterwards may share its data with the kept still.
-        link = self._tuning.retire is not Retire.LEAVE
-        failed: dict[str, str] = {}
-        for verdict in verdicts:
-            if self._storage is None or not verdict.kept:
-                continue
-            id_ = verdict.decision.id
-            try:
-                placed[id_] = self._placed(
-                    self._storage.store, verdict.frame, verdict.decision, link=link
-                )
-            except (StoreError, ConversionError) as error:
-                unavailable = isinstance(error, StoreUnavailable)
-                if unavailable and not self._live:
-                    raise  # the frame can be read again once the disk is there
-                if not unavailable:
-                    log.error("%s: not kept: %s", self.source.name, error)
-                self.sifter.forget(id_)
-                failed[id_] = str(error)
-        ended: list[tuple[Decision, KeptFile | None]] = []
-        for verdict in verdicts:
-            decision = verdict.decision
-            # What was to be dropped for a frame that is not there now is as little to be had.
-            why = failed.get(decision.id) or failed.get(decision.nearest_kept or "")
-            if why is not None:
-                shown = None if decision.nearest_kept in failed else decision.nearest_kept
-                decision = replace(
-                    decision, reason=Reason.WRITE_ERROR, detail=why, nearest_kept=shown
-                )
-            if is_chosen(decision, self._tuning.audit):
-                ended.append(self._set_aside(verdict.frame, decision))
-            else:
-                ended.append((decision, placed.get(decision.id)))
+        ended = self._keeper.keep(verdicts, self._tuning, self.sifter.forget)
         # Only now: the sifter has decided all of them, and its state is recorded with the first.
         for decision, kept in ended:
             self._recorder.fill(decision, kept)
         self._tell_alarms()
         self._ahead = False
         return any(decision.outcome is Outcome.KEPT for decision, _ in ended)
-
-    def _set_aside(self, frame: Frame, dropped: Decision) -> tuple[Decision, KeptFile | None]:
-        """A frame of the audit sample. One that cannot be written is dropped, as it was to be."""
-        aside = set_aside(dropped)
-        if self._storage is None:
-            return aside, None
-        try:
-            # Never linked: a dropped original lies in quarantine and may go back to where it was.
-            return aside, self._placed(self._storage.store, frame, aside, link=False)
-        except (StoreError, ConversionError) as error:
-            unavailable = isinstance(error, StoreUnavailable)
-            if unavailable and not self._live:
-                raise
-            if not unavailable:
-                log.warning("%s: not laid aside for the audit: %s", self.source.name, error)
-            return dropped, None
-
-    def _placed(self, store: Store, frame: Frame, decision: Decision, *, link: bool) -> KeptFile:
-        while True:
-            try:
-                with self._metrics.stage("persist"):
-                    kept = store.place(frame, decision, link=link)
-            except StoreUnavailable as error:
-                if self._live:
-                    self._troubles.begin(_NOTHING_KEPT, str(error))
-                    raise
-                self._wait(_NOTHING_KEPT, error)
-            else:
-                self._troubles.end(_NOTHING_KEPT)
-                return kept
 
     def _tell_alarms(self) -> None:
         """What is wrong with the source itself, once when it begins and once when it is over."""
@@ -343,37 +261,7 @@ class Line:
         for decision, kept in recorded.decisions:
             if self._told is not None:
                 self._told(decision, kept)
-        if self._storage is not None:
-            self._follow_up(self._storage, recorded)
-
-    def _follow_up(self, storage: Storage, recorded: Recorded) -> None:
-        """What may happen only now that the record is safe."""
-        try:
-            storage.listing.append(recorded.decisions)
-            if recorded.retiring or recorded.superseded:
-                self._retire(storage)
-        except (StoreError, LedgerError) as error:
-            # Nothing is lost: the ledger knows what is still to be listed and retired.
-            self._troubles.begin(_FOLLOWING_UP, str(error))
-
-    def _follow_up_late(self) -> None:
-        """Try again what the disk had no room for."""
-        waited_s = time.monotonic() - self._followed_up
-        if self._storage is None or _FOLLOWING_UP not in self._troubles or waited_s < _RETRY_S:
-            return
-        self._followed_up = time.monotonic()
-        try:
-            self._storage.listing.append([])
-            self._retire(self._storage)
-        except (StoreError, LedgerError) as error:
-            self._troubles.begin(_FOLLOWING_UP, str(error))
-        else:
-            self._troubles.end(_FOLLOWING_UP)
-
-    def _retire(self, storage: Storage) -> None:
-        for retired in storage.quarantine.retire(self.source.name):
-            if retired.detail is not None:
-                log.warning("%s: %s", self.source.name, retired.detail)
+        self._keeper.follow_up(recorded)
 
     def _wait(self, task: str, error: Problem) -> None:
         """A disk is full or failing: say so, and keep everything as it is until it is not."""
@@ -381,7 +269,7 @@ class Line:
             raise error
         self._troubles.begin(task, str(error))
         self._end_turn()
-        until = time.monotonic() + _RETRY_S
+        until = time.monotonic() + RETRY_S
         while time.monotonic() < until:
             self._beat()
             if self._stop.wait(0.5):
@@ -393,63 +281,31 @@ class Line:
 
     # -- what is no frame --------------------------------------------------------------------------
 
-    def _failed(self, item: Failed) -> None:
-        # One bad file is one warning, and so is one connection, however often it stumbles.
-        bad = item.file or item.origin.split("|damaged ")[0]
-        known, self._warned_of = bad == self._warned_of or self._told is not None, bad
-        level = logging.DEBUG if known else logging.WARNING
-        log.log(level, "%s: %s: %s", self.source.name, item.file or "camera", item.detail)
-        self._ended(Reason.DECODE_ERROR, item, item.frame_index, item.at_ns, item.detail)
-
-    def _overloaded(self, item: Overload) -> None:
-        for number in range(item.frames):
-            self._ended(Reason.OVERLOAD, item, item.frame_index + number, item.at_ns, "too slow")
-
-    def _gap(self, item: Gap) -> None:
-        gap = GapRecord(self.source.name, item.from_ns, item.to_ns, item.cause)
-        self._metrics.gap(self.source.name, (item.to_ns - item.from_ns) / 1e9)
-        self._ended(Reason.GAP, item, 0, item.from_ns, item.cause, gap)
-
-    def _ended(
-        self,
-        reason: Reason,
-        item: Failed | Overload | Gap,
-        frame_index: int,
-        at_ns: int,
-        detail: str,
-        gap: GapRecord | None = None,
-    ) -> None:
+    def _unread(self, item: Failed | Overload | Gap) -> None:
         """Record what never came to a decision."""
-        self._metrics.offered(self.source.name)
-        decision = without_frame(
-            self.source.name,
-            f"{item.origin}|{reason}",
-            reason,
-            at_ns,
-            time_origin=TimeOrigin.PTS if self._live else TimeOrigin.MTIME,
-            frame_index=frame_index,
-            file=item.file if isinstance(item, Failed) else None,
-            detail=detail,
-        )
-        self._recorder.add(decision, gap=gap)
+        gap = None
+        if isinstance(item, Failed):
+            # One bad file is one warning, and so is one connection, however often it stumbles.
+            bad = item.file or item.origin.split("|damaged ")[0]
+            known, self._warned_of = bad == self._warned_of or self._told is not None, bad
+            level = logging.DEBUG if known else logging.WARNING
+            log.log(level, "%s: %s: %s", self.source.name, item.file or "camera", item.detail)
+        elif isinstance(item, Gap):
+            gap = GapRecord(self.source.name, item.from_ns, item.to_ns, item.cause)
+            self._metrics.gap(self.source.name, (item.to_ns - item.from_ns) / 1e9)
+        for decision in decisions(self.source.name, item, live=self._live):
+            self._metrics.offered(self.source.name)
+            self._recorder.add(decision, gap=gap)
 
     def _repeated(self, item: Repeated) -> bool:
         """Record a file that was not read; whether its time let a frame be kept that waited."""
         self._metrics.offered(self.source.name)
-        id_ = f"{item.file}|{item.identity.size}|{item.identity.mtime_ns}"
-        kept, at_ns = False, item.captured_at_ns
-        if at_ns is not None:
-            kept = self._persist(self.sifter.repeated(at_ns, id_, item.content_hash))
-        decision = without_frame(
-            self.source.name,
-            id_,
-            Reason.EXACT_DUPLICATE,
-            item.identity.mtime_ns if at_ns is None else at_ns,
-            time_origin=TimeOrigin.MTIME if at_ns is None else TimeOrigin.FILENAME,
-            file=item.file,
-            detail=f"same content as {item.earlier}",
-            content_hash=item.content_hash,
-        )
+        origin, decision = repetition(self.source.name, item)
+        kept = False
+        if item.captured_at_ns is not None:
+            kept = self._persist(
+                self.sifter.repeated(item.captured_at_ns, origin, item.content_hash)
+            )
         self._recorder.repeat(decision, item.identity)
         return kept
 

@@ -30,7 +30,7 @@ _FAINT = 4.0
 
 
 @dataclass(slots=True, eq=False)
-class View:
+class KnownView:
     """One view of the source."""
 
     edges: Floats
@@ -73,7 +73,7 @@ class View:
         return {name: getattr(self, name) for name in self.__slots__ if name != "edges"}
 
     @classmethod
-    def of(cls, edges: Floats, numbers: Mapping[str, Any]) -> View:
+    def of(cls, edges: Floats, numbers: Mapping[str, Any]) -> KnownView:
         """What `numbers` gave, as far as it is known today."""
         view = cls(edges)
         for name in view.numbers().keys() & numbers.keys():

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .alarms import Alarm, AlarmKind, Condition
 from .frames import Image
 from .sharpness import SPACING_S
-from .views import Floats, View, edges_of, rate, structure_of
+from .views import Floats, KnownView, edges_of, rate, structure_of
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -146,9 +146,9 @@ class Watch:
     def _forget(self) -> None:
         self._conditions = _conditions()
         self._counts = _Counts()
-        self._views: list[View] = []
+        self._views: list[KnownView] = []
         """Views that lasted. The first is the home of the camera, where it has been lately."""
-        self._stranger: View | None = None
+        self._stranger: KnownView | None = None
         """A view that is none of them; None: the last frame showed one of them."""
         self._left: Floats | None = None
         """Edge map of the view from which the camera was moved; None: it was not."""
@@ -255,7 +255,7 @@ class Watch:
         if empty:
             return [covered]
         if not self._views:
-            self._views = [View(edges)]
+            self._views = [KnownView(edges)]
         view = self._shown(edges)
         if view is not None:
             view.seen(edges, structure, seen.at_ns, step_s)
@@ -281,20 +281,22 @@ class Watch:
         alarm = condition.step(at_ns, step_s, wrong, why)
         return alarm, empty or condition.since_ns is not None
 
-    def _shown(self, edges: Floats) -> View | None:
+    def _shown(self, edges: Floats) -> KnownView | None:
         """The known view that a frame shows; None: none of them."""
         if self._views[0].fits(edges) >= _SAME_VIEW:
             return self._views[0]
         best = max(self._views, key=lambda view: view.fits(edges))
         return best if best.fits(edges) >= _SAME_VIEW else None
 
-    def _moved(self, view: View | None, edges: Floats, at_ns: int, step_s: float) -> Alarm | None:
+    def _moved(
+        self, view: KnownView | None, edges: Floats, at_ns: int, step_s: float
+    ) -> Alarm | None:
         condition, counts, home = self._conditions[AlarmKind.MOVED], self._counts, self._views[0]
         if condition.raised:
             if condition.lasted_s >= _STAYS_S + _STEADY_S:
                 self._left = None
                 return condition.end(at_ns)  # what is seen now is the usual by now
-            back = self._left is not None and View(self._left).fits(edges) >= _SAME_VIEW
+            back = self._left is not None and KnownView(self._left).fits(edges) >= _SAME_VIEW
             alarm = condition.step(at_ns, step_s, not back, "")
             self._left = self._left if condition.raised else None
             return alarm
@@ -317,7 +319,7 @@ class Watch:
         return counts.other_view_ns is not None and counts.other_view_ns >= since_ns - _BACK_NS
 
     def _settle(
-        self, view: View | None, edges: Floats, structure: float, at_ns: int, step_s: float
+        self, view: KnownView | None, edges: Floats, structure: float, at_ns: int, step_s: float
     ) -> None:
         """Which view is the home of the camera now."""
         counts, home = self._counts, self._views[0]
@@ -331,7 +333,7 @@ class Watch:
         else:
             counts.away_s = 0.0
             if self._stranger is None or self._stranger.fits(edges) < _SAME_VIEW:
-                self._stranger = view = View(edges)
+                self._stranger = view = KnownView(edges)
             else:
                 view = self._stranger
             view.seen(edges, structure, at_ns, 0.0 if view.frames == 0 else step_s)
@@ -341,7 +343,7 @@ class Watch:
         if stays_s >= _STAYS_S and not undecided:
             self._go_home(view)
 
-    def _go_home(self, view: View) -> None:
+    def _go_home(self, view: KnownView) -> None:
         counts = self._counts
         others = [each for each in self._views if each is not view]
         others.sort(key=lambda each: each.last_ns, reverse=True)
@@ -351,7 +353,7 @@ class Watch:
 
     # -- focus -------------------------------------------------------------------------------------
 
-    def _focus(self, view: View, seen: Sighting, step_s: float) -> Alarm | None:
+    def _focus(self, view: KnownView, seen: Sighting, step_s: float) -> Alarm | None:
         counts, condition = self._counts, self._conditions[AlarmKind.FOCUS]
         counts.unmeasured_s += step_s
         if seen.sharpness is None:
@@ -401,7 +403,9 @@ class Watch:
         numbers = [*known, *([] if stranger is None else [stranger])]
         edges = np.asarray(arrays.get("alarms_edges", ()), np.float32)
         if len(edges) == len(numbers):
-            views = [View.of(each, values) for each, values in zip(edges, numbers, strict=True)]
+            views = [
+                KnownView.of(each, values) for each, values in zip(edges, numbers, strict=True)
+            ]
             self._views, self._stranger = views[: len(known)], next(iter(views[len(known) :]), None)
         if "alarms_left" in arrays:
             self._left = np.asarray(arrays["alarms_left"], np.float32)

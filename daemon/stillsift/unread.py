@@ -1,0 +1,57 @@
+"""What never became a frame, as a decision: damage, losses, gaps, files that were not read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .decisions import Decision, Reason, without_frame
+from .frames import TimeOrigin
+from .sources import Failed, Gap, Overload, Repeated
+
+
+def decisions(source: str, item: Failed | Overload | Gap, *, live: bool) -> Iterator[Decision]:
+    """One for each frame, or for all that nobody counted. `live`: `source` is a camera."""
+    match item:
+        case Failed():
+            yield _about(source, item, Reason.DECODE_ERROR, item.frame_index, item.detail, live)
+        case Gap():
+            yield _about(source, item, Reason.GAP, 0, item.cause, live)
+        case Overload():
+            for index in range(item.frame_index, item.frame_index + item.frames):
+                yield _about(source, item, Reason.OVERLOAD, index, "too slow", live)
+
+
+def _about(
+    source: str,
+    item: Failed | Overload | Gap,
+    reason: Reason,
+    frame_index: int,
+    detail: str,
+    live: bool,
+) -> Decision:
+    return without_frame(
+        source,
+        f"{item.origin}|{reason}",
+        reason,
+        item.from_ns if isinstance(item, Gap) else item.at_ns,
+        time_origin=TimeOrigin.PTS if live else TimeOrigin.MTIME,
+        frame_index=frame_index,
+        file=item.file if isinstance(item, Failed) else None,
+        detail=detail,
+    )
+
+
+def repetition(source: str, item: Repeated) -> tuple[str, Decision]:
+    """What such a file comes out of, as `Frame.origin` has it, and the decision about it."""
+    origin = f"{item.file}|{item.identity.size}|{item.identity.mtime_ns}"
+    at_ns = item.captured_at_ns
+    return origin, without_frame(
+        source,
+        origin,
+        Reason.EXACT_DUPLICATE,
+        item.identity.mtime_ns if at_ns is None else at_ns,
+        time_origin=TimeOrigin.MTIME if at_ns is None else TimeOrigin.FILENAME,
+        file=item.file,
+        detail=f"same content as {item.earlier}",
+        content_hash=item.content_hash,
+    )
