@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -22,15 +23,22 @@ Command = Callable[..., Done]
 
 
 @pytest.fixture
-def stillsift(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """`stillsift ARGUMENTS` in this process. A traceback on standard error fails the test."""
+def stillsift(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Command]:
+    """`stillsift ARGUMENTS` in this process. A traceback on standard error fails the test.
+
+    On a capture box, too: the configuration in /etc is not looked for.
+    """
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
 
     def run(*arguments: object) -> Done:
         # Not with the tests' own imports: the command line needs cv2, and not every test does.
+        from stillsift import commands
         from stillsift.cli import main
 
+        monkeypatch.setattr(commands, "USUAL_CONFIG", (Path("config.yaml"),))
         capsys.readouterr()
         try:
             status = main([str(argument) for argument in arguments])

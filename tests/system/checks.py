@@ -18,6 +18,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+CONTAINER = Path("/run/systemd/container")
+"""Written by a systemd that is the first process of a container."""
 UNIT = "stillsift.service"
 CONFIG = Path("/etc/stillsift/config.yaml")
 PASSWORDS = Path("/etc/stillsift/passwords")
@@ -204,6 +206,8 @@ def kept_the_password_to_itself() -> None:
 
 
 def main() -> None:
+    if not CONTAINER.exists():
+        raise SystemExit(f"checks.py writes {CONFIG}: run tests/system/nspawn_boot instead")
     CAPTURE.mkdir(parents=True)
     PASSWORDS.mkdir(parents=True, mode=0o700)
     (PASSWORDS / "porch").write_text(PASSWORD)
