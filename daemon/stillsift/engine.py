@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 import cv2
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from . import models
 from .allowance import Allowed

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-untyped]
+import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state  # type: ignore[import-untyped]
+from onnxruntime.capi import onnxruntime_pybind11_state  # type: ignore[import-untyped]  # ships no types
 
 from .config import ModelSettings
 from .manifest import Dtype, InputSpec, ModelError, ModelSpec, OutputSpec, manifest, manifest_path

@@ -31,7 +31,7 @@ from .sources import Failed, Finished, Gap, Idle, Item, Opened, Overload, Repeat
 from .sources.picture import ConversionError
 from .troubles import Troubles
 from .tuning import Tuning
-from .unread import decisions, repetition
+from .unread import losses, repetition
 
 log = logging.getLogger(__name__)
 
@@ -293,7 +293,7 @@ class Line:
         elif isinstance(item, Gap):
             gap = GapRecord(self.source.name, item.from_ns, item.to_ns, item.cause)
             self._metrics.gap(self.source.name, (item.to_ns - item.from_ns) / 1e9)
-        for decision in decisions(self.source.name, item, live=self._live):
+        for decision in losses(self.source.name, item, live=self._live):
             self._metrics.offered(self.source.name)
             self._recorder.add(decision, gap=gap)
 

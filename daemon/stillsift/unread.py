@@ -9,7 +9,7 @@ from .frames import TimeOrigin
 from .sources import Failed, Gap, Overload, Repeated
 
 
-def decisions(source: str, item: Failed | Overload | Gap, *, live: bool) -> Iterator[Decision]:
+def losses(source: str, item: Failed | Overload | Gap, *, live: bool) -> Iterator[Decision]:
     """One for each frame, or for all that nobody counted. `live`: `source` is a camera."""
     match item:
         case Failed():
