@@ -193,6 +193,20 @@ def test_a_repeat_names_a_kept_frame(frames: list[Frame]) -> None:
             assert verdict.decision.nearest_kept in kept
 
 
+def test_it_does_not_matter_when_the_same_was_taken() -> None:
+    """Frames exactly a second apart are so in every year, whatever a float makes of it."""
+    calm = [noisy(scene(0), index) for index in range(30)]
+    passing = [noisy(with_object(scene(0), 6 * x, x // 8), x) for x in range(32)]
+    told = []
+    for later_ns in (0, 123_456_789, 700_000_001, 77 * 10**15 + 300_000_000, -9 * 10**17):
+        frames = [frame(picture, index) for index, picture in enumerate([*calm, *passing, *calm])]
+        frames = [replace(f, captured_at_ns=f.captured_at_ns + later_ns) for f in frames]
+        decisions = [verdict.decision for verdict in sift(fresh(), frames)]
+        told.append([replace(each, captured_at_ns=0) for each in decisions])
+    assert told == told[:1] * len(told)
+    assert sum(decision.outcome is Outcome.KEPT for decision in told[0]) > 1
+
+
 @settings(max_examples=40, deadline=None)
 @given(WORLD | FAST, st.lists(st.integers(0, 119), max_size=4))
 def test_a_restart_at_any_point_changes_nothing(frames: list[Frame], stops: list[int]) -> None:

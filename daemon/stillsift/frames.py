@@ -29,6 +29,15 @@ def bounded_ns(at_ns: int) -> int:
     return max(EARLIEST_NS, min(LATEST_NS, at_ns))
 
 
+def lapse_s(since_s: float, at_s: float) -> float:
+    """Seconds from one time to another, to the millisecond.
+
+    A float leaves 0.2 microseconds of a time since 1970, and what frames exactly a second apart are
+    found to be must not depend on when they were taken.
+    """
+    return round(at_s - since_s, 3)
+
+
 class TimeOrigin(StrEnum):
     """How the time of a frame is known."""
 

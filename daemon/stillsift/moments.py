@@ -12,6 +12,7 @@ from dataclasses import replace
 from .allowance import Refusal
 from .decisions import Decision, Reason
 from .finding import Finding, News
+from .frames import lapse_s
 from .gallery import Kept
 from .measures import Limits, Measured, Past, Twin, Verdict, View, Waiting
 from .sharpness import GLANCE_S, SPACING_S, same_but_blurred
@@ -68,7 +69,7 @@ class Moments:
     def over(self, at_s: float) -> bool:
         """Whether a moment is open to which no frame of this time or later belongs."""
         return bool(self.waiting) and (
-            at_s - self.waiting[0].measured.at_s > self._limits.max_wait_s
+            lapse_s(self.waiting[0].measured.at_s, at_s) > self._limits.max_wait_s
         )
 
     def rests(self, view: View, at_s: float) -> bool:
@@ -103,7 +104,7 @@ class Moments:
         else:
             urgent = found.weight > self._past.novelty.urgent_weight
             last_s = self._past.scene.local_s
-        return urgent or not 0 <= at_s - last_s < self._past.novelty.gap_s
+        return urgent or not 0 <= lapse_s(last_s, at_s) < self._past.novelty.gap_s
 
     def _step_waiting(self, measured: Measured) -> Step:
         first, last = self.waiting[0], self.waiting[-1]
@@ -113,7 +114,7 @@ class Moments:
         same = measured.view is last.measured.view
         found = last.found if same else self._past.find(measured.view.cells, measured.at_s)
         new = Waiting(measured, found)
-        waited_s = new.measured.at_s - first.measured.at_s
+        waited_s = lapse_s(first.measured.at_s, new.measured.at_s)
         in_time = 0 <= waited_s <= self._limits.max_wait_s
         cut = self._cut_between(last.measured, new.measured)
         if cut and in_time and first.found.news is News.VIEW and self._swinging():
@@ -167,7 +168,7 @@ class Moments:
 
     def _swinging(self) -> bool:
         """Whether all that waits was taken while the camera swung. A shot is no swing: it lasts."""
-        lasted_s = self.waiting[-1].measured.at_s - self.waiting[0].measured.at_s
+        lasted_s = lapse_s(self.waiting[0].measured.at_s, self.waiting[-1].measured.at_s)
         return lasted_s <= _SWING_S and all(
             self._in_transit(each.measured) for each in self.waiting
         )

@@ -17,6 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from .finding import Finding, News
+from .frames import lapse_s
 from .gallery import (
     Cells,
     Floats,
@@ -247,7 +248,7 @@ class Novelty:
         if moved > refresh and grown > _GROWN:
             why = f"shows {grown:.1f} times what was kept of it"
             return replace(found, news=News.GROWN, weight=moved, limit=refresh, why=why)
-        if moved > refresh and at_s - scene.kept_s >= self._refresh_s:
+        if moved > refresh and lapse_s(scene.kept_s, at_s) >= self._refresh_s:
             why = f"moved on for {self._refresh_s:.0f} s: {int(moving.sum())} cells"
             return replace(found, news=News.REFRESH, weight=moved, limit=refresh, why=why)
         why = f"{int((followed | matched).sum())} changed cells belong to what was kept"
@@ -296,7 +297,7 @@ class Novelty:
         before = scene.still_s
         if before is None or before.shape != shape:
             before = np.zeros(shape, np.float32)
-        step_s = np.float32(np.clip(at_s - scene.previous_s, 0, 1))
+        step_s = np.float32(np.clip(lapse_s(scene.previous_s, at_s), 0, 1))
         return np.where(still, before + step_s, 0).astype(np.float32)
 
     # -- learning ----------------------------------------------------------------------------------

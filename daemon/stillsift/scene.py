@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .frames import lapse_s
 from .gallery import Cells, Floats, cell_distances, energy_of, median
 from .sharpness import SPACING_S, SharpnessLevel
 
@@ -158,7 +159,7 @@ class Background:
             self._cells, self._last_s = cells, at_s
             self._age_s = np.zeros(len(cells.energy), np.float32)
             return
-        step_s = float(np.clip(at_s - self._last_s, 0, 1))
+        step_s = float(np.clip(lapse_s(self._last_s, at_s), 0, 1))
         self._last_s = at_s
         distances = cell_distances(cells, before)
         same = distances - LIGHT * median(distances) < self._same
@@ -249,11 +250,13 @@ class Scene:
 
     def is_followed(self, at_s: float) -> bool:
         """Whether something moves through the picture now."""
-        return self.followed is not None and 0 <= at_s - self.followed.at_s <= self._TRACK_S
+        return self.followed is not None and 0 <= lapse_s(self.followed.at_s, at_s) <= self._TRACK_S
 
     def remembered(self, at_s: float) -> tuple[Foreground, ...]:
         """What was kept in this event, and not too long ago to be the same thing."""
-        return tuple(each for each in self.memory if abs(at_s - each.at_s) <= self._MEMORY_S)
+        return tuple(
+            each for each in self.memory if abs(lapse_s(each.at_s, at_s)) <= self._MEMORY_S
+        )
 
     def follow(self, mask: Mask, cells: Cells, at_s: float) -> None:
         """These cells belong to objects that were kept."""
@@ -266,7 +269,7 @@ class Scene:
 
     def rest(self, at_s: float) -> None:
         """Nothing stirs in this frame."""
-        if at_s - self.active_s > self._CALM_S:
+        if lapse_s(self.active_s, at_s) > self._CALM_S:
             self._end_event()
 
     def forget(self, at_s: float) -> None:
