@@ -11,7 +11,7 @@ import av
 import cv2
 import numpy as np
 
-from stillsift.frames import Image
+from stillsift.arrays import Image
 
 START_S = 1_764_000_000
 """When the first picture was taken. The others follow ten seconds apart, so that no two of them

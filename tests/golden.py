@@ -7,7 +7,7 @@ from pathlib import Path
 from stillsift.config import ModelSettings
 from stillsift.embedding import Embedder
 from stillsift.gallery import Gallery
-from stillsift.models import open_model
+from stillsift.model_choice import open_model
 from stillsift.sifter import Limits, Sifter
 from test_sifter import describe, footage, sift
 

@@ -18,11 +18,12 @@ from conftest import Command
 from running import decided
 from stillsift.alarms import Alarm, AlarmKind
 from stillsift.allowance import Allowed
+from stillsift.arrays import Image
 from stillsift.config import Config, SourceConfig
 from stillsift.decisions import Reason
 from stillsift.engine import Engine
 from stillsift.fleet import Fleet
-from stillsift.frames import ArrayPicture, Frame, Image, TimeOrigin
+from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.gallery import Gallery
 from stillsift.ledger import Ledger
 from stillsift.ledger_reader import LedgerReader

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillsift.allowance import Allowed
+from stillsift.arrays import Image
 from stillsift.decisions import Decision, Outcome, Reason
 from stillsift.exposure import Gates
-from stillsift.frames import Frame, Image
+from stillsift.frames import Frame
 from stillsift.gallery import Gallery, Kept
 from stillsift.measures import on_time_line
 from stillsift.sifter import Limits, Sifter, Verdict

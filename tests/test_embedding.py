@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 import tiny_onnx
 from stillsift import models
+from stillsift.arrays import Image
 from stillsift.embedding import Embedder, Embedding, EmbedError, input_size
-from stillsift.frames import ArrayPicture, Image
+from stillsift.frames import ArrayPicture
 from stillsift.gallery import Cells, cell_distances
 from stillsift.manifest import InputSpec, ModelSpec, OutputSpec, manifest
-from stillsift.models import CPU_MODEL, CUDA_MODEL
+from stillsift.model_choice import CPU_MODEL, CUDA_MODEL
 
 NAMES = (CPU_MODEL, CUDA_MODEL)
 

@@ -16,10 +16,11 @@ from clips import real_pictures, write_clip
 from conftest import Command
 from footage import taken, write_still
 from running import assert_agree, decided
+from stillsift.arrays import Image
 from stillsift.decisions import Reason
 from stillsift.embedding import Embedding
 from stillsift.exposure import Exposure, Gates
-from stillsift.frames import FULL_RANGE, VIDEO_RANGE, ArrayPicture, Frame, Image, Picture
+from stillsift.frames import FULL_RANGE, VIDEO_RANGE, ArrayPicture, Frame, Picture
 from stillsift.gallery import Gallery, Kept
 from stillsift.sharpness import thumbnail
 from stillsift.sifter import Sifter

@@ -22,14 +22,8 @@ from hypothesis import strategies as st
 
 from stillsift.decisions import Decision, Outcome, Reason, outcome_of
 from stillsift.frames import EARLIEST_NS, LATEST_NS, TimeOrigin, frame_id
-from stillsift.ledger import (
-    Ledger,
-)
-from stillsift.ledger_reader import (
-    LedgerError,
-    LedgerFull,
-    LedgerReader,
-)
+from stillsift.ledger import Ledger
+from stillsift.ledger_reader import LedgerError, LedgerFull, LedgerReader
 from stillsift.records import (
     Batch,
     Checkpoint,

@@ -15,10 +15,11 @@ import yaml
 from onnx import helper
 
 import tiny_onnx
-from stillsift import models
+from stillsift import model_choice, models
 from stillsift.config import CustomModel, ModelSettings
 from stillsift.manifest import InputSpec, ModelError, ModelSpec, OutputSpec, manifest
-from stillsift.models import CPU_MODEL, CUDA_MODEL, InferenceError
+from stillsift.model_choice import CPU_MODEL, CUDA_MODEL
+from stillsift.models import InferenceError
 
 MODELS = Path(__file__).parents[1] / "models"
 needs_no_gpu = pytest.mark.skipif(
@@ -271,16 +272,16 @@ def test_a_picture_that_the_model_cannot_take_is_an_error_of_that_picture(tmp_pa
 
 
 def test_the_model_is_the_configurations(tmp_path: Path) -> None:
-    assert models.spec_of(ModelSettings(name=CUDA_MODEL)) == manifest()[CUDA_MODEL]
-    assert models.spec_of(ModelSettings(provider="cpu")).name == CPU_MODEL
+    assert model_choice.spec_of(ModelSettings(name=CUDA_MODEL)) == manifest()[CUDA_MODEL]
+    assert model_choice.spec_of(ModelSettings(provider="cpu")).name == CPU_MODEL
     with pytest.raises(ModelError, match=r"no model lite9; model\.name can be auto, efficientnet"):
-        models.spec_of(ModelSettings(name="lite9"))
+        model_choice.spec_of(ModelSettings(name="lite9"))
 
     path = tiny_onnx.float_nchw_with_grid(tmp_path / "own.onnx")
     custom = CustomModel(
         size=(48, 32), channels="bgr", embedding="vector", grid="map", novelty_limit=0.25
     )
-    spec = models.spec_of(ModelSettings(path=path, custom=custom))
+    spec = model_choice.spec_of(ModelSettings(path=path, custom=custom))
     assert (spec.name, spec.novelty_limit, spec.sha256) == ("own", 0.25, None)
     verified = models.verify(spec, "cpu")
     assert (verified.embedding, verified.grid) == ((1, 3), (1, 3, 2, 3))
@@ -301,10 +302,10 @@ def test_cuda_asked_for_and_absent_is_an_error() -> None:
 
 @needs_no_gpu
 def test_auto_takes_the_processor_where_there_is_no_gpu() -> None:
-    model = models.open_model(ModelSettings())
+    model = model_choice.open_model(ModelSettings())
     assert (model.spec.name, model.provider) == (CPU_MODEL, "cpu")
     assert model.why == models.cuda_problem()
-    assert models.open_model(ModelSettings(provider="cpu")).why is None
+    assert model_choice.open_model(ModelSettings(provider="cpu")).why is None
 
 
 @needs_no_gpu
@@ -316,9 +317,9 @@ def test_a_gpu_without_its_libraries_is_an_error_or_passed_over(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(models, "cuda_problem", lambda: None)
-    assert models.spec_of(ModelSettings()).name == CUDA_MODEL
+    assert model_choice.spec_of(ModelSettings()).name == CUDA_MODEL
     refusal(manifest()[CUDA_MODEL], "cuda")
-    model = models.open_model(ModelSettings())
+    model = model_choice.open_model(ModelSettings())
     assert (model.spec.name, model.provider) == (CPU_MODEL, "cpu")
     assert (model.why or "").startswith("there is a GPU, but ")
     assert capfd.readouterr() == ("", "")
@@ -331,7 +332,8 @@ import contextlib, pathlib, sys
 import numpy as np
 from stillsift import models
 from stillsift.manifest import ModelSpec, manifest
-model = models.load(manifest()[models.CPU_MODEL])
+from stillsift.model_choice import CPU_MODEL
+model = models.load(manifest()[CPU_MODEL])
 model.run(np.zeros((1, 160, 288, 3), np.uint8))
 for broken in (
     lambda: model.run(np.zeros((1, 160, 288, 4), np.uint8)),

@@ -20,8 +20,7 @@ from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.ledger import Ledger
 from stillsift.quarantine import Fate, Quarantine, Retired
 from stillsift.records import Batch, Checkpoint, FileState, KeptFile, Quarantined, Retire
-from stillsift.sources import FileIdentity
-from stillsift.sources.still import origin_of
+from stillsift.sources import FileIdentity, origin_of
 from stillsift.store import Store, StoreFull
 
 NOW_NS = 1_764_000_000_000_000_000

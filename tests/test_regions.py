@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from clips import real_pictures
 from stillsift import regions
+from stillsift.arrays import Image
 from stillsift.config import Config, ModelSettings
 from stillsift.config_file import parse, with_overrides
 from stillsift.embedding import Embedder, Embedding
-from stillsift.frames import ArrayPicture, Frame, Image, Picture, TimeOrigin
+from stillsift.frames import ArrayPicture, Frame, Picture, TimeOrigin
 from stillsift.gallery import Gallery
 from stillsift.mistakes import ConfigError, OverrideError
-from stillsift.models import open_model
+from stillsift.model_choice import open_model
 from stillsift.regions import EVERYTHING, Polygon, Regions
 from stillsift.sifter import Limits, Sifter, Verdict
 

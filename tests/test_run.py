@@ -37,7 +37,7 @@ from stillsift.engine import Engine
 from stillsift.fleet import Fleet
 from stillsift.ledger_reader import LedgerReader
 from stillsift.metrics import STAGES, Metrics
-from stillsift.models import open_model
+from stillsift.model_choice import open_model
 from stillsift.service import Heartbeats
 from test_rtsp import SYSTEM_PYTHON, Camera, write_stream
 

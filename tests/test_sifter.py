@@ -14,12 +14,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clips import real_clip, real_pictures
+from stillsift.arrays import Image, packed
 from stillsift.config import ModelSettings
 from stillsift.decisions import Decision, Outcome, Reason
 from stillsift.embedding import Embedder, Embedding
-from stillsift.frames import ArrayPicture, Frame, Image, Picture, TimeOrigin
-from stillsift.gallery import Cells, Gallery, Kept, packed
-from stillsift.models import CPU_MODEL, CUDA_MODEL, open_model
+from stillsift.frames import ArrayPicture, Frame, Picture, TimeOrigin
+from stillsift.gallery import Cells, Gallery, Kept
+from stillsift.model_choice import CPU_MODEL, CUDA_MODEL, open_model
 from stillsift.novelty import Novelty
 from stillsift.scene import NoiseFloor
 from stillsift.sensitivity import Sensitivity

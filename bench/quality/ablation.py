@@ -21,12 +21,13 @@ import numpy as np
 from labels import Labelled
 
 from stillsift import novelty, scene
+from stillsift.arrays import Image
 from stillsift.config import ModelSettings
 from stillsift.decisions import Reason
 from stillsift.embedding import Embedder, Embedding
-from stillsift.frames import Frame, Image, NoPixels, Picture
+from stillsift.frames import Frame, NoPixels, Picture
 from stillsift.gallery import Gallery
-from stillsift.models import open_model
+from stillsift.model_choice import open_model
 from stillsift.sharpness import reduced
 from stillsift.sifter import Limits, Sifter
 from stillsift.sources.clip import ClipReader

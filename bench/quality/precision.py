@@ -18,11 +18,12 @@ import labels
 import numpy as np
 from labels import Labelled
 
+from stillsift.arrays import Image
 from stillsift.config import ModelSettings
 from stillsift.embedding import Embedder, Embedding
-from stillsift.frames import Frame, Image, Picture
+from stillsift.frames import Frame, Picture
 from stillsift.gallery import Gallery
-from stillsift.models import open_model
+from stillsift.model_choice import open_model
 from stillsift.regions import Painted
 from stillsift.sifter import Limits, Sifter
 from stillsift.sources.clip import ClipReader

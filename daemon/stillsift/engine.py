@@ -15,7 +15,7 @@ from typing import Self
 import cv2
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from . import models
+from . import model_choice
 from .allowance import Allowed
 from .config import Config, SourceConfig
 from .decisions import Decision, Outcome
@@ -77,7 +77,7 @@ class Engine:
         cv2.setNumThreads(1)
         threadpool_limits(1, user_api="blas")
         # The model first: it is what most often stands in the way, and touches nothing.
-        self.model = models.open_model(self.config.model)
+        self.model = model_choice.open_model(self.config.model)
         self._embedder = Embedder(self.model)
         self._embedder.warm_up()
         if self.model.spec.grid is None:

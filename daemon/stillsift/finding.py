@@ -7,8 +7,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from .gallery import Cells, Floats
-from .scene import Mask
+from .arrays import Floats, Mask
+from .gallery import Cells
 
 
 class News(StrEnum):

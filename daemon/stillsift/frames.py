@@ -10,10 +10,8 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
-"""(height, width) or (height, width, 3), uint8, 0-255."""
+from .arrays import Image
 
 FULL_RANGE, VIDEO_RANGE = (0, 255), (16, 235)
 """Luma of black and of white."""
@@ -27,6 +25,11 @@ were never set and damaged files tell of others."""
 def bounded_ns(at_ns: int) -> int:
     """The time itself, or the nearest end of what can be recorded."""
     return max(EARLIEST_NS, min(LATEST_NS, at_ns))
+
+
+SPACING_S = 0.19
+"""A source is learned from frames at least this many seconds apart: at 60 frames/s the others tell
+nothing new and would fill every window."""
 
 
 def lapse_s(since_s: float, at_s: float) -> float:

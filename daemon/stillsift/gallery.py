@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import Arrays, Floats, Image, packed
 from .embedding import Embedding
-from .frames import Image
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,13 +148,6 @@ def similarity(a: Embedding, b: Embedding) -> float:
     return max(-1.0, min(1.0, float(np.dot(a.vector, b.vector))))
 
 
-def packed(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
-    """Named arrays as numpy's npz, for the ledger."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle too
-    return buffer.getvalue()
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Kept:
     """One kept frame, as later ones are compared with it."""
@@ -170,7 +161,7 @@ class Kept:
 
     def to_bytes(self) -> bytes:
         """All but the id, bit for bit; the grid's values are such as half precision holds."""
-        arrays: dict[str, NDArray[np.generic]] = {
+        arrays: Arrays = {
             "vector": self.embedding.vector,
             "thumbnail": self.thumbnail,
         }

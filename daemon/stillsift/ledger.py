@@ -17,15 +17,7 @@ from pathlib import Path
 from . import schema
 from .decisions import Decision, Outcome, Reason, outcome_of
 from .ledger_reader import LedgerReader, connected, path_uri
-from .records import (
-    Batch,
-    Checkpoint,
-    FileRecord,
-    FileState,
-    GalleryNow,
-    KeptFile,
-    Quarantined,
-)
+from .records import Batch, Checkpoint, FileRecord, FileState, GalleryNow, KeptFile, Quarantined
 from .rows import (
     END_ALARMS,
     PUT_ALARM,

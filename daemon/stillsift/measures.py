@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .allowance import NO_LIMITS, Allowance, Allowed, KeepRatio, Refusal
+from .arrays import Image
 from .decisions import Decision, Outcome, Reason, about
 from .embedding import Embedding
 from .exposure import OPEN, SHUT, Gates
 from .finding import Finding
-from .frames import Frame, Image, TimeOrigin
+from .frames import Frame, TimeOrigin
 from .gallery import Cells, Gallery, Kept, similarity
 from .novelty import Novelty
 from .regions import EVERYTHING, Regions

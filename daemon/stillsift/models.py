@@ -21,16 +21,13 @@ import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state  # type: ignore[import-untyped]  # ships no types
 
-from .config import ModelSettings
-from .manifest import Dtype, InputSpec, ModelError, ModelSpec, OutputSpec, manifest, manifest_path
+from .manifest import Dtype, InputSpec, ModelError, ModelSpec, OutputSpec
 from .problems import Problem
 
 log = logging.getLogger(__name__)
 
 Provider = Literal["cpu", "cuda"]
 
-CPU_MODEL: Final = "efficientnet-lite0-trunk-int8"
-CUDA_MODEL: Final = "efficientnet-lite0-fp32"
 
 _ORT_ERRORS: Final[tuple[type[Exception], ...]] = (
     *(
@@ -50,44 +47,6 @@ ort.set_default_logger_severity(_FATAL)
 
 class InferenceError(Problem):
     """One picture that the model could not take."""
-
-
-def spec_of(settings: ModelSettings) -> ModelSpec:
-    """The model that the configuration asks for. Raises ModelError for a name nobody knows."""
-    if settings.path is not None:
-        return _custom(settings, settings.path)
-    known = manifest()
-    name = settings.name
-    if name == "auto":
-        name = CUDA_MODEL if settings.provider != "cpu" and "cuda" in providers() else CPU_MODEL
-    if name not in known:
-        raise ModelError(
-            f"{manifest_path()}: there is no model {name}; "
-            f"model.name can be auto, {', '.join(sorted(known))}"
-        )
-    return known[name]
-
-
-def _custom(settings: ModelSettings, path: Path) -> ModelSpec:
-    custom = settings.custom
-    if custom.novelty_limit is None:
-        raise ModelError(f"{path}: model.custom.novelty_limit is missing, and nobody else knows it")
-    return ModelSpec(
-        name=path.stem,
-        path=path,
-        novelty_limit=custom.novelty_limit,
-        input=InputSpec(
-            layout=custom.layout,
-            channels=custom.channels,
-            size=custom.size,
-            scale=custom.scale,
-            mean=custom.mean,
-            std=custom.std,
-        ),
-        embedding=OutputSpec(custom.embedding),
-        grid=None if custom.grid is None else OutputSpec(custom.grid),
-        purpose="Named in the configuration.",
-    )
 
 
 # -------------------------------------------------------------------------------------- providers
@@ -171,21 +130,6 @@ def load(
             "set it to auto or cpu, or mend the driver"
         )
     return _opened(spec, content, "cpu", threads, reason)
-
-
-def open_model(settings: ModelSettings) -> Model:
-    """The model of the configuration, open. Raises ModelError.
-
-    With a name and a provider of `auto`, a GPU whose libraries turn out to be missing gives the
-    CPU's model on the CPU, not the GPU's.
-    """
-    model = load(spec_of(settings), settings.provider, settings.threads)
-    if settings.path is None and settings.name == "auto" and settings.provider == "auto":
-        wanted = CUDA_MODEL if model.provider == "cuda" else CPU_MODEL
-        if model.spec.name != wanted:
-            spec = manifest()[wanted]
-            return _opened(spec, _checked(spec), "cpu", settings.threads, model.why)
-    return model
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from dataclasses import replace
 from .allowance import Refusal
 from .decisions import Decision, Reason
 from .finding import Finding, News
-from .frames import lapse_s
+from .frames import SPACING_S, lapse_s
 from .gallery import Kept
 from .measures import Limits, Measured, Past, Twin, Verdict, View, Waiting
-from .sharpness import GLANCE_S, SPACING_S, same_but_blurred
+from .sharpness import GLANCE_S, same_but_blurred
 
 _IN_TRANSIT = 0.4
 """Share of the scene's sharpness; frames between two views that are less sharp were taken while the

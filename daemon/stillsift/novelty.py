@@ -16,22 +16,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from .arrays import Floats, Mask
 from .finding import Finding, News
-from .frames import lapse_s
-from .gallery import (
-    Cells,
-    Floats,
-    Gallery,
-    across,
-    cell_distances,
-    coherent,
-    median,
-    shifted_distances,
-)
+from .frames import SPACING_S, lapse_s
+from .gallery import Cells, Gallery, across, cell_distances, coherent, median, shifted_distances
 from .regions import EVERYTHING, Regions
-from .scene import LIGHT, Mask, Scene, groups
+from .scene import LIGHT, Scene, groups
 from .sensitivity import ASKED, Sensitivity
-from .sharpness import SPACING_S
 
 _LOWEST = 0.40
 """The cell limit of our own embedder, that the distances below were found with. Another embedder's

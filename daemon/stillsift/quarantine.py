@@ -20,16 +20,8 @@ from .frames import frame_id
 from .ledger import Ledger
 from .names import day_folder
 from .records import FileRecord, Quarantined, Retire
-from .sources import FileIdentity
-from .sources.still import origin_of
-from .store import (
-    QUARANTINE,
-    Store,
-    copy_data,
-    move_without_overwrite,
-    sync_folder,
-    told,
-)
+from .sources import FileIdentity, origin_of
+from .store import QUARANTINE, Store, copy_data, move_without_overwrite, sync_folder, told
 
 _NAME_BYTES = 255
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})

@@ -15,12 +15,8 @@ from pathlib import Path
 
 from .alarms import Alarm
 from .decisions import Decision, Outcome
-from .ledger import (
-    Ledger,
-)
-from .ledger_reader import (
-    LedgerError,
-)
+from .ledger import Ledger
+from .ledger_reader import LedgerError
 from .records import (
     AlarmRecord,
     Batch,

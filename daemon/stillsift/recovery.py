@@ -20,15 +20,7 @@ from .listing import Listing
 from .names import folder_name, parse_name, source_name
 from .quarantine import Quarantine, Retired
 from .records import KeptFile
-from .store import (
-    AUDIT,
-    KEPT,
-    QUARANTINE,
-    TEMPORARY,
-    Store,
-    StoreError,
-    told,
-)
+from .store import AUDIT, KEPT, QUARANTINE, TEMPORARY, Store, StoreError, told
 
 
 @dataclass(slots=True)

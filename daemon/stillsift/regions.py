@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .frames import Image, Picture
+from .arrays import Image, Mask
+from .frames import Picture
 
 Polygon = tuple[tuple[float, float], ...]
 """Corners (x, y), shares of width and height; the last is joined to the first."""
-Mask = NDArray[np.bool_]
 
 LEAST = 0.01
 """Share of the picture that has to count: two cells of the embedder's grid."""

@@ -15,12 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .frames import lapse_s
-from .gallery import Cells, Floats, cell_distances, energy_of, median
-from .sharpness import SPACING_S, SharpnessLevel
-
-Mask = NDArray[np.bool_]
-Arrays = dict[str, NDArray[np.generic]]
+from .arrays import Arrays, Floats, Mask
+from .frames import SPACING_S, lapse_s
+from .gallery import Cells, cell_distances, energy_of, median
+from .sharpness import SharpnessLevel
 
 LIGHT = 0.75
 """Share of the median cell distance that is put down to light and taken off every cell."""

@@ -19,17 +19,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .frames import Image, shrink
+from .arrays import Image
+from .frames import SPACING_S, shrink
 
 WIDTH = 640
 """Pixels. Pictures are scaled down to this width, never up."""
 
 THUMBNAIL = (64, 36)
 """Width and height of `thumbnail`, pixels."""
-
-SPACING_S = 0.19
-"""What is learned of a source is learned from frames at least this far apart: at 60 frames/s the
-others tell nothing new and would fill every window."""
 
 GLANCE_S = 0.09
 """Frames nearer to each other than this are looked at in full only where much has changed."""

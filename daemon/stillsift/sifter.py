@@ -21,16 +21,17 @@ from numpy.typing import NDArray
 
 from .alarms import Alarm
 from .allowance import Allowance, KeepRatio
+from .arrays import Arrays, Image, packed
 from .decisions import about
 from .embedding import Embedding
 from .finding import Finding
-from .frames import Frame, Image, Picture
-from .gallery import Cells, Gallery, Kept, packed
+from .frames import Frame, Picture
+from .gallery import Cells, Gallery, Kept
 from .measures import Limits, Measured, Past, Verdict, View, on_time_line
 from .moments import Moments, Step
 from .novelty import Novelty
 from .photographs import Photographs
-from .scene import Arrays, Scene
+from .scene import Scene
 from .sharpness import GLANCE_S, changed, difference, sharpness, thumbnail
 from .watch import Sighting, Watch
 

@@ -8,11 +8,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from .frames import Image
-
-Floats = NDArray[np.float32]
+from .arrays import Floats, Image
 
 _USUAL_S = 60.0
 """The usual structure is a mean over about this long."""

@@ -14,11 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .alarms import Alarm, AlarmKind, Condition
-from .frames import Image
-from .sharpness import SPACING_S
-from .views import Floats, KnownView, edges_of, rate, structure_of
-
-Arrays = dict[str, NDArray[np.generic]]
+from .arrays import Arrays, Floats, Image
+from .frames import SPACING_S
+from .views import KnownView, edges_of, rate, structure_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import models
+from .. import model_choice
 from ..config import Config, SourceConfig
 from ..config_file import NO_SOURCES, written
 from ..config_schema import schema
@@ -115,7 +115,7 @@ def _refused(config: Config) -> Iterator[tuple[Place, str]]:
         yield ("model", "path"), f"is {str(path)!r}, and there is no such file"
     else:
         try:
-            models.spec_of(config.model)  # names a model that there is
+            model_choice.spec_of(config.model)  # names a model that there is
         except ModelError as error:
             yield ("model", "name"), str(error)
     if not config.sources:
@@ -169,7 +169,7 @@ def _print_text(found: _Found) -> None:
 
 def _probes(config: Config) -> Iterator[_Probe]:
     """Everything that the configuration names, opened."""
-    yield _probe("model", lambda: models.open_model(config.model))
+    yield _probe("model", lambda: model_choice.open_model(config.model))
     store = Store(config.store.path)
     yield _probe(f"store {config.store.path}", store.prepare)
     if config.metrics.listen is not None:

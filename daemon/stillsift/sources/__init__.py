@@ -35,6 +35,12 @@ class FileIdentity:
         return cls(stat.st_dev, stat.st_ino, stat.st_size, bounded_ns(stat.st_mtime_ns))
 
 
+def origin_of(path: Path, identity: FileIdentity) -> str:
+    """The lasting name of a file: path, size, time of change; text even where the path is not."""
+    name = os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")
+    return f"{name}|{identity.size}|{identity.mtime_ns}"
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A file is about to be read; its frames, failures and one `Finished` follow."""

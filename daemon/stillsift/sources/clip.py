@@ -21,13 +21,13 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ..frames import Frame, TimeOrigin
-from . import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated
+from . import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated, origin_of
 from .contents import hashing
 from .decoding import ASSUMED_RATE, Damage, decoded, prepare, reason
 from .pace import Pace
 from .picture import Converter, upright
 from .skipping import Doubt, Skipped, Skipping
-from .still import MAX_PIXELS, origin_of
+from .still import MAX_PIXELS
 from .times import Times
 
 _FORMATS = (

@@ -16,11 +16,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from ..problems import Problem
-from . import Failed, FileIdentity, Finished, Idle, Item, Known, Opened, Repeated
+from . import Failed, FileIdentity, Finished, Idle, Item, Known, Opened, Repeated, origin_of
 from .arrivals import Arrivals
 from .clip import ClipReader
 from .contents import STILL_KINDS, STILL_SUFFIXES, Kind, hashing, head_of, kind_of
-from .still import MAX_PIXELS, DecodeError, frame_of, origin_of, too_large
+from .still import MAX_PIXELS, DecodeError, frame_of, too_large
 from .times import NamePattern, Times
 from .tree import natural, trees
 

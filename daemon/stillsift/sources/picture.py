@@ -12,7 +12,8 @@ from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from ..frames import FULL_RANGE, VIDEO_RANGE, Image
+from ..arrays import Image
+from ..frames import FULL_RANGE, VIDEO_RANGE
 from ..problems import Problem
 
 _LUMA_FIRST = frozenset(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 import struct
 import threading
@@ -25,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin
 
+from ..arrays import Image as Pixels
 from ..frames import ArrayPicture, Frame
-from ..frames import Image as Pixels
 from ..problems import Problem
-from . import FileIdentity
+from . import FileIdentity, origin_of
 from .contents import STILL_KINDS, Kind, kind_of
 from .times import Times
 
@@ -69,12 +68,6 @@ class _Header:
     """EXIF: 1 upright, 2-8 as in the standard."""
     taken: datetime | None
     """EXIF DateTimeOriginal, naive without an offset; None: not written."""
-
-
-def origin_of(path: Path, identity: FileIdentity) -> str:
-    """The lasting name of a file: path, size, time of change; text even where the path is not."""
-    name = os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")
-    return f"{name}|{identity.size}|{identity.mtime_ns}"
 
 
 def read(
