@@ -116,7 +116,8 @@ class Stages:
 
 def _watched() -> Stages:
     """Timers around the rooms of the line. A room that moved is an AttributeError here."""
-    from stillsift import models, pipeline, sifter, store
+    from stillsift import pipeline, sifter, store
+    from stillsift.embedding import onnx_model
     from stillsift.sources import picture
 
     stages = Stages()
@@ -125,7 +126,7 @@ def _watched() -> Stages:
     stages.watch(picture.VideoPicture, "bgr", "bgr to keep")
     stages.watch_room(sifter, "stillsift.sharpness", "sharpness, thumbnail")
     stages.watch_room(sifter, "stillsift.gallery", "gallery")
-    stages.watch(models.Model, "run", "embed")
+    stages.watch(onnx_model.Model, "run", "embed")
     stages.watch(sifter.Sifter, "offer", "decide")
     stages.watch(store.Store, "place", "persist")
     stages.watch(pipeline.Line, "_record", "record")

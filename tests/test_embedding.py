@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import tiny_onnx
-from stillsift import models
 from stillsift.arrays import Image
-from stillsift.embedding import Embedder, Embedding, EmbedError, input_size
+from stillsift.embedding import Embedder, Embedding, EmbedError, onnx_model
+from stillsift.embedding.embedding import input_size
+from stillsift.embedding.manifest import InputSpec, ModelSpec, OutputSpec, manifest
 from stillsift.frames import ArrayPicture
 from stillsift.gallery import Cells, cell_distances
-from stillsift.manifest import InputSpec, ModelSpec, OutputSpec, manifest
 from stillsift.model_choice import CPU_MODEL, CUDA_MODEL
 
 NAMES = (CPU_MODEL, CUDA_MODEL)
@@ -28,7 +28,7 @@ NAMES = (CPU_MODEL, CUDA_MODEL)
 
 @cache
 def embedder(name: str) -> Embedder:
-    return Embedder(models.load(manifest()[name], "cpu"))
+    return Embedder(onnx_model.load(manifest()[name], "cpu"))
 
 
 @cache
@@ -46,7 +46,7 @@ def clip(name: str, step: int) -> tuple[ArrayPicture, ...]:
 def own(path: Path, **changes: Any) -> Embedder:
     """A user's float32 NCHW model of 48x32 pixels that takes 0-1 values."""
     spec = ModelSpec("own", path, 0.3, input=InputSpec(layout="nchw", size=(48, 32)))
-    return Embedder(models.load(replace(spec, **changes), "cpu"))
+    return Embedder(onnx_model.load(replace(spec, **changes), "cpu"))
 
 
 def plain(blue: int, green: int, red: int, width: int = 480, height: int = 320) -> ArrayPicture:
@@ -103,7 +103,7 @@ def test_a_picture_of_any_shape_has_a_vector_of_length_1(
 def test_the_same_picture_is_the_same_embedding_in_every_thread(name: str) -> None:
     pictures = clip("bikes.mp4", 50)
     first = [embedder(name)(picture) for picture in pictures]
-    fresh = Embedder(models.load(manifest()[name], "cpu"))
+    fresh = Embedder(onnx_model.load(manifest()[name], "cpu"))
     fresh.warm_up()
     with ThreadPoolExecutor(2) as threads:
         for one, other in zip(first, threads.map(fresh, pictures), strict=True):

@@ -15,15 +15,16 @@ import yaml
 from onnx import helper
 
 import tiny_onnx
-from stillsift import model_choice, models
+from stillsift import model_choice
 from stillsift.config import CustomModel, ModelSettings
-from stillsift.manifest import InputSpec, ModelError, ModelSpec, OutputSpec, manifest
+from stillsift.embedding import ModelError, onnx_model
+from stillsift.embedding.manifest import InputSpec, ModelSpec, OutputSpec, manifest
+from stillsift.embedding.onnx_model import InferenceError
 from stillsift.model_choice import CPU_MODEL, CUDA_MODEL
-from stillsift.models import InferenceError
 
 MODELS = Path(__file__).parents[1] / "models"
 needs_no_gpu = pytest.mark.skipif(
-    models.cuda_problem() is None, reason="this machine has a CUDA device"
+    onnx_model.cuda_problem() is None, reason="this machine has a CUDA device"
 )
 
 
@@ -36,7 +37,7 @@ def own(path: Path, **changes: Any) -> ModelSpec:
 def refusal(spec: ModelSpec, provider: Any = "cpu") -> str:
     """What `load` says, without the file's path, which has to come first."""
     with pytest.raises(ModelError) as caught:
-        models.load(spec, provider)
+        onnx_model.load(spec, provider)
     assert caught.value.exit_status == 78
     message = str(caught.value)
     assert message.startswith(f"{spec.path}: ")
@@ -117,7 +118,7 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path, content: bytes | None, r
 @pytest.mark.parametrize("name", [CPU_MODEL, CUDA_MODEL])
 def test_a_model_is_opened_and_gives_what_the_manifest_says(name: str) -> None:
     spec = manifest()[name]
-    model = models.load(spec, "cpu")
+    model = onnx_model.load(spec, "cpu")
     assert model.provider == "cpu"
     assert model.spec == spec
     for height, width in ((160, 288), (96, 48)):
@@ -187,7 +188,7 @@ def test_a_file_that_is_not_as_described_is_refused(change: dict[str, Any], reas
 
 
 def test_what_is_left_open_is_read_from_the_file(tmp_path: Path) -> None:
-    model = models.load(own(tiny_onnx.float_nchw(tmp_path / "own.onnx")), "cpu")
+    model = onnx_model.load(own(tiny_onnx.float_nchw(tmp_path / "own.onnx")), "cpu")
     assert (model.spec.input.name, model.spec.input.dtype) == ("pixels", "float32")
     assert model.spec.embedding.name == "vector"
     assert model.run(np.ones((1, 3, 32, 48), np.float32))[1] is None
@@ -264,7 +265,7 @@ def test_a_truncated_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_picture_that_the_model_cannot_take_is_an_error_of_that_picture(tmp_path: Path) -> None:
-    model = models.load(own(tiny_onnx.float_nchw(tmp_path / "own.onnx")), "cpu")
+    model = onnx_model.load(own(tiny_onnx.float_nchw(tmp_path / "own.onnx")), "cpu")
     with pytest.raises(InferenceError, match=r"^own: .*invalid dimensions") as caught:
         model.run(np.ones((1, 3, 8, 8), np.float32))
     assert "\n" not in str(caught.value)
@@ -283,7 +284,7 @@ def test_the_model_is_the_configurations(tmp_path: Path) -> None:
     )
     spec = model_choice.spec_of(ModelSettings(path=path, custom=custom))
     assert (spec.name, spec.novelty_limit, spec.sha256) == ("own", 0.25, None)
-    verified = models.verify(spec, "cpu")
+    verified = onnx_model.verify(spec, "cpu")
     assert (verified.embedding, verified.grid) == ((1, 3), (1, 3, 2, 3))
     assert verified.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert verified.spec.input.channels == "bgr"
@@ -294,7 +295,7 @@ def test_the_model_is_the_configurations(tmp_path: Path) -> None:
 
 @needs_no_gpu
 def test_cuda_asked_for_and_absent_is_an_error() -> None:
-    assert models.providers() == ("cpu",)
+    assert onnx_model.providers() == ("cpu",)
     message = refusal(manifest()[CUDA_MODEL], "cuda")
     assert message.startswith("model.provider is cuda, and ")
     assert "set it to auto or cpu" in message
@@ -304,7 +305,7 @@ def test_cuda_asked_for_and_absent_is_an_error() -> None:
 def test_auto_takes_the_processor_where_there_is_no_gpu() -> None:
     model = model_choice.open_model(ModelSettings())
     assert (model.spec.name, model.provider) == (CPU_MODEL, "cpu")
-    assert model.why == models.cuda_problem()
+    assert model.why == onnx_model.cuda_problem()
     assert model_choice.open_model(ModelSettings(provider="cpu")).why is None
 
 
@@ -316,7 +317,7 @@ def test_auto_takes_the_processor_where_there_is_no_gpu() -> None:
 def test_a_gpu_without_its_libraries_is_an_error_or_passed_over(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(models, "cuda_problem", lambda: None)
+    monkeypatch.setattr(onnx_model, "cuda_problem", lambda: None)
     assert model_choice.spec_of(ModelSettings()).name == CUDA_MODEL
     refusal(manifest()[CUDA_MODEL], "cuda")
     model = model_choice.open_model(ModelSettings())
@@ -330,18 +331,18 @@ def test_nothing_is_printed(tmp_path: Path) -> None:
     code = """
 import contextlib, pathlib, sys
 import numpy as np
-from stillsift import models
-from stillsift.manifest import ModelSpec, manifest
+from stillsift.embedding import onnx_model
+from stillsift.embedding.manifest import ModelSpec, manifest
 from stillsift.model_choice import CPU_MODEL
-model = models.load(manifest()[CPU_MODEL])
+model = onnx_model.load(manifest()[CPU_MODEL])
 model.run(np.zeros((1, 160, 288, 3), np.uint8))
 for broken in (
     lambda: model.run(np.zeros((1, 160, 288, 4), np.uint8)),
-    lambda: models.load(ModelSpec("bad", pathlib.Path(sys.argv[1]), 0.4)),
+    lambda: onnx_model.load(ModelSpec("bad", pathlib.Path(sys.argv[1]), 0.4)),
 ):
     try:
         broken()
-    except models.Problem:
+    except onnx_model.Problem:
         continue
     sys.exit("that should not have worked")
 """

@@ -300,7 +300,7 @@ def test_another_model_begins_with_an_empty_gallery_and_says_so(
 
 
 def _models() -> list[Any]:
-    from stillsift.manifest import manifest
+    from stillsift.embedding.manifest import manifest
 
     return list(manifest().values())
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stillsift import models
+from stillsift import model_choice
 from stillsift.config import ModelSettings
 from stillsift.embedding import Embedder
 from stillsift.frames import Frame
@@ -54,7 +54,7 @@ class Looks:
 
 def look(clip: Path, *, closely: bool = True) -> Looks:
     """Decode a clip once at `RATE`. Not `closely`: without vectors and hashes."""
-    embed = Embedder(models.open_model(ModelSettings())) if closely else None
+    embed = Embedder(model_choice.open_model(ModelSettings())) if closely else None
     frames, vectors, hashes, sharp, small = [], [], [], [], []
     for item in ClipReader(clip, "bench", rate=RATE).items():
         if isinstance(item, Frame):

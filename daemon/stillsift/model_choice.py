@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from .config import ModelSettings
-from .manifest import InputSpec, ModelError, ModelSpec, OutputSpec, manifest, manifest_path
-from .models import Model, load, providers
+from .embedding import ModelError
+from .embedding.manifest import InputSpec, ModelSpec, OutputSpec, manifest, manifest_path
+from .embedding.onnx_model import Model, load, providers
 
 CPU_MODEL: Final = "efficientnet-lite0-trunk-int8"
 CUDA_MODEL: Final = "efficientnet-lite0-fp32"

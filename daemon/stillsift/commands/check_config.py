@@ -14,9 +14,9 @@ from ..config import Config, SourceConfig
 from ..config_file import NO_SOURCES, written
 from ..config_schema import schema
 from ..doubts import doubts
+from ..embedding import ModelError
 from ..engine import open_source, place_of
 from ..frames import Frame
-from ..manifest import ModelError
 from ..marked_yaml import Place
 from ..metrics import Metrics, MetricsError, serve
 from ..mistakes import ConfigError, Mistake

@@ -13,8 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from .. import __version__
-from .. import models as embedders
-from ..manifest import manifest
+from ..embedding import onnx_model
+from ..embedding.manifest import manifest
 from ..problems import Problem
 from ..store import Store, StoreError
 from ..system_libraries import missing_libraries
@@ -100,14 +100,14 @@ def _libraries() -> Iterator[_Finding]:
 
 
 def _gpu() -> Iterator[_Finding]:
-    problem = embedders.cuda_problem()
+    problem = onnx_model.cuda_problem()
     yield _Finding("GPU", True, "CUDA is used" if problem is None else f"not used: {problem}")
 
 
 def _models() -> Iterator[_Finding]:
     for name, spec in manifest().items():
         try:
-            verified = embedders.verify(spec)
+            verified = onnx_model.verify(spec)
         except Problem as problem:
             yield _Finding(f"model {name}", False, str(problem), "install stillsift again")
         else:

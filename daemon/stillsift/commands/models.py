@@ -6,8 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
-from .. import models as rooms
-from ..manifest import ModelError, manifest
+from ..embedding import ModelError, onnx_model
+from ..embedding.manifest import manifest
 from . import Commands, add_command, add_json
 
 _EXAMPLES = """\
@@ -39,7 +39,7 @@ def models(given: argparse.Namespace) -> int:
         }
         if given.action == "verify":
             try:
-                verified = rooms.verify(spec)
+                verified = onnx_model.verify(spec)
             except ModelError as error:
                 row["error"] = str(error)
             else:

@@ -8,10 +8,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .frames import ArrayPicture, Picture
+from ..frames import ArrayPicture, Picture
+from ..problems import Problem
 from .manifest import InputSpec
-from .models import InferenceError, Model
-from .problems import Problem
+from .onnx_model import InferenceError, Model
 
 Number = TypeVar("Number", np.uint8, np.float32)
 

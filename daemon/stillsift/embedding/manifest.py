@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .problems import Problem
+from ..problems import Problem
 
 Dtype = Literal["uint8", "float32"]
 Layout = Literal["nhwc", "nchw"]
@@ -145,8 +145,8 @@ class _Manifest(_Strict):
 
 def manifest_path() -> Path:
     """manifest.yaml of this installation: inside the package, or models/ of a clone."""
-    inside = Path(__file__).parent / "_models" / "manifest.yaml"
-    return inside if inside.exists() else Path(__file__).parents[2] / "models" / "manifest.yaml"
+    inside = Path(__file__).parents[1] / "_models" / "manifest.yaml"
+    return inside if inside.exists() else Path(__file__).parents[3] / "models" / "manifest.yaml"
 
 
 def manifest(path: Path | None = None) -> dict[str, ModelSpec]:

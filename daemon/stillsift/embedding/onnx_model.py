@@ -21,8 +21,8 @@ import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state  # type: ignore[import-untyped]  # ships no types
 
+from ..problems import Problem
 from .manifest import Dtype, InputSpec, ModelError, ModelSpec, OutputSpec
-from .problems import Problem
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,10 @@
+"""Holds the network that turns a picture into numbers: its description, its file, its answer.
+
+Knows nothing of what pictures are compared with, or why. Read `embedding` first: an `Embedding` is
+one vector for the whole picture and one for each cell of it.
+"""
+
+from .embedding import Embedder, Embedding, EmbedError
+from .manifest import ModelError
+
+__all__ = ["EmbedError", "Embedder", "Embedding", "ModelError"]
