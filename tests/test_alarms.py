@@ -16,7 +16,6 @@ import pytest
 from clips import real_pictures
 from conftest import Command
 from running import decided
-from stillsift.alarms import Alarm, AlarmKind
 from stillsift.allowance import Allowed
 from stillsift.arrays import Image
 from stillsift.config import Config, SourceConfig
@@ -25,6 +24,8 @@ from stillsift.engine import Engine
 from stillsift.fleet import Fleet
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.gallery import Gallery
+from stillsift.health import Alarm, AlarmKind, Sighting
+from stillsift.health.camera_health import CameraHealth
 from stillsift.ledger import Ledger
 from stillsift.ledger_reader import LedgerReader
 from stillsift.metrics import Metrics
@@ -34,7 +35,6 @@ from stillsift.reload import reload_plan
 from stillsift.service import Heartbeats
 from stillsift.sharpness import sharpness, thumbnail
 from stillsift.sifter import Sifter
-from stillsift.watch import Sighting, Watch
 from test_pipeline import Script, config
 from test_sifter import LIMITS, blocks
 
@@ -196,7 +196,7 @@ def sightings(pictures: Iterable[Image], step_s: float, *, new: bool = True) -> 
 
 
 def watch(seen: Iterable[Sighting]) -> list[Alarm]:
-    watcher = Watch()
+    watcher = CameraHealth()
     return [alarm for each in seen for alarm in watcher.step(each)]
 
 
@@ -229,7 +229,7 @@ def test_a_view_that_stays_pale_after_it_was_covered_is_the_usual_after_an_hour(
     begun, ended = watch(seen)
     assert (begun.kind, begun.from_ns) == (AlarmKind.COVERED, seen[30].at_ns)
     assert ended.to_ns == seen[40 + HOUR - 1].at_ns
-    watcher = Watch()
+    watcher = CameraHealth()
     for each in seen:
         watcher.step(each)
     assert watcher._views[0].last_ns == seen[-1].at_ns, "nothing is looked at any more"
@@ -271,7 +271,7 @@ def test_a_source_that_mostly_repeats_itself_is_frozen_after_ten_minutes() -> No
 
 
 def test_what_was_remembered_by_an_older_stillsift_is_taken_up() -> None:
-    old, new = Watch(), Watch()
+    old, new = CameraHealth(), CameraHealth()
     seen = list(sightings(map(usual, range(20)), 10.0))
     for each in seen:
         old.step(each)
@@ -356,8 +356,8 @@ def test_the_sharpness_of_a_fast_stream_reaches_the_watch_whatever_was_kept() ->
     """Only some frames of a fast stream are measured, and a kept one changes which."""
     watched: list[Sighting] = []
     sifter = Sifter(LIMITS, blocks, Gallery(32), model="blocks")
-    step = sifter._watch.step
-    sifter._watch.step = lambda seen: watched.append(seen) or step(seen)  # type: ignore[method-assign,func-returns-value]
+    step = sifter._health.step
+    sifter._health.step = lambda seen: watched.append(seen) or step(seen)  # type: ignore[method-assign,func-returns-value]
     shown = []
     for number in range(200):
         parking = view().copy()
@@ -367,7 +367,7 @@ def test_the_sharpness_of_a_fast_stream_reaches_the_watch_whatever_was_kept() ->
     sift([frame(n, picture, step_s=0.04) for n, picture in enumerate(shown)], sifter)
     assert len(sifter.gallery) > 1, "what was parked there was not kept: this shows nothing"
     assert sum(each.sharpness is None for each in watched) > 100, "nor this"
-    (home,) = sifter._watch._views
+    (home,) = sifter._health._views
     assert home.sharp_s > 0.9 * 199 * 0.04
 
 
@@ -396,7 +396,7 @@ def test_a_focus_that_does_not_come_back_is_the_usual_after_two_weeks() -> None:
     sharp, dull = (
         list(sightings((picture(n) for n in range(7)), 60.0)) for picture in (usual, soft)
     )
-    watcher, found = Watch(), []
+    watcher, found = CameraHealth(), []
     for number in range(14 * 1440):
         seen = (sharp if number < 300 else dull)[number % 7]
         at_s = 60.0 * number
@@ -431,7 +431,7 @@ def test_time_that_runs_away_from_presentation_time_is_told_and_a_slow_clock_is_
 def test_a_state_of_another_version_is_read_as_far_as_it_goes_and_brings_no_durations() -> None:
     pictures = [*map(usual, range(30)), *map(covered, range(10)), *map(usual, range(30, 50))]
     seen = list(sightings(pictures, 10.0))
-    first, again = Watch(), Watch()
+    first, again = CameraHealth(), CameraHealth()
     for each in seen[:32]:
         first.step(each)
     arrays = first.arrays()
@@ -446,7 +446,7 @@ def test_a_state_of_another_version_is_read_as_far_as_it_goes_and_brings_no_dura
     found = [alarm for each in seen[32:] for alarm in again.step(each)]
     assert found == watch(seen)
     assert [alarm.kind for alarm in found] == [AlarmKind.COVERED] * 2
-    Watch().restore({"alarms": np.array("{}"), "alarms_edges": arrays["alarms_edges"]})
+    CameraHealth().restore({"alarms": np.array("{}"), "alarms_edges": arrays["alarms_edges"]})
 
 
 # -- the line --------------------------------------------------------------------------------------

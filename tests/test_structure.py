@@ -16,7 +16,6 @@ PACKAGE = ROOT / "daemon" / "stillsift"
 
 LAYERS = (
     (
-        "alarms",
         "arrays",
         "logins",
         "marked_yaml",
@@ -30,17 +29,14 @@ LAYERS = (
         "troubles",
         "units",
     ),
-    (
-        "frames",
-        "views",
-    ),
+    ("frames",),
     (
         "decisions",
         "embedding",
+        "health",
         "regions",
         "sharpness",
         "sources",
-        "watch",
     ),
     (
         "allowance",
@@ -139,24 +135,23 @@ def test_imports_point_down(module: str) -> None:
     assert not upwards, f"{module} may not import {sorted(upwards)}"
 
 
+HEART = (
+    *("sifter", "photographs", "moments", "measures", "allowance", "novelty", "scene", "gallery"),
+    *("sharpness", "exposure"),
+)
+
+
+def _module(name: str) -> Path:
+    return PACKAGE / f"{name}.py"
+
+
+def _modules(folder: str) -> list[Path]:
+    return sorted((PACKAGE / folder).rglob("*.py"))
+
+
 def test_the_heart_touches_no_disk_no_clock_and_no_thread() -> None:
     forbidden = {"os", "pathlib", "time", "threading", "sqlite3", "socket", "random", "datetime"}
-    for room in (
-        "sifter",
-        "photographs",
-        "moments",
-        "measures",
-        "allowance",
-        "novelty",
-        "scene",
-        "gallery",
-        "sharpness",
-        "exposure",
-        "alarms",
-        "views",
-        "watch",
-    ):
-        path = PACKAGE / f"{room}.py"
+    for path in (*_modules("health"), *map(_module, HEART)):
         tree = ast.parse(path.read_text("utf-8"))
         taken = {
             alias.name.split(".")[0]
@@ -168,7 +163,7 @@ def test_the_heart_touches_no_disk_no_clock_and_no_thread() -> None:
             for node in ast.walk(tree)
             if isinstance(node, ast.ImportFrom) and not node.level
         }
-        assert not taken & forbidden, f"{room}.py imports {taken & forbidden}"
+        assert not taken & forbidden, f"{path} imports {taken & forbidden}"
 
 
 def _commands() -> dict[str, argparse.ArgumentParser]:

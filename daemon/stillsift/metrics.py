@@ -22,8 +22,8 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from . import __version__
-from .alarms import AlarmKind
 from .decisions import Decision, Reason, outcome_of
+from .health import AlarmKind
 from .problems import Problem
 from .records import KeptFile
 from .sources import Source

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from .alarms import AlarmKind
 from .decisions import Decision, Outcome, Reason, about, time_text
 from .embedding import EmbedError
 from .frames import Frame
 from .groups import Member
+from .health import AlarmKind
 from .keeper import RETRY_S, Keeper, Storage
 from .ledger_reader import LedgerError
 from .metrics import Metrics

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .alarms import Alarm
 from .decisions import Decision, Outcome
+from .health import Alarm
 from .ledger import Ledger
 from .ledger_reader import LedgerError
 from .records import (

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from .alarms import AlarmKind
 from .decisions import Decision, Outcome, Reason
+from .health import AlarmKind
 from .sources import FileIdentity
 
 

@@ -12,9 +12,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from .alarms import AlarmKind
 from .decisions import Decision, Reason
 from .frames import TimeOrigin, bounded_ns
+from .health import AlarmKind
 from .records import (
     AlarmRecord,
     Checkpoint,

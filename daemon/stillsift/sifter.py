@@ -19,7 +19,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .alarms import Alarm
 from .allowance import Allowance, KeepRatio
 from .arrays import Arrays, Image, packed
 from .decisions import about
@@ -27,13 +26,14 @@ from .embedding import Embedding
 from .finding import Finding
 from .frames import Frame, Picture
 from .gallery import Cells, Gallery, Kept
+from .health import Alarm, Sighting
+from .health.camera_health import CameraHealth
 from .measures import Limits, Measured, Past, Verdict, View, on_time_line
 from .moments import Moments, Step
 from .novelty import Novelty
 from .photographs import Photographs
 from .scene import Scene
 from .sharpness import GLANCE_S, changed, difference, sharpness, thumbnail
-from .watch import Sighting, Watch
 
 __all__ = ["Limits", "Sifter", "Verdict"]
 
@@ -87,9 +87,9 @@ class Sifter:
         """The last picture embedded."""
         self.regions_changed = False
         """Whether `state` was made with other regions, and the gallery emptied for that."""
-        self._watch = Watch()
-        self._watches = alarms
-        self._unwatched: deque[Image | Sighting | None] = deque()
+        self._health = CameraHealth()
+        self._alarms_on = alarms
+        self._unchecked: deque[Image | Sighting | None] = deque()
         """Of every frame that waits its thumbnail (None: it lies on no time line), and what was not
         read after it, in their order."""
         self._alarms: list[Alarm] = []
@@ -112,19 +112,19 @@ class Sifter:
         if shut is None:
             measured = self._measure(frame, luma, thumb)
             self._past.allowance.settle()
-            self._unwatched.append(thumb if measured.timed else None)
+            self._unchecked.append(thumb if measured.timed else None)
             verdicts = self._judge([measured])
             measured.luma = None
-            return self._watched(verdicts)
+            return self._checked(verdicts)
         # It teaches nothing and is compared with nothing, so what the sifter remembers holds as
         # it is: the next frame is taken as if this one had not been. What waits is older.
         reason, why = shut
         self._past.allowance.settle()
         flushed = self.flush()
-        self._unwatched.append(thumb if on_time_line(frame) else None)
+        self._unchecked.append(thumb if on_time_line(frame) else None)
         verdict = Verdict(about(frame, reason, detail=why), _lightened(frame))
         self._past.decide([verdict])
-        return [*flushed, *self._watched([verdict])]
+        return [*flushed, *self._checked([verdict])]
 
     def flush(self) -> list[Verdict]:
         """Decide what is still waiting: nothing more will come for a while."""
@@ -133,7 +133,7 @@ class Sifter:
             done, again = (self._moments if self._moments.waiting else self._photographs).close()
             self._past.decide(done)
             verdicts += done + self._judge(again)
-        return self._watched(verdicts)
+        return self._checked(verdicts)
 
     def repeated(self, at_ns: int, origin: str, content_hash: str) -> list[Verdict]:
         """A still on the time line that was not read, since an earlier one had the same content.
@@ -141,13 +141,13 @@ class Sifter:
         It is decided, and changes no decision about others; but the source goes on to show a
         picture, and time passes: return the decisions that are due for that, as `offer` does.
         """
-        self._unwatched.append(Sighting(at_ns, origin, None, None, content=content_hash))
+        self._unchecked.append(Sighting(at_ns, origin, None, None, content=content_hash))
         verdicts: list[Verdict] = []
         while self._moments.over(at_ns / 1e9):
             done, again = self._moments.close()
             self._past.decide(done)
             verdicts += done + self._judge(again)
-        return self._watched(verdicts)
+        return self._checked(verdicts)
 
     @property
     def holds_stills(self) -> bool:
@@ -180,7 +180,7 @@ class Sifter:
         )
         waiting = iter([*self._moments.waiting, *self._photographs.waiting])
         due: list[Verdict] = []
-        for seen in self._unwatched:
+        for seen in self._unchecked:
             if isinstance(seen, Sighting):
                 assert seen.content is not None
                 due += heir.repeated(seen.at_ns, seen.origin, seen.content)
@@ -196,7 +196,7 @@ class Sifter:
     @property
     def alarms(self) -> list[Alarm]:
         """Those that have begun and are not over."""
-        return self._watch.now
+        return self._health.now
 
     def forget(self, id_: str) -> None:
         """A frame that was kept could not be written: nothing can repeat it any more.
@@ -231,29 +231,29 @@ class Sifter:
             return done, [*again, measured]
         return path.step(measured)
 
-    def _watched(self, verdicts: list[Verdict]) -> list[Verdict]:
+    def _checked(self, verdicts: list[Verdict]) -> list[Verdict]:
         """The same verdicts, their frames watched for what is wrong with the source.
 
         A frame is watched when it is decided, and not when it is offered: what is remembered then
         goes with the last decision, as all of the state does.
         """
-        self._watch_unread()
+        self._check_unread()
         for verdict in verdicts:
-            thumb = self._unwatched.popleft()
-            if not self._watches:
-                self._alarms += self._watch.silence(verdict.frame.captured_at_ns)
+            thumb = self._unchecked.popleft()
+            if not self._alarms_on:
+                self._alarms += self._health.silence(verdict.frame.captured_at_ns)
             elif thumb is not None:
                 assert not isinstance(thumb, Sighting)
-                self._alarms += self._watch.step(_sighting(verdict, thumb))
-            self._watch_unread()
+                self._alarms += self._health.step(_sighting(verdict, thumb))
+            self._check_unread()
         return verdicts
 
-    def _watch_unread(self) -> None:
+    def _check_unread(self) -> None:
         """What was not read has its turn as soon as all before it is decided."""
-        while self._unwatched and isinstance(seen := self._unwatched[0], Sighting):
-            self._unwatched.popleft()
-            watch = self._watch
-            self._alarms += watch.step(seen) if self._watches else watch.silence(seen.at_ns)
+        while self._unchecked and isinstance(seen := self._unchecked[0], Sighting):
+            self._unchecked.popleft()
+            health = self._health
+            self._alarms += health.step(seen) if self._alarms_on else health.silence(seen.at_ns)
 
     # -- measures ----------------------------------------------------------------------------------
 
@@ -293,7 +293,7 @@ class Sifter:
             "made_by": np.array(self._made_by),
             "regions": np.array(self.limits.regions.key),
             **self._past.scene.arrays(),
-            **self._watch.arrays(),
+            **self._health.arrays(),
             **self._past.allowance.arrays(),
             **self._past.keep_ratio.arrays(),
         }
@@ -315,7 +315,7 @@ class Sifter:
 
     def _restore(self, state: bytes) -> None:
         with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
-            self._watch.restore(arrays)  # which asks no model, and sees the whole picture
+            self._health.restore(arrays)  # which asks no model, and sees the whole picture
             self._past.allowance.restore(arrays)  # how much was kept depends on no model
             # A state from before there were regions was painted nowhere.
             painted = str(arrays["regions"]) if "regions" in arrays else ""
@@ -377,7 +377,7 @@ class Sifter:
 
 
 def _sighting(verdict: Verdict, thumb: Image) -> Sighting:
-    """What the watch needs of a decided frame."""
+    """What the camera's health is told of a decided frame."""
     frame = verdict.frame
     return Sighting(
         frame.captured_at_ns,

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .arrays import Floats, Image
+from ..arrays import Floats, Image
 
 _USUAL_S = 60.0
 """The usual structure is a mean over about this long."""

@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Arrays, Floats, Image
+from ..frames import SPACING_S
 from .alarms import Alarm, AlarmKind, Condition
-from .arrays import Arrays, Floats, Image
-from .frames import SPACING_S
-from .views import KnownView, edges_of, rate, structure_of
+from .known_views import KnownView, edges_of, rate, structure_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,7 +135,7 @@ class _Counts:
     """Captured minus presentation time, a slow mean."""
 
 
-class Watch:
+class CameraHealth:
     """Watches one source. Fed with decided frames in their order, and with nothing else."""
 
     def __init__(self) -> None:
