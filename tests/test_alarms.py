@@ -24,8 +24,7 @@ from stillsift.engine import Engine
 from stillsift.fleet import Fleet
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.gallery import Gallery
-from stillsift.health import Alarm, AlarmKind, Sighting
-from stillsift.health.camera_health import CameraHealth
+from stillsift.health import Alarm, AlarmKind, CameraHealth, Sighting
 from stillsift.ledger import Ledger
 from stillsift.ledger_reader import LedgerReader
 from stillsift.metrics import Metrics

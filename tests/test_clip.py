@@ -22,8 +22,8 @@ import pytest
 from clips import SHARED_MEDIA, real_clip, real_pictures, write_clip
 from stillsift.frames import Frame, TimeOrigin
 from stillsift.sources import Failed, FileIdentity, Finished, Item, Opened
-from stillsift.sources.clip import ClipReader
-from stillsift.sources.contents import CLIP_SUFFIXES
+from stillsift.sources.files import ClipReader
+from stillsift.sources.files.contents import CLIP_SUFFIXES
 from stillsift.sources.pace import Pace
 from stillsift.sources.times import NamePattern, Times
 

@@ -20,9 +20,9 @@ from watchdog.events import FileMovedEvent
 
 from clips import SHARED_MEDIA, real_pictures, write_clip
 from stillsift.frames import Frame
-from stillsift.sources import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated, arrivals
-from stillsift.sources.directory import DirectorySource, SourceMissing
-from stillsift.sources.tree import trees
+from stillsift.sources import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated
+from stillsift.sources.files import DirectorySource, SourceMissing, arrivals
+from stillsift.sources.files.tree import trees
 
 SETTLE_S = 0.4
 

@@ -24,7 +24,7 @@ from stillsift.frames import FULL_RANGE, VIDEO_RANGE, ArrayPicture, Frame, Pictu
 from stillsift.gallery import Gallery, Kept
 from stillsift.sharpness import thumbnail
 from stillsift.sifter import Sifter
-from stillsift.sources.clip import ClipReader
+from stillsift.sources.files import ClipReader
 from test_sifter import (
     LIMITS,
     WORLD,

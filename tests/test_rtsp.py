@@ -20,9 +20,10 @@ from av.video.stream import VideoStream
 
 from stillsift.frames import Frame, TimeOrigin
 from stillsift.sources import Failed, Gap, Idle, Item, Overload
-from stillsift.sources.address import CameraAddress
-from stillsift.sources.rtsp import Retry, RtspSource
-from stillsift.sources.streamclock import StreamClock
+from stillsift.sources.camera import RtspSource
+from stillsift.sources.camera.address import CameraAddress
+from stillsift.sources.camera.rtsp import Retry
+from stillsift.sources.camera.stream_clock import StreamClock
 
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 SERVER = Path(__file__).with_name("rtsp_server.py")

@@ -26,7 +26,7 @@ from stillsift.scene import NoiseFloor
 from stillsift.sensitivity import Sensitivity
 from stillsift.sharpness import thumbnail
 from stillsift.sifter import Limits, Sifter, Verdict
-from stillsift.sources.clip import ClipReader
+from stillsift.sources.files import ClipReader
 
 LIMIT = 0.40
 LIMITS = Limits(novelty=LIMIT)

@@ -12,8 +12,8 @@ import pytest
 from clips import SHARED_MEDIA, real_pictures, write_clip
 from stillsift.frames import Frame
 from stillsift.sources import Failed, Finished
-from stillsift.sources.clip import ClipReader
-from stillsift.sources.contents import CLIP_SUFFIXES
+from stillsift.sources.files import ClipReader
+from stillsift.sources.files.contents import CLIP_SUFFIXES
 from stillsift.sources.skipping import Skipping
 
 _X265 = "log-level=none:bframes=4:b-pyramid=1:open-gop=1:keyint=20"

@@ -17,8 +17,8 @@ from PIL import Image
 
 from clips import SHARED_MEDIA, real_pictures
 from stillsift.frames import Frame, TimeOrigin
-from stillsift.sources import still
-from stillsift.sources.still import DecodeError
+from stillsift.sources.files import still
+from stillsift.sources.files.still import DecodeError
 from stillsift.sources.times import NamePattern, Times
 
 MTIME_NS = 1_700_000_000_123_456_789

@@ -30,7 +30,7 @@ from stillsift.gallery import Gallery
 from stillsift.model_choice import open_model
 from stillsift.sharpness import reduced
 from stillsift.sifter import Limits, Sifter
-from stillsift.sources.clip import ClipReader
+from stillsift.sources.files import ClipReader
 
 MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media"
 RATE = 5.0

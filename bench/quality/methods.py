@@ -20,7 +20,7 @@ from stillsift import model_choice
 from stillsift.config import ModelSettings
 from stillsift.embedding import Embedder
 from stillsift.frames import Frame
-from stillsift.sources.clip import ClipReader
+from stillsift.sources.files import ClipReader
 
 RATE = 5.0
 """Frames looked at per second, by everything that looks at frames: stillsift's default."""

@@ -26,7 +26,7 @@ from stillsift.gallery import Gallery
 from stillsift.model_choice import open_model
 from stillsift.regions import Painted
 from stillsift.sifter import Limits, Sifter
-from stillsift.sources.clip import ClipReader
+from stillsift.sources.files import ClipReader
 
 MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media"
 MODELS = ("efficientnet-lite0-trunk-int8", "efficientnet-lite0-fp32")

@@ -40,8 +40,8 @@ from .reload import in_force
 from .sensitivity import Sensitivity
 from .sifter import Limits, Sifter
 from .sources import Known, Source
-from .sources.directory import DirectorySource
-from .sources.rtsp import RtspSource
+from .sources.camera import RtspSource
+from .sources.files import DirectorySource
 from .store import Store, StoreFull
 from .tuning import Tuning
 from .units import counted

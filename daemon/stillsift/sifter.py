@@ -26,8 +26,7 @@ from .embedding import Embedding
 from .finding import Finding
 from .frames import Frame, Picture
 from .gallery import Cells, Gallery, Kept
-from .health import Alarm, Sighting
-from .health.camera_health import CameraHealth
+from .health import Alarm, CameraHealth, Sighting
 from .measures import Limits, Measured, Past, Verdict, View, on_time_line
 from .moments import Moments, Step
 from .novelty import Novelty

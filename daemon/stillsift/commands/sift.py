@@ -26,7 +26,7 @@ from ..problems import Problem
 from ..progress import Progress, Tally, shown
 from ..service import Signals, set_up_logging
 from ..sources import Source
-from ..sources.directory import DirectorySource
+from ..sources.files import DirectorySource
 from . import Commands, UsageError, add_command, add_json
 
 log = logging.getLogger(__name__)

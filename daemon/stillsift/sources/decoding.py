@@ -15,6 +15,8 @@ from av.video.stream import VideoStream
 
 from .skipping import Skipped, Skipping
 
+MAX_PIXELS = 100_000_000
+"""Of a picture that is decoded, unless its source says otherwise."""
 ASSUMED_RATE = 25.0
 """Frames per second of a stream that does not say."""
 _READ_RETRIES = 50

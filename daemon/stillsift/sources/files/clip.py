@@ -20,15 +20,14 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from ..frames import Frame, TimeOrigin
-from . import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated, origin_of
+from ...frames import Frame, TimeOrigin
+from ..decoding import ASSUMED_RATE, MAX_PIXELS, Damage, decoded, prepare, reason
+from ..items import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated, origin_of
+from ..pace import Pace
+from ..picture import Converter, upright
+from ..skipping import Doubt, Skipped, Skipping
+from ..times import Times
 from .contents import hashing
-from .decoding import ASSUMED_RATE, Damage, decoded, prepare, reason
-from .pace import Pace
-from .picture import Converter, upright
-from .skipping import Doubt, Skipped, Skipping
-from .still import MAX_PIXELS
-from .times import Times
 
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,m4v,gif,asf,flv,"

@@ -15,13 +15,14 @@ from datetime import UTC, tzinfo
 from hashlib import sha256
 from pathlib import Path
 
-from ..problems import Problem
-from . import Failed, FileIdentity, Finished, Idle, Item, Known, Opened, Repeated, origin_of
+from ...problems import Problem
+from ..decoding import MAX_PIXELS
+from ..items import Failed, FileIdentity, Finished, Idle, Item, Known, Opened, Repeated, origin_of
+from ..times import NamePattern, Times
 from .arrivals import Arrivals
 from .clip import ClipReader
 from .contents import STILL_KINDS, STILL_SUFFIXES, Kind, hashing, head_of, kind_of
-from .still import MAX_PIXELS, DecodeError, frame_of, too_large
-from .times import NamePattern, Times
+from .still import DecodeError, frame_of, too_large
 from .tree import natural, trees
 
 _LOG = logging.getLogger(__name__)

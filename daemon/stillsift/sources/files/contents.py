@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from enum import Enum
 from pathlib import Path
 
-from . import Idle
+from ..items import Idle
 
 STILL_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".avif"}

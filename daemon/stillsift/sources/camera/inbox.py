@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from ..frames import Frame
-from . import Failed, Overload
+from ...frames import Frame
+from ..items import Failed, Overload
 
 
 class Inbox:

@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ..frames import Frame
-from . import Gap, Idle, Item
+from ...frames import Frame
+from ..decoding import MAX_PIXELS
+from ..items import Gap, Idle, Item
+from ..pace import Pace
 from .address import CameraAddress
 from .connection import Connection
 from .inbox import Inbox
-from .pace import Pace
-from .still import MAX_PIXELS
 
 _LOG = logging.getLogger(__name__)
 _STEADY_S = 10.0

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 
 from natsort import natsort_keygen, ns
 
-from . import FileIdentity
+from ..items import FileIdentity
 from .contents import CLIP_SUFFIXES, STILL_SUFFIXES
 
 _LOG = logging.getLogger(__name__)

@@ -24,14 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin
 
-from ..arrays import Image as Pixels
-from ..frames import ArrayPicture, Frame
-from ..problems import Problem
-from . import FileIdentity, origin_of
+from ...arrays import Image as Pixels
+from ...frames import ArrayPicture, Frame
+from ...problems import Problem
+from ..decoding import MAX_PIXELS
+from ..items import FileIdentity, origin_of
+from ..times import Times
 from .contents import STILL_KINDS, Kind, kind_of
-from .times import Times
 
-MAX_PIXELS = 100_000_000
 _BYTES_PER_PIXEL = 16
 """No real file is larger than its pixels times this (four channels of 32 bits, uncompressed)."""
 _HEADER_ALLOWANCE = 64 << 20

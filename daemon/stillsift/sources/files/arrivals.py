@@ -29,7 +29,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-from . import FileIdentity
+from ..items import FileIdentity
 from .tree import Found, Tree, natural
 
 _LOG = logging.getLogger(__name__)

@@ -18,14 +18,14 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from ..frames import Frame, TimeOrigin
-from . import Failed
+from ...frames import Frame, TimeOrigin
+from ..decoding import ASSUMED_RATE, Damage, decoded, prepare, reason
+from ..items import Failed
+from ..pace import Pace
+from ..picture import Converter, upright
 from .address import CameraAddress
-from .decoding import ASSUMED_RATE, Damage, decoded, prepare, reason
 from .inbox import Inbox
-from .pace import Pace
-from .picture import Converter, upright
-from .streamclock import StreamClock
+from .stream_clock import StreamClock
 
 _LOG = logging.getLogger(__name__)
 
