@@ -59,7 +59,7 @@ def in_torch(net: EfficientNet, image: NDArray[np.uint8]) -> list[NDArray[np.flo
 
 
 def novelty(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """As stillsift.gallery has it, written again: this environment need not have stillsift."""
+    """As selection.gallery has it, written again: this environment need not have stillsift."""
     energy = (np.square(a).sum(-1) + np.square(b).sum(-1)) / 2
     distances = np.square(a - b).sum(-1) / ((energy + energy.mean()) / 2)
     return float(distances.max() - 0.75 * np.median(distances))

@@ -116,16 +116,17 @@ class Stages:
 
 def _watched() -> Stages:
     """Timers around the rooms of the line. A room that moved is an AttributeError here."""
-    from stillsift import pipeline, sifter, store
+    from stillsift import pipeline, store
     from stillsift.embedding import onnx_model
+    from stillsift.selection import sifter
     from stillsift.sources import picture
 
     stages = Stages()
     stages.watch(picture.VideoPicture, "luma", "luma")
     stages.watch(picture.VideoPicture, "rgb", "rgb for the model")
     stages.watch(picture.VideoPicture, "bgr", "bgr to keep")
-    stages.watch_room(sifter, "stillsift.sharpness", "sharpness, thumbnail")
-    stages.watch_room(sifter, "stillsift.gallery", "gallery")
+    stages.watch_room(sifter, "stillsift.selection.sharpness", "sharpness, thumbnail")
+    stages.watch_room(sifter, "stillsift.selection.gallery", "gallery")
     stages.watch(onnx_model.Model, "run", "embed")
     stages.watch(sifter.Sifter, "offer", "decide")
     stages.watch(store.Store, "place", "persist")

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from stillsift.config import ModelSettings
 from stillsift.embedding import Embedder
-from stillsift.gallery import Gallery
 from stillsift.model_choice import open_model
-from stillsift.sifter import Limits, Sifter
+from stillsift.selection import Gallery, Limits, Sifter
 from test_sifter import describe, footage, sift
 
 if __name__ == "__main__":

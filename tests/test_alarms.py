@@ -16,14 +16,12 @@ import pytest
 from clips import real_pictures
 from conftest import Command
 from running import decided
-from stillsift.allowance import Allowed
 from stillsift.arrays import Image
 from stillsift.config import Config, SourceConfig
 from stillsift.decisions import Reason
 from stillsift.engine import Engine
 from stillsift.fleet import Fleet
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
-from stillsift.gallery import Gallery
 from stillsift.health import Alarm, AlarmKind, CameraHealth, Sighting
 from stillsift.ledger import Ledger
 from stillsift.ledger_reader import LedgerReader
@@ -31,9 +29,10 @@ from stillsift.metrics import Metrics
 from stillsift.recorder import Recorder
 from stillsift.records import AlarmRecord, Retire
 from stillsift.reload import reload_plan
+from stillsift.selection import Gallery, Sifter
+from stillsift.selection.budgets import Allowed
+from stillsift.selection.sharpness import sharpness, thumbnail
 from stillsift.service import Heartbeats
-from stillsift.sharpness import sharpness, thumbnail
-from stillsift.sifter import Sifter
 from test_pipeline import Script, config
 from test_sifter import LIMITS, blocks
 

@@ -13,14 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stillsift.allowance import Allowed
 from stillsift.arrays import Image
 from stillsift.decisions import Decision, Outcome, Reason
-from stillsift.exposure import Gates
 from stillsift.frames import Frame
-from stillsift.gallery import Gallery, Kept
-from stillsift.measures import on_time_line
-from stillsift.sifter import Limits, Sifter, Verdict
+from stillsift.selection import Gallery, Kept, Limits, Sifter, Verdict
+from stillsift.selection.budgets import Allowed
+from stillsift.selection.gates import Gates
+from stillsift.selection.measures import on_time_line
 from test_sifter import (
     LIMITS,
     STEP,

@@ -19,11 +19,10 @@ from running import assert_agree, decided
 from stillsift.arrays import Image
 from stillsift.decisions import Reason
 from stillsift.embedding import Embedding
-from stillsift.exposure import Exposure, Gates
 from stillsift.frames import FULL_RANGE, VIDEO_RANGE, ArrayPicture, Frame, Picture
-from stillsift.gallery import Gallery, Kept
-from stillsift.sharpness import thumbnail
-from stillsift.sifter import Sifter
+from stillsift.selection import Gallery, Kept, Sifter
+from stillsift.selection.gates import Exposure, Gates
+from stillsift.selection.sharpness import thumbnail
 from stillsift.sources.files import ClipReader
 from test_sifter import (
     LIMITS,

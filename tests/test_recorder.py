@@ -23,11 +23,10 @@ from hypothesis.stateful import (
 from stillsift.decisions import Decision, Reason, about, without_frame
 from stillsift.embedding import Embedding
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
-from stillsift.gallery import Gallery
 from stillsift.ledger import Ledger
 from stillsift.recorder import Recorder
 from stillsift.records import FileState, GapRecord, KeptFile, Retire
-from stillsift.sifter import Limits, Sifter
+from stillsift.selection import Gallery, Limits, Sifter
 from stillsift.sources import FileIdentity, Finished, Opened
 
 SOURCE = "gate"

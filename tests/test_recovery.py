@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cut_off_line
-from stillsift.audit import set_aside
 from stillsift.decisions import Outcome, Reason, about
 from stillsift.frames import Frame, TimeOrigin
 from stillsift.ledger import Ledger
@@ -26,6 +25,7 @@ from stillsift.names import folder_name, source_name
 from stillsift.quarantine import Quarantine
 from stillsift.records import Batch, FileState, KeptFile, Retire
 from stillsift.recovery import Recovered, recover
+from stillsift.selection.audit_sample import set_aside
 from stillsift.store import Store
 
 LINE = Path(cut_off_line.__file__)

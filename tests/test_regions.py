@@ -11,17 +11,15 @@ import pytest
 from numpy.typing import NDArray
 
 from clips import real_pictures
-from stillsift import regions
 from stillsift.arrays import Image
 from stillsift.config import Config, ModelSettings
 from stillsift.config_file import parse, with_overrides
 from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import ArrayPicture, Frame, Picture, TimeOrigin
-from stillsift.gallery import Gallery
 from stillsift.mistakes import ConfigError, OverrideError
 from stillsift.model_choice import open_model
-from stillsift.regions import EVERYTHING, Polygon, Regions
-from stillsift.sifter import Limits, Sifter, Verdict
+from stillsift.selection import Gallery, Limits, Sifter, Verdict, regions
+from stillsift.selection.regions import EVERYTHING, Polygon, Regions
 
 LEFT: Polygon = ((0, 0), (0.5, 0), (0.5, 1), (0, 1))
 RIGHT: Polygon = ((0.5, 0), (1, 0), (1, 1), (0.5, 1))

@@ -19,13 +19,13 @@ from stillsift.config import ModelSettings
 from stillsift.decisions import Decision, Outcome, Reason
 from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import ArrayPicture, Frame, Picture, TimeOrigin
-from stillsift.gallery import Cells, Gallery, Kept
 from stillsift.model_choice import CPU_MODEL, CUDA_MODEL, open_model
-from stillsift.novelty import Novelty
-from stillsift.scene import NoiseFloor
-from stillsift.sensitivity import Sensitivity
-from stillsift.sharpness import thumbnail
-from stillsift.sifter import Limits, Sifter, Verdict
+from stillsift.selection import Gallery, Kept, Limits, Sifter, Verdict
+from stillsift.selection.gallery import Cells
+from stillsift.selection.novelty import Novelty
+from stillsift.selection.scene import NoiseFloor
+from stillsift.selection.sensitivity import Sensitivity
+from stillsift.selection.sharpness import thumbnail
 from stillsift.sources.files import ClipReader
 
 LIMIT = 0.40

@@ -20,16 +20,14 @@ import labels
 import numpy as np
 from labels import Labelled
 
-from stillsift import novelty, scene
 from stillsift.arrays import Image
 from stillsift.config import ModelSettings
 from stillsift.decisions import Reason
 from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import Frame, NoPixels, Picture
-from stillsift.gallery import Gallery
 from stillsift.model_choice import open_model
-from stillsift.sharpness import reduced
-from stillsift.sifter import Limits, Sifter
+from stillsift.selection import Gallery, Limits, Sifter, novelty, scene
+from stillsift.selection.sharpness import reduced
 from stillsift.sources.files import ClipReader
 
 MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media"

@@ -22,10 +22,9 @@ from stillsift.arrays import Image
 from stillsift.config import ModelSettings
 from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import Frame, Picture
-from stillsift.gallery import Gallery
 from stillsift.model_choice import open_model
-from stillsift.regions import Painted
-from stillsift.sifter import Limits, Sifter
+from stillsift.selection import Gallery, Limits, Sifter
+from stillsift.selection.regions import Painted
 from stillsift.sources.files import ClipReader
 
 MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media"

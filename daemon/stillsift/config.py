@@ -25,7 +25,7 @@ from pydantic import (
 from . import marked_yaml
 from .logins import behind_the_host, login_of, redacted, without_login
 from .marked_yaml import Place
-from .regions import LEAST, Regions
+from .selection.regions import LEAST, Regions
 from .units import Duration, Pixels, Rate, Size
 from .values import (
     Address,

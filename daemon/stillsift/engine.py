@@ -16,13 +16,10 @@ import cv2
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from . import model_choice
-from .allowance import Allowed
 from .config import Config, SourceConfig
 from .decisions import Decision, Outcome
 from .embedding import Embedder, Embedding
-from .exposure import Gates
 from .frames import Picture
-from .gallery import Gallery, Kept
 from .groups import Groups
 from .keeper import Storage
 from .ledger import Ledger
@@ -35,10 +32,12 @@ from .quarantine import Quarantine
 from .recorder import Recorder
 from .records import KeptFile, Retire
 from .recovery import Recovered, recover
-from .regions import Regions
 from .reload import in_force
-from .sensitivity import Sensitivity
-from .sifter import Limits, Sifter
+from .selection import Gallery, Kept, Limits, Sifter
+from .selection.budgets import Allowed
+from .selection.gates import Gates
+from .selection.regions import Regions
+from .selection.sensitivity import Sensitivity
 from .sources import Known, Source
 from .sources.camera import RtspSource
 from .sources.files import DirectorySource

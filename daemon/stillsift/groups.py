@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from .config import SourceConfig, siblings
-from .gallery import Kept
 from .ledger_reader import LedgerReader
+from .selection import Kept
 
 _PATIENCE_S = 5.0
 """Longest wait for the turn. Whoever has it is at work on a failing disk then; a picture kept twice

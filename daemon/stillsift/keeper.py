@@ -13,7 +13,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from .audit import is_chosen, set_aside
 from .decisions import Decision, Reason
 from .frames import Frame
 from .ledger_reader import LedgerError
@@ -23,7 +22,8 @@ from .problems import Problem
 from .quarantine import Quarantine
 from .recorder import Recorded
 from .records import KeptFile, Retire
-from .sifter import Verdict
+from .selection import Verdict
+from .selection.audit_sample import is_chosen, set_aside
 from .sources.picture import ConversionError
 from .store import Store, StoreError, StoreUnavailable
 from .troubles import Troubles

@@ -26,7 +26,7 @@ from .metrics import Metrics
 from .problems import Problem
 from .recorder import MOST_UNRECORDED, Recorder
 from .records import GapRecord, KeptFile
-from .sifter import Sifter, Verdict
+from .selection import Sifter, Verdict
 from .sources import Failed, Finished, Gap, Idle, Item, Opened, Overload, Repeated, Source
 from .sources.picture import ConversionError
 from .troubles import Troubles

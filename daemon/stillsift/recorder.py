@@ -29,7 +29,7 @@ from .records import (
     Retire,
     SeenFile,
 )
-from .sifter import Sifter
+from .selection import Sifter
 from .sources import FileIdentity, Finished, Opened
 
 MOST_UNRECORDED = 256

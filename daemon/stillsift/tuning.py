@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .gallery import Kept
 from .groups import Member
-from .measures import Limits
 from .records import Retire
+from .selection import Kept, Limits
 
 
 @dataclass(frozen=True, slots=True, eq=False)

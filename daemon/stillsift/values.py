@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
 from .logins import parts_of, redacted
-from .regions import Polygon, polygon_mistake
+from .selection.regions import Polygon, polygon_mistake
 
 
 def shown(value: object) -> str:

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..audit import Judged
 from ..decisions import Outcome, Reason, outcome_of
 from ..ledger import Ledger
 from ..ledger_reader import LedgerReader
 from ..names import id_meant
+from ..selection.audit_sample import Judged
 from . import (
     Commands,
     UsageError,

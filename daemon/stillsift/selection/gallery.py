@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Arrays, Floats, Image, packed
-from .embedding import Embedding
+from ..arrays import Arrays, Floats, Image, packed
+from ..embedding import Embedding
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from .arrays import Floats, Mask
+from ..arrays import Floats, Mask
 from .gallery import Cells
 
 

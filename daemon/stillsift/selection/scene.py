@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Arrays, Floats, Mask
-from .frames import SPACING_S, lapse_s
+from ..arrays import Arrays, Floats, Mask
+from ..frames import SPACING_S, lapse_s
 from .gallery import Cells, cell_distances, energy_of, median
 from .sharpness import SharpnessLevel
 

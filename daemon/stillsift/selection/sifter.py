@@ -19,22 +19,20 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .allowance import Allowance, KeepRatio
-from .arrays import Arrays, Image, packed
-from .decisions import about
-from .embedding import Embedding
-from .finding import Finding
-from .frames import Frame, Picture
+from ..arrays import Arrays, Image, packed
+from ..decisions import about
+from ..embedding import Embedding
+from ..frames import Frame, Picture
+from ..health import Alarm, CameraHealth, Sighting
+from .budgets import Allowance, KeepRatio
+from .bursts import Photographs
+from .comparison import Finding
 from .gallery import Cells, Gallery, Kept
-from .health import Alarm, CameraHealth, Sighting
 from .measures import Limits, Measured, Past, Verdict, View, on_time_line
 from .moments import Moments, Step
 from .novelty import Novelty
-from .photographs import Photographs
 from .scene import Scene
 from .sharpness import GLANCE_S, changed, difference, sharpness, thumbnail
-
-__all__ = ["Limits", "Sifter", "Verdict"]
 
 _FORMAT = 1
 """Of the state. A state of another format is forgotten: the scene is learned anew in a minute."""

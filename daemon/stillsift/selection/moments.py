@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .allowance import Refusal
-from .decisions import Decision, Reason
-from .finding import Finding, News
-from .frames import SPACING_S, lapse_s
+from ..decisions import Decision, Reason
+from ..frames import SPACING_S, lapse_s
+from .budgets import Refusal
+from .comparison import Finding, News
 from .gallery import Kept
 from .measures import Limits, Measured, Past, Twin, Verdict, View, Waiting
 from .sharpness import GLANCE_S, same_but_blurred

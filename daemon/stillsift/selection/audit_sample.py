@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from .decisions import Decision, Outcome, Reason
+from ..decisions import Decision, Outcome, Reason
 
 CONFIDENCE = 0.95
 _IDS = 16**24

@@ -16,9 +16,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from .arrays import Floats, Mask
-from .finding import Finding, News
-from .frames import SPACING_S, lapse_s
+from ..arrays import Floats, Mask
+from ..frames import SPACING_S, lapse_s
+from .comparison import Finding, News
 from .gallery import Cells, Gallery, across, cell_distances, coherent, median, shifted_distances
 from .regions import EVERYTHING, Regions
 from .scene import LIGHT, Scene, groups

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Arrays
-from .decisions import Reason
-from .units import written_duration
+from ..arrays import Arrays
+from ..decisions import Reason
+from ..units import written_duration
 
 _MINUTE_NS = 60 * 10**9
 _PERIODS_NS = {"minute": _MINUTE_NS, "hour": 60 * _MINUTE_NS, "day": 1440 * _MINUTE_NS}

@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Image
-from .frames import SPACING_S, shrink
+from ..arrays import Image
+from ..frames import SPACING_S, shrink
 
 WIDTH = 640
 """Pixels. Pictures are scaled down to this width, never up."""

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Image, Mask
-from .frames import Picture
+from ..arrays import Image, Mask
+from ..frames import Picture
 
 Polygon = tuple[tuple[float, float], ...]
 """Corners (x, y), shares of width and height; the last is joined to the first."""

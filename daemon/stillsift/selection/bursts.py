@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from .allowance import Refusal
-from .decisions import Reason
-from .finding import Finding, News
+from ..decisions import Reason
+from .budgets import Refusal
+from .comparison import Finding, News
 from .measures import Limits, Measured, Past, Twin, Verdict, Waiting
 from .moments import Step
 

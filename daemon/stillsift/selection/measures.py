@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .allowance import NO_LIMITS, Allowance, Allowed, KeepRatio, Refusal
-from .arrays import Image
-from .decisions import Decision, Outcome, Reason, about
-from .embedding import Embedding
-from .exposure import OPEN, SHUT, Gates
-from .finding import Finding
-from .frames import Frame, TimeOrigin
+from ..arrays import Image
+from ..decisions import Decision, Outcome, Reason, about
+from ..embedding import Embedding
+from ..frames import Frame, TimeOrigin
+from .budgets import NO_LIMITS, Allowance, Allowed, KeepRatio, Refusal
+from .comparison import Finding
 from .gallery import Cells, Gallery, Kept, similarity
+from .gates import OPEN, SHUT, Gates
 from .novelty import Novelty
 from .regions import EVERYTHING, Regions
 from .scene import Scene

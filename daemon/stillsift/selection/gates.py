@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Image
-from .decisions import Reason
-from .frames import Picture
+from ..arrays import Image
+from ..decisions import Reason
+from ..frames import Picture
 from .sharpness import THUMBNAIL
 
 WHITE = 255.0
