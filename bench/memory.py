@@ -46,8 +46,8 @@ Sample = tuple[int, float, float]
 
 def sift(folder: Path, rate: str) -> dict[str, Any]:
     """Sift everything in a folder, or one clip, and look at the process meanwhile."""
-    from stillsift.config import SourceConfig
-    from stillsift.config_file import load, with_overrides
+    from stillsift.config import SourceConfig, load
+    from stillsift.config.yaml_file import with_overrides
     from stillsift.engine import Engine
     from stillsift.metrics import Metrics
 

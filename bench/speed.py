@@ -136,8 +136,8 @@ def _watched() -> Stages:
 
 def sift_once(clip: Path, rate: str, *, profile: bool) -> Sifted:
     """Sift a clip in this process."""
-    from stillsift.config import SourceConfig
-    from stillsift.config_file import load, with_overrides
+    from stillsift.config import SourceConfig, load
+    from stillsift.config.yaml_file import with_overrides
     from stillsift.engine import Engine
     from stillsift.metrics import Metrics
 

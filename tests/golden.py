@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stillsift.config import ModelSettings
+from stillsift.config.settings import ModelSettings
 from stillsift.embedding import Embedder
 from stillsift.model_choice import open_model
 from stillsift.selection import Gallery, Limits, Sifter

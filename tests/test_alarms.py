@@ -18,6 +18,7 @@ from conftest import Command
 from running import decided
 from stillsift.arrays import Image
 from stillsift.config import Config, SourceConfig
+from stillsift.config.reload import reload_plan
 from stillsift.decisions import Reason
 from stillsift.engine import Engine
 from stillsift.fleet import Fleet
@@ -28,7 +29,6 @@ from stillsift.ledger_reader import LedgerReader
 from stillsift.metrics import Metrics
 from stillsift.recorder import Recorder
 from stillsift.records import AlarmRecord, Retire
-from stillsift.reload import reload_plan
 from stillsift.selection import Gallery, Sifter
 from stillsift.selection.budgets import Allowed
 from stillsift.selection.sharpness import sharpness, thumbnail

@@ -17,22 +17,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from stillsift import config, config_schema
-from stillsift.config import (
-    Config,
+from stillsift.config import Config, ConfigError, SourceConfig, json_schema, load
+from stillsift.config.errors import OverrideError
+from stillsift.config.field_types import Address
+from stillsift.config.password import password_of
+from stillsift.config.reload import LIVE_KEYS, reload_plan
+from stillsift.config.secrets import redacted
+from stillsift.config.settings import (
     CustomModel,
     LogSettings,
-    SourceConfig,
+    MetricsSettings,
     SourceSettings,
     StoreSettings,
 )
-from stillsift.config_file import load, parse, with_overrides
-from stillsift.logins import redacted
-from stillsift.mistakes import ConfigError, OverrideError
-from stillsift.passwords import password_of
-from stillsift.reload import LIVE_KEYS, reload_plan
+from stillsift.config.yaml_file import parse, with_overrides
 from stillsift.sources.times import NamePattern
-from stillsift.values import Address
 
 REFERENCE = Path(__file__).parents[1] / "config.yaml"
 DIRECTORY = "sources: [{name: a, directory: /a}]"
@@ -492,7 +491,7 @@ def test_the_examples_of_the_reference_are_valid_and_show_every_key_of_a_source(
 
 
 def test_the_schema_accepts_what_the_reader_accepts() -> None:
-    schema = config_schema.schema()
+    schema = json_schema.schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
     for text in (REFERENCE.read_text(), example_sources(), Config().to_yaml()):
@@ -518,13 +517,11 @@ def test_the_schema_accepts_what_the_reader_accepts() -> None:
 def test_the_schema_refuses_what_the_reader_refuses(text: str) -> None:
     with pytest.raises(ConfigError):
         parse(text)
-    assert not jsonschema.Draft202012Validator(config_schema.schema()).is_valid(
-        yaml.safe_load(text)
-    )
+    assert not jsonschema.Draft202012Validator(json_schema.schema()).is_valid(yaml.safe_load(text))
 
 
 def test_the_schema_tells_about_every_key() -> None:
-    schema = config_schema.schema()
+    schema = json_schema.schema()
     for name, model in schema["$defs"].items():
         for key, value in model["properties"].items():
             assert value.get("description") or "$ref" in value, f"{name}.{key}"
@@ -667,7 +664,7 @@ def test_what_is_written_as_yaml_is_read_back(
     defaults: SourceSettings, name: str, listen: Address | None
 ) -> None:
     made = Config(
-        metrics=config.MetricsSettings(listen=listen),
+        metrics=MetricsSettings(listen=listen),
         defaults=defaults,
         sources=(SourceConfig(name=name.strip("~"), directory=Path("/a"), rate=None),),
     )

@@ -21,8 +21,7 @@ from conftest import Command
 from footage import taken, write_still, write_stills
 from running import Daemon, assert_agree, decided, kept_on_disk, until
 from stillsift.arrays import Image
-from stillsift.config import Config, SourceConfig
-from stillsift.config_file import load
+from stillsift.config import Config, SourceConfig, load
 from stillsift.engine import Engine
 from stillsift.keeper import Storage
 from stillsift.ledger_reader import LedgerReader

@@ -16,7 +16,7 @@ from onnx import helper
 
 import tiny_onnx
 from stillsift import model_choice
-from stillsift.config import CustomModel, ModelSettings
+from stillsift.config.settings import CustomModel, ModelSettings
 from stillsift.embedding import ModelError, onnx_model
 from stillsift.embedding.manifest import InputSpec, ModelSpec, OutputSpec, manifest
 from stillsift.embedding.onnx_model import InferenceError

@@ -16,8 +16,7 @@ from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[imp
 from conftest import Command
 from footage import START_S, scene, write_clip, write_stills
 from running import assert_agree, decided
-from stillsift.config import Config, SourceConfig
-from stillsift.config_file import load
+from stillsift.config import Config, SourceConfig, load
 from stillsift.decisions import Outcome, Reason
 from stillsift.embedding import Embedding, EmbedError
 from stillsift.engine import Engine

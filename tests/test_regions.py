@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from clips import real_pictures
 from stillsift.arrays import Image
-from stillsift.config import Config, ModelSettings
-from stillsift.config_file import parse, with_overrides
+from stillsift.config import Config, ConfigError
+from stillsift.config.errors import OverrideError
+from stillsift.config.settings import ModelSettings
+from stillsift.config.yaml_file import parse, with_overrides
 from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import ArrayPicture, Frame, Picture, TimeOrigin
-from stillsift.mistakes import ConfigError, OverrideError
 from stillsift.model_choice import open_model
 from stillsift.selection import Gallery, Limits, Sifter, Verdict, regions
 from stillsift.selection.regions import EVERYTHING, Polygon, Regions

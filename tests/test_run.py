@@ -30,8 +30,8 @@ from running import (
     story,
     until,
 )
-from stillsift.config import Config, ModelSettings
-from stillsift.config_file import load
+from stillsift.config import Config, load
+from stillsift.config.settings import ModelSettings
 from stillsift.decisions import Outcome, Reason, outcome_of
 from stillsift.engine import Engine
 from stillsift.fleet import Fleet

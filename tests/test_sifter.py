@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from clips import real_clip, real_pictures
 from stillsift.arrays import Image, packed
-from stillsift.config import ModelSettings
+from stillsift.config.settings import ModelSettings
 from stillsift.decisions import Decision, Outcome, Reason
 from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import ArrayPicture, Frame, Picture, TimeOrigin

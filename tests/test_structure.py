@@ -17,8 +17,6 @@ PACKAGE = ROOT / "daemon" / "stillsift"
 LAYERS = (
     (
         "arrays",
-        "logins",
-        "marked_yaml",
         "names",
         "problems",
         "questions",
@@ -41,30 +39,23 @@ LAYERS = (
         "unread",
     ),
     (
+        "config",
         "metrics",
         "progress",
         "rows",
         "store",
         "totals",
-        "values",
     ),
     (
-        "config",
         "ledger_reader",
+        "model_choice",
     ),
     (
-        "config_schema",
-        "doubts",
         "groups",
         "ledger",
-        "mistakes",
-        "model_choice",
-        "reload",
     ),
     (
-        "config_file",
         "listing",
-        "passwords",
         "quarantine",
         "recorder",
         "tuning",

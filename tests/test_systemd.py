@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stillsift.mistakes import ConfigError
+from stillsift.config import ConfigError
 
 SYSTEMD = Path(__file__).parents[1] / "systemd"
 UNIT = SYSTEMD / "stillsift.service"

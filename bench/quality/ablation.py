@@ -21,7 +21,7 @@ import numpy as np
 from labels import Labelled
 
 from stillsift.arrays import Image
-from stillsift.config import ModelSettings
+from stillsift.config.settings import ModelSettings
 from stillsift.decisions import Reason
 from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import Frame, NoPixels, Picture

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillsift import model_choice
-from stillsift.config import ModelSettings
+from stillsift.config.settings import ModelSettings
 from stillsift.embedding import Embedder
 from stillsift.frames import Frame
 from stillsift.sources.files import ClipReader

@@ -19,7 +19,7 @@ import numpy as np
 from labels import Labelled
 
 from stillsift.arrays import Image
-from stillsift.config import ModelSettings
+from stillsift.config.settings import ModelSettings
 from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import Frame, Picture
 from stillsift.model_choice import open_model

@@ -17,6 +17,9 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 
 from . import model_choice
 from .config import Config, SourceConfig
+from .config.password import password_of
+from .config.reload import in_force
+from .config.secrets import redacted
 from .decisions import Decision, Outcome
 from .embedding import Embedder, Embedding
 from .frames import Picture
@@ -24,15 +27,12 @@ from .groups import Groups
 from .keeper import Storage
 from .ledger import Ledger
 from .listing import Listing
-from .logins import redacted
 from .metrics import Metrics
-from .passwords import password_of
 from .pipeline import Line
 from .quarantine import Quarantine
 from .recorder import Recorder
 from .records import KeptFile, Retire
 from .recovery import Recovered, recover
-from .reload import in_force
 from .selection import Gallery, Kept, Limits, Sifter
 from .selection.budgets import Allowed
 from .selection.gates import Gates

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .config import Config, SourceConfig
+from .config.reload import ReloadPlan
 from .engine import Engine
 from .pipeline import Line
 from .problems import Problem
-from .reload import ReloadPlan
 from .service import Heartbeats
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from .config import SourceConfig, siblings
+from .config import SourceConfig
+from .config.settings import siblings
 from .ledger_reader import LedgerReader
 from .selection import Kept
 

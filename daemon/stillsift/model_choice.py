@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from .config import ModelSettings
+from .config.settings import ModelSettings
 from .embedding import ModelError
 from .embedding.manifest import InputSpec, ModelSpec, OutputSpec, manifest, manifest_path
 from .embedding.onnx_model import Model, load, providers

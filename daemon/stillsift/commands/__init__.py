@@ -11,8 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ..config import Config
-from ..config_file import load
+from ..config import Config, load
 from ..decisions import time_text
 from ..ledger_reader import LedgerReader
 from ..problems import Problem

@@ -10,21 +10,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import model_choice
-from ..config import Config, SourceConfig
-from ..config_file import NO_SOURCES, written
-from ..config_schema import schema
-from ..doubts import doubts
+from ..config import Config, ConfigError, SourceConfig
+from ..config.errors import Mistake
+from ..config.field_types import Address
+from ..config.json_schema import schema
+from ..config.lint import doubts
+from ..config.marked_yaml import Place
+from ..config.yaml_file import NO_SOURCES, written
 from ..embedding import ModelError
 from ..engine import open_source, place_of
 from ..frames import Frame
-from ..marked_yaml import Place
 from ..metrics import Metrics, MetricsError, serve
-from ..mistakes import ConfigError, Mistake
 from ..problems import Problem
 from ..sources import FileIdentity, Gap
 from ..store import Store, StoreInUse
 from ..units import counted
-from ..values import Address
 from . import Commands, UsageError, add_command, add_json, usual_config
 
 _EXAMPLES = """\

@@ -12,19 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 from wsgiref.simple_server import WSGIServer
 
-from ..config import Config
-from ..config_file import NO_SOURCES, load
+from ..config import Config, ConfigError, load
+from ..config.errors import Mistake
+from ..config.field_types import Address
+from ..config.password import password_of
+from ..config.reload import ReloadPlan, in_force, reload_plan
+from ..config.yaml_file import NO_SOURCES
 from ..decisions import Outcome, Reason, outcome_of
 from ..engine import Engine
 from ..fleet import Fleet
 from ..ledger_reader import LedgerError
 from ..metrics import Metrics, serve
-from ..mistakes import ConfigError, Mistake
-from ..passwords import password_of
-from ..reload import ReloadPlan, in_force, reload_plan
 from ..service import Heartbeats, Notifier, Signals, attend, set_up_logging, watchdog_interval
 from ..units import counted
-from ..values import Address
 from . import Commands, UsageError, add_command, add_config, usual_config
 
 log = logging.getLogger(__name__)

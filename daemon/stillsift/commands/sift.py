@@ -15,11 +15,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from .. import units
-from ..config import Config, SourceConfig
-from ..config_file import load, with_overrides
+from ..config import Config, SourceConfig, load
+from ..config.secrets import redacted
+from ..config.yaml_file import with_overrides
 from ..decisions import Reason, row
 from ..engine import Engine, place_of
-from ..logins import redacted
 from ..metrics import Metrics
 from ..pipeline import Line
 from ..problems import Problem

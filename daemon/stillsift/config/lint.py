@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .config import Config, SourceConfig, SourceSettings
+from ..units import written_duration
 from .marked_yaml import Place
-from .units import written_duration
+from .settings import Config, SourceConfig, SourceSettings
 
 Doubt = tuple[Place, str]
 

@@ -12,19 +12,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from . import marked_yaml
-from .config import Config, SourceSettings, blind, conflicts, contradictions
-from .logins import login_of
+from .errors import ConfigError, Faults, Mistake, OverrideError, dotted, not_of_defaults, reason_of
+from .field_types import shown
 from .marked_yaml import VARIABLE, Document, Place
-from .mistakes import (
-    ConfigError,
-    Faults,
-    Mistake,
-    OverrideError,
-    dotted,
-    not_of_defaults,
-    reason_of,
-)
-from .values import shown
+from .secrets import login_of
+from .settings import Config, SourceSettings, blind, conflicts, contradictions
 
 log = logging.getLogger(__name__)
 

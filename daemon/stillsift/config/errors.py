@@ -11,11 +11,11 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from .config import Config, SourceConfig
-from .logins import redacted
+from ..problems import Problem
+from .field_types import shown
 from .marked_yaml import Document, Place
-from .problems import Problem
-from .values import shown
+from .secrets import redacted
+from .settings import Config, SourceConfig
 
 
 @dataclass(frozen=True, slots=True)

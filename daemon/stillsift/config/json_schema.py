@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .config import Config, SourceSettings
+from .settings import Config, SourceSettings
 
 
 def schema() -> dict[str, Any]:

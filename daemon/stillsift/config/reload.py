@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from .config import Config, SourceConfig
+from .settings import Config, SourceConfig
 
 
 @dataclass(frozen=True, slots=True)

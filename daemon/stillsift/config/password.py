@@ -7,8 +7,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from .config import SourceConfig
-from .mistakes import ConfigError, Mistake
+from .errors import ConfigError, Mistake
+from .settings import SourceConfig
 
 log = logging.getLogger(__name__)
 

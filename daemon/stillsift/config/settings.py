@@ -22,12 +22,10 @@ from pydantic import (
     model_validator,
 )
 
+from ..selection.regions import LEAST, Regions
+from ..units import Duration, Pixels, Rate, Size
 from . import marked_yaml
-from .logins import behind_the_host, login_of, redacted, without_login
-from .marked_yaml import Place
-from .selection.regions import LEAST, Regions
-from .units import Duration, Pixels, Rate, Size
-from .values import (
+from .field_types import (
     Address,
     CameraUrl,
     FileName,
@@ -46,6 +44,8 @@ from .values import (
     ZoneName,
     zone,
 )
+from .marked_yaml import Place
+from .secrets import behind_the_host, login_of, redacted, without_login
 
 
 class _Section(BaseModel):

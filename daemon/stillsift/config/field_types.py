@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
-from .logins import parts_of, redacted
-from .selection.regions import Polygon, polygon_mistake
+from ..selection.regions import Polygon, polygon_mistake
+from .secrets import parts_of, redacted
 
 
 def shown(value: object) -> str:
