@@ -25,9 +25,9 @@ import numpy as np
 from stillsift.decisions import Reason, about
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.ledger import Ledger
+from stillsift.ledger.records import Batch, Checkpoint, FileState, Retire
 from stillsift.listing import Listing
 from stillsift.quarantine import Quarantine
-from stillsift.records import Batch, Checkpoint, FileState, Retire
 from stillsift.recovery import Recovered, recover
 from stillsift.sources import FileIdentity
 from stillsift.store import Store

@@ -21,8 +21,8 @@ from typing import Any
 import yaml
 
 from stillsift.decisions import Outcome
-from stillsift.ledger_reader import LedgerError, LedgerReader
-from stillsift.records import DecisionRecord, FileState
+from stillsift.ledger import LedgerError, LedgerReader
+from stillsift.ledger.records import DecisionRecord, FileState
 
 PATIENCE_S = 60.0
 STILLSIFT = (sys.executable, "-W", "error", "-m", "stillsift")

@@ -24,11 +24,10 @@ from stillsift.engine import Engine
 from stillsift.fleet import Fleet
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.health import Alarm, AlarmKind, CameraHealth, Sighting
-from stillsift.ledger import Ledger
-from stillsift.ledger_reader import LedgerReader
+from stillsift.ledger import Ledger, LedgerReader
+from stillsift.ledger.records import AlarmRecord, Retire
 from stillsift.metrics import Metrics
 from stillsift.recorder import Recorder
-from stillsift.records import AlarmRecord, Retire
 from stillsift.selection import Gallery, Sifter
 from stillsift.selection.budgets import Allowed
 from stillsift.selection.sharpness import sharpness, thumbnail

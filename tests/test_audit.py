@@ -16,12 +16,10 @@ import pytest
 from conftest import Command
 from footage import write_clip, write_still
 from running import Story, assert_agree, daemon, decided, kept_on_disk, listed, story
-from stillsift import schema
 from stillsift.decisions import Decision, Reason
 from stillsift.frames import TimeOrigin, frame_id
-from stillsift.ledger import Ledger
-from stillsift.ledger_reader import LedgerError, LedgerReader
-from stillsift.records import Batch, KeptFile
+from stillsift.ledger import Ledger, LedgerError, LedgerReader, schema
+from stillsift.ledger.records import Batch, KeptFile
 from stillsift.selection.audit_sample import clopper_pearson, is_chosen
 
 

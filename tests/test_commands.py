@@ -26,7 +26,7 @@ from running import STILLSIFT, decided, kept_on_disk
 from stillsift.cli import COMMANDS, parser
 from stillsift.decisions import Outcome, Reason, time_text
 from stillsift.ledger import Ledger
-from stillsift.records import Batch, GapRecord
+from stillsift.ledger.records import Batch, GapRecord
 
 NAMES = [command.__name__.rpartition(".")[2].replace("_", "-") for command in COMMANDS]
 PHOTOS = 6

@@ -24,7 +24,7 @@ from stillsift.arrays import Image
 from stillsift.config import Config, SourceConfig, load
 from stillsift.engine import Engine
 from stillsift.keeper import Storage
-from stillsift.ledger_reader import LedgerReader
+from stillsift.ledger import LedgerReader
 from stillsift.metrics import Metrics
 from stillsift.pipeline import Line
 from stillsift.quarantine import Quarantine, Retired

@@ -22,9 +22,8 @@ from hypothesis import strategies as st
 
 from stillsift.decisions import Decision, Outcome, Reason, outcome_of
 from stillsift.frames import EARLIEST_NS, LATEST_NS, TimeOrigin, frame_id
-from stillsift.ledger import Ledger
-from stillsift.ledger_reader import LedgerError, LedgerFull, LedgerReader
-from stillsift.records import (
+from stillsift.ledger import Ledger, LedgerError, LedgerFull, LedgerReader
+from stillsift.ledger.records import (
     Batch,
     Checkpoint,
     FileState,
@@ -34,7 +33,7 @@ from stillsift.records import (
     KeptFile,
     Retire,
 )
-from stillsift.schema import MIGRATIONS
+from stillsift.ledger.schema import MIGRATIONS
 from stillsift.sources import FileIdentity
 
 NOW_NS = 1_764_000_000_000_000_000
@@ -425,7 +424,7 @@ from pathlib import Path
 from stillsift.decisions import Decision, Reason
 from stillsift.frames import TimeOrigin
 from stillsift.ledger import Ledger
-from stillsift.records import Batch
+from stillsift.ledger.records import Batch
 ledger = Ledger(Path(sys.argv[1]))
 for index in range(100000):
     made = Decision(f"{index:024d}", "door", Reason.BLURRY, index, TimeOrigin.PTS, index)
@@ -518,11 +517,11 @@ def test_an_older_ledger_is_brought_up_to_date(
     with Ledger(path) as ledger:
         ledger.commit(batch(decision(0)))
     broken = (*MIGRATIONS, "ALTER TABLE decisions ADD COLUMN x; CREATE TABLE oops (;")
-    monkeypatch.setattr("stillsift.schema.MIGRATIONS", broken)
+    monkeypatch.setattr("stillsift.ledger.schema.MIGRATIONS", broken)
     with pytest.raises(LedgerError, match="syntax"):
         Ledger(path)
     newer = (*MIGRATIONS, "ALTER TABLE decisions ADD COLUMN x;")
-    monkeypatch.setattr("stillsift.schema.MIGRATIONS", newer)
+    monkeypatch.setattr("stillsift.ledger.schema.MIGRATIONS", newer)
     with pytest.raises(LedgerError, match="older than this stillsift"):
         LedgerReader(path)
     with Ledger(path) as ledger:

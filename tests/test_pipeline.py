@@ -21,7 +21,7 @@ from stillsift.decisions import Outcome, Reason
 from stillsift.embedding import Embedding, EmbedError
 from stillsift.engine import Engine
 from stillsift.frames import ArrayPicture, Frame, Picture, TimeOrigin
-from stillsift.ledger_reader import LedgerReader
+from stillsift.ledger import LedgerReader
 from stillsift.metrics import Metrics
 from stillsift.sources import Failed, Gap, Idle, Item, Overload
 from stillsift.sources.picture import ConversionError

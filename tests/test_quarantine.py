@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from stillsift.decisions import Reason, about
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.ledger import Ledger
+from stillsift.ledger.records import Batch, Checkpoint, FileState, KeptFile, Quarantined, Retire
 from stillsift.quarantine import Fate, Quarantine, Retired
-from stillsift.records import Batch, Checkpoint, FileState, KeptFile, Quarantined, Retire
 from stillsift.sources import FileIdentity, origin_of
 from stillsift.store import Store, StoreFull
 

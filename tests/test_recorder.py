@@ -24,8 +24,8 @@ from stillsift.decisions import Decision, Reason, about, without_frame
 from stillsift.embedding import Embedding
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.ledger import Ledger
+from stillsift.ledger.records import FileState, GapRecord, KeptFile, Retire
 from stillsift.recorder import Recorder
-from stillsift.records import FileState, GapRecord, KeptFile, Retire
 from stillsift.selection import Gallery, Limits, Sifter
 from stillsift.sources import FileIdentity, Finished, Opened
 

@@ -20,10 +20,10 @@ import cut_off_line
 from stillsift.decisions import Outcome, Reason, about
 from stillsift.frames import Frame, TimeOrigin
 from stillsift.ledger import Ledger
+from stillsift.ledger.records import Batch, FileState, KeptFile, Retire
 from stillsift.listing import Listing
 from stillsift.names import folder_name, source_name
 from stillsift.quarantine import Quarantine
-from stillsift.records import Batch, FileState, KeptFile, Retire
 from stillsift.recovery import Recovered, recover
 from stillsift.selection.audit_sample import set_aside
 from stillsift.store import Store

@@ -35,7 +35,7 @@ from stillsift.config.settings import ModelSettings
 from stillsift.decisions import Outcome, Reason, outcome_of
 from stillsift.engine import Engine
 from stillsift.fleet import Fleet
-from stillsift.ledger_reader import LedgerReader
+from stillsift.ledger import LedgerReader
 from stillsift.metrics import STAGES, Metrics
 from stillsift.model_choice import open_model
 from stillsift.service import Heartbeats

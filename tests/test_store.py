@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from stillsift.decisions import Decision, Reason, about
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.ledger import Ledger
+from stillsift.ledger.records import Batch, KeptFile
 from stillsift.listing import Listing
 from stillsift.names import folder_name, parse_name, still_suffix
-from stillsift.records import Batch, KeptFile
 from stillsift.store import OriginalChanged, Store, StoreError, StoreFull, StoreInUse
 
 # 2026-11-24 06:58:01.123456789 UTC

@@ -26,12 +26,12 @@ from .frames import Picture
 from .groups import Groups
 from .keeper import Storage
 from .ledger import Ledger
+from .ledger.records import KeptFile, Retire
 from .listing import Listing
 from .metrics import Metrics
 from .pipeline import Line
 from .quarantine import Quarantine
 from .recorder import Recorder
-from .records import KeptFile, Retire
 from .recovery import Recovered, recover
 from .selection import Gallery, Kept, Limits, Sifter
 from .selection.budgets import Allowed

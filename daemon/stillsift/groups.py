@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from .config import SourceConfig
 from .config.settings import siblings
-from .ledger_reader import LedgerReader
+from .ledger import LedgerReader
 from .selection import Kept
 
 _PATIENCE_S = 5.0

@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 
 from .decisions import Decision, Reason
 from .frames import Frame
-from .ledger_reader import LedgerError
+from .ledger import LedgerError
+from .ledger.records import KeptFile, Retire
 from .listing import Listing
 from .metrics import Metrics
 from .problems import Problem
 from .quarantine import Quarantine
 from .recorder import Recorded
-from .records import KeptFile, Retire
 from .selection import Verdict
 from .selection.audit_sample import is_chosen, set_aside
 from .sources.picture import ConversionError

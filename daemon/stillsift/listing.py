@@ -17,8 +17,8 @@ from pathlib import Path
 
 from .decisions import Decision, Reason
 from .ledger import Ledger
+from .ledger.records import KeptFile
 from .names import instant
-from .records import KeptFile
 from .store import Store, StoreError, sync_folder, told
 
 NAME = "metadata.jsonl"

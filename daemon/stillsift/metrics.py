@@ -24,8 +24,8 @@ from prometheus_client.registry import Collector
 from . import __version__
 from .decisions import Decision, Reason, outcome_of
 from .health import AlarmKind
+from .ledger.records import KeptFile
 from .problems import Problem
-from .records import KeptFile
 from .sources import Source
 
 if TYPE_CHECKING:

@@ -21,11 +21,11 @@ from .frames import Frame
 from .groups import Member
 from .health import AlarmKind
 from .keeper import RETRY_S, Keeper, Storage
-from .ledger_reader import LedgerError
+from .ledger import LedgerError
+from .ledger.records import GapRecord, KeptFile
 from .metrics import Metrics
 from .problems import Problem
 from .recorder import MOST_UNRECORDED, Recorder
-from .records import GapRecord, KeptFile
 from .selection import Sifter, Verdict
 from .sources import Failed, Finished, Gap, Idle, Item, Opened, Overload, Repeated, Source
 from .sources.picture import ConversionError

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 
 from .decisions import Decision, Outcome, Reason, outcome_of
-from .records import KeptFile
+from .ledger.records import KeptFile
 from .units import counted
 
 _LINE_EVERY_S = 10.0

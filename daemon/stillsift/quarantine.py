@@ -18,8 +18,8 @@ from pathlib import Path
 
 from .frames import frame_id
 from .ledger import Ledger
+from .ledger.records import FileRecord, Quarantined, Retire
 from .names import day_folder
-from .records import FileRecord, Quarantined, Retire
 from .sources import FileIdentity, origin_of
 from .store import QUARANTINE, Store, copy_data, move_without_overwrite, sync_folder, told
 

@@ -15,9 +15,8 @@ from pathlib import Path
 
 from .decisions import Decision, Outcome
 from .health import Alarm
-from .ledger import Ledger
-from .ledger_reader import LedgerError
-from .records import (
+from .ledger import Ledger, LedgerError
+from .ledger.records import (
     AlarmRecord,
     Batch,
     Checkpoint,

@@ -16,10 +16,10 @@ import numpy as np
 from .decisions import Decision, Reason
 from .frames import TimeOrigin
 from .ledger import Ledger
+from .ledger.records import KeptFile
 from .listing import Listing
 from .names import folder_name, parse_name, source_name
 from .quarantine import Quarantine, Retired
-from .records import KeptFile
 from .store import AUDIT, KEPT, QUARANTINE, TEMPORARY, Store, StoreError, told
 
 

@@ -22,9 +22,9 @@ import cv2
 
 from .decisions import Decision, Reason
 from .frames import Frame
+from .ledger.records import KeptFile
 from .names import day_folder, stem, still_suffix
 from .problems import Problem
-from .records import KeptFile
 
 ImageFormat = Literal["jpeg", "png", "webp"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .groups import Member
-from .records import Retire
+from .ledger.records import Retire
 from .selection import Kept, Limits
 
 

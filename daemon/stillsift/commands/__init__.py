@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..config import Config, load
 from ..decisions import time_text
-from ..ledger_reader import LedgerReader
+from ..ledger import LedgerReader
 from ..problems import Problem
 
 if TYPE_CHECKING:

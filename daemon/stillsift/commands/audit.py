@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..decisions import Outcome, Reason, outcome_of
-from ..ledger import Ledger
-from ..ledger_reader import LedgerReader
+from ..ledger import Ledger, LedgerReader
 from ..names import id_meant
 from ..selection.audit_sample import Judged
 from . import (

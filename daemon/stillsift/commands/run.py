@@ -21,7 +21,7 @@ from ..config.yaml_file import NO_SOURCES
 from ..decisions import Outcome, Reason, outcome_of
 from ..engine import Engine
 from ..fleet import Fleet
-from ..ledger_reader import LedgerError
+from ..ledger import LedgerError
 from ..metrics import Metrics, serve
 from ..service import Heartbeats, Notifier, Signals, attend, set_up_logging, watchdog_interval
 from ..units import counted

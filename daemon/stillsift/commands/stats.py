@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from ..decisions import Outcome, Reason, outcome_of, time_text
+from ..ledger.records import SourceStats
 from ..progress import by_outcome
-from ..records import SourceStats
 from ..units import counted
 from . import (
     Commands,

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..decisions import Decision, Outcome, Reason, outcome_of
+from ..sources import FileIdentity
 from . import schema
-from .decisions import Decision, Outcome, Reason, outcome_of
-from .ledger_reader import LedgerReader, connected, path_uri
+from .reader import LedgerReader, connected, path_uri
 from .records import Batch, Checkpoint, FileRecord, FileState, GalleryNow, KeptFile, Quarantined
 from .rows import (
     END_ALARMS,
@@ -33,7 +34,6 @@ from .rows import (
     path_in,
     text_in,
 )
-from .sources import FileIdentity
 
 _MOST_FORGOTTEN = 5000
 """Rows of one source and reason at a time: more than a minute brings, and soon done."""

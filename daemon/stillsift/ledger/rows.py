@@ -12,9 +12,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from .decisions import Decision, Reason
-from .frames import TimeOrigin, bounded_ns
-from .health import AlarmKind
+from ..decisions import Decision, Reason
+from ..frames import TimeOrigin, bounded_ns
+from ..health import AlarmKind
+from ..sources import FileIdentity
 from .records import (
     AlarmRecord,
     Checkpoint,
@@ -25,7 +26,6 @@ from .records import (
     Quarantined,
     Retire,
 )
-from .sources import FileIdentity
 
 _DECISION_FIELDS = tuple(f.name for f in fields(Decision))
 _DECISION_COLUMNS = (

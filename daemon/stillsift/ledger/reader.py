@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from ..decisions import Outcome, Reason
+from ..problems import Problem
+from ..sources import FileIdentity
 from . import schema
-from .decisions import Outcome, Reason
-from .problems import Problem
-from .questions import begins_with, conditions, of_file
+from .filters import begins_with, conditions, of_file
 from .records import (
     AlarmRecord,
     DecisionRecord,
@@ -46,7 +47,6 @@ from .rows import (
     path_out,
     quarantined,
 )
-from .sources import FileIdentity
 from .totals import stats_of
 
 _BUSY_S = 30.0

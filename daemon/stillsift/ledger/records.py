@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from .decisions import Decision, Outcome, Reason
-from .health import AlarmKind
-from .sources import FileIdentity
+from ..decisions import Decision, Outcome, Reason
+from ..health import AlarmKind
+from ..sources import FileIdentity
 
 
 class FileState(StrEnum):

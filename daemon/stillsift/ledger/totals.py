@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from .decisions import Reason
+from ..decisions import Reason
 from .records import FileState, SampleStats, SourceStats
 
 

@@ -1,0 +1,10 @@
+"""Records what was decided about every frame, in one SQLite file that survives kill -9.
+
+Knows nothing of pictures, nor why something was decided. Read `records` first (what goes in and
+comes out), then `writer`: one `Batch` is one transaction.
+"""
+
+from .reader import LedgerError, LedgerFull, LedgerReader
+from .writer import Ledger
+
+__all__ = ["Ledger", "LedgerError", "LedgerFull", "LedgerReader"]
