@@ -116,10 +116,11 @@ class Stages:
 
 def _watched() -> Stages:
     """Timers around the rooms of the line. A room that moved is an AttributeError here."""
-    from stillsift import pipeline, store
+    from stillsift import pipeline
     from stillsift.embedding import onnx_model
     from stillsift.selection import sifter
     from stillsift.sources import picture
+    from stillsift.store import store
 
     stages = Stages()
     stages.watch(picture.VideoPicture, "luma", "luma")

@@ -26,11 +26,10 @@ from stillsift.decisions import Reason, about
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.ledger import Ledger
 from stillsift.ledger.records import Batch, Checkpoint, FileState, Retire
-from stillsift.listing import Listing
-from stillsift.quarantine import Quarantine
-from stillsift.recovery import Recovered, recover
 from stillsift.sources import FileIdentity
-from stillsift.store import Store
+from stillsift.store import Quarantine, Store
+from stillsift.store.metadata_jsonl import Listing
+from stillsift.store.recovery import Recovered, recover
 
 START_NS = 1_764_000_000_000_000_000
 DROPPED = {"b.jpg"}

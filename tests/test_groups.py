@@ -27,7 +27,8 @@ from stillsift.keeper import Storage
 from stillsift.ledger import LedgerReader
 from stillsift.metrics import Metrics
 from stillsift.pipeline import Line
-from stillsift.quarantine import Quarantine, Retired
+from stillsift.store import Quarantine
+from stillsift.store.quarantine import Retired
 
 Row = dict[str, Any]
 Sift = Callable[..., list[Row]]

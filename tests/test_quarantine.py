@@ -19,9 +19,9 @@ from stillsift.decisions import Reason, about
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.ledger import Ledger
 from stillsift.ledger.records import Batch, Checkpoint, FileState, KeptFile, Quarantined, Retire
-from stillsift.quarantine import Fate, Quarantine, Retired
 from stillsift.sources import FileIdentity, origin_of
-from stillsift.store import Store, StoreFull
+from stillsift.store import Quarantine, Store, StoreFull
+from stillsift.store.quarantine import Fate, Retired
 
 NOW_NS = 1_764_000_000_000_000_000
 DAY_NS = 86_400 * 1_000_000_000

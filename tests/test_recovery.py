@@ -21,12 +21,11 @@ from stillsift.decisions import Outcome, Reason, about
 from stillsift.frames import Frame, TimeOrigin
 from stillsift.ledger import Ledger
 from stillsift.ledger.records import Batch, FileState, KeptFile, Retire
-from stillsift.listing import Listing
-from stillsift.names import folder_name, source_name
-from stillsift.quarantine import Quarantine
-from stillsift.recovery import Recovered, recover
 from stillsift.selection.audit_sample import set_aside
-from stillsift.store import Store
+from stillsift.store import Quarantine, Store
+from stillsift.store.metadata_jsonl import Listing
+from stillsift.store.names import folder_name, source_name
+from stillsift.store.recovery import Recovered, recover
 
 LINE = Path(cut_off_line.__file__)
 

@@ -17,7 +17,6 @@ PACKAGE = ROOT / "daemon" / "stillsift"
 LAYERS = (
     (
         "arrays",
-        "names",
         "problems",
         "service",
         "system_libraries",
@@ -45,14 +44,9 @@ LAYERS = (
     ),
     (
         "groups",
-        "listing",
         "model_choice",
-        "quarantine",
     ),
-    (
-        "recovery",
-        "tuning",
-    ),
+    ("tuning",),
     ("keeper",),
     ("pipeline",),
     ("engine",),

@@ -27,12 +27,9 @@ from .groups import Groups
 from .keeper import Storage
 from .ledger import Ledger
 from .ledger.records import KeptFile, Retire
-from .listing import Listing
 from .metrics import Metrics
 from .pipeline import Line
-from .quarantine import Quarantine
 from .recorder import Recorder
-from .recovery import Recovered, recover
 from .selection import Gallery, Kept, Limits, Sifter
 from .selection.budgets import Allowed
 from .selection.gates import Gates
@@ -41,7 +38,9 @@ from .selection.sensitivity import Sensitivity
 from .sources import Known, Source
 from .sources.camera import RtspSource
 from .sources.files import DirectorySource
-from .store import Store, StoreFull
+from .store import Quarantine, Store, StoreFull
+from .store.metadata_jsonl import Listing
+from .store.recovery import Recovered, recover
 from .tuning import Tuning
 from .units import counted
 

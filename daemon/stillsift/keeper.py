@@ -17,15 +17,15 @@ from .decisions import Decision, Reason
 from .frames import Frame
 from .ledger import LedgerError
 from .ledger.records import KeptFile, Retire
-from .listing import Listing
 from .metrics import Metrics
 from .problems import Problem
-from .quarantine import Quarantine
 from .recorder import Recorded
 from .selection import Verdict
 from .selection.audit_sample import is_chosen, set_aside
 from .sources.picture import ConversionError
-from .store import Store, StoreError, StoreUnavailable
+from .store import Quarantine, Store, StoreError
+from .store.metadata_jsonl import Listing
+from .store.store import StoreUnavailable
 from .troubles import Troubles
 from .tuning import Tuning
 

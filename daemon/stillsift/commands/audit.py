@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ..decisions import Outcome, Reason, outcome_of
 from ..ledger import Ledger, LedgerReader
-from ..names import id_meant
 from ..selection.audit_sample import Judged
+from ..store.names import id_meant
 from . import (
     Commands,
     UsageError,

@@ -23,7 +23,8 @@ from ..frames import Frame
 from ..metrics import Metrics, MetricsError, serve
 from ..problems import Problem
 from ..sources import FileIdentity, Gap
-from ..store import Store, StoreInUse
+from ..store import Store
+from ..store.store import StoreInUse
 from ..units import counted
 from . import Commands, UsageError, add_command, add_json, usual_config
 

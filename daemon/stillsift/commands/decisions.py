@@ -17,7 +17,7 @@ from typing import Any
 
 from ..decisions import Outcome, Reason, row
 from ..frames import bounded_ns
-from ..names import id_meant
+from ..store.names import id_meant
 from . import (
     Commands,
     UsageError,

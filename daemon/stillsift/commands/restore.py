@@ -7,8 +7,7 @@ import json
 from pathlib import Path
 
 from ..ledger import Ledger
-from ..quarantine import Quarantine
-from ..store import Store
+from ..store import Quarantine, Store
 from . import (
     Commands,
     UsageError,

@@ -20,11 +20,11 @@ from typing import BinaryIO, Literal, Self
 
 import cv2
 
-from .decisions import Decision, Reason
-from .frames import Frame
-from .ledger.records import KeptFile
+from ..decisions import Decision, Reason
+from ..frames import Frame
+from ..ledger.records import KeptFile
+from ..problems import Problem
 from .names import day_folder, stem, still_suffix
-from .problems import Problem
 
 ImageFormat = Literal["jpeg", "png", "webp"]
 

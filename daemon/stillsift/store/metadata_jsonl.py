@@ -15,9 +15,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from .decisions import Decision, Reason
-from .ledger import Ledger
-from .ledger.records import KeptFile
+from ..decisions import Decision, Reason
+from ..ledger import Ledger
+from ..ledger.records import KeptFile
 from .names import instant
 from .store import Store, StoreError, sync_folder, told
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .decisions import Decision, Reason
-from .frames import TimeOrigin
-from .ledger import Ledger
-from .ledger.records import KeptFile
-from .listing import Listing
+from ..decisions import Decision, Reason
+from ..frames import TimeOrigin
+from ..ledger import Ledger
+from ..ledger.records import KeptFile
+from .metadata_jsonl import Listing
 from .names import folder_name, parse_name, source_name
 from .quarantine import Quarantine, Retired
 from .store import AUDIT, KEPT, QUARANTINE, TEMPORARY, Store, StoreError, told

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from .frames import frame_id
-from .ledger import Ledger
-from .ledger.records import FileRecord, Quarantined, Retire
+from ..frames import frame_id
+from ..ledger import Ledger
+from ..ledger.records import FileRecord, Quarantined, Retire
+from ..sources import FileIdentity, origin_of
 from .names import day_folder
-from .sources import FileIdentity, origin_of
 from .store import QUARANTINE, Store, copy_data, move_without_overwrite, sync_folder, told
 
 _NAME_BYTES = 255
