@@ -49,7 +49,7 @@ def sift(folder: Path, rate: str) -> dict[str, Any]:
     from stillsift.config import SourceConfig, load
     from stillsift.config.yaml_file import with_overrides
     from stillsift.engine import Engine
-    from stillsift.metrics import Metrics
+    from stillsift.service import Metrics
 
     samples: list[Sample] = []
     decided = 0

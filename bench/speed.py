@@ -140,7 +140,7 @@ def sift_once(clip: Path, rate: str, *, profile: bool) -> Sifted:
     from stillsift.config import SourceConfig, load
     from stillsift.config.yaml_file import with_overrides
     from stillsift.engine import Engine
-    from stillsift.metrics import Metrics
+    from stillsift.service import Metrics
 
     with tempfile.TemporaryDirectory(prefix="stillsift-bench-") as folder:
         config = with_overrides(load(None), [f"rate={rate}"])

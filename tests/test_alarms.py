@@ -26,12 +26,12 @@ from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.health import Alarm, AlarmKind, CameraHealth, Sighting
 from stillsift.ledger import Ledger, LedgerReader
 from stillsift.ledger.records import AlarmRecord, Retire
-from stillsift.metrics import Metrics
 from stillsift.recorder import Recorder
 from stillsift.selection import Gallery, Sifter
 from stillsift.selection.budgets import Allowed
 from stillsift.selection.sharpness import sharpness, thumbnail
-from stillsift.service import Heartbeats
+from stillsift.service import Metrics
+from stillsift.service.watchdog import Heartbeats
 from test_pipeline import Script, config
 from test_sifter import LIMITS, blocks
 

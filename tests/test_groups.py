@@ -25,8 +25,8 @@ from stillsift.config import Config, SourceConfig, load
 from stillsift.engine import Engine
 from stillsift.keeper import Storage
 from stillsift.ledger import LedgerReader
-from stillsift.metrics import Metrics
 from stillsift.pipeline import Line
+from stillsift.service import Metrics
 from stillsift.store import Quarantine
 from stillsift.store.quarantine import Retired
 

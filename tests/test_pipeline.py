@@ -22,7 +22,7 @@ from stillsift.embedding import Embedding, EmbedError
 from stillsift.engine import Engine
 from stillsift.frames import ArrayPicture, Frame, Picture, TimeOrigin
 from stillsift.ledger import LedgerReader
-from stillsift.metrics import Metrics
+from stillsift.service import Metrics
 from stillsift.sources import Failed, Gap, Idle, Item, Overload
 from stillsift.sources.picture import ConversionError
 

@@ -36,9 +36,10 @@ from stillsift.decisions import Outcome, Reason, outcome_of
 from stillsift.engine import Engine
 from stillsift.fleet import Fleet
 from stillsift.ledger import LedgerReader
-from stillsift.metrics import STAGES, Metrics
 from stillsift.model_choice import open_model
-from stillsift.service import Heartbeats
+from stillsift.service import Metrics
+from stillsift.service.metrics import STAGES
+from stillsift.service.watchdog import Heartbeats
 from test_rtsp import SYSTEM_PYTHON, Camera, write_stream
 
 

@@ -16,7 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from stillsift import service
+from stillsift.service.logs import _priority
+from stillsift.service.notify import Notifier, watchdog_interval
+from stillsift.service.signals import Signals
+from stillsift.service.watchdog import Heartbeats, attend
 
 
 class Manager:
@@ -54,7 +57,7 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]
 
 
 def test_the_manager_hears_each_state_in_one_datagram(manager: Manager) -> None:
-    notifier = service.Notifier(manager.environ)
+    notifier = Notifier(manager.environ)
     notifier.ready("watching 2 sources")
     assert manager.hears() == ["READY=1", "STATUS=watching 2 sources"]
     notifier.status("kept 3")
@@ -67,7 +70,7 @@ def test_the_manager_hears_each_state_in_one_datagram(manager: Manager) -> None:
 
 def test_reloading_carries_the_monotonic_time_systemd_compares_with(manager: Manager) -> None:
     before = time.monotonic_ns() // 1_000
-    service.Notifier(manager.environ).reloading()
+    Notifier(manager.environ).reloading()
     state, stamp = manager.hears()
     assert state == "RELOADING=1"
     name, value = stamp.split("=")
@@ -76,7 +79,7 @@ def test_reloading_carries_the_monotonic_time_systemd_compares_with(manager: Man
 
 
 def test_a_line_break_in_a_status_cannot_become_a_state_of_its_own(manager: Manager) -> None:
-    service.Notifier(manager.environ).status("camera said:\nREADY=1")
+    Notifier(manager.environ).status("camera said:\nREADY=1")
     assert manager.hears() == ["STATUS=camera said: READY=1"]
 
 
@@ -84,14 +87,14 @@ def test_a_line_break_in_a_status_cannot_become_a_state_of_its_own(manager: Mana
 def test_without_a_manager_nothing_is_sent_and_nothing_fails(
     environ: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    service.Notifier(environ).ready("alone")
+    Notifier(environ).ready("alone")
     assert not caplog.records
 
 
 def test_a_manager_that_went_away_is_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    notifier = service.Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")})
+    notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")})
     notifier.watchdog()
     notifier.watchdog()
     assert [record.levelname for record in caplog.records] == ["WARNING"]
@@ -112,12 +115,12 @@ def test_a_manager_that_went_away_is_a_warning(
 def test_the_watchdog_is_ours_only_if_the_manager_says_so(
     environ: dict[str, str], interval: float | None
 ) -> None:
-    assert service.watchdog_interval(environ) == interval
+    assert watchdog_interval(environ) == interval
 
 
 def test_a_worker_is_stale_after_the_limit_until_it_beats_or_ends() -> None:
     now = 100.0
-    heartbeats = service.Heartbeats(clock=lambda: now)
+    heartbeats = Heartbeats(clock=lambda: now)
     heartbeats.beat("porch")
     heartbeats.beat("garden")
     now = 105.0
@@ -134,7 +137,7 @@ def test_a_worker_is_stale_after_the_limit_until_it_beats_or_ends() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_request_to_end_sets_stop_and_wakes_the_main_thread(number: signal.Signals) -> None:
-    with service.Signals() as signals:
+    with Signals() as signals:
         os.kill(os.getpid(), number)
         signals.wait(30)
         assert signals.stop.is_set()
@@ -142,14 +145,14 @@ def test_a_request_to_end_sets_stop_and_wakes_the_main_thread(number: signal.Sig
 
 
 def test_sighup_sets_reload_only() -> None:
-    with service.Signals() as signals:
+    with Signals() as signals:
         os.kill(os.getpid(), signal.SIGHUP)
         assert signals.reload.wait(30)
         assert not signals.stop.is_set()
 
 
 def test_a_second_interrupt_is_not_caught() -> None:
-    with service.Signals() as signals:
+    with Signals() as signals:
         os.kill(os.getpid(), signal.SIGINT)
         assert signals.stop.wait(30)
         with pytest.raises(KeyboardInterrupt):
@@ -159,7 +162,7 @@ def test_a_second_interrupt_is_not_caught() -> None:
 def test_handlers_and_wake_up_descriptor_are_put_back() -> None:
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers]
-    with service.Signals():
+    with Signals():
         assert [signal.getsignal(number) for number in numbers] != before
     assert [signal.getsignal(number) for number in numbers] == before
     assert signal.set_wakeup_fd(-1) == -1
@@ -169,7 +172,7 @@ def test_signals_that_hit_the_main_thread_inside_the_events_lock_do_no_harm() ->
     # With events set by the handlers themselves this child stands still within a second.
     program = """
 import os, signal, threading
-from stillsift.service import Signals
+from stillsift.service.signals import Signals
 with Signals() as signals:
     main = threading.main_thread().ident
     def knock():
@@ -200,16 +203,16 @@ class Daemon:
 
     def __init__(self, environ: dict[str, str]) -> None:
         self.clock = Clock()
-        self.heartbeats = service.Heartbeats(self.clock)
-        self.signals = service.Signals()
+        self.heartbeats = Heartbeats(self.clock)
+        self.signals = Signals()
         self.reloads = 0
         self.line = "idle"
         self._thread = threading.Thread(target=self._run, args=(environ,))
 
     def _run(self, environ: dict[str, str]) -> None:
-        service.attend(
+        attend(
             self.signals,
-            service.Notifier(environ),
+            Notifier(environ),
             self.heartbeats,
             reload=self._reload,
             status=lambda: self.line,
@@ -283,12 +286,12 @@ def _wait_for(condition: object) -> None:
 
 _SPEAKER = """
 import logging, os, sys
-from stillsift import service
+from stillsift.service.logs import set_up_logging
 level, format = sys.argv[1:]
 if os.environ.get("IN_JOURNAL"):
     facts = os.fstat(2)
     os.environ["JOURNAL_STREAM"] = f"{facts.st_dev}:{facts.st_ino}"
-service.set_up_logging(level, format, stream=sys.stderr)
+set_up_logging(level, format, stream=sys.stderr)
 log = logging.getLogger("stillsift.sources.rtsp")
 log.debug("looking")
 log.info("porch: connected")
@@ -354,6 +357,6 @@ def test_json_is_one_object_a_line_wherever_it_goes(journal: str) -> None:
 
 
 def test_every_level_of_python_has_its_priority() -> None:
-    prefixes = {level: service._priority(level) for level in (10, 20, 30, 40, 50)}
+    prefixes = {level: _priority(level) for level in (10, 20, 30, 40, 50)}
     assert prefixes == {10: 7, 20: 6, 30: 4, 40: 3, 50: 2}
     assert logging.CRITICAL == 50

@@ -18,7 +18,6 @@ LAYERS = (
     (
         "arrays",
         "problems",
-        "service",
         "system_libraries",
         "troubles",
         "units",
@@ -37,9 +36,9 @@ LAYERS = (
     ),
     (
         "config",
-        "metrics",
         "progress",
         "recorder",
+        "service",
         "store",
     ),
     (

@@ -27,7 +27,6 @@ from .groups import Groups
 from .keeper import Storage
 from .ledger import Ledger
 from .ledger.records import KeptFile, Retire
-from .metrics import Metrics
 from .pipeline import Line
 from .recorder import Recorder
 from .selection import Gallery, Kept, Limits, Sifter
@@ -35,6 +34,7 @@ from .selection.budgets import Allowed
 from .selection.gates import Gates
 from .selection.regions import Regions
 from .selection.sensitivity import Sensitivity
+from .service import Metrics
 from .sources import Known, Source
 from .sources.camera import RtspSource
 from .sources.files import DirectorySource

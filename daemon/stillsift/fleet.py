@@ -13,7 +13,7 @@ from .config.reload import ReloadPlan
 from .engine import Engine
 from .pipeline import Line
 from .problems import Problem
-from .service import Heartbeats
+from .service.watchdog import Heartbeats
 
 log = logging.getLogger(__name__)
 

@@ -17,11 +17,11 @@ from .decisions import Decision, Reason
 from .frames import Frame
 from .ledger import LedgerError
 from .ledger.records import KeptFile, Retire
-from .metrics import Metrics
 from .problems import Problem
 from .recorder import Recorded
 from .selection import Verdict
 from .selection.audit_sample import is_chosen, set_aside
+from .service import Metrics
 from .sources.picture import ConversionError
 from .store import Quarantine, Store, StoreError
 from .store.metadata_jsonl import Listing

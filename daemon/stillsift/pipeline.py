@@ -23,10 +23,10 @@ from .health import AlarmKind
 from .keeper import RETRY_S, Keeper, Storage
 from .ledger import LedgerError
 from .ledger.records import GapRecord, KeptFile
-from .metrics import Metrics
 from .problems import Problem
 from .recorder import MOST_UNRECORDED, Recorder
 from .selection import Sifter, Verdict
+from .service import Metrics
 from .sources import Failed, Finished, Gap, Idle, Item, Opened, Overload, Repeated, Source
 from .sources.picture import ConversionError
 from .troubles import Troubles

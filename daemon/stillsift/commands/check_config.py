@@ -20,8 +20,9 @@ from ..config.yaml_file import NO_SOURCES, written
 from ..embedding import ModelError
 from ..engine import open_source, place_of
 from ..frames import Frame
-from ..metrics import Metrics, MetricsError, serve
 from ..problems import Problem
+from ..service import Metrics
+from ..service.http import MetricsError, serve
 from ..sources import FileIdentity, Gap
 from ..store import Store
 from ..store.store import StoreInUse

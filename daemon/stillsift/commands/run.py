@@ -22,8 +22,12 @@ from ..decisions import Outcome, Reason, outcome_of
 from ..engine import Engine
 from ..fleet import Fleet
 from ..ledger import LedgerError
-from ..metrics import Metrics, serve
-from ..service import Heartbeats, Notifier, Signals, attend, set_up_logging, watchdog_interval
+from ..service import Metrics
+from ..service.http import serve
+from ..service.logs import set_up_logging
+from ..service.notify import Notifier, watchdog_interval
+from ..service.signals import Signals
+from ..service.watchdog import Heartbeats, attend
 from ..units import counted
 from . import Commands, UsageError, add_command, add_config, usual_config
 

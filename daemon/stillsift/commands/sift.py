@@ -20,11 +20,12 @@ from ..config.secrets import redacted
 from ..config.yaml_file import with_overrides
 from ..decisions import Reason, row
 from ..engine import Engine, place_of
-from ..metrics import Metrics
 from ..pipeline import Line
 from ..problems import Problem
 from ..progress import Progress, Tally, shown
-from ..service import Signals, set_up_logging
+from ..service import Metrics
+from ..service.logs import set_up_logging
+from ..service.signals import Signals
 from ..sources import Source
 from ..sources.files import DirectorySource
 from . import Commands, UsageError, add_command, add_json

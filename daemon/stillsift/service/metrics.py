@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram, make_wsgi_app
+from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -21,25 +17,18 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from . import __version__
-from .decisions import Decision, Reason, outcome_of
-from .health import AlarmKind
-from .ledger.records import KeptFile
-from .problems import Problem
-from .sources import Source
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+from .. import __version__
+from ..decisions import Decision, Reason, outcome_of
+from ..health import AlarmKind
+from ..ledger.records import KeptFile
+from ..problems import Problem
+from ..sources import Source
 
 STAGES = ("decide", "embed", "persist")
 _STAGE_BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 _SIMILARITY_BUCKETS = (0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 1.0)
 _NOVELTY_BUCKETS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5)
 _SHARPNESS_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5, 1.0)
-
-
-class MetricsError(Problem):
-    """The address to be scraped at cannot be had."""
 
 
 class _Accounts(Collector):
@@ -333,57 +322,3 @@ class _Facts(Collector):
             with suppress(Problem):  # a disk that does not answer must not hide all the rest
                 family.add_metric([], free_bytes())
             yield family
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _Server6(_Server):
-    address_family = socket.AF_INET6
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """A scrape every fifteen seconds is no news."""
-
-
-def serve(
-    metrics: Metrics,
-    host: str,
-    port: int,
-    *,
-    healthy: Callable[[], str | None],
-    ready: Callable[[], str | None],
-) -> WSGIServer:
-    """Serve /metrics, /healthz and /readyz in a thread of its own until `shutdown()`.
-
-    `healthy` and `ready` give None, or the reason why not, which is then answered with 503. Raises
-    MetricsError where the address cannot be bound.
-    """
-    scrape = make_wsgi_app(metrics.registry)
-    probes = {"/healthz": healthy, "/readyz": ready}
-
-    def application(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-        path = environ.get("PATH_INFO", "/")
-        if path == "/metrics":
-            answer: Iterable[bytes] = scrape(environ, start)
-            return answer
-        if path not in probes:
-            start("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
-            return [b"stillsift: /metrics /healthz /readyz\n"]
-        reason = probes[path]()
-        status = "200 OK" if reason is None else "503 Service Unavailable"
-        start(status, [("Content-Type", "text/plain; charset=utf-8")])
-        return [f"{reason or 'ok'}\n".encode()]
-
-    try:
-        kind = _Server6 if ":" in host else _Server
-        server = make_server(host, port, application, kind, _Quiet)
-    except OSError as error:
-        raise MetricsError(
-            f"metrics.listen: cannot listen on {host}:{port}: {error.strerror}; "
-            "choose another port, or `listen: off`"
-        ) from error
-    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    return server

@@ -1,0 +1,87 @@
+"""Tells the service manager how the daemon is doing.
+
+References: sd_notify(3), systemd.service(5).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Mapping
+
+_log = logging.getLogger(__name__)
+
+
+class Notifier:
+    """Tells the service manager how the daemon is doing (the sd_notify protocol).
+
+    Without a manager (no NOTIFY_SOCKET) every call does nothing, so callers need not ask.
+    """
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._address = _socket_address(environ.get("NOTIFY_SOCKET", ""))
+        self._reached = True
+
+    def ready(self, status: str) -> None:
+        """Start-up, or a reload, is over and frames are being worked on."""
+        self._send("READY=1", f"STATUS={_one_line(status)}")
+
+    def status(self, status: str) -> None:
+        """One line for people, which `systemctl status` shows."""
+        self._send(f"STATUS={_one_line(status)}")
+
+    def reloading(self) -> None:
+        """The configuration is being read again; `ready` ends it."""
+        # Type=notify-reload matches this moment with the signal it sent, so it has to be the
+        # system's monotonic clock and no clock passed in.
+        now_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1_000
+        self._send("RELOADING=1", f"MONOTONIC_USEC={now_us}")
+
+    def stopping(self, status: str) -> None:
+        """The daemon was asked to end and is finishing what it has begun."""
+        self._send("STOPPING=1", f"STATUS={_one_line(status)}")
+
+    def watchdog(self) -> None:
+        """Every worker is making progress. Silence for WatchdogSec means a restart."""
+        self._send("WATCHDOG=1")
+
+    def _send(self, *assignments: str) -> None:
+        if self._address is None:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+                sender.sendto("\n".join(assignments).encode(), self._address)
+        except OSError as error:
+            # The manager may be restarting itself. If it stays deaf its watchdog ends us anyway.
+            if self._reached:
+                _log.warning("the service manager was not reached: %s", error)
+            self._reached = False
+        else:
+            self._reached = True
+
+
+def _socket_address(text: str) -> str | None:
+    """The address for `sendto`: a path, or an abstract name, which is written with a leading @."""
+    if text.startswith("/"):
+        return text
+    if text.startswith("@"):
+        return "\0" + text[1:]
+    return None
+
+
+def _one_line(text: str) -> str:
+    # A line break would begin another assignment.
+    return " ".join(text.split())
+
+
+def watchdog_interval(environ: Mapping[str, str] = os.environ) -> float | None:
+    """Seconds within which the manager wants to hear WATCHDOG=1; `None` if it does not ask."""
+    if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None  # it was meant for the process that started us
+    try:
+        microseconds = int(environ.get("WATCHDOG_USEC", "0"))
+    except ValueError:
+        return None
+    return microseconds / 1e6 if microseconds > 0 else None

@@ -1,0 +1,73 @@
+"""Turns signals into events that threads can wait for."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+
+
+class Signals:
+    """SIGTERM and SIGINT set `stop`, SIGHUP sets `reload`; a context manager for the main thread.
+
+    A second SIGINT raises KeyboardInterrupt, so that Ctrl-C twice always gets the prompt back.
+    """
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.reload = threading.Event()
+        self._news = threading.Event()
+        self._asked_to_stop = False
+        """As the handlers saw it."""
+
+    def wait(self, timeout_s: float) -> None:
+        """Return at the next signal, or after `timeout_s` seconds."""
+        self._news.wait(timeout_s)
+        self._news.clear()
+        if self._asked_to_stop:
+            self.stop.set()
+
+    def __enter__(self) -> Signals:
+        # The events are set by a thread that reads the wake-up descriptor, not by the handlers: a
+        # handler runs in the middle of whatever the main thread does, and if that is Event.wait,
+        # Event.set waits for a lock that the same thread holds. The descriptor holds some hundred
+        # signals and drops the rest, so the handlers note what must not be lost.
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        self._previous_fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        self._previous = {
+            signal.SIGTERM: signal.signal(signal.SIGTERM, self._ask_to_stop),
+            signal.SIGHUP: signal.signal(signal.SIGHUP, _leave_to_the_thread),
+            signal.SIGINT: signal.signal(signal.SIGINT, self._interrupted),
+        }
+        self._thread = threading.Thread(target=self._listen, name="signals", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._previous_fd)
+        self._writer.close()
+        self._thread.join()
+        self._reader.close()
+
+    def _listen(self) -> None:
+        while numbers := self._reader.recv(64):
+            for number in numbers:
+                if number in (signal.SIGTERM, signal.SIGINT):
+                    self.stop.set()
+                elif number == signal.SIGHUP:
+                    self.reload.set()
+            self._news.set()
+
+    def _ask_to_stop(self, _number: int, _frame: object) -> None:
+        self._asked_to_stop = True
+
+    def _interrupted(self, _number: int, _frame: object) -> None:
+        self._asked_to_stop = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _leave_to_the_thread(_number: int, _frame: object) -> None:
+    """Without a Python handler there would be no byte on the wake-up descriptor."""
