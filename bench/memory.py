@@ -48,7 +48,7 @@ def sift(folder: Path, rate: str) -> dict[str, Any]:
     """Sift everything in a folder, or one clip, and look at the process meanwhile."""
     from stillsift.config import SourceConfig, load
     from stillsift.config.yaml_file import with_overrides
-    from stillsift.engine import Engine
+    from stillsift.pipeline import Engine
     from stillsift.service import Metrics
 
     samples: list[Sample] = []

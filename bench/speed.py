@@ -116,8 +116,8 @@ class Stages:
 
 def _watched() -> Stages:
     """Timers around the rooms of the line. A room that moved is an AttributeError here."""
-    from stillsift import pipeline
     from stillsift.embedding import onnx_model
+    from stillsift.pipeline import line
     from stillsift.selection import sifter
     from stillsift.sources import picture
     from stillsift.store import store
@@ -131,7 +131,7 @@ def _watched() -> Stages:
     stages.watch(onnx_model.Model, "run", "embed")
     stages.watch(sifter.Sifter, "offer", "decide")
     stages.watch(store.Store, "place", "persist")
-    stages.watch(pipeline.Line, "_record", "record")
+    stages.watch(line.Line, "_record", "record")
     return stages
 
 
@@ -139,7 +139,7 @@ def sift_once(clip: Path, rate: str, *, profile: bool) -> Sifted:
     """Sift a clip in this process."""
     from stillsift.config import SourceConfig, load
     from stillsift.config.yaml_file import with_overrides
-    from stillsift.engine import Engine
+    from stillsift.pipeline import Engine
     from stillsift.service import Metrics
 
     with tempfile.TemporaryDirectory(prefix="stillsift-bench-") as folder:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stillsift.config.settings import ModelSettings
 from stillsift.embedding import Embedder
-from stillsift.model_choice import open_model
+from stillsift.pipeline.model_choice import open_model
 from stillsift.selection import Gallery, Limits, Sifter
 from test_sifter import describe, footage, sift
 

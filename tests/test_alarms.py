@@ -20,13 +20,13 @@ from stillsift.arrays import Image
 from stillsift.config import Config, SourceConfig
 from stillsift.config.reload import reload_plan
 from stillsift.decisions import Reason
-from stillsift.engine import Engine
-from stillsift.fleet import Fleet
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.health import Alarm, AlarmKind, CameraHealth, Sighting
 from stillsift.ledger import Ledger, LedgerReader
 from stillsift.ledger.records import AlarmRecord, Retire
-from stillsift.recorder import Recorder
+from stillsift.pipeline import Engine
+from stillsift.pipeline.fleet import Fleet
+from stillsift.pipeline.recorder import Recorder
 from stillsift.selection import Gallery, Sifter
 from stillsift.selection.budgets import Allowed
 from stillsift.selection.sharpness import sharpness, thumbnail

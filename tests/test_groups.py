@@ -22,10 +22,9 @@ from footage import taken, write_still, write_stills
 from running import Daemon, assert_agree, decided, kept_on_disk, until
 from stillsift.arrays import Image
 from stillsift.config import Config, SourceConfig, load
-from stillsift.engine import Engine
-from stillsift.keeper import Storage
 from stillsift.ledger import LedgerReader
-from stillsift.pipeline import Line
+from stillsift.pipeline import Engine, Line
+from stillsift.pipeline.persistence import Storage
 from stillsift.service import Metrics
 from stillsift.store import Quarantine
 from stillsift.store.quarantine import Retired

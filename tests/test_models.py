@@ -15,12 +15,12 @@ import yaml
 from onnx import helper
 
 import tiny_onnx
-from stillsift import model_choice
 from stillsift.config.settings import CustomModel, ModelSettings
 from stillsift.embedding import ModelError, onnx_model
 from stillsift.embedding.manifest import InputSpec, ModelSpec, OutputSpec, manifest
 from stillsift.embedding.onnx_model import InferenceError
-from stillsift.model_choice import CPU_MODEL, CUDA_MODEL
+from stillsift.pipeline import model_choice
+from stillsift.pipeline.model_choice import CPU_MODEL, CUDA_MODEL
 
 MODELS = Path(__file__).parents[1] / "models"
 needs_no_gpu = pytest.mark.skipif(
@@ -333,7 +333,7 @@ import contextlib, pathlib, sys
 import numpy as np
 from stillsift.embedding import onnx_model
 from stillsift.embedding.manifest import ModelSpec, manifest
-from stillsift.model_choice import CPU_MODEL
+from stillsift.pipeline.model_choice import CPU_MODEL
 model = onnx_model.load(manifest()[CPU_MODEL])
 model.run(np.zeros((1, 160, 288, 3), np.uint8))
 for broken in (

@@ -19,9 +19,9 @@ from running import assert_agree, decided
 from stillsift.config import Config, SourceConfig, load
 from stillsift.decisions import Outcome, Reason
 from stillsift.embedding import Embedding, EmbedError
-from stillsift.engine import Engine
 from stillsift.frames import ArrayPicture, Frame, Picture, TimeOrigin
 from stillsift.ledger import LedgerReader
+from stillsift.pipeline import Engine
 from stillsift.service import Metrics
 from stillsift.sources import Failed, Gap, Idle, Item, Overload
 from stillsift.sources.picture import ConversionError
@@ -191,7 +191,7 @@ def test_a_camera_is_ready_again_once_there_is_room(
 ) -> None:
     """And not only when the next frame is kept, which may be hours later."""
     clock = [0.0]
-    monkeypatch.setattr("stillsift.pipeline.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("stillsift.pipeline.line.time.monotonic", lambda: clock[0])
     settings = config(tmp_path, min_free=1 << 60)
     yard = SourceConfig.model_validate({"name": "yard", "rtsp": "rtsp://yard/cam"})
     told: list[str | None] = []
@@ -241,7 +241,7 @@ def test_a_camera_that_falls_silent_has_its_last_frames_decided(
 ) -> None:
     """A moment that waits for a better frame does not wait for ever."""
     clock = [0.0]
-    monkeypatch.setattr("stillsift.pipeline.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("stillsift.pipeline.line.time.monotonic", lambda: clock[0])
     seen: list[int] = []
 
     def items() -> Iterator[Item]:

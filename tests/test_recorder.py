@@ -25,7 +25,7 @@ from stillsift.embedding import Embedding
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.ledger import Ledger
 from stillsift.ledger.records import FileState, GapRecord, KeptFile, Retire
-from stillsift.recorder import Recorder
+from stillsift.pipeline.recorder import Recorder
 from stillsift.selection import Gallery, Limits, Sifter
 from stillsift.sources import FileIdentity, Finished, Opened
 

@@ -18,7 +18,7 @@ from stillsift.config.settings import ModelSettings
 from stillsift.config.yaml_file import parse, with_overrides
 from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import ArrayPicture, Frame, Picture, TimeOrigin
-from stillsift.model_choice import open_model
+from stillsift.pipeline.model_choice import open_model
 from stillsift.selection import Gallery, Limits, Sifter, Verdict, regions
 from stillsift.selection.regions import EVERYTHING, Polygon, Regions
 

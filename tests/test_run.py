@@ -33,10 +33,10 @@ from running import (
 from stillsift.config import Config, load
 from stillsift.config.settings import ModelSettings
 from stillsift.decisions import Outcome, Reason, outcome_of
-from stillsift.engine import Engine
-from stillsift.fleet import Fleet
 from stillsift.ledger import LedgerReader
-from stillsift.model_choice import open_model
+from stillsift.pipeline import Engine
+from stillsift.pipeline.fleet import Fleet
+from stillsift.pipeline.model_choice import open_model
 from stillsift.service import Metrics
 from stillsift.service.metrics import STAGES
 from stillsift.service.watchdog import Heartbeats

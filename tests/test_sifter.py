@@ -19,7 +19,7 @@ from stillsift.config.settings import ModelSettings
 from stillsift.decisions import Decision, Outcome, Reason
 from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import ArrayPicture, Frame, Picture, TimeOrigin
-from stillsift.model_choice import CPU_MODEL, CUDA_MODEL, open_model
+from stillsift.pipeline.model_choice import CPU_MODEL, CUDA_MODEL, open_model
 from stillsift.selection import Gallery, Kept, Limits, Sifter, Verdict
 from stillsift.selection.gallery import Cells
 from stillsift.selection.novelty import Novelty

@@ -25,7 +25,7 @@ from stillsift.config.settings import ModelSettings
 from stillsift.decisions import Reason
 from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import Frame, NoPixels, Picture
-from stillsift.model_choice import open_model
+from stillsift.pipeline.model_choice import open_model
 from stillsift.selection import Gallery, Limits, Sifter, novelty, scene
 from stillsift.selection.sharpness import reduced
 from stillsift.sources.files import ClipReader

@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stillsift import model_choice
 from stillsift.config.settings import ModelSettings
 from stillsift.embedding import Embedder
 from stillsift.frames import Frame
+from stillsift.pipeline import model_choice
 from stillsift.sources.files import ClipReader
 
 RATE = 5.0

@@ -22,7 +22,7 @@ from stillsift.arrays import Image
 from stillsift.config.settings import ModelSettings
 from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import Frame, Picture
-from stillsift.model_choice import open_model
+from stillsift.pipeline.model_choice import open_model
 from stillsift.selection import Gallery, Limits, Sifter
 from stillsift.selection.regions import Painted
 from stillsift.sources.files import ClipReader

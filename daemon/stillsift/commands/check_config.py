@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import model_choice
 from ..config import Config, ConfigError, SourceConfig
 from ..config.errors import Mistake
 from ..config.field_types import Address
@@ -18,8 +17,9 @@ from ..config.lint import doubts
 from ..config.marked_yaml import Place
 from ..config.yaml_file import NO_SOURCES, written
 from ..embedding import ModelError
-from ..engine import open_source, place_of
 from ..frames import Frame
+from ..pipeline import model_choice
+from ..pipeline.engine import open_source, place_of
 from ..problems import Problem
 from ..service import Metrics
 from ..service.http import MetricsError, serve

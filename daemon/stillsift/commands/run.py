@@ -19,9 +19,9 @@ from ..config.password import password_of
 from ..config.reload import ReloadPlan, in_force, reload_plan
 from ..config.yaml_file import NO_SOURCES
 from ..decisions import Outcome, Reason, outcome_of
-from ..engine import Engine
-from ..fleet import Fleet
 from ..ledger import LedgerError
+from ..pipeline import Engine
+from ..pipeline.fleet import Fleet
 from ..service import Metrics
 from ..service.http import serve
 from ..service.logs import set_up_logging

@@ -19,8 +19,8 @@ from ..config import Config, SourceConfig, load
 from ..config.secrets import redacted
 from ..config.yaml_file import with_overrides
 from ..decisions import Reason, row
-from ..engine import Engine, place_of
-from ..pipeline import Line
+from ..pipeline import Engine, Line
+from ..pipeline.engine import place_of
 from ..problems import Problem
 from ..progress import Progress, Tally, shown
 from ..service import Metrics

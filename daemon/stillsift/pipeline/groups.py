@@ -13,10 +13,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from .config import SourceConfig
-from .config.settings import siblings
-from .ledger import LedgerReader
-from .selection import Kept
+from ..config import SourceConfig
+from ..config.settings import siblings
+from ..ledger import LedgerReader
+from ..selection import Kept
 
 _PATIENCE_S = 5.0
 """Longest wait for the turn. Whoever has it is at work on a failing disk then; a picture kept twice

@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .config import Config, SourceConfig
-from .config.reload import ReloadPlan
+from ..config import Config, SourceConfig
+from ..config.reload import ReloadPlan
+from ..problems import Problem
+from ..service.watchdog import Heartbeats
 from .engine import Engine
-from .pipeline import Line
-from .problems import Problem
-from .service.watchdog import Heartbeats
+from .line import Line
 
 log = logging.getLogger(__name__)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .decisions import Decision, Reason, without_frame
-from .frames import TimeOrigin
-from .sources import Failed, Gap, Overload, Repeated
+from ..decisions import Decision, Reason, without_frame
+from ..frames import TimeOrigin
+from ..sources import Failed, Gap, Overload, Repeated
 
 
 def losses(source: str, item: Failed | Overload | Gap, *, live: bool) -> Iterator[Decision]:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .decisions import Decision, Outcome
-from .health import Alarm
-from .ledger import Ledger, LedgerError
-from .ledger.records import (
+from ..decisions import Decision, Outcome
+from ..health import Alarm
+from ..ledger import Ledger, LedgerError
+from ..ledger.records import (
     AlarmRecord,
     Batch,
     Checkpoint,
@@ -28,8 +28,8 @@ from .ledger.records import (
     Retire,
     SeenFile,
 )
-from .selection import Sifter
-from .sources import FileIdentity, Finished, Opened
+from ..selection import Sifter
+from ..sources import FileIdentity, Finished, Opened
 
 MOST_UNRECORDED = 256
 _STATE_EVERY_S = 30.0

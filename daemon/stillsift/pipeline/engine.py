@@ -15,34 +15,34 @@ from typing import Self
 import cv2
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
+from ..config import Config, SourceConfig
+from ..config.password import password_of
+from ..config.reload import in_force
+from ..config.secrets import redacted
+from ..decisions import Decision, Outcome
+from ..embedding import Embedder, Embedding
+from ..frames import Picture
+from ..ledger import Ledger
+from ..ledger.records import KeptFile, Retire
+from ..selection import Gallery, Kept, Limits, Sifter
+from ..selection.budgets import Allowed
+from ..selection.gates import Gates
+from ..selection.regions import Regions
+from ..selection.sensitivity import Sensitivity
+from ..service import Metrics
+from ..sources import Known, Source
+from ..sources.camera import RtspSource
+from ..sources.files import DirectorySource
+from ..store import Quarantine, Store, StoreFull
+from ..store.metadata_jsonl import Listing
+from ..store.recovery import Recovered, recover
+from ..units import counted
 from . import model_choice
-from .config import Config, SourceConfig
-from .config.password import password_of
-from .config.reload import in_force
-from .config.secrets import redacted
-from .decisions import Decision, Outcome
-from .embedding import Embedder, Embedding
-from .frames import Picture
 from .groups import Groups
-from .keeper import Storage
-from .ledger import Ledger
-from .ledger.records import KeptFile, Retire
-from .pipeline import Line
+from .line import Line
+from .persistence import Storage
 from .recorder import Recorder
-from .selection import Gallery, Kept, Limits, Sifter
-from .selection.budgets import Allowed
-from .selection.gates import Gates
-from .selection.regions import Regions
-from .selection.sensitivity import Sensitivity
-from .service import Metrics
-from .sources import Known, Source
-from .sources.camera import RtspSource
-from .sources.files import DirectorySource
-from .store import Quarantine, Store, StoreFull
-from .store.metadata_jsonl import Listing
-from .store.recovery import Recovered, recover
 from .tuning import Tuning
-from .units import counted
 
 log = logging.getLogger(__name__)
 

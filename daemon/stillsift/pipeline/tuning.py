@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..ledger.records import Retire
+from ..selection import Kept, Limits
 from .groups import Member
-from .ledger.records import Retire
-from .selection import Kept, Limits
 
 
 @dataclass(frozen=True, slots=True, eq=False)

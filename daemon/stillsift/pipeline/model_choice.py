@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from .config.settings import ModelSettings
-from .embedding import ModelError
-from .embedding.manifest import InputSpec, ModelSpec, OutputSpec, manifest, manifest_path
-from .embedding.onnx_model import Model, load, providers
+from ..config.settings import ModelSettings
+from ..embedding import ModelError
+from ..embedding.manifest import InputSpec, ModelSpec, OutputSpec, manifest, manifest_path
+from ..embedding.onnx_model import Model, load, providers
 
 CPU_MODEL: Final = "efficientnet-lite0-trunk-int8"
 CUDA_MODEL: Final = "efficientnet-lite0-fp32"

@@ -13,19 +13,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from .decisions import Decision, Reason
-from .frames import Frame
-from .ledger import LedgerError
-from .ledger.records import KeptFile, Retire
-from .problems import Problem
+from ..decisions import Decision, Reason
+from ..frames import Frame
+from ..ledger import LedgerError
+from ..ledger.records import KeptFile, Retire
+from ..problems import Problem
+from ..selection import Verdict
+from ..selection.audit_sample import is_chosen, set_aside
+from ..service import Metrics
+from ..sources.picture import ConversionError
+from ..store import Quarantine, Store, StoreError
+from ..store.metadata_jsonl import Listing
+from ..store.store import StoreUnavailable
 from .recorder import Recorded
-from .selection import Verdict
-from .selection.audit_sample import is_chosen, set_aside
-from .service import Metrics
-from .sources.picture import ConversionError
-from .store import Quarantine, Store, StoreError
-from .store.metadata_jsonl import Listing
-from .store.store import StoreUnavailable
 from .troubles import Troubles
 from .tuning import Tuning
 
@@ -49,7 +49,7 @@ class Storage:
     quarantine: Quarantine
 
 
-class Keeper:
+class Persistence:
     """Of the frames of one source."""
 
     def __init__(

@@ -15,23 +15,23 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from .decisions import Decision, Outcome, Reason, about, time_text
-from .embedding import EmbedError
-from .frames import Frame
+from ..decisions import Decision, Outcome, Reason, about, time_text
+from ..embedding import EmbedError
+from ..frames import Frame
+from ..health import AlarmKind
+from ..ledger import LedgerError
+from ..ledger.records import GapRecord, KeptFile
+from ..problems import Problem
+from ..selection import Sifter, Verdict
+from ..service import Metrics
+from ..sources import Failed, Finished, Gap, Idle, Item, Opened, Overload, Repeated, Source
+from ..sources.picture import ConversionError
 from .groups import Member
-from .health import AlarmKind
-from .keeper import RETRY_S, Keeper, Storage
-from .ledger import LedgerError
-from .ledger.records import GapRecord, KeptFile
-from .problems import Problem
+from .losses import losses, repetition
+from .persistence import RETRY_S, Persistence, Storage
 from .recorder import MOST_UNRECORDED, Recorder
-from .selection import Sifter, Verdict
-from .service import Metrics
-from .sources import Failed, Finished, Gap, Idle, Item, Opened, Overload, Repeated, Source
-from .sources.picture import ConversionError
 from .troubles import Troubles
 from .tuning import Tuning
-from .unread import losses, repetition
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,9 @@ class Line:
         self._stop = threading.Event()
         self._heard = self._recorded = time.monotonic()
         self._troubles = Troubles(source.name)
-        self._keeper = Keeper(source.name, storage, metrics, self._troubles, self._wait, live=live)
+        self._persistence = Persistence(
+            source.name, storage, metrics, self._troubles, self._wait, live=live
+        )
         self._warned_of: Path | str | None = None
         self._ahead = False
         """The sifter has decided more than the recorder knows of."""
@@ -111,7 +113,7 @@ class Line:
                 if self._due(item, kept):
                     self._record()
                 self._end_turn()
-                self._keeper.try_again()
+                self._persistence.try_again()
             # What a file holds back is read again at the next start, and decided as if nothing
             # had happened; a camera's frame would be gone.
             if self._live or not self._stop.is_set():
@@ -208,7 +210,7 @@ class Line:
         """Put what is kept on the disk, then hand every decision to the recorder. Whether a frame
         was kept."""
         self._ahead = True
-        ended = self._keeper.keep(verdicts, self._tuning, self.sifter.forget)
+        ended = self._persistence.keep(verdicts, self._tuning, self.sifter.forget)
         # Only now: the sifter has decided all of them, and its state is recorded with the first.
         for decision, kept in ended:
             self._recorder.fill(decision, kept)
@@ -261,7 +263,7 @@ class Line:
         for decision, kept in recorded.decisions:
             if self._told is not None:
                 self._told(decision, kept)
-        self._keeper.follow_up(recorded)
+        self._persistence.follow_up(recorded)
 
     def _wait(self, task: str, error: Problem) -> None:
         """A disk is full or failing: say so, and keep everything as it is until it is not."""
