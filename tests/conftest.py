@@ -33,15 +33,15 @@ def stillsift(
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
 
-    def run(*arguments: object) -> Done:
+    def run(*words: object) -> Done:
         # Not with the tests' own imports: the command line needs cv2, and not every test does.
-        from stillsift import commands
         from stillsift.cli import main
+        from stillsift.commands import arguments
 
-        monkeypatch.setattr(commands, "USUAL_CONFIG", (Path("config.yaml"),))
+        monkeypatch.setattr(arguments, "USUAL_CONFIG", (Path("config.yaml"),))
         capsys.readouterr()
         try:
-            status = main([str(argument) for argument in arguments])
+            status = main([str(word) for word in words])
         except SystemExit as end:  # argparse's way
             status = int(end.code or 0)
         captured = capsys.readouterr()

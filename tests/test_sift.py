@@ -25,8 +25,8 @@ from running import (
     story,
     until,
 )
+from stillsift.commands.tally import Tally
 from stillsift.decisions import Outcome, Reason, without_frame
-from stillsift.progress import Tally
 
 KEYS = (
     *("source", "file", "frame_index", "pts_s", "captured_at", "outcome", "reason"),

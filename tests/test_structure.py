@@ -34,7 +34,6 @@ LAYERS = (
     ),
     (
         "config",
-        "progress",
         "service",
         "store",
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import (
+from .arguments import (
     Commands,
     add_command,
     add_json,
@@ -12,9 +12,8 @@ from . import (
     add_store,
     known_source,
     opened_ledger,
-    print_records,
-    span,
 )
+from .tables import print_records, span
 
 _EXAMPLES = """\
   stillsift alarms --source yard

@@ -14,7 +14,7 @@ from ..decisions import Outcome, Reason, outcome_of
 from ..ledger import Ledger, LedgerReader
 from ..selection.audit_sample import Judged
 from ..store.names import id_meant
-from . import (
+from .arguments import (
     Commands,
     UsageError,
     add_command,
@@ -25,7 +25,7 @@ from . import (
     opened_ledger,
     store_path,
 )
-from . import table as as_table
+from .tables import table as as_table
 
 _EXAMPLES = """\
   stillsift audit --store sifted              the rate of wrong drops, with its interval

@@ -27,7 +27,7 @@ from ..sources import FileIdentity, Gap
 from ..store import Store
 from ..store.store import StoreInUse
 from ..units import counted
-from . import Commands, UsageError, add_command, add_json, usual_config
+from .arguments import Commands, UsageError, add_command, add_json, usual_config
 
 _EXAMPLES = """\
   stillsift check-config config.yaml

@@ -18,7 +18,7 @@ from typing import Any
 from ..decisions import Outcome, Reason, row
 from ..frames import bounded_ns
 from ..store.names import id_meant
-from . import (
+from .arguments import (
     Commands,
     UsageError,
     add_command,
@@ -27,8 +27,8 @@ from . import (
     known_source,
     opened_ledger,
     store_path,
-    table,
 )
+from .tables import table
 
 _EXAMPLES = """\
   stillsift decisions --store sifted --outcome kept

@@ -19,7 +19,7 @@ from ..problems import Problem
 from ..store import Store, StoreError
 from ..system_libraries import missing_libraries
 from ..units import counted
-from . import Commands, add_command, add_config, add_json, configured
+from .arguments import Commands, add_command, add_config, add_json, configured
 
 _EXAMPLES = """\
   stillsift doctor

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..embedding import ModelError, onnx_model
 from ..embedding.manifest import manifest
-from . import Commands, add_command, add_json
+from .arguments import Commands, add_command, add_json
 
 _EXAMPLES = """\
   stillsift models list

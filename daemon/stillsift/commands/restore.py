@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..ledger import Ledger
 from ..store import Quarantine, Store
-from . import (
+from .arguments import (
     Commands,
     UsageError,
     add_command,

@@ -29,7 +29,7 @@ from ..service.notify import Notifier, watchdog_interval
 from ..service.signals import Signals
 from ..service.watchdog import Heartbeats, attend
 from ..units import counted
-from . import Commands, UsageError, add_command, add_config, usual_config
+from .arguments import Commands, UsageError, add_command, add_config, usual_config
 
 log = logging.getLogger(__name__)
 

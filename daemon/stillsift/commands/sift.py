@@ -22,13 +22,14 @@ from ..decisions import Reason, row
 from ..pipeline import Engine, Line
 from ..pipeline.engine import place_of
 from ..problems import Problem
-from ..progress import Progress, Tally, shown
 from ..service import Metrics
 from ..service.logs import set_up_logging
 from ..service.signals import Signals
 from ..sources import Source
 from ..sources.files import DirectorySource
-from . import Commands, UsageError, add_command, add_json
+from .arguments import Commands, UsageError, add_command, add_json
+from .progress import Progress, shown
+from .tally import Tally
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,8 @@ from dataclasses import asdict
 
 from ..decisions import Outcome, Reason, outcome_of, time_text
 from ..ledger.records import SourceStats
-from ..progress import by_outcome
 from ..units import counted
-from . import (
+from .arguments import (
     Commands,
     add_command,
     add_json,
@@ -19,8 +18,9 @@ from . import (
     add_store,
     known_source,
     opened_ledger,
-    table,
 )
+from .tables import table
+from .tally import by_outcome
 
 _EXAMPLES = """\
   stillsift stats --store sifted

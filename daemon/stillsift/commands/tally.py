@@ -1,34 +1,23 @@
-"""What a person sees while a command works, and when it is done."""
+"""Counts what became of the frames of one source, and tells it in words and as JSON."""
 
 from __future__ import annotations
 
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
-from rich.live import Live
-from rich.spinner import Spinner
+from ..decisions import Decision, Outcome, Reason, outcome_of
+from ..ledger.records import KeptFile
+from ..units import counted
 
-from .decisions import Decision, Outcome, Reason, outcome_of
-from .ledger.records import KeptFile
-from .units import counted
-
-_LINE_EVERY_S = 10.0
-"""Between plain lines, where there is no terminal."""
 _MOST_NAMED = 10
 """Failures of one source, where the others can be asked for."""
+
 _MOST_REMEMBERED = 1000
 """Failures of one source; a disk of broken clips has as many as it has frames."""
 
 _IF_DRY = {Outcome.KEPT: "keep", Outcome.DROPPED: "drop"}
-
-Progress = Callable[[], None]
-"""Shows how far things are; called a few times a second."""
 
 
 @dataclass(slots=True)
@@ -147,31 +136,3 @@ def by_outcome(
         if told:
             lines.append(f"  {words.get(outcome, outcome.value):<9}{' · '.join(told)}")
     return lines
-
-
-@contextmanager
-def shown(tallies: Mapping[str, Tally]) -> Iterator[Progress]:
-    """A live line on a terminal, a plain line every ten seconds elsewhere; on standard error."""
-
-    def now() -> str:
-        busy = [tally for tally in tallies.values() if tally.begun and not tally.seconds]
-        return " | ".join(
-            f"{tally.source}: {counted(tally.frames, 'frame')}, {tally.kept_text}"
-            + (f", {failed} failed" if (failed := tally.count(Outcome.FAILED)) else "")
-            for tally in busy
-        )
-
-    console = Console(stderr=True)
-    if console.is_terminal:
-        spinner = Spinner("dots", "starting")
-        with Live(spinner, console=console, transient=True, refresh_per_second=5):
-            yield lambda: spinner.update(text=now() or "starting")
-        return
-    last = [time.monotonic()]
-
-    def line() -> None:
-        if time.monotonic() - last[0] >= _LINE_EVERY_S and (text := now()):
-            last[0] = time.monotonic()
-            print(text, file=sys.stderr, flush=True)
-
-    yield line

@@ -1,0 +1,111 @@
+"""Defines the arguments that commands share, and finds what they name: a configuration, a store."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from ..config import Config, load
+from ..ledger import LedgerReader
+from ..problems import Problem
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+else:
+    Commands = argparse._SubParsersAction  # argparse has no public name for it
+
+USUAL_CONFIG = (Path("/etc/stillsift/config.yaml"), Path("config.yaml"))
+"""Where a configuration is looked for when none is named."""
+
+
+class UsageError(Problem):
+    """The command line asks for something that cannot be."""
+
+    exit_status = 2
+
+
+class Run(Protocol):
+    """Runs a command; the exit status."""
+
+    def __call__(self, given: argparse.Namespace) -> int: ...
+
+
+def add_command(
+    commands: Commands, name: str, run: Run, summary: str, examples: str
+) -> argparse.ArgumentParser:
+    """A parser for one command, whose help ends with examples."""
+    made = commands.add_parser(
+        name,
+        help=summary[0].lower() + summary[1:].rstrip("."),
+        description=summary,
+        epilog=f"examples:\n{examples.rstrip()}\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.set_defaults(command=run)
+    return made
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="configuration (default: /etc/stillsift/config.yaml or ./config.yaml)",
+    )
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--store",
+        type=Path,
+        metavar="DIR",
+        help="store to read (default: that of the configuration)",
+    )
+    add_config(parser)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--source", metavar="NAME", help="only this source")
+
+
+def known_source(given: argparse.Namespace, ledger: LedgerReader) -> str | None:
+    """The source that was asked for; None: all. Raises UsageError for one that nobody knows, or a
+    slip of the pen would look like good news."""
+    name: str | None = given.source
+    known = ledger.sources()
+    if name is None or name in known:
+        return name
+    if given.store is None and name in {source.name for source in configured(given).sources}:
+        return name  # nothing came of it yet
+    told = f"it has {', '.join(known)}" if known else "it has none yet"
+    raise UsageError(f"--source {name}: no such source in {ledger.path}; {told}")
+
+
+def usual_config(named: Path | None) -> Path | None:
+    """The configuration named, else the first usual one that is there; None: there is none."""
+    if named is not None:
+        return named
+    return next((path for path in USUAL_CONFIG if path.is_file()), None)
+
+
+def store_path(given: argparse.Namespace) -> Path:
+    """The store that a command reads."""
+    if given.store is not None:
+        return Path(given.store)
+    return configured(given).store.path
+
+
+def configured(given: argparse.Namespace) -> Config:
+    """The configuration named or found, else the built-in defaults."""
+    return load(usual_config(given.config))
+
+
+def opened_ledger(given: argparse.Namespace) -> LedgerReader:
+    """The ledger of the store that was named, for reading beside a running daemon."""
+    return LedgerReader(store_path(given) / "ledger.sqlite")

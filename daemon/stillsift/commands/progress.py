@@ -1,0 +1,51 @@
+"""Shows how far a command is: a live line on a terminal, elsewhere a plain line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+
+from ..decisions import Outcome
+from ..units import counted
+from .tally import Tally
+
+_LINE_EVERY_S = 10.0
+"""Between plain lines, where there is no terminal."""
+
+
+Progress = Callable[[], None]
+"""Shows how far things are; called a few times a second."""
+
+
+@contextmanager
+def shown(tallies: Mapping[str, Tally]) -> Iterator[Progress]:
+    """A live line on a terminal, a plain line every ten seconds elsewhere; on standard error."""
+
+    def now() -> str:
+        busy = [tally for tally in tallies.values() if tally.begun and not tally.seconds]
+        return " | ".join(
+            f"{tally.source}: {counted(tally.frames, 'frame')}, {tally.kept_text}"
+            + (f", {failed} failed" if (failed := tally.count(Outcome.FAILED)) else "")
+            for tally in busy
+        )
+
+    console = Console(stderr=True)
+    if console.is_terminal:
+        spinner = Spinner("dots", "starting")
+        with Live(spinner, console=console, transient=True, refresh_per_second=5):
+            yield lambda: spinner.update(text=now() or "starting")
+        return
+    last = [time.monotonic()]
+
+    def line() -> None:
+        if time.monotonic() - last[0] >= _LINE_EVERY_S and (text := now()):
+            last[0] = time.monotonic()
+            print(text, file=sys.stderr, flush=True)
+
+    yield line

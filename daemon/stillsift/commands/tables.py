@@ -1,0 +1,41 @@
+"""Prints records as a table for people, or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from ..decisions import time_text
+
+
+def print_records(given: argparse.Namespace, rows: list[dict[str, object]], none: str) -> None:
+    """Rows as JSON or as a table, as was asked for; a value that is None is left blank in it.
+
+    `none`: what a person is told when there are no rows.
+    """
+    if given.json:
+        print(json.dumps(rows, ensure_ascii=False, indent=2))
+    elif rows:
+        told = [["" if value is None else str(value) for value in row.values()] for row in rows]
+        print(table([list(rows[0]), *told]))
+    else:
+        print(none)
+
+
+def span(from_ns: int, to_ns: int | None) -> dict[str, object]:
+    """A stretch of time as it is printed; `to_ns` None: it is not over."""
+    return {
+        "from": time_text(from_ns),
+        "to": None if to_ns is None else time_text(to_ns),
+        "seconds": None if to_ns is None else round((to_ns - from_ns) / 1e9, 3),
+    }
+
+
+def table(rows: list[list[str]]) -> str:
+    """Left-aligned columns, two blanks apart; the first row is the heading."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join(lines)
