@@ -127,7 +127,7 @@ def _watched() -> Stages:
     stages.watch(picture.VideoPicture, "rgb", "rgb for the model")
     stages.watch(picture.VideoPicture, "bgr", "bgr to keep")
     stages.watch_room(sifter, "stillsift.selection.sharpness", "sharpness, thumbnail")
-    stages.watch_room(sifter, "stillsift.selection.gallery", "gallery")
+    stages.watch_room(sifter, "stillsift.selection.cells", "cells")
     stages.watch(onnx_model.Model, "run", "embed")
     stages.watch(sifter.Sifter, "offer", "decide")
     stages.watch(store.Store, "place", "persist")

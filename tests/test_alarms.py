@@ -28,8 +28,9 @@ from stillsift.pipeline import Engine
 from stillsift.pipeline.fleet import Fleet
 from stillsift.pipeline.recorder import Recorder
 from stillsift.selection import Gallery, Sifter
-from stillsift.selection.budgets import Allowed
-from stillsift.selection.sharpness import sharpness, thumbnail
+from stillsift.selection.budgets import Amounts
+from stillsift.selection.sharpness import sharpness
+from stillsift.selection.thumbnail import thumbnail
 from stillsift.service import Metrics
 from stillsift.service.watchdog import Heartbeats
 from test_pipeline import Script, config
@@ -143,11 +144,11 @@ def test_a_restart_in_the_middle_gives_the_same_alarms(kind: AlarmKind) -> None:
     assert found == whole
 
 
-@pytest.mark.parametrize("allowed", [Allowed(max_per_day=1), Allowed(min_gap_s=7200.0)])
-def test_a_camera_that_was_moved_is_told_where_the_view_may_not_be_kept(allowed: Allowed) -> None:
+@pytest.mark.parametrize("allowed", [Amounts(max_per_day=1), Amounts(min_gap_s=7200.0)])
+def test_a_camera_that_was_moved_is_told_where_the_view_may_not_be_kept(allowed: Amounts) -> None:
     frames = CASES[AlarmKind.MOVED]()
     whole = Sifter(LIMITS, blocks, Gallery(32), model="blocks")
-    limited = Sifter(replace(LIMITS, allowed=allowed), blocks, Gallery(32), model="blocks")
+    limited = Sifter(replace(LIMITS, amounts=allowed), blocks, Gallery(32), model="blocks")
     assert sift(frames, limited) == sift(frames, whole) != []
     assert len(limited.gallery) == 1, "kept, this shows nothing"
 

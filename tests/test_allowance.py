@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from stillsift.arrays import Image
 from stillsift.decisions import Decision, Outcome, Reason
 from stillsift.frames import Frame
-from stillsift.selection import Gallery, Kept, Limits, Sifter, Verdict
-from stillsift.selection.budgets import Allowed
+from stillsift.selection import Gallery, GalleryFrame, Limits, Sifter, Verdict
+from stillsift.selection.budgets import Amounts
 from stillsift.selection.gates import Gates
-from stillsift.selection.measures import on_time_line
+from stillsift.selection.measured import on_time_line
 from test_sifter import (
     LIMITS,
     STEP,
@@ -51,12 +51,12 @@ def allowing(
     keep_ratio: float | None = None,
     heartbeat_s: float = 0.0,
 ) -> Limits:
-    allowed = Allowed(min_gap_s, max_per_minute, max_per_hour, max_per_day, keep_ratio, heartbeat_s)
-    return replace(LIMITS, max_wait_s=max_wait_s, allowed=allowed)
+    allowed = Amounts(min_gap_s, max_per_minute, max_per_hour, max_per_day, keep_ratio, heartbeat_s)
+    return replace(LIMITS, max_wait_s=max_wait_s, amounts=allowed)
 
 
 def kept_of(verdicts: list[Verdict]) -> list[Decision]:
-    return [verdict.decision for verdict in verdicts if verdict.kept]
+    return [verdict.decision for verdict in verdicts if verdict.is_kept]
 
 
 def views(count: int, every: int = 10) -> list[Frame]:
@@ -141,16 +141,16 @@ def test_photographs_count_in_the_minute_of_their_own_time() -> None:
     reasons = [verdict.decision.reason for verdict in verdicts]
     assert reasons == [Reason.NOVEL] * 4 + [Reason.BUDGET] * 2
     again = replace(frames[4], frame_index=9, captured_at_ns=round((1e9 + 90) * 1e9))
-    assert sift(fresh(allowing(max_per_minute=2)), [*frames, again])[-1].kept
+    assert sift(fresh(allowing(max_per_minute=2)), [*frames, again])[-1].is_kept
 
 
 def test_a_frame_that_could_not_be_written_gives_its_place_back() -> None:
     sifter = fresh(allowing(max_per_day=1, min_gap_s=60.0, max_wait_s=0.0))
     first, second, third = views(3, 6)[:13:6]
     (verdict,) = sifter.offer(first)
-    assert verdict.kept
+    assert verdict.is_kept
     sifter.forget(verdict.decision.id)
-    assert [v.kept for v in sifter.offer(second)] == [True]
+    assert [v.is_kept for v in sifter.offer(second)] == [True]
     assert [v.decision.reason for v in sifter.offer(third)] == [Reason.RATE_LIMITED]
 
 
@@ -177,7 +177,7 @@ def test_no_minute_and_no_gap_is_ever_undercut(
     kept = kept_of(verdicts)
     minutes = Counter(each.captured_at_ns // (60 * 10**9) for each in kept)
     assert max(minutes.values(), default=0) <= most
-    line = [v.frame.captured_at_ns for v in verdicts if v.kept and on_time_line(v.frame)]
+    line = [v.frame.captured_at_ns for v in verdicts if v.is_kept and on_time_line(v.frame)]
     assert all(abs(later - earlier) >= gap_s * 1e9 for earlier, later in pairwise(line))
 
 
@@ -204,7 +204,7 @@ def again_at_every_frame(limits: Limits, frames: list[Frame]) -> list[Decision]:
         if position > furthest:
             furthest = position
             stored = [(kept.id, kept.to_bytes()) for kept in sifter.gallery.kept]
-            gallery = Gallery(32, (Kept.from_bytes(id_, data) for id_, data in stored))
+            gallery = Gallery(32, (GalleryFrame.from_bytes(id_, data) for id_, data in stored))
             position -= sifter.waiting
             sifter = Sifter(limits, blocks, gallery, sifter.state(), model="blocks")
     return decided + [verdict.decision for verdict in sifter.flush()]
@@ -264,7 +264,7 @@ def test_heartbeats_change_no_other_decision() -> None:
     limit = lite0().model.spec.novelty_limit
     plain = sift(Sifter(Limits(limit), lite0(), Gallery(32)), frames)
     beating = sift(
-        Sifter(Limits(limit, allowed=Allowed(heartbeat_s=0.6)), lite0(), Gallery(32)), frames
+        Sifter(Limits(limit, amounts=Amounts(heartbeat_s=0.6)), lite0(), Gallery(32)), frames
     )
     differ = [
         (a.decision.reason, b.decision.reason)
@@ -342,7 +342,7 @@ def test_the_decisions_show_the_limit_in_force() -> None:
         if decision.reason is Reason.NEAR_DUPLICATE:
             assert decision.novelty <= decision.novelty_limit
             raised += decision.novelty > lowest * 3 / 2
-        elif verdict.kept:
+        elif verdict.is_kept:
             assert decision.novelty > decision.novelty_limit
     assert raised, "what was news before is a near duplicate at the limit in force"
 
@@ -370,7 +370,7 @@ def test_a_closed_gate_does_not_move_the_limit() -> None:
     night = [frame(np.zeros_like(view), 30 + index) for index in range(600)]
     sifter = fresh(limits)
     sift(sifter, day)
-    before = sifter._past.keep_ratio.factor
+    before = sifter._context.keep_ratio.factor
     dark = sift(sifter, night)
     assert {verdict.decision.reason for verdict in dark} == {Reason.DARK}
-    assert sifter._past.keep_ratio.factor == before
+    assert sifter._context.keep_ratio.factor == before

@@ -21,7 +21,7 @@ from stillsift.embedding.embedding import input_size
 from stillsift.embedding.manifest import InputSpec, ModelSpec, OutputSpec, manifest
 from stillsift.frames import ArrayPicture
 from stillsift.pipeline.model_choice import CPU_MODEL, CUDA_MODEL
-from stillsift.selection.gallery import Cells, cell_distances
+from stillsift.selection.cells import Cells, cell_distances
 
 NAMES = (CPU_MODEL, CUDA_MODEL)
 

@@ -20,9 +20,9 @@ from stillsift.arrays import Image
 from stillsift.decisions import Reason
 from stillsift.embedding import Embedding
 from stillsift.frames import FULL_RANGE, VIDEO_RANGE, ArrayPicture, Frame, Picture
-from stillsift.selection import Gallery, Kept, Sifter
+from stillsift.selection import Gallery, GalleryFrame, Sifter
 from stillsift.selection.gates import Exposure, Gates
-from stillsift.selection.sharpness import thumbnail
+from stillsift.selection.thumbnail import thumbnail
 from stillsift.sources.files import ClipReader
 from test_sifter import (
     LIMITS,
@@ -211,7 +211,7 @@ def test_a_restart_among_dropped_frames_changes_nothing(
         if position in stops:
             stops = stops - {position}
             stored = [(kept.id, kept.to_bytes()) for kept in sifter.gallery.kept]
-            gallery = Gallery(32, (Kept.from_bytes(id_, data) for id_, data in stored))
+            gallery = Gallery(32, (GalleryFrame.from_bytes(id_, data) for id_, data in stored))
             position -= sifter.waiting
             sifter = Sifter(GATED, blocks, gallery, sifter.state(), model="blocks")
     decided += [verdict.decision for verdict in sifter.flush()]

@@ -91,7 +91,7 @@ def sift(made: Sifter, given: list[Frame]) -> list[Verdict]:
 
 
 def kept(made: Sifter, given: list[Frame]) -> list[int]:
-    return [v.decision.frame_index for v in sift(made, given) if v.kept]
+    return [v.decision.frame_index for v in sift(made, given) if v.is_kept]
 
 
 @pytest.mark.parametrize("photographs", [False, True])
@@ -145,7 +145,7 @@ def test_another_view_is_found_in_a_small_region() -> None:
     small = Regions(roi=(((0.6, 0.2), (0.9, 0.2), (0.9, 0.8), (0.6, 0.8)),))
     images = [real_pictures(name, 1)[0] for name in ("bigbuckbunny", "bikes") for _ in range(8)]
     verdicts = sift(sifter(small), frames(images))
-    assert any(v.kept and "another view" in (v.decision.detail or "") for v in verdicts)
+    assert any(v.is_kept and "another view" in (v.decision.detail or "") for v in verdicts)
 
 
 def test_the_embedder_sees_what_counts_and_grey_for_the_rest() -> None:
@@ -161,7 +161,7 @@ def test_the_embedder_sees_what_counts_and_grey_for_the_rest() -> None:
 def test_a_frame_is_handed_on_whole() -> None:
     given = frames(pictures("left"))
     before = [each.picture.bgr().copy() for each in given]
-    (first,) = [v for v in sift(sifter(Regions(ignore=(LEFT,))), given) if v.kept]
+    (first,) = [v for v in sift(sifter(Regions(ignore=(LEFT,))), given) if v.is_kept]
     assert np.array_equal(first.frame.picture.bgr(), before[first.decision.frame_index])
 
 

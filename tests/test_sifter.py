@@ -20,12 +20,12 @@ from stillsift.decisions import Decision, Outcome, Reason
 from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import ArrayPicture, Frame, Picture, TimeOrigin
 from stillsift.pipeline.model_choice import CPU_MODEL, CUDA_MODEL, open_model
-from stillsift.selection import Gallery, Kept, Limits, Sifter, Verdict
-from stillsift.selection.gallery import Cells
+from stillsift.selection import Gallery, GalleryFrame, Limits, Sifter, Verdict
+from stillsift.selection.cells import Cells
+from stillsift.selection.noise import NoiseFloor
 from stillsift.selection.novelty import Novelty
-from stillsift.selection.scene import NoiseFloor
 from stillsift.selection.sensitivity import Sensitivity
-from stillsift.selection.sharpness import thumbnail
+from stillsift.selection.thumbnail import thumbnail
 from stillsift.sources.files import ClipReader
 
 LIMIT = 0.40
@@ -220,7 +220,7 @@ def test_a_restart_at_any_point_changes_nothing(frames: list[Frame], stops: list
         if position in stops:
             stops = [stop for stop in stops if stop != position]
             stored = [(kept.id, kept.to_bytes()) for kept in sifter.gallery.kept]
-            gallery = Gallery(32, (Kept.from_bytes(id_, data) for id_, data in stored))
+            gallery = Gallery(32, (GalleryFrame.from_bytes(id_, data) for id_, data in stored))
             position -= sifter.waiting
             sifter = Sifter(LIMITS, blocks, gallery, sifter.state(), model="blocks")
     decided += [verdict.decision for verdict in sifter.flush()]
@@ -283,7 +283,7 @@ def at_rest() -> tuple[Sifter, Frame]:
     """A sifter that keeps three views and sees nothing stir in the last; the next frame of it."""
     sifter = fresh()
     frames = [frame(scene(min(index // 10, 2)), index) for index in range(31)]
-    kept = sum(verdict.kept for each in frames[:30] for verdict in sifter.offer(each))
+    kept = sum(verdict.is_kept for each in frames[:30] for verdict in sifter.offer(each))
     assert kept == 3
     return sifter, frames[30]
 
@@ -302,7 +302,7 @@ def test_the_frame_that_shows_a_view_at_rest_may_be_gone_from_the_gallery() -> N
     sifter, following = at_rest()
     others = sifter.gallery.kept[:-1]
     again = Sifter(LIMITS, blocks, Gallery(32, others), sifter.state(), model="blocks")
-    assert [each.kept for each in [*again.offer(following), *again.flush()]] == [True]
+    assert [each.is_kept for each in [*again.offer(following), *again.flush()]] == [True]
 
 
 @pytest.mark.parametrize(
@@ -333,13 +333,15 @@ def test_a_state_that_names_the_nearest_by_its_place_is_still_read() -> None:
     assert [each.decision.nearest_kept for each in again.offer(following)] == [showing]
 
 
-def elsewhere() -> tuple[Kept, ...]:
+def elsewhere() -> tuple[GalleryFrame, ...]:
     """What another source of the group has kept: two of the views, and one with an object."""
     pictures = (scene(0), scene(1), with_object(scene(0), 80, 1))
     kept = []
     for number, picture in enumerate(pictures):
         view = blocks(ArrayPicture(picture)).in_half_precision()
-        kept.append(Kept(f"yard{number}", view, thumbnail_of(picture), Cells.of(view), "yard"))
+        kept.append(
+            GalleryFrame(f"yard{number}", view, thumbnail_of(picture), Cells.of(view), "yard")
+        )
     return tuple(kept)
 
 
@@ -363,7 +365,7 @@ def test_a_restart_at_any_point_changes_nothing_in_a_group(
         if position in stops:
             stops = [stop for stop in stops if stop != position]
             stored = [(kept.id, kept.to_bytes()) for kept in sifter.gallery.kept]
-            gallery = Gallery(size, (Kept.from_bytes(id_, data) for id_, data in stored))
+            gallery = Gallery(size, (GalleryFrame.from_bytes(id_, data) for id_, data in stored))
             position -= sifter.waiting
             sifter = made(gallery, sifter.state())
     decided += [verdict.decision for verdict in sifter.flush()]
@@ -396,7 +398,7 @@ def test_no_photograph_is_kept_that_a_sibling_has_kept(shots: list[tuple[int, in
     limit = rule.picture_limit(others[0].cells)
     for verdict in verdicts:
         decision = verdict.decision
-        if verdict.kept:
+        if verdict.is_kept:
             apart = min(rule.between(cells[decision.id], kept.cells) for kept in others)
             assert apart > limit * 0.9
         else:
@@ -418,7 +420,7 @@ def test_a_burst_that_a_sibling_knows_in_part_makes_no_chain() -> None:
     assert rule.between(cells[0], cells[1]) <= limit
     assert rule.between(cells[1], cells[2]) <= limit < rule.between(cells[0], cells[2])
     soft = np.asarray(cv2.GaussianBlur(steps[2], (0, 0), 0.7), np.uint8)
-    yard = Kept("yard", views[0], thumbnail_of(first), cells[0], "yard")
+    yard = GalleryFrame("yard", views[0], thumbnail_of(first), cells[0], "yard")
     sifter = Sifter(LIMITS, blocks, Gallery(32), model="blocks", elsewhere=lambda: (yard,))
     burst = [photo(soft, 0), photo(steps[1], 1), photo(soft, 2)]
     verdicts = sift(sifter, burst)
@@ -433,7 +435,7 @@ def test_a_frame_offered_twice_running_is_kept_once(frames: list[Frame]) -> None
         sifter = fresh()
         sift(sifter, frames[: each.frame_index])
         twice = [each, replace(each, frame_index=each.frame_index + 1000)]
-        assert sum(verdict.kept for verdict in sift(sifter, twice)) <= 1
+        assert sum(verdict.is_kept for verdict in sift(sifter, twice)) <= 1
         if each.frame_index > 5:
             break
 
@@ -455,7 +457,7 @@ def test_photographs_make_no_chains(shots: list[tuple[int, int]]) -> None:
         each.id: Cells.of(blocks(ArrayPicture(picture)).in_half_precision())
         for each, picture in zip(frames, pictures, strict=True)
     }
-    kept = [v.decision.id for v in verdicts if v.kept]
+    kept = [v.decision.id for v in verdicts if v.is_kept]
     for verdict in verdicts:
         decision = verdict.decision
         if decision.outcome is Outcome.DROPPED:
@@ -471,7 +473,7 @@ def test_photographs_make_no_chains(shots: list[tuple[int, int]]) -> None:
 def test_a_quiet_view_is_kept_once() -> None:
     view = scene(0)
     verdicts = sift(real(), [frame(noisy(view, index), index) for index in range(60)])
-    assert sum(verdict.kept for verdict in verdicts) == 1
+    assert sum(verdict.is_kept for verdict in verdicts) == 1
 
 
 def test_an_arrival_is_kept_and_its_way_through_the_picture_is_not() -> None:
@@ -482,7 +484,7 @@ def test_an_arrival_is_kept_and_its_way_through_the_picture_is_not() -> None:
         for step in range(30)
     ]
     verdicts = sift(real(), quiet + walk)
-    kept = [v.decision.frame_index for v in verdicts if v.kept]
+    kept = [v.decision.frame_index for v in verdicts if v.is_kept]
     assert kept[0] < 6
     assert 1 <= len(kept[1:]) <= 3
     assert all(index >= 40 for index in kept[1:])
@@ -513,7 +515,7 @@ def test_a_burst_of_blur_on_a_known_view_is_dropped() -> None:
     soft = np.asarray(cv2.GaussianBlur(view, (0, 0), 3), np.uint8)
     pictures = [view] * 20 + [soft] * 4 + [view] * 10
     verdicts = sift(real(), [frame(noisy(p, i), i) for i, p in enumerate(pictures)])
-    kept = [v.decision for v in verdicts if v.kept]
+    kept = [v.decision for v in verdicts if v.is_kept]
     assert [decision.reason for decision in kept] == [Reason.NOVEL]
 
 
@@ -527,7 +529,7 @@ def test_a_moment_without_a_sharp_frame_keeps_its_sharpest() -> None:
         for number, sigma in enumerate(softness)
     ]
     verdicts = sift(real(), sharp + soft)
-    kept = [v.decision for v in verdicts if v.kept][1:]
+    kept = [v.decision for v in verdicts if v.is_kept][1:]
     assert [decision.reason for decision in kept] == [Reason.SHARPEST]
     assert kept[0].frame_index == 21
 
@@ -541,7 +543,7 @@ def test_a_small_thing_that_comes_with_blur_is_kept_as_the_sharpest(sigma: float
     soft = np.asarray(cv2.GaussianBlur(thing, (0, 0), sigma), np.uint8)
     pictures = [view] * 30 + [soft] * 6 + [view] * 10
     verdicts = sift(real(), [frame(noisy(p, i), i) for i, p in enumerate(pictures)])
-    kept = [v.decision for v in verdicts if v.kept]
+    kept = [v.decision for v in verdicts if v.is_kept]
     assert [decision.reason for decision in kept] == [Reason.NOVEL, Reason.SHARPEST]
 
 
@@ -549,8 +551,8 @@ def test_a_gallery_of_one_is_the_previous_kept_frame() -> None:
     """A, B, A, B: one remembered frame keeps each change, a gallery keeps each view once."""
     pictures = [scene(number // 8 % 2) for number in range(64)]
     frames = [frame(noisy(p, i), i) for i, p in enumerate(pictures)]
-    assert sum(v.kept for v in sift(real(gallery=1), frames)) == 8
-    assert sum(v.kept for v in sift(real(gallery=32), frames)) == 2
+    assert sum(v.is_kept for v in sift(real(gallery=1), frames)) == 8
+    assert sum(v.is_kept for v in sift(real(gallery=32), frames)) == 2
 
 
 def test_what_is_blurred_at_one_limit_is_blurred_at_every_higher_one() -> None:
@@ -583,7 +585,7 @@ def test_an_embedder_without_a_grid_still_tells_views_apart() -> None:
     ]
     pictures = [views[number // 8 % 3] for number in range(48)]
     verdicts = sift(sifter, [frame(noisy(p, i), i) for i, p in enumerate(pictures)])
-    assert sum(verdict.kept for verdict in verdicts) == 3
+    assert sum(verdict.is_kept for verdict in verdicts) == 3
 
 
 def test_a_fast_stream_is_embedded_ten_times_a_second_and_at_a_cut() -> None:
@@ -602,7 +604,7 @@ def test_a_fast_stream_is_embedded_ten_times_a_second_and_at_a_cut() -> None:
     moving = [index for index in looked if index < 30]
     assert 9 <= len(moving) <= 11
     assert 30 in looked
-    assert any(v.kept and v.decision.frame_index >= 30 for v in verdicts)
+    assert any(v.is_kept and v.decision.frame_index >= 30 for v in verdicts)
 
 
 def footage(name: str) -> list[Frame]:
@@ -626,7 +628,7 @@ def test_a_higher_sensitivity_keeps_more_of_real_footage() -> None:
     for word in Sensitivity:
         limits = Limits(model.novelty_limit, sensitivity=word)
         verdicts = sift(Sifter(limits, lite0(), Gallery(32), model=model.name), frames)
-        kept.append(sum(verdict.kept for verdict in verdicts))
+        kept.append(sum(verdict.is_kept for verdict in verdicts))
     assert kept == sorted(kept)
     assert kept[0] < kept[2] < kept[4]
 
@@ -646,7 +648,7 @@ def test_int8_keeps_what_fp32_keeps() -> None:
         embedder = Embedder(open_model(ModelSettings(name=name)))
         limits = Limits(embedder.model.spec.novelty_limit)
         verdicts = sift(Sifter(limits, embedder, Gallery(32), model=name), frames)
-        kept.append({v.decision.frame_index for v in verdicts if v.kept})
+        kept.append({v.decision.frame_index for v in verdicts if v.is_kept})
     assert len(kept[0] ^ kept[1]) <= 2
     assert len(kept[0]) > 10
 
@@ -659,7 +661,7 @@ def describe(verdicts: list[Verdict]) -> str:
         decision = verdict.decision
         nearest = None if decision.nearest_kept is None else indexes[decision.nearest_kept]
         repeats = "" if nearest is None else f" beside {nearest}"
-        mark = "*" if verdict.kept else " "
+        mark = "*" if verdict.is_kept else " "
         lines.append(f"{decision.frame_index:5} {mark} {decision.reason}{repeats}")
     return "\n".join(lines) + "\n"
 

@@ -372,7 +372,7 @@ def test_a_second_process_is_refused_until_the_first_dies(store: Store) -> None:
     store.lock().close()
 
 
-class Kept:
+class GalleryFrame:
     """Frames kept, committed and listed."""
 
     def __init__(self, store: Store, ledger: Ledger) -> None:
@@ -396,12 +396,12 @@ class Kept:
 
 
 @pytest.fixture
-def kept(store: Store) -> Iterator[Kept]:
+def kept(store: Store) -> Iterator[GalleryFrame]:
     with Ledger(store.ledger_path) as ledger:
-        yield Kept(store, ledger)
+        yield GalleryFrame(store, ledger)
 
 
-def test_every_kept_frame_has_its_line_at_once(kept: Kept, tmp_path: Path) -> None:
+def test_every_kept_frame_has_its_line_at_once(kept: GalleryFrame, tmp_path: Path) -> None:
     odd = tmp_path / os.fsdecode(b"caf\xe9.jpg")
     kept.add(frame(0), frame(1), replace(still(odd), origin=f"{odd}|1|2"))
     first, _, last = kept.lines()
@@ -414,7 +414,7 @@ def test_every_kept_frame_has_its_line_at_once(kept: Kept, tmp_path: Path) -> No
     assert first.keys() == last.keys()
 
 
-def test_lines_are_made_safe_in_groups_and_at_the_end(kept: Kept) -> None:
+def test_lines_are_made_safe_in_groups_and_at_the_end(kept: GalleryFrame) -> None:
     folder = Path("kept/door/2026/11/24")
     kept.add(frame(0))
     assert kept.unlisted() == [folder]
@@ -427,7 +427,7 @@ def test_lines_are_made_safe_in_groups_and_at_the_end(kept: Kept) -> None:
     assert len(kept.lines()) == 65
 
 
-def test_a_line_that_could_not_be_written_comes_with_the_next(kept: Kept) -> None:
+def test_a_line_that_could_not_be_written_comes_with_the_next(kept: GalleryFrame) -> None:
     kept.add(frame(0))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -445,7 +445,7 @@ def test_a_line_that_could_not_be_written_comes_with_the_next(kept: Kept) -> Non
     assert [line["frame_index"] for line in kept.lines()] == sorted([0, 1, 2])
 
 
-def test_a_line_written_ahead_by_another_thread_is_not_written_twice(kept: Kept) -> None:
+def test_a_line_written_ahead_by_another_thread_is_not_written_twice(kept: GalleryFrame) -> None:
     kept.add(frame(0))
     late = [(novel(frame(1)), place(kept.store, frame(1)))]
     kept.ledger.commit(Batch("c", "m", list(late)))
@@ -456,7 +456,7 @@ def test_a_line_written_ahead_by_another_thread_is_not_written_twice(kept: Kept)
     assert [line["frame_index"] for line in kept.lines()] == [0, 1, 3]
 
 
-def test_lines_that_had_to_wait_come_without_a_new_frame(kept: Kept) -> None:
+def test_lines_that_had_to_wait_come_without_a_new_frame(kept: GalleryFrame) -> None:
     kept.add(frame(0))
     path = kept.store.root / "kept/door/2026/11/24/metadata.jsonl"
     late = [(novel(frame(1)), place(kept.store, frame(1)))]

@@ -26,7 +26,7 @@ from stillsift.decisions import Reason
 from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import Frame, NoPixels, Picture
 from stillsift.pipeline.model_choice import open_model
-from stillsift.selection import Gallery, Limits, Sifter, novelty, scene
+from stillsift.selection import Gallery, Limits, Sifter, background, noise, novelty
 from stillsift.selection.sharpness import reduced
 from stillsift.sources.files import ClipReader
 
@@ -81,7 +81,7 @@ def _nothing(_self: Any, _found: Any, changed: Any, *_: Any) -> Any:
     return np.zeros_like(changed)
 
 
-def _one_limit(self: scene.NoiseFloor, rows: int, columns: int) -> Any:
+def _one_limit(self: noise.NoiseFloor, rows: int, columns: int) -> Any:
     return np.full((rows, columns), self.lowest, np.float32)
 
 
@@ -90,9 +90,9 @@ def _dark(_self: Any, distances: Any, *_: Any) -> Any:
 
 
 PARTS: dict[str, tuple[Any, str, Any]] = {
-    "the background that stays": (scene.Background, "distances", lambda *_: None),
-    "the noise of each cell": (scene.NoiseFloor, "limits", _one_limit),
-    "what noise puts together": (scene.NoiseFloor, "chance", lambda *_: 0.0),
+    "the background that stays": (background.Background, "distances", lambda *_: None),
+    "the noise of each cell": (noise.NoiseFloor, "limits", _one_limit),
+    "what noise puts together": (noise.NoiseFloor, "chance", lambda *_: 0.0),
     "light taken off": (novelty.Novelty, "_light", _dark),
     "neighbours that agree": (novelty, "coherent", lambda distances: distances),
     "objects followed": (novelty.Novelty, "_followed", _nothing),
@@ -112,7 +112,7 @@ def judged(
     for clip in clips:
         sifter = Sifter(limits, _said, Gallery(size), model="ablation")
         verdicts = [v for f in frames[clip.name] for v in sifter.offer(f)] + sifter.flush()
-        keeps = [v.decision for v in verdicts if v.kept]
+        keeps = [v.decision for v in verdicts if v.is_kept]
         numbers = [d.frame_index for d in keeps]
         in_events = [n for n in numbers if any(e.holds(n) for e in clip.events)]
         kept += len(numbers)

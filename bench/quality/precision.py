@@ -54,7 +54,7 @@ def decided(
         if isinstance(item, Frame):
             verdicts += sifter.offer(item)
     return {
-        each.decision.frame_index: (each.decision.captured_at_ns / 1e9, each.kept)
+        each.decision.frame_index: (each.decision.captured_at_ns / 1e9, each.is_kept)
         for each in (*verdicts, *sifter.flush())
     }
 

@@ -26,3 +26,13 @@ def packed(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle too
     return buffer.getvalue()
+
+
+def floats(array: NDArray[np.generic]) -> Floats:
+    """The same values as float32, as they were before they were written down in half precision."""
+    return np.asarray(array, np.float32)
+
+
+def optional_floats(arrays: Mapping[str, NDArray[np.generic]], name: str) -> Floats | None:
+    """What was written down by this name; None: nothing was."""
+    return floats(arrays[name]) if name in arrays else None

@@ -4,7 +4,7 @@ Knows nothing of what pictures are compared with, or why. Read `embedding` first
 one vector for the whole picture and one for each cell of it.
 """
 
-from .embedding import Embedder, Embedding, EmbedError
+from .embedding import Embedder, Embedding, EmbedError, similarity
 from .manifest import ModelError
 
-__all__ = ["EmbedError", "Embedder", "Embedding", "ModelError"]
+__all__ = ["EmbedError", "Embedder", "Embedding", "ModelError", "similarity"]

@@ -42,6 +42,11 @@ class Embedding:
         return Embedding(self.vector, self.grid.astype(np.float16).astype(np.float32))
 
 
+def similarity(a: Embedding, b: Embedding) -> float:
+    """Cosine of two pooled vectors of one model, -1 to 1, higher is closer."""
+    return max(-1.0, min(1.0, float(np.dot(a.vector, b.vector))))
+
+
 def input_size(width: int, height: int, given: InputSpec) -> tuple[int, int]:
     """(width, height) that a picture of `width` x `height` is scaled to for the model.
 

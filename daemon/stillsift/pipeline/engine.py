@@ -24,8 +24,8 @@ from ..embedding import Embedder, Embedding
 from ..frames import Picture
 from ..ledger import Ledger
 from ..ledger.records import KeptFile, Retire
-from ..selection import Gallery, Kept, Limits, Sifter
-from ..selection.budgets import Allowed
+from ..selection import Gallery, GalleryFrame, Limits, Sifter
+from ..selection.budgets import Amounts
 from ..selection.gates import Gates
 from ..selection.regions import Regions
 from ..selection.sensitivity import Sensitivity
@@ -203,7 +203,7 @@ class Engine:
             ),
             sensitivity=Sensitivity(config.sensitivity),
             regions=Regions(config.ignore, config.roi),
-            allowed=Allowed(
+            amounts=Amounts(
                 min_gap_s=config.min_gap,
                 max_per_minute=config.max_per_minute,
                 max_per_hour=config.max_per_hour,
@@ -226,7 +226,8 @@ class Engine:
         """A sifter that goes on where the last one of this source stopped."""
         model = self.model.spec.name
         kept = [
-            Kept.from_bytes(entry.id, entry.data) for entry in self.ledger.gallery(source, model)
+            GalleryFrame.from_bytes(entry.id, entry.data)
+            for entry in self.ledger.gallery(source, model)
         ]
         if not kept:
             self._tell_of_another_model(source)

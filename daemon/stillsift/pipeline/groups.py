@@ -16,7 +16,7 @@ from dataclasses import replace
 from ..config import SourceConfig
 from ..config.settings import siblings
 from ..ledger import LedgerReader
-from ..selection import Kept
+from ..selection import GalleryFrame
 
 _PATIENCE_S = 5.0
 """Longest wait for the turn. Whoever has it is at work on a failing disk then; a picture kept twice
@@ -32,7 +32,7 @@ class Groups:
         self._model = model
         self._lock = threading.Lock()
         self._sources: tuple[SourceConfig, ...] = ()
-        self._kept: dict[str, tuple[Kept, ...]] = {}
+        self._kept: dict[str, tuple[GalleryFrame, ...]] = {}
         """By source; the others' are read from the ledger when they are first asked for."""
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         """By group."""
@@ -57,18 +57,18 @@ class Groups:
         with self._lock:
             return siblings(source, self._sources)
 
-    def tell(self, source: str, gallery: Iterable[Kept]) -> None:
+    def tell(self, source: str, gallery: Iterable[GalleryFrame]) -> None:
         """What a source has kept last, as it is recorded now."""
         kept = _own(source, gallery)
         with self._lock:
             self._kept[source] = kept
 
-    def kept_by(self, source: str) -> tuple[Kept, ...]:
+    def kept_by(self, source: str) -> tuple[GalleryFrame, ...]:
         """What a source has kept last, oldest first. Raises LedgerError."""
         with self._lock:
             if source not in self._kept:
                 entries = self._ledger.gallery(source, self._model)
-                kept = (Kept.from_bytes(entry.id, entry.data) for entry in entries)
+                kept = (GalleryFrame.from_bytes(entry.id, entry.data) for entry in entries)
                 self._kept[source] = _own(source, kept)
             return self._kept[source]
 
@@ -86,14 +86,14 @@ class Member:
         """The other sources of the group as it is now."""
         return self._groups.siblings(self._source)
 
-    def elsewhere(self) -> Sequence[Kept]:
+    def elsewhere(self) -> Sequence[GalleryFrame]:
         """What the others have kept last. Takes the turn; `end_turn` once it is recorded what came
         of it. Raises LedgerError."""
         if not self._has_turn:
             self._has_turn = self._turn.acquire(timeout=_PATIENCE_S)
         return [kept for name in self.siblings() for kept in self._groups.kept_by(name)]
 
-    def tell(self, gallery: Iterable[Kept]) -> None:
+    def tell(self, gallery: Iterable[GalleryFrame]) -> None:
         """What this source has kept last, as it is recorded now."""
         self._groups.tell(self._source, gallery)
 
@@ -104,6 +104,6 @@ class Member:
             self._turn.release()
 
 
-def _own(source: str, gallery: Iterable[Kept]) -> tuple[Kept, ...]:
+def _own(source: str, gallery: Iterable[GalleryFrame]) -> tuple[GalleryFrame, ...]:
     """Without what others keep; they tell of it themselves."""
     return tuple(replace(kept, by=source) for kept in gallery if kept.by is None)

@@ -90,7 +90,7 @@ class Persistence:
         # An original that goes afterwards may share its data with the kept still.
         link = tuning.retire is not Retire.LEAVE
         for verdict in verdicts:
-            if not verdict.kept:
+            if not verdict.is_kept:
                 continue
             decision = verdict.decision
             try:

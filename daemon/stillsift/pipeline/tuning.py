@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..ledger.records import Retire
-from ..selection import Kept, Limits
+from ..selection import GalleryFrame, Limits
 from .groups import Member
 
 
@@ -28,7 +28,7 @@ class Tuning:
     """Hears of what was kept once that is recorded; None: the source has no group."""
 
     @property
-    def elsewhere(self) -> Callable[[], Sequence[Kept]]:
+    def elsewhere(self) -> Callable[[], Sequence[GalleryFrame]]:
         """Gives what the other sources of the group have kept last."""
         return tuple if self.member is None else self.member.elsewhere
 

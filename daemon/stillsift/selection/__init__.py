@@ -5,8 +5,9 @@ and from archives. Read `sifter` first, then `novelty` for what is new and `mome
 best of it.
 """
 
-from .gallery import Gallery, Kept
-from .measures import Limits, Verdict
+from .gallery import Gallery, GalleryFrame
+from .limits import Limits
 from .sifter import Sifter
+from .verdict import Verdict
 
-__all__ = ["Gallery", "Kept", "Limits", "Sifter", "Verdict"]
+__all__ = ["Gallery", "GalleryFrame", "Limits", "Sifter", "Verdict"]

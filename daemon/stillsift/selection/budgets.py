@@ -1,13 +1,11 @@
-"""The allowance: how much of one source may be kept, and how little.
+"""Says how much of one source may be kept, and how little.
 
 A gap between kept frames and budgets of calendar time refuse what is new; a heartbeat keeps what is
-not. A ratio refuses nothing: it moves the limits of novelty until about that share is kept. All of
-it counts in the frames' own time, in nanoseconds UTC.
+not. All of it counts in the frames' own time, in nanoseconds UTC.
 """
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,15 +26,9 @@ _LAST_KEPT = 4
 """Times of kept frames that the gap is held to: the best frame of a moment, one kept beside it, and
 those before."""
 
-_STEP = 0.25
-"""By which one kept frame raises the logarithm of the factor."""
-_LOWEST_FACTOR, _HIGHEST_FACTOR = 1 / 4, 256.0
-"""At the highest, nothing less than another view is news. With 16, labelled clips of cuts and
-traffic could not be held to less than 4 %."""
-
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
+class Amounts:
     """What a source may keep. As it stands here, nothing is limited."""
 
     min_gap_s: float = 0.0
@@ -51,7 +43,7 @@ class Allowed:
     """Time without a kept frame after which one is kept anyway; 0: never."""
 
 
-NO_LIMITS = Allowed()
+UNLIMITED = Amounts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +101,18 @@ class _Taken:
     timed: bool
 
 
-class Allowance:
+class Budgets:
     """Answers whether a frame may be kept, and counts those that were."""
 
-    def __init__(self, allowed: Allowed) -> None:
-        self._gap_ns = round(allowed.min_gap_s * 1e9)
-        self._gap_text = written_duration(allowed.min_gap_s)
-        self._heartbeat_ns = round(allowed.heartbeat_s * 1e9)
-        self._heartbeat_text = written_duration(allowed.heartbeat_s)
+    def __init__(self, amounts: Amounts) -> None:
+        self._gap_ns = round(amounts.min_gap_s * 1e9)
+        self._gap_text = written_duration(amounts.min_gap_s)
+        self._heartbeat_ns = round(amounts.heartbeat_s * 1e9)
+        self._heartbeat_text = written_duration(amounts.heartbeat_s)
         most = {
-            "minute": allowed.max_per_minute,
-            "hour": allowed.max_per_hour,
-            "day": allowed.max_per_day,
+            "minute": amounts.max_per_minute,
+            "hour": amounts.max_per_hour,
+            "day": amounts.max_per_day,
         }
         self._budgets = [Budget(period, n) for period, n in most.items() if n is not None]
         self._last: deque[int] = deque(maxlen=_LAST_KEPT)
@@ -227,49 +219,3 @@ class Allowance:
         for budget in self._budgets:
             if (array := arrays.get(f"kept_by_{budget.period}")) is not None:
                 budget.restore(array)
-
-
-class KeepRatio:
-    """The factor on what counts as news at which about a share of the frames is kept.
-
-    Stochastic approximation (Robbins and Monro, 1951) with a constant step, since what a camera
-    sees changes: every frame moves the logarithm of the factor by step * (kept - ratio).
-
-    Measured on the labelled clips, four times over (4914 frames at 5/s): asked for 5, 1 and 0.2 %,
-    the first tenth kept 6.5, 4.5 and 4.1 %, the second 4.5, 1.4 and 0.8 %, and the last half 5.0,
-    1.1 and 0.16 %. From there on, eight minutes kept between 3 and 7, between 0 and 1.6, and up to
-    0.4 %.
-    """
-
-    def __init__(self, ratio: float | None) -> None:
-        self._ratio = ratio
-        self._log = 0.0
-
-    @property
-    def factor(self) -> float:
-        return math.exp(self._log)
-
-    @property
-    def on(self) -> bool:
-        return self._ratio is not None
-
-    def decided(self, *, kept: bool) -> None:
-        """A frame was decided that might have been kept had it been new enough."""
-        if self._ratio is not None:
-            self._move(_STEP * (kept - self._ratio))
-
-    def give_back(self) -> None:
-        """A kept frame could not be written."""
-        if self._ratio is not None:
-            self._move(-_STEP)
-
-    def _move(self, by: float) -> None:
-        log = self._log + by
-        self._log = min(max(log, math.log(_LOWEST_FACTOR)), math.log(_HIGHEST_FACTOR))
-
-    def arrays(self) -> Arrays:
-        return {} if self._ratio is None else {"keep_ratio_log": np.array(self._log)}
-
-    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        if self._ratio is not None and "keep_ratio_log" in arrays:
-            self._log = float(arrays["keep_ratio_log"])

@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 
 from ..arrays import Floats, Mask
-from .gallery import Cells
+from .cells import Cells
 
 
 class News(StrEnum):
@@ -27,7 +27,7 @@ class News(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Finding:
+class Comparison:
     """One frame against everything known when it was looked at."""
 
     cells: Cells
@@ -57,7 +57,7 @@ class Finding:
         """Whether anything changed, be it news or not."""
         return self.changed is None or bool(self.changed.any())
 
-    def at_rest(self) -> Finding | None:
+    def at_rest(self) -> Comparison | None:
         """What is found in the next frame if it shows the same; None: this one shows news."""
         if self.news is not None or self.changed is None:
             return None

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from ..arrays import Image
 from ..decisions import Reason
 from ..frames import Picture
-from .sharpness import THUMBNAIL
+from .thumbnail import THUMBNAIL
 
 WHITE = 255.0
 
-SHUT = frozenset({Reason.DARK, Reason.BRIGHT, Reason.LOW_INFORMATION})
+GATE_REASONS = frozenset({Reason.DARK, Reason.BRIGHT, Reason.LOW_INFORMATION})
 """What a gate drops a picture for, whatever is new in it."""
 
 _LEFT_OUT = 0.01
@@ -71,7 +71,7 @@ class Gates:
 
         `thumb`: its `thumbnail`.
         """
-        if self == OPEN:
+        if self == NO_GATES:
             return None
         found = Exposure.of(thumb, picture.levels)
         if found.highlights < self.min_brightness:
@@ -83,7 +83,7 @@ class Gates:
         return None
 
 
-OPEN = Gates()
+NO_GATES = Gates()
 """Drops nothing."""
 
 

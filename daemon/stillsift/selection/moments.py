@@ -12,10 +12,13 @@ from dataclasses import replace
 from ..decisions import Decision, Reason
 from ..frames import SPACING_S, lapse_s
 from .budgets import Refusal
-from .comparison import Finding, News
-from .gallery import Kept
-from .measures import Limits, Measured, Past, Twin, Verdict, View, Waiting
-from .sharpness import GLANCE_S, same_but_blurred
+from .comparison import Comparison, News
+from .context import Context, SiblingMatch
+from .gallery import GalleryFrame
+from .limits import Limits
+from .measured import Candidate, EmbeddedPicture, Measured
+from .thumbnail import GLANCE_S, same_but_blurred
+from .verdict import Step, Verdict
 
 _IN_TRANSIT = 0.4
 """Share of the scene's sharpness; frames between two views that are less sharp were taken while the
@@ -30,17 +33,14 @@ _MOST_WAITING = 32
 _MOST_PIXELS = 100_000_000
 """Pixels that one moment holds, at 1.5 bytes: 12 frames of 2160p; all 32 of 1080p."""
 
-Step = tuple[list[Verdict], list[Measured]]
-"""Decisions that are due, and frames to be looked at again."""
-
 
 class Moments:
     """Decides about frames that lie on a time line."""
 
-    def __init__(self, limits: Limits, past: Past) -> None:
+    def __init__(self, limits: Limits, context: Context) -> None:
         self._limits = limits
-        self._past = past
-        self.waiting: list[Waiting] = []
+        self._context = context
+        self.waiting: list[Candidate] = []
         """The moment that is open; empty: none is."""
 
     def step(self, measured: Measured) -> Step:
@@ -48,21 +48,21 @@ class Moments:
         if self.waiting:
             return self._step_waiting(measured)
         # At 5 frames/s every frame is measured; faster, most would teach nothing about the scene.
-        if not 0 <= measured.at_s - self._past.scene.level.last_s < SPACING_S:
+        if not 0 <= measured.at_s - self._context.scene.level.last_s < SPACING_S:
             measured.measure()
-        if self.rests(measured.view, measured.at_s):
+        if self.rests(measured.embedded, measured.at_s):
             return [self._passed(measured, self._at_rest(), Reason.NEAR_DUPLICATE)], []
-        found = self._past.find(measured.view.cells, measured.at_s)
+        found = self._context.compare(measured.embedded.cells, measured.at_s)
         if self._opens_moment(found, measured.at_s):
-            if (refusal := self._past.refusal(measured)) is not None:
+            if (refusal := self._context.refusal(measured)) is not None:
                 return [self._refused(measured, found, refusal)], []
             measured.measure()
-            self.waiting = [Waiting(measured, found)]
+            self.waiting = [Candidate(measured, found)]
             return self.close() if self._limits.max_wait_s <= 0 else ([], [])
         if found.news is None:
             return [self._passed(measured, found, Reason.NEAR_DUPLICATE)], []
         found = replace(
-            found, why=f"{found.why}, but within {self._past.novelty.gap_s:g} s of the last"
+            found, why=f"{found.why}, but within {self._context.novelty.gap_s:g} s of the last"
         )
         return [self._passed(measured, found, Reason.RATE_LIMITED)], []
 
@@ -72,48 +72,50 @@ class Moments:
             lapse_s(self.waiting[0].measured.at_s, at_s) > self._limits.max_wait_s
         )
 
-    def rests(self, view: View, at_s: float) -> bool:
+    def rests(self, embedded: EmbeddedPicture, at_s: float) -> bool:
         """Whether this is what the last frame showed, and no time has passed to make it news."""
-        last = self._past.last
-        if view is not self._past.decided or last is None or self.waiting:
+        last = self._context.last
+        if embedded is not self._context.decided or last is None or self.waiting:
             return False
-        return not last.stirs or 0 <= at_s - self._past.scene.previous_s < SPACING_S
+        return not last.stirs or 0 <= at_s - self._context.scene.previous_s < SPACING_S
 
-    def _at_rest(self) -> Finding:
+    def _at_rest(self) -> Comparison:
         """What the last frame showed, held to the limit that is in force by now."""
-        last = self._past.last
+        last = self._context.last
         assert last is not None
-        if not self._past.keep_ratio.on:
+        if not self._context.keep_ratio.on:
             return last
-        return replace(last, limit=max(last.weight, self._past.novelty.weight))
+        return replace(last, limit=max(last.weight, self._context.novelty.weight))
 
     def compare_anew(self) -> None:
         """The gallery has changed under what waits."""
         for place, each in enumerate(self.waiting):
             cells, at_s = each.found.cells, each.measured.at_s
-            found = self._past.find(cells, at_s)
+            found = self._context.compare(cells, at_s)
             found = replace(found, news=found.news or each.found.news)
-            self.waiting[place] = Waiting(each.measured, found)
+            self.waiting[place] = Candidate(each.measured, found)
 
-    def _opens_moment(self, found: Finding, at_s: float) -> bool:
+    def _opens_moment(self, found: Comparison, at_s: float) -> bool:
         """News in one view, and views of one pan, are a second apart unless they are urgent."""
-        if found.news is None or self._past.gallery.size == 1:
+        if found.news is None or self._context.gallery.size == 1:
             return found.news is not None
         if found.news is News.VIEW:
-            last_s, urgent = self._past.scene.kept_s, found.cut
+            last_s, urgent = self._context.scene.kept_s, found.cut
         else:
-            urgent = found.weight > self._past.novelty.urgent_weight
-            last_s = self._past.scene.local_s
-        return urgent or not 0 <= lapse_s(last_s, at_s) < self._past.novelty.gap_s
+            urgent = found.weight > self._context.novelty.urgent_weight
+            last_s = self._context.scene.local_s
+        return urgent or not 0 <= lapse_s(last_s, at_s) < self._context.novelty.gap_s
 
     def _step_waiting(self, measured: Measured) -> Step:
         first, last = self.waiting[0], self.waiting[-1]
         if not self._glanced_at(measured):
             measured.measure()
         # Nothing is learned while frames wait, so the same view is found to be the same.
-        same = measured.view is last.measured.view
-        found = last.found if same else self._past.find(measured.view.cells, measured.at_s)
-        new = Waiting(measured, found)
+        same = measured.embedded is last.measured.embedded
+        found = (
+            last.found if same else self._context.compare(measured.embedded.cells, measured.at_s)
+        )
+        new = Candidate(measured, found)
         waited_s = lapse_s(first.measured.at_s, new.measured.at_s)
         in_time = 0 <= waited_s <= self._limits.max_wait_s
         cut = self._cut_between(last.measured, new.measured)
@@ -130,7 +132,7 @@ class Moments:
     def _glanced_at(self, measured: Measured) -> bool:
         """Whether a sharp frame of the moment shows the same, and stands for this one as well."""
         for each in reversed(self.waiting):
-            if measured.view is not each.measured.view:
+            if measured.embedded is not each.measured.embedded:
                 return False
             if each.measured.sharpness is not None:
                 near = measured.at_s - each.measured.at_s < GLANCE_S
@@ -144,7 +146,7 @@ class Moments:
         return len(self.waiting) >= most
 
     def _cut_between(self, a: Measured, b: Measured) -> bool:
-        if not self._past.novelty.cut_between(a.view.cells, b.view.cells):
+        if not self._context.novelty.cut_between(a.embedded.cells, b.embedded.cells):
             return False
         soft = self._in_transit(a) or self._in_transit(b)
         return not (soft and same_but_blurred(a.thumbnail, b.thumbnail))
@@ -154,7 +156,7 @@ class Moments:
     @property
     def _sharpness_limit(self) -> float | None:
         """None: too little is known of the scene to call anything blurred."""
-        level = self._past.scene.level.value()
+        level = self._context.scene.level.value()
         return None if level is None else self._limits.min_sharpness * level
 
     def _blurred(self, measured: Measured) -> bool:
@@ -162,7 +164,7 @@ class Moments:
         return limit is not None and measured.sharp.value < limit
 
     def _in_transit(self, measured: Measured) -> bool:
-        level = self._past.scene.level.value() or self._past.scene.level.before
+        level = self._context.scene.level.value() or self._context.scene.level.before
         share = min(_IN_TRANSIT, self._limits.min_sharpness)
         return level is not None and measured.sharp.value < share * level
 
@@ -189,29 +191,31 @@ class Moments:
             return self._none_kept(
                 waiting, Reason.BLURRY, "blurred, of a scene that was kept", known
             )
-        small = not local or best.found.weight <= self._past.novelty.lone_weight
+        small = not local or best.found.weight <= self._context.novelty.lone_weight
         if small and _fleeting(waiting):
             why = "seen in a few frames only, as noise is"
             return self._none_kept(waiting, Reason.NEAR_DUPLICATE, why)
         reason = Reason.SHARPEST if blurred else Reason.NOVEL
-        best, twin = self._shown_elsewhere(able, best)
+        best, sibling = self._shown_elsewhere(able, best)
         place = waiting.index(best)
-        shows = self._past.as_kept(best.measured) if twin is None else twin.kept
-        decided = self._decided(best, reason, twin, view=not local)
+        shows = self._context.as_kept(best.measured) if sibling is None else sibling.frame
+        decided = self._decided(best, reason, sibling, view=not local)
         verdicts = self._before(waiting[:place], best, shows, view=not local)
         return [*verdicts, decided], [each.measured.again() for each in waiting[place + 1 :]]
 
-    def _shown_elsewhere(self, able: list[Waiting], best: Waiting) -> tuple[Waiting, Twin | None]:
+    def _shown_elsewhere(
+        self, able: list[Candidate], best: Candidate
+    ) -> tuple[Candidate, SiblingMatch | None]:
         """The frame of the moment that another source has kept; else the best one, and None.
 
         Of one moment two sources may have taken each another frame for the best.
         """
-        twins = self._past.twins(able)
-        nearest = min(twins, key=lambda pair: pair[1].apart, default=(best, None))
-        return next((pair for pair in twins if pair[0] is best), nearest)
+        matches = self._context.sibling_matches(able)
+        nearest = min(matches, key=lambda pair: pair[1].apart, default=(best, None))
+        return next((pair for pair in matches if pair[0] is best), nearest)
 
     def _before(
-        self, earlier: list[Waiting], best: Waiting, shows: Kept, *, view: bool
+        self, earlier: list[Candidate], best: Candidate, shows: GalleryFrame, *, view: bool
     ) -> list[Verdict]:
         """Drop what came before the best frame of a moment.
 
@@ -221,7 +225,7 @@ class Moments:
         """
         most = max((each.found.weight for each in earlier), default=0.0)
         most = max(most, best.found.weight)
-        also = self._missing(earlier) if view and self._past.gallery.size > 1 else None
+        also = self._missing(earlier) if view and self._context.gallery.size > 1 else None
         return [
             self._kept_beside(also)
             if also is not None and each.measured is also.measured
@@ -229,30 +233,30 @@ class Moments:
             for each in earlier
         ]
 
-    def _missing(self, earlier: list[Waiting]) -> Waiting | None:
+    def _missing(self, earlier: list[Candidate]) -> Candidate | None:
         """The sharp frame with the largest thing that the kept ones do not show; None: no such."""
-        able: list[Waiting] = []
-        found: Finding | None = None
+        able: list[Candidate] = []
+        found: Comparison | None = None
         for each in earlier:
             if found is None or found.cells is not each.found.cells:
-                found = self._past.find(each.found.cells, each.measured.at_s)
-            large = found.local and found.weight > self._past.novelty.large_weight
+                found = self._context.compare(each.found.cells, each.measured.at_s)
+            large = found.local and found.weight > self._context.novelty.large_weight
             if large and not self._blurred(each.measured):
-                able.append(Waiting(each.measured, found))
+                able.append(Candidate(each.measured, found))
         return max(able, key=lambda each: each.found.weight, default=None)
 
-    def _able(self) -> list[Waiting]:
+    def _able(self) -> list[Candidate]:
         """The waiting frames that show what is new, the sharp ones of them if there are any."""
         # What begins as a few changed cells may end as another view (a dissolve): both compete.
         able = [each for each in self.waiting if each.found.news is not None]
         # The first might be kept, else there were no moment; a later one may lie in a full minute.
-        able = [each for each in able if self._past.refusal(each.measured) is None]
+        able = [each for each in able if self._context.refusal(each.measured) is None]
         if not self.waiting[0].found.local:
             able = [each for each in able if not each.found.local]
         measured = [each for each in able if each.measured.sharpness is not None]
         return [each for each in measured if not self._blurred(each.measured)] or able
 
-    def _best(self, able: list[Waiting]) -> Waiting:
+    def _best(self, able: list[Candidate]) -> Candidate:
         """The waiting frame that shows the moment best; a blurred one only if all of them are."""
         if self._blurred(able[0].measured):
             return max(able, key=lambda each: each.measured.sharp.value)
@@ -261,18 +265,18 @@ class Moments:
             return next(each for each in able if each.found.shown >= _NEARLY_ALL * most)
         return max(able, key=lambda each: each.measured.sharp.detail * each.measured.sharp.value)
 
-    def _sharp_already(self, best: Waiting) -> str | None:
+    def _sharp_already(self, best: Candidate) -> str | None:
         """The kept frame that differs from this one by blur alone; None: there is none."""
         news = best.found.changed if best.found.local else None
-        for kept in reversed(self._past.gallery.kept):
+        for kept in reversed(self._context.gallery.kept):
             if same_but_blurred(best.measured.thumbnail, kept.thumbnail, news):
                 return kept.id
         return None
 
     def _none_kept(
-        self, waiting: list[Waiting], reason: Reason, why: str, known: str | None = None
+        self, waiting: list[Candidate], reason: Reason, why: str, known: str | None = None
     ) -> Step:
-        limit = self._past.novelty.lone_weight
+        limit = self._context.novelty.lone_weight
         verdicts = []
         for each in waiting:
             found = replace(each.found, why=why, limit=max(limit, each.found.weight))
@@ -281,37 +285,43 @@ class Moments:
 
     # -- decisions ---------------------------------------------------------------------------------
 
-    def _decided(self, best: Waiting, reason: Reason, twin: Twin | None, *, view: bool) -> Verdict:
+    def _decided(
+        self, best: Candidate, reason: Reason, sibling: SiblingMatch | None, *, view: bool
+    ) -> Verdict:
         """Keep a frame, and learn from it.
 
-        With a `twin` it is dropped. What is learned is the same: this source has it, too.
+        With a `sibling` it is dropped. What is learned is the same: this source has it, too.
         """
-        verdict = self._verdict(best, reason, twin)
+        verdict = self._verdict(best, reason, sibling)
         measured = best.measured
         sharp, at_s = measured.sharp.value, measured.at_s
-        past = self._past
-        past.novelty.kept(best.found, past.gallery, past.scene, sharp, at_s, view=view)
-        past.decided = measured.view
+        context = self._context
+        context.novelty.learn_kept(
+            best.found, context.gallery, context.scene, sharp, at_s, view=view
+        )
+        context.decided = measured.embedded
         return verdict
 
-    def _kept_beside(self, each: Waiting) -> Verdict:
+    def _kept_beside(self, each: Candidate) -> Verdict:
         """Keep an earlier frame of a moment as well. What moves is followed from the best one."""
-        if (refusal := self._past.refusal(each.measured)) is not None:
+        if (refusal := self._context.refusal(each.measured)) is not None:
             found = replace(each.found, why=refusal.of(each.found.why))
             record = self._record(each.measured, found, refusal.reason)
             return Verdict(record, each.measured.frame)
-        _, twin = self._shown_elsewhere([each], each)
-        verdict = self._verdict(each, Reason.NOVEL, twin)
+        _, sibling = self._shown_elsewhere([each], each)
+        verdict = self._verdict(each, Reason.NOVEL, sibling)
         if each.found.changed is not None:
-            self._past.scene.remember(each.found.changed, each.found.cells, each.measured.at_s)
+            self._context.scene.tracking.keep(
+                each.found.changed, each.found.cells, each.measured.at_s
+            )
         return verdict
 
-    def _verdict(self, best: Waiting, reason: Reason, twin: Twin | None) -> Verdict:
-        if twin is not None:
-            return self._past.repeat(best, twin, sharpness_limit=self._sharpness_limit)
-        return self._past.keep(best, self._record(best.measured, best.found, reason))
+    def _verdict(self, best: Candidate, reason: Reason, sibling: SiblingMatch | None) -> Verdict:
+        if sibling is not None:
+            return self._context.repeat(best, sibling, sharpness_limit=self._sharpness_limit)
+        return self._context.keep(best, self._record(best.measured, best.found, reason))
 
-    def _refused(self, measured: Measured, found: Finding, refusal: Refusal) -> Verdict:
+    def _refused(self, measured: Measured, found: Comparison, refusal: Refusal) -> Verdict:
         """Drop a frame that shows something new, and know that afterwards as little as before."""
         found = replace(found, why=refusal.of(found.why))
         return self._passed(measured, found, refusal.reason, refused=True)
@@ -319,7 +329,7 @@ class Moments:
     def _passed(
         self,
         measured: Measured,
-        found: Finding,
+        found: Comparison,
         reason: Reason,
         nearest: str | None = None,
         *,
@@ -329,27 +339,29 @@ class Moments:
         beats = self._beats(measured)  # may measure the sharpness that the record tells
         record = self._record(measured, found, reason)
         if beats:
-            why = self._past.allowance.heartbeat_why
+            why = self._context.budgets.heartbeat_why
             record = replace(record, reason=Reason.HEARTBEAT, detail=why)
-            self._past.take(measured)
+            self._context.take(measured)
         if nearest is not None:
             record = replace(record, nearest_kept=nearest)
         sharp = None if measured.sharpness is None else measured.sharpness.value
-        past = self._past
-        past.novelty.passed(found, past.gallery, past.scene, sharp, measured.at_s, refused=refused)
-        past.decided, past.last = measured.view, found.at_rest()
+        context = self._context
+        context.novelty.learn_passed(
+            found, context.gallery, context.scene, sharp, measured.at_s, refused=refused
+        )
+        context.decided, context.last = measured.embedded, found.at_rest()
         # Only where it might be kept at another time: noise, and what is blurred, is no other view.
         return Verdict(record, measured.frame, refused and found.other_view)
 
     def _beats(self, measured: Measured) -> bool:
         """Whether a heartbeat is due; a blurred frame leaves `max_wait_s` for a sharp one."""
-        overdue_s = self._past.allowance.overdue_s(measured.frame.captured_at_ns)
+        overdue_s = self._context.budgets.overdue_s(measured.frame.captured_at_ns)
         if overdue_s is None:
             return False
         soft = self._blurred(measured) or self._in_transit(measured)
         return overdue_s >= self._limits.max_wait_s or not soft
 
-    def _lesser(self, each: Waiting, shows: Kept, most: float) -> Verdict:
+    def _lesser(self, each: Candidate, shows: GalleryFrame, most: float) -> Verdict:
         """A frame of the moment before its best one. It would have had to weigh more than any."""
         found = replace(each.found, limit=most, why="another frame of the moment shows more")
         blurred = each.measured.sharpness is not None and self._blurred(each.measured)
@@ -360,17 +372,17 @@ class Moments:
     def _record(
         self,
         measured: Measured,
-        found: Finding,
+        found: Comparison,
         reason: Reason,
-        instead: Kept | None = None,
+        instead: GalleryFrame | None = None,
     ) -> Decision:
         limit = self._sharpness_limit
         if limit is None and reason is Reason.BLURRY:
-            limit = _IN_TRANSIT * (self._past.scene.level.before or 0.0)
-        return self._past.record(measured, found, reason, instead=instead, sharpness_limit=limit)
+            limit = _IN_TRANSIT * (self._context.scene.level.before or 0.0)
+        return self._context.record(measured, found, reason, instead=instead, sharpness_limit=limit)
 
 
-def _fleeting(waiting: list[Waiting]) -> bool:
+def _fleeting(waiting: list[Candidate]) -> bool:
     """Whether no more than half of the frames show the news that the first of them opened with."""
     seen = sum(each.found.news is not None for each in waiting)
     return len(waiting) >= 4 and 2 * seen <= len(waiting)

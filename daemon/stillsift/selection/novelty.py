@@ -18,11 +18,14 @@ import numpy as np
 
 from ..arrays import Floats, Mask
 from ..frames import SPACING_S, lapse_s
-from .comparison import Finding, News
-from .gallery import Cells, Gallery, across, cell_distances, coherent, median, shifted_distances
+from .background import LIGHT
+from .cells import Cells, across, cell_distances, coherent, median, shifted_distances
+from .comparison import Comparison, News
+from .gallery import Gallery
 from .regions import EVERYTHING, Regions
-from .scene import LIGHT, Scene, groups
-from .sensitivity import ASKED, Sensitivity
+from .scene import Scene
+from .sensitivity import FACTORS, Sensitivity
+from .tracking import connected
 
 _LOWEST = 0.40
 """The cell limit of our own embedder, that the distances below were found with. Another embedder's
@@ -47,10 +50,10 @@ class Novelty:
         scale = cell_limit / _LOWEST
         self.cell_limit = cell_limit
         self._regions = regions
-        self._asked = asked = ASKED[sensitivity]
-        self.gap_s = asked.gap_s
+        self._factors = factors = FACTORS[sensitivity]
+        self.gap_s = factors.gap_s
         """News in one view are this far apart, unless they are urgent."""
-        self._refresh_s = asked.refresh_s
+        self._refresh_s = factors.refresh_s
         self.tune(1.0)
         self._chances = 5.0
         """News must exceed by this many times what noise puts together in one of ten frames."""
@@ -75,7 +78,7 @@ class Novelty:
 
     def tune(self, factor: float) -> None:
         """How much must be new, as a factor on the weights; what counts as changed stays."""
-        scale = factor * self._asked.weight * self.cell_limit / _LOWEST
+        scale = factor * self._factors.weight * self.cell_limit / _LOWEST
         self.factor = factor
         self.weight = 0.5 * scale
         """News: the distances of one group of changed cells beyond their limits, summed."""
@@ -87,7 +90,7 @@ class Novelty:
         """Something that fills a good part of the picture."""
         self._settled_weight = 1.5 * scale
         self._refresh_weight = 1.0 * scale
-        self._picture_factor = self._asked.picture_share * min(factor, 16.0) ** 0.25
+        self._picture_factor = self._factors.picture_share * min(factor, 16.0) ** 0.25
         """On limits that one distance is held to, which has a highest value: 2 and no more."""
 
     def cut_between(self, a: Cells, b: Cells) -> bool:
@@ -108,10 +111,10 @@ class Novelty:
             return False
         return float(median(self._counting(shifted_distances(a, b, _REACH), a))) > self._jump
 
-    def find(self, cells: Cells, gallery: Gallery, scene: Scene, at_s: float) -> Finding:
+    def compare(self, cells: Cells, gallery: Gallery, scene: Scene, at_s: float) -> Comparison:
         """What is new in a picture. Changes nothing."""
         chance = self._chances * scene.noise.chance() if gallery.size > 1 else 0.0
-        found = Finding(cells, limit=self.weight + chance)
+        found = Comparison(cells, limit=self.weight + chance)
         if scene.previous is not None and scene.previous.shape == cells.shape:
             before = cell_distances(cells, scene.previous)
             cut = self._is_cut(cells, scene.previous, before)
@@ -129,7 +132,7 @@ class Novelty:
         found = replace(found, nearest=nearest, distances=own, changed=changed, shown=shown)
         if gallery.size == 1:
             return self._plain(found, total)
-        moving = scene.is_followed(at_s) and not found.cut
+        moving = scene.tracking.is_active(at_s) and not found.cut
         view, apart = self._moving_view if moving else self.view, float(medians.min())
         if apart > view and stays is not None and not found.cut:
             # In rain every picture is far from every other, and less so from the mean of them all.
@@ -146,7 +149,7 @@ class Novelty:
         inner = float(changes[1:-1, 1:-1].sum())
         return inner + self._edge_share * (float(changes.sum()) - inner)
 
-    def _pooled(self, found: Finding, distances: Floats) -> Finding:
+    def _pooled(self, found: Comparison, distances: Floats) -> Comparison:
         """Without a grid: the cosine distance, which tells views apart and sees no small object."""
         nearest = int(np.argmin(distances))
         apart = float(distances[nearest]) / 2  # |a - b|^2 of unit vectors is 2 - 2 cos
@@ -154,7 +157,7 @@ class Novelty:
         news = News.VIEW if apart > limit else None
         return replace(found, news=news, weight=apart, limit=limit, nearest=nearest)
 
-    def _plain(self, found: Finding, total: float) -> Finding:
+    def _plain(self, found: Comparison, total: float) -> Comparison:
         """Against the previous kept frame and nothing else."""
         if total <= self.weight:
             return replace(found, weight=total)
@@ -214,14 +217,14 @@ class Novelty:
 
     # -- movement ----------------------------------------------------------------------------------
 
-    def _explained(self, found: Finding, over: Floats, scene: Scene, at_s: float) -> Finding:
+    def _explained(self, found: Comparison, over: Floats, scene: Scene, at_s: float) -> Comparison:
         """Which changed cells follow or resemble something kept, and is the rest news?"""
         changed = over > 0
         followed = self._followed(found, changed, scene, at_s)
         matched = self._matched(found, changed, scene, at_s)
         new = changed & ~followed & ~matched
         found = replace(found, unexplained=new)
-        largest = max((float(over[group].sum()) for group in groups(new)), default=0.0)
+        largest = max((float(over[group].sum()) for group in connected(new)), default=0.0)
         if largest > found.limit:
             why = f"{int(new.sum())} cells show something new"
             return replace(found, news=News.ARRIVAL, weight=largest, why=why)
@@ -230,12 +233,12 @@ class Novelty:
         chance = found.limit - self.weight
         settled = self._settled_weight + chance
         # Nothing was kept in this event: what crept in below every limit must weigh more.
-        refresh = (self._refresh_weight if scene.shown else self.urgent_weight) + chance
+        refresh = (self._refresh_weight if scene.tracking.shown else self.urgent_weight) + chance
         rest, moved = float(over[resting].sum()), float(over[moving].sum())
         if rest > settled:
             why = f"came to rest: {int(resting.sum())} cells"
             return replace(found, news=News.SETTLED, weight=rest, limit=settled, why=why)
-        grown = found.shown / scene.shown if scene.shown else 0.0
+        grown = found.shown / scene.tracking.shown if scene.tracking.shown else 0.0
         if moved > refresh and grown > _GROWN:
             why = f"shows {grown:.1f} times what was kept of it"
             return replace(found, news=News.GROWN, weight=moved, limit=refresh, why=why)
@@ -245,11 +248,11 @@ class Novelty:
         why = f"{int((followed | matched).sum())} changed cells belong to what was kept"
         return replace(found, weight=largest, why=why)
 
-    def _followed(self, found: Finding, changed: Mask, scene: Scene, at_s: float) -> Mask:
+    def _followed(self, found: Comparison, changed: Mask, scene: Scene, at_s: float) -> Mask:
         """Cells of objects that were in the frame before and are a little further on."""
         followed = np.zeros_like(changed)
-        before = scene.followed
-        if found.cut or before is None or not scene.is_followed(at_s):
+        before = scene.tracking.followed
+        if found.cut or before is None or not scene.tracking.is_active(at_s):
             return followed
         if before.mask.shape != changed.shape or not before.mask.any():
             return followed
@@ -260,15 +263,15 @@ class Novelty:
         apart[far] = np.inf
         hit = np.zeros_like(changed)
         hit.flat[flat] = apart.min(1) <= self._follow
-        for group in groups(changed):
+        for group in connected(changed):
             mine = hit & group
             followed |= group if mine.sum() >= self._follow_share * group.sum() else mine
         return followed
 
-    def _matched(self, found: Finding, changed: Mask, scene: Scene, at_s: float) -> Mask:
+    def _matched(self, found: Comparison, changed: Mask, scene: Scene, at_s: float) -> Mask:
         """Cells that look like one kept in this event, anywhere in the picture."""
         matched = np.zeros_like(changed)
-        memory = scene.remembered(at_s)
+        memory = scene.tracking.recent(at_s)
         if found.cut or not memory:
             return matched
         flat = np.flatnonzero(changed)
@@ -279,7 +282,7 @@ class Novelty:
             matched.flat[flat] = apart.min(1) <= self._match
         return matched
 
-    def stillness(self, found: Finding, scene: Scene, at_s: float) -> Floats:
+    def stillness(self, found: Comparison, scene: Scene, at_s: float) -> Floats:
         """(rows, columns) seconds for which each cell has stayed as it is."""
         shape = (found.cells.rows, found.cells.columns)
         if found.from_previous is None:
@@ -293,9 +296,9 @@ class Novelty:
 
     # -- learning ----------------------------------------------------------------------------------
 
-    def kept(
+    def learn_kept(
         self,
-        found: Finding,
+        found: Comparison,
         gallery: Gallery,
         scene: Scene,
         sharp: float,
@@ -310,14 +313,14 @@ class Novelty:
         scene.kept_s = at_s
         if not view and found.changed is not None and gallery.size > 1:
             scene.local_s = at_s
-            scene.shown = max(scene.shown, found.shown)
-            scene.follow(found.changed, found.cells, at_s)
-            scene.remember(found.changed, found.cells, at_s)
+            scene.tracking.shown = max(scene.tracking.shown, found.shown)
+            scene.tracking.follow(found.changed, found.cells, at_s)
+            scene.tracking.keep(found.changed, found.cells, at_s)
         self._learn(found, gallery, scene, sharp, at_s, view=view)
 
-    def passed(
+    def learn_passed(
         self,
-        found: Finding,
+        found: Comparison,
         gallery: Gallery,
         scene: Scene,
         sharp: float | None,
@@ -341,14 +344,14 @@ class Novelty:
             if found.news is not None and found.unexplained is not None:
                 # Not kept yet, so not known yet: else what arrives in a gap would be lost.
                 mask = mask & ~found.unexplained
-            scene.follow(mask, found.cells, at_s)
+            scene.tracking.follow(mask, found.cells, at_s)
         else:
-            scene.rest(at_s)
-        scene.forget(at_s)
+            scene.tracking.rest(at_s)
+        scene.tracking.forget(at_s)
 
     def _learn(
         self,
-        found: Finding,
+        found: Comparison,
         gallery: Gallery,
         scene: Scene,
         sharp: float | None,
@@ -369,7 +372,7 @@ class Novelty:
         if view or found.distances is None:
             return
         # While an event lasts its parts would count as noise, and silence a busy place.
-        calm = new is None and not scene.remembered(at_s)
+        calm = new is None and not scene.tracking.recent(at_s)
         weight = min(found.weight, self._most_chance) if calm else None
         scene.noise.learn(_flicker(found, new), weight, at_s)
         if late and gallery.size > 1:
@@ -403,7 +406,7 @@ class Novelty:
         return np.asarray(np.where(other, distances.max(1), largest), np.float32)
 
 
-def _flicker(found: Finding, new: Mask | None) -> Floats:
+def _flicker(found: Comparison, new: Mask | None) -> Floats:
     """(rows, columns) distances that the noise floor learns from; of what is `new` those to the
     frame before: a parked car stays near to that, a swaying branch does not."""
     assert found.distances is not None

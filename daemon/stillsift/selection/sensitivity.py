@@ -21,7 +21,7 @@ class Sensitivity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SensitivityFactors:
     """What a sensitivity asks of news."""
 
     weight: float
@@ -33,10 +33,10 @@ class Asked:
     """Factor on the distance up to which pictures in no order repeat each other."""
 
 
-ASKED = {
-    Sensitivity.LOWEST: Asked(6.0, 5.0, 60.0, 1.2),
-    Sensitivity.LOW: Asked(2.5, 2.0, 15.0, 1.1),
-    Sensitivity.NORMAL: Asked(1.0, 1.0, 5.0, 1.0),
-    Sensitivity.HIGH: Asked(0.5, 1.0, 3.0, 0.9),
-    Sensitivity.HIGHEST: Asked(0.2, 0.5, 2.0, 0.8),
+FACTORS = {
+    Sensitivity.LOWEST: SensitivityFactors(6.0, 5.0, 60.0, 1.2),
+    Sensitivity.LOW: SensitivityFactors(2.5, 2.0, 15.0, 1.1),
+    Sensitivity.NORMAL: SensitivityFactors(1.0, 1.0, 5.0, 1.0),
+    Sensitivity.HIGH: SensitivityFactors(0.5, 1.0, 3.0, 0.9),
+    Sensitivity.HIGHEST: SensitivityFactors(0.2, 0.5, 2.0, 0.8),
 }

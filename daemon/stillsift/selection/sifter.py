@@ -24,15 +24,21 @@ from ..decisions import about
 from ..embedding import Embedding
 from ..frames import Frame, Picture
 from ..health import Alarm, CameraHealth, Sighting
-from .budgets import Allowance, KeepRatio
-from .bursts import Photographs
-from .comparison import Finding
-from .gallery import Cells, Gallery, Kept
-from .measures import Limits, Measured, Past, Verdict, View, on_time_line
-from .moments import Moments, Step
+from .budgets import Budgets
+from .bursts import Bursts
+from .cells import Cells
+from .comparison import Comparison
+from .context import Context
+from .gallery import Gallery, GalleryFrame
+from .keep_ratio import KeepRatio
+from .limits import Limits
+from .measured import EmbeddedPicture, Measured, on_time_line
+from .moments import Moments
 from .novelty import Novelty
 from .scene import Scene
-from .sharpness import GLANCE_S, changed, difference, sharpness, thumbnail
+from .sharpness import sharpness
+from .thumbnail import GLANCE_S, changed, difference, thumbnail
+from .verdict import Step, Verdict
 
 _FORMAT = 1
 """Of the state. A state of another format is forgotten: the scene is learned anew in a minute."""
@@ -57,7 +63,7 @@ class Sifter:
         *,
         model: str = "",
         alarms: bool = True,
-        elsewhere: Callable[[], Sequence[Kept]] = tuple,
+        elsewhere: Callable[[], Sequence[GalleryFrame]] = tuple,
     ) -> None:
         """`state` as `state` gave it in an earlier life; what another `model` had left is ignored,
         since its numbers mean nothing to this one. The same goes for other `limits.regions`, and
@@ -70,17 +76,17 @@ class Sifter:
         self._model = model
         self._made_by = f"{_FORMAT}/{model}"
         self._embed = embed
-        self._past = Past(
+        self._context = Context(
             gallery,
             Novelty(limits.novelty, limits.sensitivity, limits.regions),
             Scene(limits.novelty),
-            Allowance(limits.allowed),
-            KeepRatio(limits.allowed.keep_ratio),
+            Budgets(limits.amounts),
+            KeepRatio(limits.amounts.keep_ratio),
             elsewhere,
         )
-        self._moments = Moments(limits, self._past)
-        self._photographs = Photographs(limits, self._past)
-        self._seen: View | None = None
+        self._moments = Moments(limits, self._context)
+        self._bursts = Bursts(limits, self._context)
+        self._seen: EmbeddedPicture | None = None
         """The last picture embedded."""
         self.regions_changed = False
         """Whether `state` was made with other regions, and the gallery emptied for that."""
@@ -96,7 +102,7 @@ class Sifter:
     @property
     def waiting(self) -> int:
         """Frames offered whose decision is not out yet."""
-        return len(self._moments.waiting) + len(self._photographs.waiting)
+        return len(self._moments.waiting) + len(self._bursts.waiting)
 
     def offer(self, frame: Frame) -> list[Verdict]:
         """Take a frame; return the decisions that are due, in the order of their frames.
@@ -108,7 +114,7 @@ class Sifter:
         shut = self.limits.gates.dropped(thumb, frame.picture)
         if shut is None:
             measured = self._measure(frame, luma, thumb)
-            self._past.allowance.settle()
+            self._context.budgets.settle()
             self._unchecked.append(thumb if measured.timed else None)
             verdicts = self._judge([measured])
             measured.luma = None
@@ -116,19 +122,19 @@ class Sifter:
         # It teaches nothing and is compared with nothing, so what the sifter remembers holds as
         # it is: the next frame is taken as if this one had not been. What waits is older.
         reason, why = shut
-        self._past.allowance.settle()
+        self._context.budgets.settle()
         flushed = self.flush()
         self._unchecked.append(thumb if on_time_line(frame) else None)
         verdict = Verdict(about(frame, reason, detail=why), _lightened(frame))
-        self._past.decide([verdict])
+        self._context.decide([verdict])
         return [*flushed, *self._checked([verdict])]
 
     def flush(self) -> list[Verdict]:
         """Decide what is still waiting: nothing more will come for a while."""
         verdicts: list[Verdict] = []
         while self.waiting:
-            done, again = (self._moments if self._moments.waiting else self._photographs).close()
-            self._past.decide(done)
+            done, again = (self._moments if self._moments.waiting else self._bursts).close()
+            self._context.decide(done)
             verdicts += done + self._judge(again)
         return self._checked(verdicts)
 
@@ -142,14 +148,14 @@ class Sifter:
         verdicts: list[Verdict] = []
         while self._moments.over(at_ns / 1e9):
             done, again = self._moments.close()
-            self._past.decide(done)
+            self._context.decide(done)
             verdicts += done + self._judge(again)
         return self._checked(verdicts)
 
     @property
     def holds_stills(self) -> bool:
         """Whether a still waits; it has let its pixels go, and cannot be offered anew."""
-        waiting = [*self._moments.waiting, *self._photographs.waiting]
+        waiting = [*self._moments.waiting, *self._bursts.waiting]
         return any(each.measured.frame.content_hash is not None for each in waiting)
 
     def successor(
@@ -158,7 +164,7 @@ class Sifter:
         size: int,
         *,
         alarms: bool,
-        elsewhere: Callable[[], Sequence[Kept]] = tuple,
+        elsewhere: Callable[[], Sequence[GalleryFrame]] = tuple,
     ) -> tuple[Sifter, list[Verdict]]:
         """A sifter with other limits and a gallery of another `size` that goes on from here, as
         after a restart, and the decisions that are due then. What waits is offered to it anew.
@@ -175,7 +181,7 @@ class Sifter:
             alarms=alarms,
             elsewhere=elsewhere,
         )
-        waiting = iter([*self._moments.waiting, *self._photographs.waiting])
+        waiting = iter([*self._moments.waiting, *self._bursts.waiting])
         due: list[Verdict] = []
         for seen in self._unchecked:
             if isinstance(seen, Sighting):
@@ -202,25 +208,25 @@ class Sifter:
         from the frame stays, since that was there to be seen.
         """
         self.gallery.remove(id_)
-        self._past.give_back(id_)
-        self._past.last = None
+        self._context.give_back(id_)
+        self._context.last = None
         self._moments.compare_anew()
-        self._photographs.compare_anew()
+        self._bursts.compare_anew()
 
     def _judge(self, frames: list[Measured]) -> list[Verdict]:
         verdicts: list[Verdict] = []
         queue = deque(frames)
         while queue:
             done, again = self._step(queue.popleft())
-            self._past.decide(done)
+            self._context.decide(done)
             verdicts += done
             queue.extendleft(reversed(again))
         return verdicts
 
     def _step(self, measured: Measured) -> Step:
         """Decisions that are due, and frames to be looked at again."""
-        path: Moments | Photographs = self._moments
-        other: Moments | Photographs = self._photographs
+        path: Moments | Bursts = self._moments
+        other: Moments | Bursts = self._bursts
         if not measured.timed:
             path, other = other, path
         if other.waiting:
@@ -261,12 +267,14 @@ class Sifter:
         thumb = thumbnail(luma, regions.paint) if regions else thumb
         at_s = frame.captured_at_ns / 1e9
         still, timed = frame.content_hash is not None, on_time_line(frame)
-        view = self._look(frame.picture, thumb, at_s, glance=not still)
-        self._seen = view
+        embedded = self._look(frame.picture, thumb, at_s, glance=not still)
+        self._seen = embedded
         sharp = sharpness(luma) if still else None
-        return Measured(_lightened(frame), timed, at_s, thumb, sharp, view, luma)
+        return Measured(_lightened(frame), timed, at_s, thumb, sharp, embedded, luma)
 
-    def _look(self, picture: Picture, thumb: Image, at_s: float, *, glance: bool) -> View:
+    def _look(
+        self, picture: Picture, thumb: Image, at_s: float, *, glance: bool
+    ) -> EmbeddedPicture:
         """What the embedder says, or what it said of the last picture if this one looks the same.
 
         The last picture *embedded* is compared, not the last one offered: a slow drift adds up.
@@ -280,7 +288,7 @@ class Sifter:
             if glance and changed(seen.thumbnail, thumb) < _AT_ONCE:
                 return seen
         embedding = self._embed(self.limits.regions.painted(picture)).in_half_precision()
-        return View(thumb, embedding, Cells.of(embedding), at_s)
+        return EmbeddedPicture(thumb, embedding, Cells.of(embedding), at_s)
 
     # -- state -------------------------------------------------------------------------------------
 
@@ -289,19 +297,19 @@ class Sifter:
         arrays: Arrays = {
             "made_by": np.array(self._made_by),
             "regions": np.array(self.limits.regions.key),
-            **self._past.scene.arrays(),
+            **self._context.scene.arrays(),
             **self._health.arrays(),
-            **self._past.allowance.arrays(),
-            **self._past.keep_ratio.arrays(),
+            **self._context.budgets.arrays(),
+            **self._context.keep_ratio.arrays(),
         }
-        if self._past.decided is not None:
-            arrays["seen_thumbnail"] = self._past.decided.thumbnail
-            arrays["seen_at_s"] = np.array(self._past.decided.at_s)
-            arrays["seen_vector"] = self._past.decided.embedding.vector
-            grid = self._past.decided.embedding.grid
-            if grid is not None and self._past.decided.cells is not self._past.scene.previous:
+        if self._context.decided is not None:
+            arrays["seen_thumbnail"] = self._context.decided.thumbnail
+            arrays["seen_at_s"] = np.array(self._context.decided.at_s)
+            arrays["seen_vector"] = self._context.decided.embedding.vector
+            grid = self._context.decided.embedding.grid
+            if grid is not None and self._context.decided.cells is not self._context.scene.previous:
                 arrays["seen_grid"] = grid.astype(np.float16)
-        last = self._past.last
+        last = self._context.last
         if last is not None and last.distances is not None and last.changed is not None:
             arrays["last_distances"], arrays["last_changed"] = last.distances, last.changed
             assert last.nearest is not None
@@ -313,7 +321,7 @@ class Sifter:
     def _restore(self, state: bytes) -> None:
         with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
             self._health.restore(arrays)  # which asks no model, and sees the whole picture
-            self._past.allowance.restore(arrays)  # how much was kept depends on no model
+            self._context.budgets.restore(arrays)  # how much was kept depends on no model
             # A state from before there were regions was painted nowhere.
             painted = str(arrays["regions"]) if "regions" in arrays else ""
             if painted != self.limits.regions.key:
@@ -322,23 +330,23 @@ class Sifter:
                 return
             if "made_by" not in arrays or str(arrays["made_by"]) != self._made_by:
                 return
-            self._past.scene.restore(arrays)
-            self._past.keep_ratio.restore(arrays)
-            self._past.novelty.tune(self._past.keep_ratio.factor)
+            self._context.scene.restore(arrays)
+            self._context.keep_ratio.restore(arrays)
+            self._context.novelty.tune(self._context.keep_ratio.factor)
             if "seen_thumbnail" not in arrays:
                 return
-            self._seen = self._past.decided = self._restored_view(arrays)
-            self._past.last = self._restored_last(arrays, self._seen.cells)
+            self._seen = self._context.decided = self._restored_view(arrays)
+            self._context.last = self._restored_last(arrays, self._seen.cells)
 
     @property
     def _rule(self) -> str:
         """All that decides what is found in a frame, beside the frames."""
-        asked = self.limits.sensitivity.value, self.limits.allowed.keep_ratio
+        asked = self.limits.sensitivity.value, self.limits.amounts.keep_ratio
         return repr((self.limits.novelty, *asked, self.gallery.size))
 
     def _restored_last(
         self, arrays: Mapping[str, NDArray[np.generic]], cells: Cells
-    ) -> Finding | None:
+    ) -> Comparison | None:
         """What was found in the last frame. None: it was news, or another rule found it, or the
         frame it was compared with is gone from the gallery; then the next one is looked at anew."""
         # A state from before there were these two names the nearest by its place alone.
@@ -348,7 +356,7 @@ class Sifter:
         if (nearest := str(arrays["last_nearest_id"])) not in ids:
             return None
         weight, limit, shown = (float(number) for number in arrays["last_numbers"])
-        return Finding(
+        return Comparison(
             cells,
             weight=weight,
             limit=limit,
@@ -359,18 +367,18 @@ class Sifter:
             why=str(arrays["last_why"]),
         ).at_rest()
 
-    def _restored_view(self, arrays: Mapping[str, NDArray[np.generic]]) -> View:
+    def _restored_view(self, arrays: Mapping[str, NDArray[np.generic]]) -> EmbeddedPicture:
         thumb = np.asarray(arrays["seen_thumbnail"], np.uint8)
         vector = np.asarray(arrays["seen_vector"], np.float32)
         at_s = float(arrays["seen_at_s"]) if "seen_at_s" in arrays else -np.inf
-        previous = self._past.scene.previous
+        previous = self._context.scene.previous
         if "seen_grid" in arrays:
             embedding = Embedding(vector, np.asarray(arrays["seen_grid"], np.float32))
-            return View(thumb, embedding, Cells.of(embedding), at_s)
+            return EmbeddedPicture(thumb, embedding, Cells.of(embedding), at_s)
         if previous is not None and len(previous.energy) > 1:
-            return View(thumb, Embedding(vector, previous.grid()), previous, at_s)
+            return EmbeddedPicture(thumb, Embedding(vector, previous.grid()), previous, at_s)
         embedding = Embedding(vector, None)
-        return View(thumb, embedding, Cells.of(embedding), at_s)
+        return EmbeddedPicture(thumb, embedding, Cells.of(embedding), at_s)
 
 
 def _sighting(verdict: Verdict, thumb: Image) -> Sighting:

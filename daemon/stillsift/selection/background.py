@@ -1,0 +1,89 @@
+"""Learns what stays in the picture for good."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import Arrays, Floats, Mask, floats, optional_floats
+from ..frames import lapse_s
+from .cells import Cells, cell_distances, energy_of, median
+
+LIGHT = 0.75
+"""Share of the median cell distance that is put down to light and taken off every cell."""
+
+
+class Background:
+    """What stays: a running mean of every cell that has been the same for some seconds.
+
+    It explains cells as a kept frame does: an object that leaves uncovers what was seen before.
+    """
+
+    _SAME = 0.5
+    _STAYS_S = 3.0
+    _LEARNED = 0.25
+    """Share of the cells that must have stayed before any of them explains something."""
+    _PER_S = 0.5
+    """Share of the mean that is renewed in a second."""
+
+    def __init__(self, scale: float) -> None:
+        self._same = self._SAME * scale
+        self._cells: Cells | None = None
+        self._age_s: Floats = np.zeros(0, np.float32)
+        self._last_s = 0.0
+
+    def restart(self) -> None:
+        self._cells = None
+
+    def distances(self, cells: Cells) -> Floats | None:
+        """(cells,), infinite where nothing has stayed long enough. None: too little is learned."""
+        if self._cells is None or self._cells.shape != cells.shape:
+            return None
+        stays = self._age_s >= self._STAYS_S
+        if stays.mean() < self._LEARNED:
+            return None
+        return np.where(stays, cell_distances(cells, self._cells), np.inf).astype(np.float32)
+
+    def learn(self, cells: Cells, at_s: float, new: Mask | None = None) -> None:
+        """Take a frame into account, but for what is `new` in it: (rows, columns); None: nothing.
+
+        What may not be kept now must not be found to have stayed.
+        """
+        before = self._cells
+        if before is None or before.shape != cells.shape:
+            self._cells, self._last_s = cells, at_s
+            self._age_s = np.zeros(len(cells.energy), np.float32)
+            return
+        step_s = float(np.clip(lapse_s(self._last_s, at_s), 0, 1))
+        self._last_s = at_s
+        distances = cell_distances(cells, before)
+        same = distances - LIGHT * median(distances) < self._same
+        rate = np.where(same, self._PER_S * step_s, 0).astype(np.float32)
+        if new is not None:
+            rate[new.reshape(-1)] = 0
+        features = before.features + rate[:, None] * (cells.features - before.features)
+        longest = 2 * self._STAYS_S
+        age_s = np.where(same, np.minimum(self._age_s + step_s, longest), self._age_s - step_s)
+        if new is not None:
+            age_s = np.where(new.reshape(-1), self._age_s, age_s)
+        gone = age_s < 0
+        features[gone] = cells.features[gone]
+        self._age_s = np.where(gone, 0, age_s).astype(np.float32)
+        self._cells = Cells(cells.rows, cells.columns, features, energy_of(features))
+
+    def arrays(self) -> Arrays:
+        if self._cells is None:
+            return {}
+        return {
+            "background": self._cells.grid(),
+            "background_age_s": self._age_s,
+            "background_last_s": np.array(self._last_s),
+        }
+
+    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        if (grid := optional_floats(arrays, "background")) is not None:
+            self._cells = Cells.from_grid(grid)
+            self._age_s = floats(arrays["background_age_s"])
+            self._last_s = float(arrays["background_last_s"])

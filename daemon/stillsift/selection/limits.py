@@ -1,0 +1,30 @@
+"""Names what decisions depend on beside the frames: how sharp, how new, how much may be kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .budgets import UNLIMITED, Amounts
+from .gates import NO_GATES, Gates
+from .regions import EVERYTHING, Regions
+from .sensitivity import Sensitivity
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the decision depends on, beside the frames."""
+
+    novelty: float
+    """Distance of a cell that is no noise; it belongs to the embedder."""
+    min_sharpness: float = 0.6
+    """Share of the scene's own level below which a frame is blurry; 0 switches the gate off."""
+    max_wait_s: float = 1.0
+    """How long a moment waits for a better frame, in the frames' own time; 0: not at all."""
+    gates: Gates = NO_GATES
+    """What is dropped before anything else is asked about it."""
+    sensitivity: Sensitivity = Sensitivity.NORMAL
+    """How little must be new for a frame to be kept."""
+    regions: Regions = EVERYTHING
+    """Which parts of a picture count."""
+    amounts: Amounts = UNLIMITED
+    """How much may be kept."""

@@ -1,0 +1,106 @@
+"""Learns how much each cell of a source flickers by itself: noise, rain, an overlay clock."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import Arrays, Floats, floats, optional_floats
+from ..frames import SPACING_S
+from .cells import median
+
+
+class NoiseFloor:
+    """The recent distances of every cell, and the limits that they teach.
+
+    A cell is allowed median + 4 robust standard deviations of its own last 64 distances: next to
+    nothing on a quiet wall, much where a tree sways or a clock runs.
+    """
+
+    _WINDOW = 64
+    _WARM_UP = 12
+    _DEVIATIONS = 4.0
+    _HIGHEST = 1.10
+    _START = 0.60
+    _WEIGHTS = 128
+    _USUAL = 0.90
+    """Share of the recent frames that weigh no more than what chance is taken to put together."""
+    _RENEW_EVERY = 5
+    """Frames between two looks at the window: its medians cost half a millisecond."""
+
+    def __init__(self, lowest: float) -> None:
+        """`lowest`: limit of a cell that never flickers."""
+        self.lowest = lowest
+        self.highest = self._HIGHEST * lowest / 0.40
+        self._start = self._START * lowest / 0.40
+        self._recent: deque[Floats] = deque(maxlen=self._WINDOW)
+        self._weights: deque[float] = deque(maxlen=self._WEIGHTS)
+        self._last_s = -np.inf
+        self._unseen = 0
+        self._limits: Floats | None = None
+
+    def restart(self) -> None:
+        """Another scene begins; what this source is like in general is remembered."""
+        self._recent.clear()
+        self._weights.clear()
+        self._limits = None
+        self._unseen = 0
+
+    def learn(self, distances: Floats, weight: float | None, at_s: float) -> None:
+        """Take (rows, columns) distances to the nearest kept frame into account, and the `weight`
+        of what they put together. None: something is going on, which is no noise."""
+        if self._recent and self._recent[-1].shape != distances.shape:
+            self.restart()
+        if 0 <= at_s - self._last_s < SPACING_S:
+            return
+        self._recent.append(distances)
+        if weight is not None:
+            self._weights.append(weight)
+        self._last_s = at_s
+        self._unseen += 1
+        if self._unseen >= self._RENEW_EVERY:
+            self._limits, self._unseen = None, 0
+
+    def limits(self, rows: int, columns: int) -> Floats:
+        """(rows, columns) distance that each cell has to exceed to count as changed."""
+        usable = len(self._recent) >= self._WARM_UP
+        if not usable or self._recent[-1].shape != (rows, columns):
+            return np.full((rows, columns), self._start, np.float32)
+        if self._limits is None:
+            recent = np.stack(self._recent)
+            middle = median(np.moveaxis(recent, 0, -1))
+            spread = median(np.moveaxis(np.abs(recent - middle), 0, -1)) * 1.4826
+            own = np.clip(middle + self._DEVIATIONS * spread, self.lowest, self.highest)
+            start = self._START * self.lowest / 0.40
+            self._start = float(np.clip(np.percentile(own, 75), self.lowest, start))
+            # A swaying branch does not stop at the border of its cell.
+            around = cv2.dilate(own.astype(np.float32), np.ones((3, 3), np.uint8))
+            self._limits = np.asarray(around, np.float32)
+        return self._limits
+
+    def chance(self) -> float:
+        """Weight that noise puts together by chance in one of ten frames."""
+        if len(self._weights) < self._WARM_UP:
+            return 0.0
+        return sorted(self._weights)[int(self._USUAL * len(self._weights))]
+
+    def arrays(self) -> Arrays:
+        made: Arrays = {"floor": np.array([self._last_s, self._unseen, self._start])}
+        if self._weights:
+            made["floor_weights"] = np.array(self._weights)
+        if self._recent:
+            made["floor_recent"] = np.stack(self._recent)
+        if self._limits is not None:
+            made["floor_limits"] = self._limits
+        return made
+
+    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        last_s, unseen, start = (float(value) for value in arrays["floor"])
+        self._last_s, self._unseen, self._start = last_s, int(unseen), start
+        self._recent.extend(floats(each) for each in arrays.get("floor_recent", ()))
+        self._weights.extend(float(each) for each in arrays.get("floor_weights", ()))
+        self._limits = optional_floats(arrays, "floor_limits")
