@@ -18,7 +18,7 @@ from PIL import Image
 from clips import SHARED_MEDIA, real_pictures
 from stillsift.frames import Frame, TimeOrigin
 from stillsift.sources.files import still
-from stillsift.sources.files.still import DecodeError
+from stillsift.sources.files.header import DecodeError
 from stillsift.sources.times import NamePattern, Times
 
 MTIME_NS = 1_700_000_000_123_456_789

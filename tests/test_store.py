@@ -26,9 +26,9 @@ from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.ledger import Ledger
 from stillsift.ledger.records import Batch, KeptFile
 from stillsift.store import Store, StoreError, StoreFull
+from stillsift.store.errors import OriginalChanged, StoreInUse
 from stillsift.store.metadata_jsonl import Listing
 from stillsift.store.names import folder_name, parse_name, still_suffix
-from stillsift.store.store import OriginalChanged, StoreInUse
 
 # 2026-11-24 06:58:01.123456789 UTC
 AT_NS = 1_795_503_481_123_456_789

@@ -25,7 +25,7 @@ from ..service import Metrics
 from ..service.http import MetricsError, serve
 from ..sources import FileIdentity, Gap
 from ..store import Store
-from ..store.store import StoreInUse
+from ..store.errors import StoreInUse
 from ..units import counted
 from .arguments import Commands, UsageError, add_command, add_json, usual_config
 

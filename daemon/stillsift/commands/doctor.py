@@ -17,6 +17,7 @@ from ..embedding import onnx_model
 from ..embedding.manifest import manifest
 from ..problems import Problem
 from ..store import Store, StoreError
+from ..store.durable_files import nearest_existing
 from ..system_libraries import missing_libraries
 from ..units import counted
 from .arguments import Commands, add_command, add_config, add_json, configured
@@ -143,9 +144,5 @@ def _configuration(given: argparse.Namespace) -> Iterator[_Finding]:
     except StoreError as error:
         yield _Finding("store", False, str(error), "free some space, or lower store.min_free")
     else:
-        usage = shutil.disk_usage(_existing(config.store.path))
+        usage = shutil.disk_usage(nearest_existing(config.store.path))
         yield _Finding("store", True, f"{config.store.path}, {usage.free / 1e9:.1f} GB free")
-
-
-def _existing(path: Path) -> Path:
-    return next(folder for folder in (path, *path.parents) if folder.exists())

@@ -1,7 +1,7 @@
-"""The models: which one is asked for, and an onnxruntime session checked against its description.
+"""Opens a model as an onnxruntime session, on the CPU or a GPU, and runs it.
 
-onnxruntime is met in this room only; its errors become a `ModelError` (a model that cannot be used
-at all, exit status 78) or an `InferenceError` (one picture that went wrong).
+onnxruntime is met in this folder only. Its errors become a `ModelError` (a model that cannot be
+used at all, exit status 78) or an `InferenceError` (one picture that went wrong).
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import ctypes
 import hashlib
 import io
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -22,7 +21,8 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state  # type: ignore[import-untyped]  # ships no types
 
 from ..problems import Problem
-from .manifest import Dtype, InputSpec, ModelError, ModelSpec, OutputSpec
+from .contract import agreed
+from .manifest import ModelError, ModelSpec
 
 log = logging.getLogger(__name__)
 
@@ -201,7 +201,7 @@ def _opened(
     # Threads that spin while they wait for work take the core from the decoder.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = _session(spec, content if content is not None else str(spec.path), provider, options)
-    return Model(_agreed(spec, session), provider, session, why)
+    return Model(agreed(spec, session), provider, session, why)
 
 
 def _session(
@@ -232,111 +232,3 @@ def _sentence(error: Exception) -> str:
 
 
 # ---------------------------------------------------------------- a session and its description
-
-_TYPES: Final[Mapping[str, Dtype]] = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
-
-
-def _agreed(spec: ModelSpec, session: ort.InferenceSession) -> ModelSpec:
-    """`spec` with its open places filled in from the file. Raises ModelError where they differ."""
-    outputs = {output.name: output for output in session.get_outputs()}
-    embedding = _embedding(spec, outputs)
-    if spec.grid is not None:
-        _check_output(spec, outputs, spec.grid, "grid", ranks=(4,))
-    return replace(
-        spec, input=_input(spec, session), embedding=replace(spec.embedding, name=embedding)
-    )
-
-
-def _input(spec: ModelSpec, session: ort.InferenceSession) -> InputSpec:
-    wanted, found = spec.input, session.get_inputs()
-    names = ", ".join(tensor.name for tensor in found)
-    if len(found) != 1:
-        raise ModelError(f"{spec.path}: it has {len(found)} inputs ({names}), and must have one")
-    (tensor,) = found
-    if wanted.name not in (None, tensor.name):
-        raise ModelError(f"{spec.path}: its input is {tensor.name}, not {wanted.name}")
-    dtype = _TYPES.get(tensor.type)
-    if dtype is None or wanted.dtype not in (None, dtype):
-        raise ModelError(
-            f"{spec.path}: its input {tensor.name} is {tensor.type}, "
-            f"where {wanted.dtype or 'uint8 or float32'} is wanted"
-        )
-    batch, height, width = _input_shape(spec, tensor)
-    if batch not in (None, 1):
-        raise ModelError(f"{spec.path}: it takes {batch} pictures at once, and must take one")
-    for side, fixed, index in (("wide", width, 0), ("high", height, 1)):
-        if fixed is not None and (wanted.size is None or wanted.size[index] != fixed):
-            described = "no size" if wanted.size is None else "{}x{}".format(*wanted.size)
-            raise ModelError(
-                f"{spec.path}: it takes only pictures {fixed} pixels {side}, and is described with "
-                f"{described}; correct model.custom.size"
-            )
-    return replace(wanted, name=tensor.name, dtype=dtype)
-
-
-def _input_shape(spec: ModelSpec, tensor: ort.NodeArg) -> tuple[int | None, int | None, int | None]:
-    """(batch, height, width), whatever the layout; None: free."""
-    sizes = [size if isinstance(size, int) else None for size in tensor.shape]
-    if len(sizes) != 4:
-        raise ModelError(
-            f"{spec.path}: its input {tensor.name} has shape {_shape(tensor.shape)}, "
-            "where a batch of pictures has 4 dimensions"
-        )
-    colours, others = (1, (0, 2, 3)) if spec.input.layout == "nchw" else (3, (0, 1, 2))
-    if sizes[colours] not in (None, 3) or (sizes[colours] is None and sizes[4 - colours] == 3):
-        raise ModelError(
-            f"{spec.path}: its input {tensor.name} has shape {_shape(tensor.shape)}, which is not "
-            f"{spec.input.layout.upper()} with 3 colours; correct model.custom.layout"
-        )
-    batch, height, width = (sizes[index] for index in others)
-    return batch, height, width
-
-
-def _embedding(spec: ModelSpec, outputs: Mapping[str, ort.NodeArg]) -> str:
-    """The name of the pooled output."""
-    if spec.embedding.name is not None:
-        _check_output(spec, outputs, spec.embedding, "embedding", ranks=(2, 4))
-        return spec.embedding.name
-    pooled = [name for name, output in outputs.items() if len(output.shape) == 2]
-    if len(pooled) != 1:
-        raise ModelError(
-            f"{spec.path}: {len(pooled)} of its outputs ({', '.join(outputs)}) have one vector for "
-            "each picture; name the right one as model.custom.embedding"
-        )
-    return pooled[0]
-
-
-def _check_output(
-    spec: ModelSpec,
-    outputs: Mapping[str, ort.NodeArg],
-    wanted: OutputSpec,
-    role: str,
-    ranks: tuple[int, ...],
-) -> None:
-    output = outputs.get(wanted.name or "")
-    if output is None:
-        raise ModelError(
-            f"{spec.path}: it has no output {wanted.name} for the {role}; "
-            f"there is {', '.join(outputs)}"
-        )
-    if output.type != "tensor(float)":
-        raise ModelError(f"{spec.path}: its output {output.name} is {output.type}, not float32")
-    if len(output.shape) not in ranks or not _fits(output.shape, wanted.shape):
-        expected = "a shape for the " + role if wanted.shape is None else _shape(wanted.shape)
-        raise ModelError(
-            f"{spec.path}: its output {output.name} has shape {_shape(output.shape)}, "
-            f"not {expected}"
-        )
-
-
-def _fits(found: list[int | str], wanted: tuple[int | None, ...] | None) -> bool:
-    """Whether every wanted size is there; a size that the file leaves open fits only None."""
-    if wanted is None:
-        return True
-    return len(found) == len(wanted) and all(
-        want is None or want == size for size, want in zip(found, wanted, strict=True)
-    )
-
-
-def _shape(sizes: list[int | str] | tuple[int | None, ...]) -> str:
-    return "(" + ", ".join("any" if size is None else str(size) for size in sizes) + ")"

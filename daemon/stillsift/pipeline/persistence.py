@@ -23,8 +23,8 @@ from ..selection.audit_sample import is_chosen, set_aside
 from ..service import Metrics
 from ..sources.picture import ConversionError
 from ..store import Quarantine, Store, StoreError
+from ..store.errors import StoreUnavailable
 from ..store.metadata_jsonl import Listing
-from ..store.store import StoreUnavailable
 from .recorder import Recorded
 from .troubles import Troubles
 from .tuning import Tuning

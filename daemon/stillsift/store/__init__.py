@@ -4,7 +4,8 @@ Knows nothing of why a frame was kept. Read `store` first (how a picture is plac
 `quarantine` and `recovery`.
 """
 
+from .errors import StoreError, StoreFull
 from .quarantine import Quarantine
-from .store import Store, StoreError, StoreFull
+from .store import Store
 
 __all__ = ["Quarantine", "Store", "StoreError", "StoreFull"]

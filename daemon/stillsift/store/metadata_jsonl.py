@@ -18,8 +18,10 @@ from pathlib import Path
 from ..decisions import Decision, Reason
 from ..ledger import Ledger
 from ..ledger.records import KeptFile
+from .durable_files import sync_folder
+from .errors import StoreError, os_errors_about
 from .names import instant
-from .store import Store, StoreError, sync_folder, told
+from .store import Store
 
 NAME = "metadata.jsonl"
 
@@ -88,7 +90,7 @@ class Listing:
     def _append(self, folder: Path, added: Sequence[tuple[KeptFile, bytes]]) -> None:
         path = self._store.root / folder / NAME
         data = b"".join(text for _, text in added)
-        with told(path):
+        with os_errors_about(path):
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
                 written = os.write(descriptor, data)
@@ -105,7 +107,7 @@ class Listing:
         mtimes: dict[Path, int | None] = {}
         for folder in folders:
             path = self._store.root / folder / NAME
-            with told(path):
+            with os_errors_about(path):
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
                 try:
                     os.fsync(descriptor)
@@ -117,7 +119,7 @@ class Listing:
 
     def settled_mtime(self, folder: Path) -> int | None:
         """A folder's time of change; None while another change could still get the same time."""
-        with told(self._store.root / folder):
+        with os_errors_about(self._store.root / folder):
             mtime = (self._store.root / folder).stat().st_mtime_ns
         return mtime if abs(self._clock() - mtime) > _SETTLED_NS else None
 
@@ -129,7 +131,7 @@ class Listing:
             self._ledger.forget_folders([folder])
             self._torn.discard(folder)
             return
-        with self._store.temporary(Path(folder.parts[0])) as temporary, told(path):
+        with self._store.temporary(Path(folder.parts[0])) as temporary, os_errors_about(path):
             with temporary.open("xb") as file:
                 file.writelines(line(kept.file, kept.record.decision) for kept in records)
                 file.flush()

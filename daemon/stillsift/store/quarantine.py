@@ -20,8 +20,10 @@ from ..frames import frame_id
 from ..ledger import Ledger
 from ..ledger.records import FileRecord, Quarantined, Retire
 from ..sources import FileIdentity, origin_of
+from .durable_files import copy_data, move_without_overwrite, sync_folder
+from .errors import os_errors_about
 from .names import day_folder
-from .store import QUARANTINE, Store, copy_data, move_without_overwrite, sync_folder, told
+from .store import QUARANTINE, Store
 
 _NAME_BYTES = 255
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -129,7 +131,7 @@ class Quarantine:
             file.file.unlink(missing_ok=True)
         except OSError as error:
             if error.errno in _NO_ROOM or error.errno == errno.EIO:
-                with told(target):
+                with os_errors_about(target):
                     raise
             return _left(file, error.strerror), None
         return Retired(file, Fate.MOVED), _moved(file, target, self._store)

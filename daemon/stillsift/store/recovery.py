@@ -17,10 +17,11 @@ from ..decisions import Decision, Reason
 from ..frames import TimeOrigin
 from ..ledger import Ledger
 from ..ledger.records import KeptFile
+from .errors import StoreError, os_errors_about
 from .metadata_jsonl import Listing
 from .names import folder_name, parse_name, source_name
 from .quarantine import Quarantine, Retired
-from .store import AUDIT, KEPT, QUARANTINE, TEMPORARY, Store, StoreError, told
+from .store import AUDIT, KEPT, QUARANTINE, TEMPORARY, Store
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ def recover(store: Store, ledger: Ledger, listing: Listing) -> Recovered:
 def _remove_temporary(store: Store, found: Recovered) -> None:
     for area in (KEPT, AUDIT, QUARANTINE):
         folder = store.root / area / TEMPORARY
-        with told(folder):
+        with os_errors_about(folder):
             leftovers = list(folder.iterdir()) if folder.is_dir() else []
             for leftover in leftovers:
                 leftover.unlink(missing_ok=True)
@@ -78,7 +79,7 @@ def _compare_folders(store: Store, ledger: Ledger, listing: Listing, found: Reco
     there = set(_day_folders(store))
     for folder in sorted(there):
         recorded = known.get(folder)
-        with told(store.root / folder):
+        with os_errors_about(store.root / folder):
             changed = recorded is None or (store.root / folder).stat().st_mtime_ns != recorded
         if changed:
             _compare(store, ledger, folder, found)
@@ -94,14 +95,14 @@ def _compare_folders(store: Store, ledger: Ledger, listing: Listing, found: Reco
 def _day_folders(store: Store) -> Iterator[Path]:
     root = store.root
     for area in (KEPT, AUDIT):
-        with told(root / area):
+        with os_errors_about(root / area):
             for folder in (root / area).glob("*/[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"):
                 if not folder.is_symlink() and folder.is_dir():
                     yield folder.relative_to(root)
 
 
 def _compare(store: Store, ledger: Ledger, folder: Path, found: Recovered) -> None:
-    with told(store.root / folder):
+    with os_errors_about(store.root / folder):
         names = {path.name for path in (store.root / folder).iterdir()}
     rows = {kept.file.path.name: kept for kept in ledger.kept_in(folder)}
     orphans = [folder / name for name in sorted(names - rows.keys())]
@@ -137,7 +138,7 @@ def _adopted(
     if standing is not None:
         found.warnings.append(f"{path}: left alone, the same frame is kept as {standing.path}")
         return None
-    with told(store.root / path):
+    with os_errors_about(store.root / path):
         data = (store.root / path).read_bytes()
     width, height = _image_size(data)
     named = {folder_name(source): source for source in ledger.sources()}

@@ -8,7 +8,6 @@ quarantine/<source>/..., lock, ledger.sqlite. OSError ends here, as `StoreFull`,
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import threading
@@ -16,14 +15,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO, Literal, Self
+from typing import BinaryIO, Literal
 
 import cv2
 
 from ..decisions import Decision, Reason
 from ..frames import Frame
 from ..ledger.records import KeptFile
-from ..problems import Problem
+from .durable_files import (
+    CANNOT_LINK,
+    copy_data,
+    move_without_overwrite,
+    nearest_existing,
+    sync_folder,
+)
+from .errors import OriginalChanged, StoreError, StoreFull, os_errors_about, store_problem
+from .lock import StoreLock
 from .names import day_folder, stem, still_suffix
 
 ImageFormat = Literal["jpeg", "png", "webp"]
@@ -37,33 +44,6 @@ TEMPORARY = ".placing"
 them, because each may be a mount of its own and a rename must not leave its file system."""
 
 _SUFFIX = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
-_CANNOT_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
-_CANNOT_COPY_RANGE = frozenset(
-    {errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF, errno.EPERM}
-)
-_CANNOT_SYNC_FOLDER = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF})
-
-
-class StoreError(Problem):
-    """The store could not be read or written; the frame was not kept and its original stays."""
-
-
-class StoreUnavailable(StoreError):
-    """The store's disk does not take anything now; the same frame may be placed later."""
-
-
-class StoreFull(StoreUnavailable):
-    """No room in the store, or less than the floor that must stay free."""
-
-
-class StoreInUse(StoreError):
-    """Another stillsift is writing to this store."""
-
-    exit_status = 75
-
-
-class OriginalChanged(StoreError):
-    """A still is no longer the file that was decided about; it will be offered again."""
 
 
 class Store:
@@ -107,7 +87,7 @@ class Store:
         for area in (KEPT, QUARANTINE):
             with self.temporary(area) as temporary:
                 data = b"stillsift"
-                with told(temporary), temporary.open("xb") as file:
+                with os_errors_about(temporary), temporary.open("xb") as file:
                     file.write(data)
                     os.fsync(file.fileno())
 
@@ -116,12 +96,13 @@ class Store:
 
         Raises `StoreInUse` where another process has it.
         """
-        return StoreLock(self)
+        self.make_folder(self.root)
+        return StoreLock(self.root)
 
     def free_bytes(self) -> int:
         """What this user may still write on the store's file system."""
-        with told(self.root):
-            stat = os.statvfs(_existing(self.root))
+        with os_errors_about(self.root):
+            stat = os.statvfs(nearest_existing(self.root))
         return stat.f_bavail * stat.f_frsize
 
     def require_room(self, size: int = 0) -> None:
@@ -169,7 +150,7 @@ class Store:
     def _place_still(
         self, frame: Frame, original: Path, content_hash: str, decision: Decision, link: bool
     ) -> KeptFile:
-        with told(original), _opened(original) as source:
+        with os_errors_about(original), _opened(original) as source:
             size = os.fstat(source.fileno()).st_size
             suffix = still_suffix(source.read(32), original.suffix)
             source.seek(0)
@@ -203,7 +184,7 @@ class Store:
         data = encoded.data
         self.require_room(len(data))
         with self.temporary(area) as temporary:
-            with told(temporary), temporary.open("xb") as file:
+            with os_errors_about(temporary), temporary.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -214,7 +195,7 @@ class Store:
     def discard(self, paths: Iterable[Path]) -> None:
         """Removes files (relative to the store) that the ledger no longer needs."""
         for path in paths:
-            with told(path):
+            with os_errors_about(path):
                 (self.root / path).unlink(missing_ok=True)
 
     @contextmanager
@@ -234,7 +215,7 @@ class Store:
         """Makes a folder and its parents and has them on the disk."""
         if folder in self._folders and folder.is_dir():
             return
-        with self._folders_lock, told(folder):
+        with self._folders_lock, os_errors_about(folder):
             for missing in reversed([folder, *folder.parents]):
                 if not missing.is_dir():
                     missing.mkdir(exist_ok=True)
@@ -246,18 +227,18 @@ class Store:
             # Resolved: Linux would link a symbolic link itself.
             os.link(original.resolve(), target)
         except OSError as error:
-            if error.errno in _CANNOT_LINK or error.errno == errno.EXDEV:
+            if error.errno in CANNOT_LINK or error.errno == errno.EXDEV:
                 return False
-            raise _problem(target, error) from error
+            raise store_problem(target, error) from error
         return True
 
     def _copy(self, source: BinaryIO, target: Path) -> None:
-        with told(target), target.open("xb") as file:
+        with os_errors_about(target), target.open("xb") as file:
             copy_data(source, file)
 
     def _synced(self, path: Path) -> tuple[str, int]:
         """SHA-256 (hex) and size of a file that is on the disk now."""
-        with told(path), path.open("rb") as file:
+        with os_errors_about(path), path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             os.fsync(file.fileno())
             return sha256, os.fstat(file.fileno()).st_size
@@ -265,7 +246,7 @@ class Store:
     def _name(self, temporary: Path, target: Path, sha256: str) -> None:
         """Gives a finished file its name without ever taking one that is in use."""
         self.make_folder(target.parent)
-        with told(target):
+        with os_errors_about(target):
             try:
                 move_without_overwrite(temporary, target)
             except FileExistsError as error:
@@ -276,115 +257,6 @@ class Store:
                             "overwritten. Move that file away"
                         ) from error
             sync_folder(target.parent)
-
-
-class StoreLock:
-    """A store that belongs to this process. The kernel gives it back however the process ends."""
-
-    def __init__(self, store: Store) -> None:
-        path = store.root / "lock"
-        store.make_folder(store.root)
-        try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise _problem(path, error) from error
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.read(self._descriptor, 32).decode(errors="replace").strip()
-            os.close(self._descriptor)
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                raise _problem(path, error) from error
-            raise StoreInUse(
-                f"{store.root}: in use by another stillsift (process {holder or 'unknown'}); stop "
-                "that one or choose another store"
-            ) from error
-        try:
-            os.truncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
-        except OSError as error:
-            # Only the name of the holder is lost, and a full disk must not keep retiring and
-            # recovery from making room.
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                self.close()
-                raise _problem(path, error) from error
-
-    def close(self) -> None:
-        """Gives the store back. Closing twice is no error."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-@contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Turns an OSError about `path` into what a person can act on."""
-    try:
-        yield
-    except OSError as error:
-        raise _problem(path, error) from error
-
-
-def move_without_overwrite(source: Path, target: Path) -> None:
-    """Renames within a file system; raises FileExistsError rather than replace `target`.
-
-    A crash in between leaves both names for one file, never none.
-    """
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in _CANNOT_LINK:
-            raise
-        # FAT and some network file systems know no hard links, and the kernel refuses to link files
-        # of other users. The store's lock keeps other writers away, so looking first is as good.
-        if os.path.lexists(target):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
-        source.rename(target)
-        return
-    try:
-        source.unlink()
-    except OSError:
-        target.unlink()
-        raise
-
-
-def copy_data(source: BinaryIO, target: BinaryIO) -> None:
-    """Copies all of a file and has it on the disk; by reflink where the file system can."""
-    size = os.fstat(source.fileno()).st_size
-    copied = 0
-    try:
-        while copied < size:
-            n = os.copy_file_range(source.fileno(), target.fileno(), size - copied, copied, copied)
-            if n == 0:
-                break
-            copied += n
-    except OSError as error:
-        if error.errno not in _CANNOT_COPY_RANGE:
-            raise
-    source.seek(copied)
-    target.seek(copied)
-    while chunk := source.read(1 << 20):
-        target.write(chunk)
-    target.flush()
-    os.fsync(target.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Has a folder's names on the disk, where its file system knows how."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _CANNOT_SYNC_FOLDER:
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def _opened(original: Path) -> BinaryIO:
@@ -412,32 +284,3 @@ def _kept(frame: Frame, decision: Decision, path: Path, size: int, sha256: str) 
         height=frame.picture.height,
         captured_at_ns=frame.captured_at_ns,
     )
-
-
-def _existing(path: Path) -> Path:
-    return next(parent for parent in (path, *path.parents) if parent.exists())
-
-
-_ADVICE = {
-    errno.EROFS: "the file system is read-only; mount it writable or choose another store",
-    errno.EACCES: "this user may not write there; give it the directory or choose another store",
-    errno.EPERM: "this user may not do that; give it the directory or choose another store",
-    errno.ENOTDIR: "a part of the path is a file; choose another store",
-    errno.EEXIST: "a part of the path is a file; move it away or choose another store",
-    errno.EIO: "the disk does not work as it should; see the system log",
-    errno.ENOENT: "it is gone; was it moved, or a disk unmounted?",
-    errno.EFBIG: "larger than this process may write; raise LimitFSIZE or ulimit -f",
-    errno.EMFILE: "too many open files; raise LimitNOFILE or ulimit -n",
-}
-
-
-def _problem(path: Path, error: OSError) -> StoreError:
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        what = "quota" if error.errno == errno.EDQUOT else "disk (or its inodes)"
-        return StoreFull(
-            f"{path}: {reason}: the {what} is used up; nothing more is kept and originals stay. "
-            "Free some space or move the store"
-        )
-    advice = _ADVICE.get(error.errno or 0, "see the system log")
-    return StoreUnavailable(f"{path}: {reason}: {advice}")

@@ -22,7 +22,8 @@ from ..times import NamePattern, Times
 from .arrivals import Arrivals
 from .clip import ClipReader
 from .contents import STILL_KINDS, STILL_SUFFIXES, Kind, hashing, head_of, kind_of
-from .still import DecodeError, frame_of, too_large
+from .header import DecodeError
+from .still import frame_of, too_large
 from .tree import natural, trees
 
 _LOG = logging.getLogger(__name__)

@@ -1,0 +1,134 @@
+"""Decodes a photo, whole or not at all.
+
+OpenCV decodes, because it is faster than Pillow. What it gets wrong without a word (CMYK, Lab, a
+JPEG that ends early) is caught here.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ...arrays import Image as Pixels
+from .contents import Kind, kind_of
+from .header import MALFORMED, DecodeError, Header, quiet_pillow
+
+# What OpenCV prints to stderr about a bad file, the error below says with the file's name. libjpeg
+# and libpng inside it print as well, and know no switch.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def decoded_pixels(data: bytes, header: Header, path: Path) -> Pixels:
+    """(height, width, 3) uint8 BGR as stored, not yet upright."""
+    _refuse_cut_off(data, path)
+    if header.mode in ("CMYK", "YCbCr", "LAB"):
+        return _decoded_by_pillow(data, path)
+    encoded = np.frombuffer(data, np.uint8)
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        pixels = cv2.imdecode(encoded, flags)
+        if pixels is None and header.mode == "F":  # one float per pixel comes only as it is
+            pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise DecodeError(path, f"cannot be decoded: {error.err}") from error
+    if pixels is None:
+        raise DecodeError(path, "cannot be decoded: its data is damaged or incomplete")
+    bgr = _eight_bit(pixels)
+    return bgr if bgr.ndim == 3 else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_GRAY2BGR), np.uint8)
+
+
+def _refuse_cut_off(data: bytes, path: Path) -> None:
+    """OpenCV fills what is missing of these with grey or black and reports nothing."""
+    kind = kind_of(data[:64])
+    if kind is Kind.JPEG and (share := _jpeg_share(data)) is not None:
+        raise DecodeError(path, f"is cut off: the JPEG's end marker is missing{share}")
+    if kind is Kind.BMP and (missing := _bmp_missing(data)) > 0:
+        raise DecodeError(path, f"is cut off: {missing:,} bytes of the BMP are missing")
+
+
+_MARKER_IN_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL)
+
+_ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
+"""Markers without a length."""
+
+
+def _jpeg_share(data: bytes) -> str | None:
+    """None for a JPEG that reaches its end marker, else a remark on how far it got.
+
+    Walks the segments, so that the end marker of an embedded thumbnail does not count, and stops
+    at the real one, so that bytes behind it do not matter.
+    """
+    position, scans = 2, 0
+    while marker := _MARKER_IN_SCAN.search(data, position):
+        position, code = marker.end(), data[marker.end() - 1]
+        if code == 0xD9:
+            return None
+        if code in _ALONE:
+            continue
+        scans += code == 0xDA
+        position += int.from_bytes(data[position : position + 2])
+    return "" if scans else ", and no pixels came before"
+
+
+def _bmp_missing(data: bytes) -> int:
+    """Bytes of pixels that an uncompressed BMP announces and does not hold."""
+    start, header, width, height = (
+        int.from_bytes(data[at : at + 4], "little", signed=at >= 18) for at in (10, 14, 18, 22)
+    )
+    compression = int.from_bytes(data[30:34], "little")
+    if header < 40 or compression not in (0, 3):
+        return 0
+    row = (width * int.from_bytes(data[28:30], "little") + 31) // 32 * 4
+    return start + row * abs(height) - len(data)
+
+
+_LAB_SIGN = np.array((0, 128, 128), np.uint8)
+"""Pillow keeps a and b signed, OpenCV with an offset of 128."""
+
+
+def _decoded_by_pillow(data: bytes, path: Path) -> Pixels:
+    """Colour spaces that OpenCV takes for RGB or inverts (measured against Pillow's own)."""
+    try:
+        with quiet_pillow(), Image.open(io.BytesIO(data)) as image:
+            if image.mode == "LAB":
+                return np.asarray(
+                    cv2.cvtColor(np.asarray(image) ^ _LAB_SIGN, cv2.COLOR_Lab2BGR), np.uint8
+                )
+            return np.asarray(image.convert("RGB"), np.uint8)[:, :, ::-1].copy()
+    except MALFORMED as error:
+        raise DecodeError(path, "cannot be decoded: its data is damaged or incomplete") from error
+
+
+def _eight_bit(pixels: NDArray[Any]) -> Pixels:
+    """Any depth to 0-255, by a rule that depends on the format rather than on the picture.
+
+    16 bits: the high byte, except that a picture wholly below 4096 comes from a 12-bit sensor
+    (those leave the upper bits empty, and would be black). Floats: 0-1, or 0-255 if larger.
+    """
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == np.uint16:
+        twelve_bit = int(pixels.max()) < 4096
+        return np.asarray(pixels >> (4 if twelve_bit else 8), np.uint8)
+    values = np.nan_to_num(pixels.astype(np.float32), nan=0.0)
+    top = float(values.max())
+    scale = 255.0 if top <= 1 else 1.0 if top <= 255 else 255.0 / top
+    return np.asarray(np.clip(values * scale + 0.5, 0, 255), np.uint8)
+
+
+def upright_pixels(pixels: Pixels, orientation: int) -> Pixels:
+    """EXIF orientation 1-8 undone."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)

@@ -1,0 +1,55 @@
+"""Claims a store for one process."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+from typing import Self
+
+from .errors import StoreInUse, store_problem
+
+
+class StoreLock:
+    """A store that belongs to this process. The kernel gives it back however the process ends."""
+
+    def __init__(self, root: Path) -> None:
+        """`root` is there. Raises StoreInUse where another process has it."""
+        path = root / "lock"
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise store_problem(path, error) from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(self._descriptor, 32).decode(errors="replace").strip()
+            os.close(self._descriptor)
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise store_problem(path, error) from error
+            raise StoreInUse(
+                f"{root}: in use by another stillsift (process {holder or 'unknown'}); stop "
+                "that one or choose another store"
+            ) from error
+        try:
+            os.truncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            # Only the name of the holder is lost, and a full disk must not keep retiring and
+            # recovery from making room.
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                self.close()
+                raise store_problem(path, error) from error
+
+    def close(self) -> None:
+        """Gives the store back. Closing twice is no error."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
