@@ -832,7 +832,7 @@ def test_a_plan_tells_what_can_change_at_once_and_what_needs_a_restart() -> None
     assert [source.name for source in plan.retuned] == ["b"]
     assert plan.log
     assert plan.restart == ("store.min_free", "store.path", "metrics.listen")
-    assert plan.told() == "d: added; a: removed; b: gallery; c: gallery, rate; log"
+    assert plan.summary() == "d: added; a: removed; b: gallery; c: gallery, rate; log"
 
 
 def test_a_change_of_many_sources_is_told_in_a_word() -> None:
@@ -840,8 +840,8 @@ def test_a_change_of_many_sources_is_told_in_a_word() -> None:
         sources = "".join(f"- {{name: {name}, directory: /{name}}}\n" for name in names)
         return parse(f"defaults: {{rate: {rate}}}\nsources:\n{sources}")
 
-    assert reload_plan(parsed("1/s", "abc"), parsed("2/s", "abc")).told() == "a, b, c: rate"
-    many = reload_plan(parsed("1/s", "abcdef"), parsed("2/s", "abcdefg")).told()
+    assert reload_plan(parsed("1/s", "abc"), parsed("2/s", "abc")).summary() == "a, b, c: rate"
+    many = reload_plan(parsed("1/s", "abcdef"), parsed("2/s", "abcdefg")).summary()
     assert many == "g: added; 6 sources: rate"
 
 

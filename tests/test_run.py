@@ -290,7 +290,7 @@ def test_stills_that_wait_are_decided_when_settings_change(tmp_path: Path) -> No
         for more in ({}, {"gallery": 3})
     )
     with Engine(begun, Metrics()) as engine:
-        line = engine.line(begun.sources[0], beat=lambda: retune())
+        line = engine.line(begun.sources[0], on_step=lambda: retune())
 
         def retune() -> None:
             if line.sifter.holds_stills:

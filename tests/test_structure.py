@@ -26,14 +26,12 @@ LAYERS = (
         "decisions",
         "embedding",
         "health",
-        "sources",
     ),
+    ("selection",),
+    ("config",),
+    ("sources",),
+    ("ledger",),
     (
-        "ledger",
-        "selection",
-    ),
-    (
-        "config",
         "service",
         "store",
     ),

@@ -13,9 +13,9 @@ from ..config import Config, ConfigError, SourceConfig
 from ..config.errors import Mistake
 from ..config.field_types import Address
 from ..config.json_schema import schema
-from ..config.lint import doubts
+from ..config.lint import lint
 from ..config.marked_yaml import Place
-from ..config.yaml_file import NO_SOURCES, written
+from ..config.yaml_file import NO_SOURCES, read_file
 from ..embedding import ModelError
 from ..frames import Frame
 from ..pipeline import model_choice
@@ -97,13 +97,16 @@ def check_config(given: argparse.Namespace) -> int:
 def _looked_at(file: Path, *, probe: bool) -> _Found:
     found = _Found(file)
     try:
-        read = written(file)
+        read = read_file(file)
     except ConfigError as error:
         found.mistakes += error.mistakes
         return found
     found.sources += [source.name for source in read.config.sources]
-    found.mistakes += [read.told(*mistake) for mistake in _refused(read.config)]
-    found.warnings += [*read.clear_passwords(), *(read.told(*each) for each in doubts(read.config))]
+    found.mistakes += [read.mistake_at(*mistake) for mistake in _refused(read.config)]
+    found.warnings += [
+        *read.clear_passwords(),
+        *(read.mistake_at(*each) for each in lint(read.config)),
+    ]
     found.warnings.sort(key=lambda each: each.line or 0)
     if probe and not found.mistakes:
         found.probes += _probes(read.config)

@@ -24,7 +24,7 @@ Progress = Callable[[], None]
 
 
 @contextmanager
-def shown(tallies: Mapping[str, Tally]) -> Iterator[Progress]:
+def show_progress(tallies: Mapping[str, Tally]) -> Iterator[Progress]:
     """A live line on a terminal, a plain line every ten seconds elsewhere; on standard error."""
 
     def now() -> str:

@@ -205,7 +205,7 @@ class _Daemon:
             log.warning("only after a restart: %s", ", ".join(plan.restart))
         # What waits for a restart is named again at the next reload, and no more if it is undone.
         self._config, self._logins = in_force(self._config, config), logins
-        told = plan.told()
+        told = plan.summary()
         sources = counted(len(self._fleet), "source")
         log.info("configuration read again: %s%s", sources, f"; {told}" if told else "")
 

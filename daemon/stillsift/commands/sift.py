@@ -28,7 +28,7 @@ from ..service.signals import Signals
 from ..sources import Source
 from ..sources.files import DirectorySource
 from .arguments import Commands, UsageError, add_command, add_json
-from .progress import Progress, shown
+from .progress import Progress, show_progress
 from .tally import Tally
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def sift(given: argparse.Namespace) -> int:
     with (
         Signals() as signals,
         Engine(config, Metrics(), dry_run=given.dry_run) as engine,
-        shown(tallies) as progress,
+        show_progress(tallies) as progress,
     ):
         engine.groups.define(sources)
         runs = [_Run(engine, source, tallies[source.name], duration_s) for source in sources]
@@ -127,7 +127,7 @@ class _Run:
         self._tally.begun = True
         try:
             self._line = self._engine.line(
-                self._source, watch=False, duration_s=self._duration_s, told=self._tally.note
+                self._source, watch=False, duration_s=self._duration_s, on_decision=self._tally.note
             )
             self._line.run()
             if not self._stopped.is_set():  # interrupted, the same command goes on with them

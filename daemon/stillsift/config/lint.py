@@ -8,13 +8,14 @@ from ..units import written_duration
 from .marked_yaml import Place
 from .settings import Config, SourceConfig, SourceSettings
 
-Doubt = tuple[Place, str]
+LintWarning = tuple[Place, str]
+"""Where it stands, and what is doubtful about it."""
 
 _TIMES = {("minute", "hour"): 60, ("hour", "day"): 24, ("minute", "day"): 1440}
 
 
-def doubts(config: Config) -> Iterator[Doubt]:
-    """Where each stands, and what is doubtful about it."""
+def lint(config: Config) -> Iterator[LintWarning]:
+    """Gives what is doubtful about a configuration that is right by the letter."""
     yield from _groups(config)
     yield from _shared_directories(config.sources)
     own = frozenset(SourceSettings.model_fields)
@@ -24,7 +25,7 @@ def doubts(config: Config) -> Iterator[Doubt]:
         yield from _amounts(("sources", index), source, source.model_fields_set)
 
 
-def _groups(config: Config) -> Iterator[Doubt]:
+def _groups(config: Config) -> Iterator[LintWarning]:
     alike: dict[str, list[tuple[int, str]]] = {}
     for index, source in enumerate(config.sources):
         if source.group is not None:
@@ -46,7 +47,7 @@ def _groups(config: Config) -> Iterator[Doubt]:
                 yield ("sources", other, "group"), f"{why} paints looks new to the other"
 
 
-def _shared_directories(sources: tuple[SourceConfig, ...]) -> Iterator[Doubt]:
+def _shared_directories(sources: tuple[SourceConfig, ...]) -> Iterator[LintWarning]:
     places = [None if each.directory is None else each.directory.resolve() for each in sources]
     for index, place in enumerate(places):
         for earlier, other in enumerate(places[:index]):
@@ -63,7 +64,7 @@ def _shared_directories(sources: tuple[SourceConfig, ...]) -> Iterator[Doubt]:
 
 def _amounts(
     place: Place, given: SourceSettings, own: frozenset[str] | set[str]
-) -> Iterator[Doubt]:
+) -> Iterator[LintWarning]:
     """Amounts of which one makes the other idle; `own`: the keys to be told of."""
     if 0 < given.heartbeat < given.min_gap and (key := _one_of(own, "heartbeat", "min_gap")):
         gap, beat = written_duration(given.min_gap), written_duration(given.heartbeat)

@@ -32,7 +32,7 @@ class ReloadPlan:
         """Whether anything changed at all."""
         return self != ReloadPlan()
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """What changed of the sources and the log, in a line; empty: nothing of them."""
         alike: dict[str, list[str]] = {}
         for name, what in (

@@ -1,4 +1,4 @@
-"""User and password in the URL of a camera: taken out of it, and never shown."""
+"""Takes user and password out of URLs, and hides them wherever one is shown."""
 
 from __future__ import annotations
 
@@ -7,15 +7,33 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+_PASSWORD_IN_URL = re.compile(r"^(\w+://[^:@/]*):(?![0-9]{1,5}(?:/|$)).*@", re.DOTALL)
+"""Up to the last @, since people write passwords with / and @ in them; digits before a slash are a
+port."""
+_LOGIN_IN_TEXT = re.compile(r"(?<=://)[^/\s:@]*:\S*@")
+"""The same somewhere in a sentence, where only a blank ends it."""
+_SECRET_PARAMETER = re.compile(r"((?:pass(?:word|wd)?|pwd|token|secret)=)[^&#]*", re.IGNORECASE)
+"""Some cameras want the password as part of the path or query:
+/user=admin&password=123&channel=1.sdp"""
+
 
 def redacted(url: str) -> str:
-    """The URL without its password, wherever cameras put one. Other text comes back unchanged."""
-    # Up to the last @, since people write passwords with / and @ in them; digits before a slash
-    # are a port. Some cameras want user and password as part of the path or query.
-    url = re.sub(r"(?s)^(\w+://[^:@/]*):(?![0-9]{1,5}(?:/|$)).*@", r"\1@", url)
-    if "://" not in url:
-        return url
-    return re.sub(r"(?i)((?:pass(?:word|wd)?|pwd|token|secret)=)[^&#]*", r"\1***", url)
+    """Gives the URL without its password, wherever cameras put one; other text as it is."""
+    url = _PASSWORD_IN_URL.sub(r"\1@", url)
+    return with_parameters_masked(url) if "://" in url else url
+
+
+def with_parameters_masked(path: str) -> str:
+    """Gives the path and query of a URL with *** in the place of each password in it."""
+    return _SECRET_PARAMETER.sub(r"\1***", path)
+
+
+def with_logins_masked(text: str) -> str:
+    """Gives a sentence with *** in the place of each user and password of a URL in it.
+
+    We write none; this is for the errors of the libraries below us.
+    """
+    return _LOGIN_IN_TEXT.sub("***@", text)
 
 
 def parts_of(url: object) -> SplitResult:

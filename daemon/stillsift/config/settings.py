@@ -22,7 +22,11 @@ from pydantic import (
     model_validator,
 )
 
+from ..selection import Limits
+from ..selection.budgets import Amounts
+from ..selection.gates import Gates
 from ..selection.regions import LEAST, Regions
+from ..selection.sensitivity import Sensitivity
 from ..units import Duration, Pixels, Rate, Size
 from . import marked_yaml
 from .field_types import (
@@ -211,6 +215,25 @@ class SourceSettings(_Section):
     def tz(self) -> tzinfo:
         """`timezone` as Python's datetime wants it."""
         return zone(self.timezone)
+
+    def limits(self, novelty: float) -> Limits:
+        """Gives what decisions depend on; `novelty` is the embedder's own limit, for `auto`."""
+        return Limits(
+            novelty=self.novelty_limit or novelty,
+            min_sharpness=self.min_sharpness,
+            max_wait_s=self.max_wait,
+            gates=Gates(self.min_brightness, self.max_brightness, self.min_contrast),
+            sensitivity=Sensitivity(self.sensitivity),
+            regions=Regions(self.ignore, self.roi),
+            amounts=Amounts(
+                min_gap_s=self.min_gap,
+                max_per_minute=self.max_per_minute,
+                max_per_hour=self.max_per_hour,
+                max_per_day=self.max_per_day,
+                keep_ratio=self.keep_ratio,
+                heartbeat_s=self.heartbeat,
+            ),
+        )
 
 
 class SourceConfig(SourceSettings):

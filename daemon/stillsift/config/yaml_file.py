@@ -29,13 +29,13 @@ NO_SOURCES = "there are none, and `stillsift run` needs one; name a directory or
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class ConfigFile:
     """A configuration, and where in its file each thing is said."""
 
     config: Config
     document: Document
 
-    def told(self, place: Place, reason: str) -> Mistake:
+    def mistake_at(self, place: Place, reason: str) -> Mistake:
         """Something about what stands at `place`, at its line."""
         line = self.document.line_of(place)
         return Mistake(line, dotted(place, self.document.value), reason)
@@ -43,7 +43,7 @@ class Written:
     def clear_passwords(self) -> list[Mistake]:
         """Passwords in clear text, which work and can be read by whoever reads the file."""
         way_out = "holds a password in clear text; use password_file, or write ${NAME}"
-        return [self.told(place, way_out) for place in _clear_passwords(self.document)]
+        return [self.mistake_at(place, way_out) for place in _clear_passwords(self.document)]
 
 
 def load(path: Path | None) -> Config:
@@ -51,10 +51,10 @@ def load(path: Path | None) -> Config:
 
     A password in clear text is accepted with a warning in the log.
     """
-    return Config() if path is None else _warned_of(written(path), str(path))
+    return Config() if path is None else _warned_of(read_file(path), str(path))
 
 
-def written(path: Path) -> Written:
+def read_file(path: Path) -> ConfigFile:
     """The configuration in `path` with its lines. Raises ConfigError with every mistake."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -80,13 +80,13 @@ def parse(
     return _warned_of(_parsed(text, name, environ), name)
 
 
-def _warned_of(read: Written, name: str) -> Config:
+def _warned_of(read: ConfigFile, name: str) -> Config:
     for mistake in read.clear_passwords():
         log.warning("%s:%s: %s", name, mistake.line, mistake)
     return read.config
 
 
-def _parsed(text: str, name: str, environ: Mapping[str, str]) -> Written:
+def _parsed(text: str, name: str, environ: Mapping[str, str]) -> ConfigFile:
     document = marked_yaml.read(text, environ)
     faults = Faults(document)
     given, config = document.value, None
@@ -100,7 +100,7 @@ def _parsed(text: str, name: str, environ: Mapping[str, str]) -> Written:
         faults.add((), "holds no settings; the config.yaml of the project shows them all")
     if config is None or faults.mistakes():
         raise ConfigError(name, faults.mistakes())
-    return Written(config, document)
+    return ConfigFile(config, document)
 
 
 def _clear_passwords(document: Document) -> Iterator[Place]:

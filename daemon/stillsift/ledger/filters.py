@@ -5,23 +5,23 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-Condition = tuple[str, object | None]
+Filter = tuple[str, object | None]
 """SQL with one `?`, and the value that stands for it. A value of None: it is not asked."""
 
 
-def conditions(*asked: Condition) -> tuple[str, tuple[object, ...]]:
+def where(*asked: Filter) -> tuple[str, tuple[object, ...]]:
     """All of them together; what is always true where nothing is asked."""
     given = [(text, value) for text, value in asked if value is not None]
     return " AND ".join(text for text, _ in given) or "1", tuple(value for _, value in given)
 
 
-def begins_with(id: str | None) -> Condition:
+def begins_with(id: str | None) -> Filter:
     """Decisions `d` whose id has these first digits, by the index of ids: few are looked at."""
     known = None if id is None else f"{id}*"
     return "d.seq IN (SELECT seq FROM decisions WHERE id GLOB ?)", known
 
 
-def of_file(file: Path | None) -> Condition:
+def of_file(file: Path | None) -> Filter:
     """Decisions `d` about a file: that one where the path is absolute, else every one whose path
     ends so, in whole names."""
     if file is None:

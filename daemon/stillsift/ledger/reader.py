@@ -15,7 +15,7 @@ from ..decisions import Outcome, Reason
 from ..problems import Problem
 from ..sources import FileIdentity
 from . import schema
-from .filters import begins_with, conditions, of_file
+from .filters import begins_with, of_file, where
 from .records import (
     AlarmRecord,
     DecisionRecord,
@@ -145,8 +145,10 @@ class LedgerReader:
 
     def retiring(self, source: str | None = None) -> list[FileRecord]:
         """Files that are done and whose original has yet to be moved or deleted."""
-        where, values = ("source = ? AND ", (source,)) if source is not None else ("", ())
-        rows = self._all(f"{SELECT_FILE} WHERE {where}retire IS NOT NULL ORDER BY key", values)
+        condition, values = where(("source = ?", source))
+        rows = self._all(
+            f"{SELECT_FILE} WHERE {condition} AND retire IS NOT NULL ORDER BY key", values
+        )
         return [file_record(row) for row in rows]
 
     def seen(self, source: str, content_hash: str) -> SeenFile | None:
@@ -216,7 +218,7 @@ class LedgerReader:
         `id`: its first digits; `file`: absolute, or how its path ends; `limit`: the newest only.
         Read page by page, so that a long listing fills no memory and holds no log of writes back.
         """
-        where, values = conditions(
+        condition, values = where(
             ("d.source = ?", source),
             ("d.outcome = ?", outcome),
             ("d.reason = ?", reason),
@@ -231,7 +233,7 @@ class LedgerReader:
         after = -1
         if limit is not None:
             first = self._one(
-                f"SELECT min(seq) FROM (SELECT d.seq FROM decisions AS d {index} WHERE {where}"
+                f"SELECT min(seq) FROM (SELECT d.seq FROM decisions AS d {index} WHERE {condition}"
                 " ORDER BY d.seq DESC LIMIT ?)",
                 (*values, max(0, limit)),
             )
@@ -240,7 +242,7 @@ class LedgerReader:
             after = int(first[0]) - 1
         query = (
             f"{SELECT_DECISION} FROM decisions AS d {index}{ITS_CONTEXT}"
-            f" WHERE {where} AND d.seq > ? ORDER BY d.seq LIMIT {_PAGE}"
+            f" WHERE {condition} AND d.seq > ? ORDER BY d.seq LIMIT {_PAGE}"
         )
         while rows := self._all(query, (*values, after)):
             for row in rows:
@@ -285,11 +287,11 @@ class LedgerReader:
         until_ns: int | None = None,
     ) -> list[GapRecord]:
         """Gaps that touch [since, until), by their start."""
-        where, values = conditions(
+        condition, values = where(
             ("source = ?", source), ("to_ns >= ?", since_ns), ("from_ns < ?", until_ns)
         )
         rows = self._all(
-            f"SELECT source, from_ns, to_ns, cause FROM gaps WHERE {where}"
+            f"SELECT source, from_ns, to_ns, cause FROM gaps WHERE {condition}"
             " ORDER BY from_ns, source",
             values,
         )
@@ -312,8 +314,8 @@ class LedgerReader:
 
     def quarantined(self, source: str | None = None) -> list[Quarantined]:
         """What lies in quarantine, oldest first."""
-        where, values = conditions(("source = ?", source))
-        rows = self._all(f"{SELECT_QUARANTINED} WHERE {where} ORDER BY at_ns, key", values)
+        condition, values = where(("source = ?", source))
+        rows = self._all(f"{SELECT_QUARANTINED} WHERE {condition} ORDER BY at_ns, key", values)
         return [quarantined(row) for row in rows]
 
     def quarantine_total(self) -> int:

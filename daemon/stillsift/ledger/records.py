@@ -178,8 +178,6 @@ class FileRecord:
     content_hash: str
     next_frame: int
     state: FileState
-    attempts: int
-    """How often it failed."""
     error: str | None
     first_kept: str | None
     """The first frame kept out of it; None: none was. In a group, where none was, the kept frame

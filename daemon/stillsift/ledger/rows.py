@@ -206,7 +206,7 @@ def file_row(
 
 
 SELECT_FILE = (
-    "SELECT source, file, device, inode, size, mtime_ns, content_hash, next_frame, state, attempts,"
+    "SELECT source, file, device, inode, size, mtime_ns, content_hash, next_frame, state,"
     " error, first_kept, retire FROM files"
 )
 
@@ -214,7 +214,7 @@ SELECT_FILE = (
 def file_record(row: Sequence[Any]) -> FileRecord:
     """A row of `SELECT_FILE`."""
     source, file, device, inode, size, mtime_ns, content_hash, next_frame, state, *rest = row
-    attempts, error, first_kept, retire = rest
+    error, first_kept, retire = rest
     return FileRecord(
         source,
         _path(file),
@@ -222,7 +222,6 @@ def file_record(row: Sequence[Any]) -> FileRecord:
         content_hash,
         next_frame,
         FileState(state),
-        attempts,
         error,
         first_kept,
         Retire(retire) if retire else Retire.LEAVE,

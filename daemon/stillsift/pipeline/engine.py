@@ -24,11 +24,7 @@ from ..embedding import Embedder, Embedding
 from ..frames import Picture
 from ..ledger import Ledger
 from ..ledger.records import KeptFile, Retire
-from ..selection import Gallery, GalleryFrame, Limits, Sifter
-from ..selection.budgets import Amounts
-from ..selection.gates import Gates
-from ..selection.regions import Regions
-from ..selection.sensitivity import Sensitivity
+from ..selection import Gallery, GalleryFrame, Sifter
 from ..service import Metrics
 from ..sources import Known, Source
 from ..sources.camera import RtspSource
@@ -161,8 +157,8 @@ class Engine:
         *,
         watch: bool = True,
         duration_s: float | None = None,
-        told: Callable[[Decision, KeptFile | None], None] | None = None,
-        beat: Callable[[], None] = lambda: None,
+        on_decision: Callable[[Decision, KeptFile | None], None] | None = None,
+        on_step: Callable[[], None] = lambda: None,
     ) -> Line:
         """The line of one source. `watch` False: what is there now, then the end."""
         tuning = self.tuning(config)
@@ -186,34 +182,14 @@ class Engine:
             tuning,
             live=config.rtsp is not None,
             patient=watch,
-            told=told,
-            beat=beat,
+            on_decision=on_decision,
+            on_step=on_step,
         )
 
     def tuning(self, config: SourceConfig) -> Tuning:
         """What of a source can change while it is being read."""
-        limits = Limits(
-            novelty=config.novelty_limit or self.model.spec.novelty_limit,
-            min_sharpness=config.min_sharpness,
-            max_wait_s=config.max_wait,
-            gates=Gates(
-                min_brightness=config.min_brightness,
-                max_brightness=config.max_brightness,
-                min_contrast=config.min_contrast,
-            ),
-            sensitivity=Sensitivity(config.sensitivity),
-            regions=Regions(config.ignore, config.roi),
-            amounts=Amounts(
-                min_gap_s=config.min_gap,
-                max_per_minute=config.max_per_minute,
-                max_per_hour=config.max_per_hour,
-                max_per_day=config.max_per_day,
-                keep_ratio=config.keep_ratio,
-                heartbeat_s=config.heartbeat,
-            ),
-        )
         return Tuning(
-            limits,
+            config.limits(self.model.spec.novelty_limit),
             gallery=config.gallery,
             alarms=config.alarms,
             audit=config.audit,

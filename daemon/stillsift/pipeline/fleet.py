@@ -62,7 +62,7 @@ class _Worker:
 
     def _run_line(self) -> None:
         config = self.config
-        self.line = self.engine.line(config, beat=self._beat)
+        self.line = self.engine.line(config, on_step=self._beat)
         if self.config is not config:  # retuned while the line was made
             self.line.retune(self.engine.tuning(self.config))
         if not self.stopped.is_set():

@@ -60,13 +60,14 @@ class Line:
         *,
         live: bool,
         patient: bool,
-        told: Callable[[Decision, KeptFile | None], None] | None = None,
-        beat: Callable[[], None] = lambda: None,
+        on_decision: Callable[[Decision, KeptFile | None], None] | None = None,
+        on_step: Callable[[], None] = lambda: None,
     ) -> None:
         """`storage` None: a dry run. `tuning`: what `sifter` and `recorder` were made with, and
         more. `live`: the source cannot be asked again. `patient`: wait for a disk that is full or
-        failing, else the error ends the line. `told` hears of every decision once it is recorded,
-        so that the log need not tell of bad files; None: the log tells. `beat` hears of every step.
+        failing, else the error ends the line. `on_decision` hears of every decision once it is
+        recorded, so that the log need not tell of bad files; None: the log tells. `on_step` hears
+        of every step.
         """
         self.source = source
         self.sifter = sifter
@@ -75,8 +76,8 @@ class Line:
         self._live = live
         self._patient = patient
         self._tuning = self._wanted = tuning
-        self._told = told
-        self._beat = beat
+        self._on_decision = on_decision
+        self._on_step = on_step
         self._stop = threading.Event()
         self._heard = self._recorded = time.monotonic()
         self._troubles = Troubles(source.name)
@@ -107,7 +108,7 @@ class Line:
         """Every item of the source, from its pixels to its record."""
         try:
             for item in self.source.items():
-                self._beat()
+                self._on_step()
                 self._retune()
                 kept = self._take(item)
                 if self._due(item, kept):
@@ -261,8 +262,8 @@ class Line:
         self._end_turn()  # the others need not wait while a large original is moved
         self._metrics.decided(self.source.name, recorded.decisions)
         for decision, kept in recorded.decisions:
-            if self._told is not None:
-                self._told(decision, kept)
+            if self._on_decision is not None:
+                self._on_decision(decision, kept)
         self._persistence.follow_up(recorded)
 
     def _wait(self, task: str, error: Problem) -> None:
@@ -273,7 +274,7 @@ class Line:
         self._end_turn()
         until = time.monotonic() + RETRY_S
         while time.monotonic() < until:
-            self._beat()
+            self._on_step()
             if self._stop.wait(0.5):
                 raise _Stopped from error
 
@@ -289,7 +290,7 @@ class Line:
         if isinstance(item, Failed):
             # One bad file is one warning, and so is one connection, however often it stumbles.
             bad = item.file or item.origin.split("|damaged ")[0]
-            known, self._warned_of = bad == self._warned_of or self._told is not None, bad
+            known, self._warned_of = bad == self._warned_of or self._on_decision is not None, bad
             level = logging.DEBUG if known else logging.WARNING
             log.log(level, "%s: %s: %s", self.source.name, item.file or "camera", item.detail)
         elif isinstance(item, Gap):

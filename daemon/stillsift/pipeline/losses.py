@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..decisions import Decision, Reason, without_frame
 from ..frames import TimeOrigin
-from ..sources import Failed, Gap, Overload, Repeated
+from ..sources import Failed, Gap, Overload, Repeated, origin_of
 
 
 def losses(source: str, item: Failed | Overload | Gap, *, live: bool) -> Iterator[Decision]:
@@ -43,7 +43,7 @@ def _about(
 
 def repetition(source: str, item: Repeated) -> tuple[str, Decision]:
     """What such a file comes out of, as `Frame.origin` has it, and the decision about it."""
-    origin = f"{item.file}|{item.identity.size}|{item.identity.mtime_ns}"
+    origin = origin_of(item.file, item.identity)
     at_ns = item.captured_at_ns
     return origin, without_frame(
         source,

@@ -8,14 +8,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
-_PASSWORD = re.compile(r"(?<=://)[^/\s:@]*:\S*@")
-"""`user:password@` in a URL, also if the password has an unescaped / or @ in it, as many typed by
-hand do. We never log one; this is for the errors of the libraries below us."""
+from ..config.secrets import with_logins_masked
 
 
 def set_up_logging(
@@ -59,7 +56,7 @@ class _TextFormatter(logging.Formatter):
         self.default_msec_format = ""
 
     def format(self, record: logging.LogRecord) -> str:
-        return _without_passwords(super().format(record))
+        return with_logins_masked(super().format(record))
 
 
 class _JsonFormatter(logging.Formatter):
@@ -71,10 +68,10 @@ class _JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "thread": record.threadName,
-            "message": _without_passwords(record.getMessage()),
+            "message": with_logins_masked(record.getMessage()),
         }
         if record.exc_info:
-            line["traceback"] = _without_passwords(self.formatException(record.exc_info))
+            line["traceback"] = with_logins_masked(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)
 
 
@@ -99,7 +96,3 @@ def _priority(level: int) -> int:
         if level >= least:
             return priority
     return 7
-
-
-def _without_passwords(text: str) -> str:
-    return _PASSWORD.sub("***@", text)

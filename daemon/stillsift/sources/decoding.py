@@ -54,8 +54,8 @@ def decoded(
 
     With `read_on` unreadable places of the container are damage too; without (a live stream) they
     raise av.error.FFmpegError. Frames that the decoder marks corrupt come out, marked; they do not
-    end a stretch. `skipping` says what is not decoded (None: everything is); with it, Doubt is
-    raised before the first `Damage`.
+    end a stretch. `skipping` says what is not decoded (None: everything is); with it,
+    UncertainCount is raised before the first `Damage`.
     """
     damaged = False
     for packet in _packets(container, stream) if read_on else container.demux(stream):
@@ -80,7 +80,7 @@ def decoded(
             damaged = frame.is_corrupt
             yield frame
         if trouble is not None and skipping is not None:
-            skipping.doubt()
+            skipping.give_up()
         if trouble is not None and not damaged:
             damaged = True
             yield Damage(trouble)

@@ -1,10 +1,11 @@
 """Frames that nobody will look at, not decoded where no other frame refers to them.
 
 A clip is counted in frames, so a frame that was not decoded still counts: its presentation time is
-remembered until a frame after it comes out. That is certain in few formats only, and `Doubt` is
-raised as soon as the decoder does anything else than hand out what it was given, in order; the
-clip is then read again in full. So is a damaged one: frames and failures are then numbered as if
-nothing had been skipped. What cannot be known is damage inside a skipped frame; it is not told.
+remembered until a frame after it comes out. That is certain in few formats only, and
+`UncertainCount` is raised as soon as the decoder does anything else than hand out what it was
+given, in order; the clip is then read again in full. So is a damaged one: frames and failures are
+then numbered as if nothing had been skipped. What cannot be known is damage inside a skipped frame;
+it is not told.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _HEVC_SLICES, _HEVC_HARMLESS = frozenset({0, 2, 4, 6}), frozenset({35, 38, 39, 4
 themselves where the stream was cut."""
 
 
-class Doubt(Exception):
+class UncertainCount(Exception):
     """What was skipped cannot be counted for certain."""
 
 
@@ -85,7 +86,7 @@ class Skipping:
         if not self._on or packet.size == 0:
             return False
         if packet.pts is None or packet.time_base is None or packet.pts in self._sent:
-            self.doubt()
+            self.give_up()
             return False
         self._time_base = packet.time_base
         depth = sum(pts > packet.pts for pts in self._sent)
@@ -99,13 +100,13 @@ class Skipping:
         return skipped
 
     def before(self, frame: VideoFrame) -> Iterator[Skipped]:
-        """The frames skipped before one that came out. Raises Doubt."""
+        """The frames skipped before one that came out. Raises UncertainCount."""
         if not self._on:
             return
         pts = frame.pts
         if pts is None or frame.is_corrupt or frame.interlaced_frame:
             # Fields come in packets of their own in some files.
-            self.doubt()
+            self.give_up()
             return
         if self._start is None:
             # Frames before it lack what they refer to, and do not come out.
@@ -114,33 +115,33 @@ class Skipping:
             for at in sorted(self._sent):
                 self._slots.setdefault(self._slot(at), at)
         if pts not in self._sent or (self._last is not None and pts <= self._last):
-            self.doubt()
+            self.give_up()
             return
         self._depth = max(self._depth, self._sent[pts].depth)
         if self._sent.pop(pts).skipped:
-            self.doubt()
+            self.give_up()
         yield from self._told(at for at in self._sent if at < pts)
         self._last = pts
         here = self._slots.get(self._slot(pts), pts)
         self._slots = {slot: at for slot, at in self._slots.items() if at >= here}
 
     def rest(self) -> Iterator[Skipped]:
-        """The frames skipped behind the last that came out. Raises Doubt."""
+        """The frames skipped behind the last that came out. Raises UncertainCount."""
         if self._on:
             yield from self._told(iter(self._sent))
 
-    def doubt(self) -> None:
-        """Skip no more. Raises Doubt if something was skipped."""
+    def give_up(self) -> None:
+        """Skip no more. Raises UncertainCount if something was skipped."""
         self._on = False
         if self._any:
-            raise Doubt
+            raise UncertainCount
 
     def _told(self, found: Iterator[int]) -> Iterator[Skipped]:
         for pts in sorted(found):
             if not self._on:
                 return
             if not self._sent.pop(pts).skipped:
-                self.doubt()  # the decoder kept one back
+                self.give_up()  # the decoder kept one back
                 return
             yield Skipped(self._seconds(pts))
 

@@ -20,7 +20,7 @@ from ..ledger.records import KeptFile
 from .errors import StoreError, os_errors_about
 from .metadata_jsonl import Listing
 from .names import folder_name, parse_name, source_name
-from .quarantine import Quarantine, Retired
+from .quarantine import Quarantine
 from .store import AUDIT, KEPT, QUARANTINE, TEMPORARY, Store
 
 
@@ -28,18 +28,10 @@ from .store import AUDIT, KEPT, QUARANTINE, TEMPORARY, Store
 class Recovered:
     """What recovery found and did."""
 
-    temporary: int = 0
-    """Half-written files removed."""
-    superseded: int = 0
-    """Files removed that a later decision had replaced."""
     adopted: list[KeptFile] = field(default_factory=list)
     """Kept files that had no row."""
     missing: list[KeptFile] = field(default_factory=list)
     """Kept frames whose file is gone, told once."""
-    found_again: list[KeptFile] = field(default_factory=list)
-    retired: list[Retired] = field(default_factory=list)
-    listed: int = 0
-    """Day folders whose metadata.jsonl was written again."""
     warnings: list[str] = field(default_factory=list)
     """Sentences for people, one per thing that was not as it should be."""
 
@@ -47,30 +39,26 @@ class Recovered:
 def recover(store: Store, ledger: Ledger, listing: Listing) -> Recovered:
     """Call it once at start, with the store's lock held and before anything is placed."""
     found = Recovered()
-    _remove_temporary(store, found)
-    _remove_superseded(store, ledger, found)
+    _remove_temporary(store)
+    _remove_superseded(store, ledger)
     _compare_folders(store, ledger, listing, found)
     _finish_retiring(store, ledger, found)
     _list_again(ledger, listing, found)
     return found
 
 
-def _remove_temporary(store: Store, found: Recovered) -> None:
+def _remove_temporary(store: Store) -> None:
     for area in (KEPT, AUDIT, QUARANTINE):
         folder = store.root / area / TEMPORARY
         with os_errors_about(folder):
-            leftovers = list(folder.iterdir()) if folder.is_dir() else []
-            for leftover in leftovers:
+            for leftover in folder.iterdir() if folder.is_dir() else ():
                 leftover.unlink(missing_ok=True)
-        found.temporary += len(leftovers)
 
 
-def _remove_superseded(store: Store, ledger: Ledger, found: Recovered) -> None:
-    superseded = ledger.superseded()
-    if superseded:
+def _remove_superseded(store: Store, ledger: Ledger) -> None:
+    if superseded := ledger.superseded():
         store.discard(superseded)
         ledger.removed(superseded)
-    found.superseded = len(superseded)
 
 
 def _compare_folders(store: Store, ledger: Ledger, listing: Listing, found: Recovered) -> None:
@@ -113,10 +101,8 @@ def _compare(store: Store, ledger: Ledger, folder: Path, found: Recovered) -> No
     _mark_missing(
         ledger, [k.file for name, k in rows.items() if name not in names and not k.missing], found
     )
-    again = [k.file for name, k in rows.items() if name in names and k.missing]
-    if again:
+    if again := [k.file for name, k in rows.items() if name in names and k.missing]:
         ledger.mark_missing(again, missing=False)
-        found.found_again += again
 
 
 def _mark_missing(ledger: Ledger, gone: list[KeptFile], found: Recovered) -> None:
@@ -178,10 +164,11 @@ def _image_size(data: bytes) -> tuple[int, int]:
 
 def _finish_retiring(store: Store, ledger: Ledger, found: Recovered) -> None:
     try:
-        found.retired = Quarantine(store, ledger).retire()
+        retired = Quarantine(store, ledger).retire()
     except StoreError as error:
         found.warnings.append(f"originals wait to be retired: {error}")
-    found.warnings += [one.detail for one in found.retired if one.detail is not None]
+    else:
+        found.warnings += [one.detail for one in retired if one.detail is not None]
 
 
 def _list_again(ledger: Ledger, listing: Listing, found: Recovered) -> None:
@@ -190,5 +177,3 @@ def _list_again(ledger: Ledger, listing: Listing, found: Recovered) -> None:
             listing.rewrite(folder)
         except StoreError as error:
             found.warnings.append(f"{folder}/metadata.jsonl is out of date: {error}")
-        else:
-            found.listed += 1

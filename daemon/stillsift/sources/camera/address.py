@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
-_SECRET_IN_PATH = re.compile(
-    r"((?:password|passwd|pwd|pass|token|secret)=)[^&;/_?#]*", re.IGNORECASE
-)
-"""Some cameras take the password as a parameter: /user=admin_password=123_channel=1.sdp"""
+from ...config.secrets import with_parameters_masked
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +30,8 @@ class CameraAddress:
             raise ValueError("a camera's URL looks like rtsp://host[:port]/path")
         named, _, secret = userinfo.partition(":")
         rest = parts.path + (f"?{parts.query}" if parts.query else "")
-        masked = _SECRET_IN_PATH.sub(r"\1***", rest)
         return cls(
-            shown=f"{parts.scheme}://{host}{masked}",
+            shown=f"{parts.scheme}://{host}{with_parameters_masked(rest)}",
             host=host,
             rest=rest,
             scheme=parts.scheme,

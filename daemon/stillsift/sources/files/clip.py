@@ -25,7 +25,7 @@ from ..decoding import ASSUMED_RATE, MAX_PIXELS, Damage, decoded, prepare, reaso
 from ..items import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated, origin_of
 from ..pace import Pace
 from ..picture import Converter, upright
-from ..skipping import Doubt, Skipped, Skipping
+from ..skipping import Skipped, Skipping, UncertainCount
 from ..times import Times
 from .contents import hashing
 
@@ -119,7 +119,7 @@ class ClipReader:
         """Gives back what kept the file from being opened; None: it was."""
         try:
             return (yield from self._pass(identity, origin, skip=True))
-        except Doubt:
+        except UncertainCount:
             self._pace = Pace(self._rate)
             self._index = 0
             return (yield from self._pass(identity, origin, skip=False))
@@ -127,7 +127,10 @@ class ClipReader:
     def _pass(
         self, identity: FileIdentity, origin: str, *, skip: bool
     ) -> Generator[Item, None, str | None]:
-        """Reads from the first frame; those before `start_frame` are not told. Raises Doubt."""
+        """Reads from the first frame; those before `start_frame` are not told.
+
+        Raises UncertainCount.
+        """
         try:
             with _open(self.path) as container:
                 stream = container.streams.best("video")
@@ -163,7 +166,7 @@ class ClipReader:
             elif isinstance(found, Skipped):
                 pts_s = found.pts_s
                 if start is None or self._pace.takes(pts_s - start.pts_s):
-                    raise Doubt  # the frame that was to be looked at in its place was none
+                    raise UncertainCount  # the frame that was to be looked at in its place was none
                 self._index += 1
             else:
                 pts_s = _pts_s(found, stream, pts_s, self._index)
