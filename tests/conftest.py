@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from managers import Manager
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +53,11 @@ def stillsift(
 
     yield run
     root.handlers[:], root.level = handlers, level
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]:
+    address = str(tmp_path / "notify") if request.param == "path" else f"\0stillsift-{os.getpid()}"
+    manager = Manager(address)
+    yield manager
+    manager.close()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sifting import describe, footage, sift
 from stillsift.config.settings import ModelSettings
 from stillsift.embedding import Embedder
 from stillsift.pipeline.model_choice import open_model
 from stillsift.selection import Gallery, Limits, Sifter
-from test_sifter import describe, footage, sift
 
 if __name__ == "__main__":
     embedder = Embedder(open_model(ModelSettings()))

@@ -1,10 +1,15 @@
-"""Imports point one way, and everything a person can type is documented."""
+"""Imports point one way, and everything a person can type is documented.
+
+`./test tests/test_structure.py -s` prints the folders with what each uses.
+"""
 
 from __future__ import annotations
 
 import argparse
 import ast
 import re
+from collections import defaultdict
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,81 +19,149 @@ from stillsift.cli import COMMANDS, parser
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "stillsift"
 
-LAYERS = (
-    (
-        "arrays",
-        "problems",
-        "system_libraries",
-        "units",
-    ),
-    ("frames",),
-    (
-        "decisions",
-        "embedding",
-        "health",
-    ),
-    ("selection",),
-    ("config",),
-    ("sources",),
-    ("ledger",),
-    (
-        "service",
-        "store",
-    ),
-    ("pipeline",),
-    ("commands",),
-    ("cli",),
-    ("__main__",),
+ORDER = (
+    *("problems", "units", "system_libraries", "arrays", "frames", "decisions"),
+    *("embedding", "health", "selection", "config", "sources", "ledger", "store"),
+    *("service", "pipeline", "commands", "cli", "__main__"),
 )
-"""From the ground up. A room may use what stands in a layer below its own."""
+"""The folders and modules at the top, from the ground up. Each may use what stands before it."""
+
+MODULES = {
+    "embedding": "manifest contract onnx_model embedding",
+    "health": "alarms known_views camera_health",
+    "selection": """
+        sensitivity regions sharpness thumbnail gates cells gallery noise background tracking scene
+        comparison novelty budgets keep_ratio limits measured verdict context moments bursts
+        sifter audit_sample""",
+    "config": """
+        secrets marked_yaml field_types settings errors yaml_file password lint json_schema
+        reload""",
+    "sources": "items pace times picture skipping decoding",
+    "sources.files": "contents tree arrivals header pixels still clip directory",
+    "sources.camera": "address stream_clock inbox connection rtsp",
+    "ledger": "records schema rows filters totals reader writer",
+    "store": "errors durable_files names lock store metadata_jsonl quarantine recovery",
+    "service": "notify signals watchdog logs metrics http",
+    "pipeline": """
+        troubles groups tuning recorder losses persistence line model_choice engine fleet""",
+    "commands": """
+        arguments tables tally progress alarms audit check_config decisions doctor gaps models
+        restore run sift stats""",
+}
+"""The modules of each folder in the same order. A folder within one comes after its modules."""
+
+MOST_AT_THE_TOP = 25
 
 
-def _rooms() -> dict[str, Path]:
-    """Every module by the room that it belongs to: `sources.clip` belongs to `sources`."""
-    return {
-        ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
-        for path in sorted(PACKAGE.rglob("*.py"))
-        if path != PACKAGE / "__init__.py"
-    }
+def _name(path: Path) -> str:
+    """`sources.files.clip`; a folder's `__init__` has the folder's name."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def _imports(path: Path) -> set[str]:
-    """Rooms that a module takes from the package, wherever in the module it does."""
-    depth = len(path.relative_to(PACKAGE).parts)
+def _paths() -> dict[str, Path]:
+    """Every module and folder by its name."""
+    return {_name(path): path for path in sorted(PACKAGE.rglob("*.py")) if _name(path)}
+
+
+def _imports(name: str) -> set[str]:
+    """Modules and folders of the package that one uses, wherever in its file."""
+    paths = _paths()
+    package = name.split(".") if paths[name].stem == "__init__" else name.split(".")[:-1]
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            if node.level < depth:
-                continue  # within the same folder
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-            found |= {name.split(".")[0] for name in names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("stillsift."):
-            found.add((node.module or "").split(".")[1])
-    return found - {"__version__"}
+    for node in ast.walk(ast.parse(paths[name].read_text("utf-8"))):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        if node.level:
+            base = package[: len(package) - node.level + 1]
+        elif (node.module or "").split(".")[0] == "stillsift":
+            base = []
+        else:
+            continue
+        module = (node.module or "").removeprefix("stillsift").strip(".")
+        target = ".".join([*base, *module.split(".")] if module else base)
+        for alias in node.names:
+            inner = f"{target}.{alias.name}".strip(".")
+            found.add(inner if inner in paths else target)
+    return found - {"", name}
 
 
-def _layer(room: str) -> int:
-    for number, rooms in enumerate(LAYERS):
-        if room in rooms:
-            return number
-    raise AssertionError(f"{room}: a new room; give it its place in LAYERS")
+def _order(name: str) -> list[int]:
+    """Sorts modules from the ground up, folder by folder."""
+    place: list[int] = []
+    parts = name.split(".")
+    for depth, part in enumerate(parts):
+        folder = ".".join(parts[:depth])
+        inside = ORDER if not folder else (*MODULES[folder].split(), *_folders_in(folder))
+        assert part in inside, (
+            f"{name}: new; give it its place in {'MODULES' if folder else 'ORDER'}"
+        )
+        place.append(inside.index(part))
+    return place
 
 
-@pytest.mark.parametrize("module", _rooms())
-def test_imports_point_down(module: str) -> None:
-    path = _rooms()[module]
-    room = module.split(".")[0]
-    upwards = {other for other in _imports(path) if other != room and _layer(other) >= _layer(room)}
-    assert not upwards, f"{module} may not import {sorted(upwards)}"
+def _folders_in(folder: str) -> list[str]:
+    prefix = f"{folder}."
+    return [each.removeprefix(prefix) for each in MODULES if each.startswith(prefix)]
 
 
-def _modules(folder: str) -> list[Path]:
-    return sorted((PACKAGE / folder).rglob("*.py"))
+@pytest.mark.parametrize("name", _paths())
+def test_imports_point_one_way(name: str) -> None:
+    is_folder = _paths()[name].stem == "__init__"
+    for other in _imports(name):
+        if is_folder and other.startswith(f"{name}."):
+            continue  # it hands on what its modules hold
+        assert not name.startswith(f"{other}."), f"{name}: import the module, not {other}"
+        assert _order(other) < _order(name), f"{name} may not import {other}"
 
 
-def test_the_heart_touches_no_disk_no_clock_and_no_thread() -> None:
+def test_folders_use_each_other_one_way() -> None:
+    uses: dict[str, set[str]] = defaultdict(set)
+    for name in _paths():
+        top = name.split(".")[0]
+        uses[top] |= {other.split(".")[0] for other in _imports(name)} - {top}
+    assert set(uses) == set(ORDER)
+    assert len(ORDER) <= MOST_AT_THE_TOP
+    for top in reversed(ORDER):
+        below = sorted(uses[top], key=ORDER.index, reverse=True)
+        print(f"{top + ('/' if top in MODULES else ''):17} -> {' '.join(below) or '-'}")
+    for top, used in uses.items():
+        assert all(ORDER.index(other) < ORDER.index(top) for other in used), f"{top} uses {used}"
+
+
+def test_every_module_has_its_place() -> None:
+    listed = {f"{folder}.{name}" for folder, names in MODULES.items() for name in names.split()}
+    assert listed == {name for name in _paths() if "." in name} - set(MODULES)
+
+
+@pytest.mark.parametrize("name", _paths())
+def test_what_a_folder_hands_on_is_taken_from_the_folder(name: str) -> None:
+    for node in ast.walk(ast.parse(_paths()[name].read_text("utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or not node.level or not node.module:
+            continue
+        package = name.split(".") if _paths()[name].stem == "__init__" else name.split(".")[:-1]
+        target = [*package[: len(package) - node.level + 1], *node.module.split(".")]
+        folder = ".".join(target[:-1])
+        if not folder or name == folder or name.startswith(f"{folder}."):
+            continue
+        handed_on = set(getattr(import_module(f"stillsift.{folder}"), "__all__", ()))
+        taken = handed_on & {alias.name for alias in node.names}
+        assert not taken, f"{name}: from {folder} import {', '.join(sorted(taken))}"
+
+
+@pytest.mark.parametrize("folder", MODULES)
+def test_a_folder_tells_what_it_holds(folder: str) -> None:
+    told = ast.get_docstring(ast.parse((_paths()[folder]).read_text("utf-8")))
+    assert told is not None, f"{folder}/__init__.py has no docstring"
+    assert "Knows" in told, f"{folder}/__init__.py does not say what it knows nothing of"
+    assert re.search(r"Read `\w", told), f"{folder}/__init__.py does not say what to read first"
+
+
+def test_decisions_touch_no_disk_no_clock_and_no_thread() -> None:
     forbidden = {"os", "pathlib", "time", "threading", "sqlite3", "socket", "random", "datetime"}
-    for path in (*_modules("health"), *_modules("selection")):
+    for name, path in _paths().items():
+        if name.split(".")[0] not in ("selection", "health"):
+            continue
         tree = ast.parse(path.read_text("utf-8"))
         taken = {
             alias.name.split(".")[0]
@@ -100,7 +173,14 @@ def test_the_heart_touches_no_disk_no_clock_and_no_thread() -> None:
             for node in ast.walk(tree)
             if isinstance(node, ast.ImportFrom) and not node.level
         }
-        assert not taken & forbidden, f"{path} imports {taken & forbidden}"
+        assert not taken & forbidden, f"{name} imports {taken & forbidden}"
+
+
+def test_tests_stand_in_the_folders_of_what_they_test() -> None:
+    tests = ROOT / "tests"
+    for path in tests.rglob("test_*.py"):
+        folder = ".".join(path.relative_to(tests).parts[:-1])
+        assert folder in ("", *MODULES), f"{path}: the package has no folder {folder}"
 
 
 def _commands() -> dict[str, argparse.ArgumentParser]:
@@ -132,9 +212,17 @@ def test_every_help_shows_examples(command: str) -> None:
     )
 
 
-def test_every_room_is_on_the_map() -> None:
+@pytest.mark.parametrize("name", [each for each in _paths() if each != "__main__"])
+def test_every_module_is_on_the_map(name: str) -> None:
     text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    for module in _rooms():
-        room = module.split(".")[0]
-        if room not in ("__main__",):
-            assert re.search(rf"`{room}(/|\.py|`)", text), f"docs/architecture.md: no {room}"
+    *folder, module = name.split(".")
+    if name in MODULES:
+        assert f"\n### {name.replace('.', '/')}/" in text, f"docs/architecture.md: no {name}/"
+        return
+    section = text
+    if folder:
+        heading = re.escape("/".join(folder))
+        found = re.search(rf"^### {heading}/(.*?)(?=^##|\Z)", text, re.M | re.S)
+        assert found is not None, f"docs/architecture.md: no {heading}/"
+        section = found[1]
+    assert f"`{module}`" in section, f"docs/architecture.md: no {name}"

@@ -3,7 +3,7 @@ had happened.
 
 The timed run kills a few times. For more:
 
-    STILLSIFT_KILLS=20 STILLSIFT_SEED=1 pytest tests/test_crash.py -s
+    STILLSIFT_KILLS=20 STILLSIFT_SEED=1 pytest tests/pipeline/test_crash.py -s
 """
 
 from __future__ import annotations

@@ -13,14 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stillsift.arrays import Image
-from stillsift.decisions import Decision, Outcome, Reason
-from stillsift.frames import Frame
-from stillsift.selection import Gallery, GalleryFrame, Limits, Sifter, Verdict
-from stillsift.selection.budgets import Amounts
-from stillsift.selection.gates import Gates
-from stillsift.selection.measured import on_time_line
-from test_sifter import (
+from sifting import (
     LIMITS,
     STEP,
     blocks,
@@ -36,6 +29,13 @@ from test_sifter import (
     with_object,
     world,
 )
+from stillsift.arrays import Image
+from stillsift.decisions import Decision, Outcome, Reason
+from stillsift.frames import Frame
+from stillsift.selection import Gallery, GalleryFrame, Limits, Sifter, Verdict
+from stillsift.selection.budgets import Amounts
+from stillsift.selection.gates import Gates
+from stillsift.selection.measured import on_time_line
 
 MINUTE_S = 20.0
 """The times of `frame` begin at second 40: the first minute is over after this long."""

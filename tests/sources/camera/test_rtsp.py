@@ -6,108 +6,24 @@ import logging
 import queue
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
-from av.video.stream import VideoStream
 
+from cameras import Camera
+from running import free_port
 from stillsift.frames import Frame, TimeOrigin
 from stillsift.sources import Failed, Gap, Idle, Item, Overload
 from stillsift.sources.camera import RtspSource
-from stillsift.sources.camera.address import CameraAddress
 from stillsift.sources.camera.rtsp import Retry
 from stillsift.sources.camera.stream_clock import StreamClock
 
-SYSTEM_PYTHON = Path("/usr/bin/python3")
-SERVER = Path(__file__).with_name("rtsp_server.py")
 QUICK = Retry(first_s=0.1, longest_s=0.4)
-FPS = 25
-
-
-ENCODERS: dict[str, tuple[str, str, dict[str, str]]] = {
-    ".h264": ("libx264", "yuv420p", {"preset": "ultrafast"}),
-    ".hevc": ("libx265", "yuv420p", {"preset": "ultrafast", "x265-params": "log-level=none"}),
-    ".mjpeg": ("mjpeg", "yuvj420p", {"huffman": "default"}),  # RTP carries no tables of its own
-}
-
-
-def write_stream(path: Path, width: int, height: int, frames: int = 50) -> Path:
-    """An elementary stream of a bar that moves, key frames every 10 frames. The suffix is that of
-    the codec."""
-    encoder, pixel_format, options = ENCODERS[path.suffix]
-    with av.open(str(path), "w", format=path.suffix[1:]) as container:
-        stream = container.add_stream(encoder, rate=FPS, options=options)
-        assert isinstance(stream, VideoStream)
-        stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
-        stream.codec_context.gop_size = 10
-        stream.codec_context.max_b_frames = 0
-        stream.codec_context.thread_count = 1  # one slice per frame
-        for number in range(frames):
-            pixels = np.full((height, width, 3), 60, np.uint8)
-            left = number * (width - 20) // frames
-            pixels[:, left : left + 20] = 220
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
-        container.mux(stream.encode())
-    return path
-
-
-@pytest.fixture(scope="module")
-def streams(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("streams")
-    return [
-        write_stream(folder / "small.h264", 320, 240),
-        write_stream(folder / "large.h264", 640, 360),
-        write_stream(folder / "other.hevc", 640, 480),
-        write_stream(folder / "other.mjpeg", 480, 272),
-    ]
-
-
-class Camera:
-    """The test server as a subprocess."""
-
-    def __init__(self, streams: list[Path], *options: str, port: int | None = None) -> None:
-        self.port = port or free_port()
-        self.url = f"rtsp://127.0.0.1:{self.port}/cam"
-        self._process = subprocess.Popen(
-            [SYSTEM_PYTHON, SERVER, str(self.port), *options, *streams],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            # Of a session of its own: the kernel wakes a stopped process whose group is orphaned,
-            # as happens when the shell behind the tests goes away.
-            start_new_session=True,
-        )
-        self._expect("ready")
-
-    def tell(self, command: str) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(command + "\n")
-        self._process.stdin.flush()
-        self._expect("ok")
-
-    def signal(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-    def _expect(self, word: str) -> None:
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline().strip() == word
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Watching:
@@ -307,6 +223,8 @@ def test_the_picture_changes_its_size(streams: list[Path], started: Callable[...
 
 OTHER_CODECS = {"hevc": (2, 640, 480), "mjpeg": (3, 480, 272), "h264": (0, 320, 240)}
 """Which stream has the codec, and its size."""
+
+
 ROOM = 64
 """In the queue, for the second of frames that FFmpeg hands out at once when it has opened."""
 
@@ -440,27 +358,3 @@ def test_a_camera_clock_that_runs_fast_never_leads_to_the_future() -> None:
         arrived_ns = number * SECOND
         at_ns = clock.at(number * 1.001, arrived_ns)
         assert arrived_ns - SECOND < at_ns <= arrived_ns + 1
-
-
-@pytest.mark.parametrize(
-    ("url", "user", "password", "shown", "called"),
-    [
-        ("rtsp://cam/1", None, None, "rtsp://cam/1", "rtsp://cam/1"),
-        ("rtsp://u:p%40@cam:554/1", None, None, "rtsp://cam:554/1", "rtsp://u:p%40@cam:554/1"),
-        ("rtsp://u:old@cam/1", "u", "a/b", "rtsp://cam/1", "rtsp://u:a%2Fb@cam/1"),
-        ("rtsp://cam/?user=a&password=b", None, None, "rtsp://cam/?user=a&password=***", None),
-        ("rtsp://[::1]:8554/x", "u", None, "rtsp://[::1]:8554/x", "rtsp://u@[::1]:8554/x"),
-    ],
-)
-def test_an_address_shows_no_secret(
-    url: str, user: str | None, password: str | None, shown: str, called: str | None
-) -> None:
-    address = CameraAddress.parse(url, user, password)
-    assert address.shown == shown
-    assert address.with_secret() == (called or url)
-
-
-@pytest.mark.parametrize("url", ["http://cam/1", "rtsp:///1", "/dev/video0", "rtsp://"])
-def test_what_is_no_camera_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="rtsp://host"):
-        CameraAddress.parse(url)

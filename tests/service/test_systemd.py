@@ -13,7 +13,7 @@ import pytest
 
 from stillsift.config import ConfigError
 
-SYSTEMD = Path(__file__).parents[1] / "systemd"
+SYSTEMD = Path(__file__).parents[2] / "systemd"
 UNIT = SYSTEMD / "stillsift.service"
 
 needs_systemd_analyze = pytest.mark.skipif(

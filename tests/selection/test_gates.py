@@ -16,15 +16,7 @@ from clips import real_pictures, write_clip
 from conftest import Command
 from footage import taken, write_still
 from running import assert_agree, decided
-from stillsift.arrays import Image
-from stillsift.decisions import Reason
-from stillsift.embedding import Embedding
-from stillsift.frames import FULL_RANGE, VIDEO_RANGE, ArrayPicture, Frame, Picture
-from stillsift.selection import Gallery, GalleryFrame, Sifter
-from stillsift.selection.gates import Exposure, Gates
-from stillsift.selection.thumbnail import thumbnail
-from stillsift.sources.files import ClipReader
-from test_sifter import (
+from sifting import (
     LIMITS,
     WORLD,
     blocks,
@@ -37,6 +29,14 @@ from test_sifter import (
     sift,
     with_object,
 )
+from stillsift.arrays import Image
+from stillsift.decisions import Reason
+from stillsift.embedding import Embedding
+from stillsift.frames import FULL_RANGE, VIDEO_RANGE, ArrayPicture, Frame, Picture
+from stillsift.selection import Gallery, GalleryFrame, Sifter
+from stillsift.selection.gates import Exposure, Gates
+from stillsift.selection.thumbnail import thumbnail
+from stillsift.sources.files import ClipReader
 
 SENSIBLE = Gates(min_brightness=16, max_brightness=250, min_contrast=0.6)
 """What config.yaml names to begin with."""

@@ -3,78 +3,25 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from clips import real_pictures
-from conftest import Command
-from running import decided
+from sifting import LIMITS, blocks
 from stillsift.arrays import Image
-from stillsift.config import Config, SourceConfig
-from stillsift.config.reload import reload_plan
-from stillsift.decisions import Reason
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.health import Alarm, AlarmKind, CameraHealth, Sighting
-from stillsift.ledger import Ledger, LedgerReader
-from stillsift.ledger.records import AlarmRecord, Retire
-from stillsift.pipeline import Engine
-from stillsift.pipeline.fleet import Fleet
-from stillsift.pipeline.recorder import Recorder
 from stillsift.selection import Gallery, Sifter
 from stillsift.selection.budgets import Amounts
 from stillsift.selection.sharpness import sharpness
 from stillsift.selection.thumbnail import thumbnail
-from stillsift.service import Metrics
-from stillsift.service.watchdog import Heartbeats
-from test_pipeline import Script, config
-from test_sifter import LIMITS, blocks
+from troubled import START_NS, covered, days, frame, frozen, sift, usual, view
 
-START_NS = 1_764_000_000 * 10**9
 HOUR = 360
 """Frames of an hour, one every ten seconds."""
-
-
-@cache
-def view(name: str = "bikes") -> Image:
-    """(180, 320, 3) of a real clip."""
-    return real_pictures(name, 1)[0]
-
-
-def usual(number: int, picture: Image | None = None) -> Image:
-    """The picture with the noise of this frame."""
-    noise = np.random.default_rng(number).normal(0, 2, (180, 320, 3))
-    return np.asarray(np.clip((view() if picture is None else picture) + noise, 0, 255), np.uint8)
-
-
-def frame(number: int, picture: Image, *, step_s: float = 10.0) -> Frame:
-    at_s = number * step_s
-    picture_ = ArrayPicture(picture)
-    at_ns = START_NS + round(at_s * 1e9)
-    return Frame("yard", "rtsp://yard|1", number, at_ns, TimeOrigin.PTS, picture_, pts_s=at_s)
-
-
-def days(count: int, trouble: Callable[[int], Image], first: int, last: int) -> list[Frame]:
-    """The usual picture, and from frame `first` to before `last` the trouble."""
-    return [
-        frame(number, trouble(number) if first <= number < last else usual(number))
-        for number in range(count)
-    ]
-
-
-def frozen(_number: int) -> Image:
-    return usual(0)
-
-
-def covered(number: int) -> Image:
-    hand = cv2.GaussianBlur(view(), (0, 0), 60) // 8
-    return usual(number, np.asarray(hand, np.uint8))
 
 
 def moved(number: int) -> Image:
@@ -102,16 +49,6 @@ CASES = {
     AlarmKind.FOCUS: lambda: days(400, soft, 250, 340),
     AlarmKind.CLOCK: lambda: astray(days(60, frozen, 0, 0), 30, 900.0),
 }
-
-
-def sift(frames: Iterable[Frame], sifter: Sifter | None = None) -> list[Alarm]:
-    sifter = sifter or Sifter(LIMITS, blocks, Gallery(32), model="blocks")
-    found: list[Alarm] = []
-    for each in frames:
-        sifter.offer(each)
-        found += sifter.take_alarms()
-    sifter.flush()
-    return found + sifter.take_alarms()
 
 
 @pytest.mark.parametrize("kind", CASES)
@@ -445,161 +382,3 @@ def test_a_state_of_another_version_is_read_as_far_as_it_goes_and_brings_no_dura
     assert found == watch(seen)
     assert [alarm.kind for alarm in found] == [AlarmKind.COVERED] * 2
     CameraHealth().restore({"alarms": np.array("{}"), "alarms_edges": arrays["alarms_edges"]})
-
-
-# -- the line --------------------------------------------------------------------------------------
-
-
-def run(store: Path, frames: Iterable[Frame], **keys: object) -> Metrics:
-    metrics, settings = Metrics(), config(store)
-    yard = SourceConfig.model_validate({"name": "yard", "rtsp": "rtsp://yard/cam", **keys})
-    with Engine(settings, metrics) as engine:
-        line = engine.line(yard.under(settings.defaults))
-        line.source = Script(frames)
-        line.run()
-    return metrics
-
-
-def gauge(metrics: Metrics) -> dict[str, float | None]:
-    return {
-        kind.value: metrics.registry.get_sample_value(
-            "stillsift_source_alarm", {"source": "yard", "reason": kind.value}
-        )
-        for kind in AlarmKind
-    }
-
-
-def recorded(store: Path) -> list[AlarmRecord]:
-    with LedgerReader(store / "ledger.sqlite") as ledger:
-        return ledger.alarms()
-
-
-def test_an_alarm_is_logged_gauged_recorded_and_shown_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, stillsift: Command
-) -> None:
-    frames = days(80, covered, 30, 60)
-    with caplog.at_level(logging.WARNING):
-        assert gauge(run(tmp_path, frames[:50])) == {
-            kind.value: float(kind is AlarmKind.COVERED) for kind in AlarmKind
-        }
-    (standing,) = recorded(tmp_path)
-    assert (standing.source, standing.kind, standing.to_ns) == ("yard", AlarmKind.COVERED, None)
-    assert ["alarm: covered since 2025-11-24T16:05:00" in r.message for r in caplog.records] == [
-        True
-    ]
-    shown = stillsift("alarms", "--store", tmp_path).out
-    assert "covered" in shown
-    assert json.loads(stillsift("alarms", "--store", tmp_path, "--json").out)[0]["to"] is None
-    # After a restart the gauge still stands, until the alarm is over.
-    assert gauge(run(tmp_path, frames[50:50]))["covered"] == 1
-    caplog.clear()
-    with caplog.at_level(logging.WARNING):
-        assert set(gauge(run(tmp_path, frames[50:])).values()) == {0.0}
-    assert ["alarm over: covered" in r.message for r in caplog.records] == [True]
-    (over,) = recorded(tmp_path)
-    assert over == replace(standing, to_ns=over.to_ns)
-    assert over.to_ns == frames[60].captured_at_ns
-    (row,) = json.loads(stillsift("alarms", "--store", tmp_path, "--source", "yard", "--json").out)
-    assert (row["kind"], row["seconds"]) == ("covered", 300.0)
-    assert "it has yard" in stillsift("alarms", "--store", tmp_path, "--source", "gate").err
-
-
-def test_the_same_file_again_and_again_is_frozen_where_its_name_tells_the_time(
-    tmp_path: Path, stillsift: Command
-) -> None:
-    folder, start_s = tmp_path / "yard", START_NS // 10**9
-    folder.mkdir()
-    for number in range(140):
-        picture = np.ascontiguousarray(usual(min(number, 70))[::2, ::2])
-        assert cv2.imwrite(str(folder / f"{start_s + number}.png"), picture)
-    store = tmp_path / "store"
-    sift = ("sift", folder, "--output", store, "--set")
-    assert stillsift(*sift, "filename_time='%s'").status == 0
-    (begun,) = recorded(store)
-    assert (begun.kind, begun.from_ns) == (AlarmKind.FROZEN, START_NS + 71 * 10**9)
-    assert begun.to_ns == START_NS + 139 * 10**9, "with the last of them"
-    reasons = [each.decision.reason for each in decided(store)]
-    assert reasons.count(Reason.EXACT_DUPLICATE) == 69
-
-
-def test_a_source_that_is_not_watched_has_no_alarms(tmp_path: Path) -> None:
-    assert set(gauge(run(tmp_path, days(50, covered, 30, 50), alarms=False)).values()) == {0.0}
-    assert recorded(tmp_path) == []
-
-
-def test_a_kill_right_after_an_alarm_has_begun_leaves_it_known(tmp_path: Path) -> None:
-    """Though what a camera taught is written down twice a minute only: it has to end one day."""
-    with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        recorder = Recorder("yard", ledger, config_hash="c", model="blocks", retire=Retire.LEAVE)
-        sifter = Sifter(LIMITS, blocks, Gallery(32), model="blocks")
-        for each in days(41, covered, 30, 41):
-            recorder.expect(each.frame_index)
-            for verdict in sifter.offer(each):
-                recorder.fill(verdict.decision, None)
-            for alarm in sifter.take_alarms():
-                recorder.alarm(alarm)
-            if each.frame_index % 20 == 0:
-                recorder.commit(sifter)
-        (standing,) = ledger.alarms()
-        state = ledger.state("yard")
-    again = Sifter(LIMITS, blocks, Gallery(32), state, model="blocks")
-    assert [(alarm.kind, alarm.from_ns) for alarm in again.alarms] == [
-        (standing.kind, standing.from_ns)
-    ]
-
-
-def sources(store: Path, *names: str) -> Config:
-    base, made = config(store), []
-    for name in names:
-        folder = store.parent / name
-        folder.mkdir(exist_ok=True)
-        made.append(SourceConfig.model_validate({"name": name, "directory": folder}))
-    return base.model_copy(update={"sources": tuple(each.under(base.defaults) for each in made)})
-
-
-def test_the_alarm_of_a_source_that_is_removed_ends_with_its_last_frame(tmp_path: Path) -> None:
-    store, frames = tmp_path / "store", days(50, covered, 30, 50)
-    run(store, frames)
-    before = sources(store, "yard", "gate")
-    after = before.model_copy(update={"sources": before.sources[1:]})
-    with Engine(before, Metrics()) as engine:
-        fleet = Fleet(engine, Heartbeats())
-        fleet.begin(before.sources)
-        (standing,) = recorded(store)
-        assert standing.to_ns is None
-        fleet.reload(after, reload_plan(before, after), 8.0)
-        (ended,) = recorded(store)
-        assert fleet.stop_all(8.0) == []
-    assert ended.to_ns == frames[-1].captured_at_ns
-    assert ended.detail == f"{standing.detail}; not over when the frames ended"
-
-
-def test_an_alarm_ends_with_the_frames_and_goes_on_with_more_of_them(tmp_path: Path) -> None:
-    store, frames = tmp_path / "store", days(80, covered, 30, 60)
-    run(store, frames[:50])
-    (standing,) = recorded(store)
-    gate = sources(store, "gate")
-    with Engine(gate, Metrics()) as engine:
-        fleet = Fleet(engine, Heartbeats())
-        fleet.begin(gate.sources)  # a daemon that was started again without the source
-        assert fleet.stop_all(8.0) == []
-    (ended,) = recorded(store)
-    assert ended.to_ns == frames[49].captured_at_ns
-    run(store, [])
-    assert recorded(store) == [ended]
-    run(store, frames[50:55])
-    assert recorded(store) == [standing]
-    run(store, frames[55:])
-    assert recorded(store) == [replace(standing, to_ns=frames[60].captured_at_ns)]
-
-
-def test_a_clip_that_ends_in_trouble_ends_the_alarm(tmp_path: Path, stillsift: Command) -> None:
-    clip = tmp_path / "yard.avi"
-    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 1.0, (320, 180))
-    for number in range(190):
-        writer.write(usual(min(number, 110)))
-    writer.release()
-    stillsift("sift", clip, "-o", tmp_path / "store")
-    (alarm,) = json.loads(stillsift("alarms", "--store", tmp_path / "store", "--json").out)
-    assert (alarm["kind"], alarm["seconds"]) == ("frozen", 78.0)
-    assert alarm["detail"].endswith("; not over when the frames ended")

@@ -16,7 +16,8 @@ from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[imp
 from conftest import Command
 from footage import START_S, scene, write_clip, write_stills
 from running import assert_agree, decided
-from stillsift.config import Config, SourceConfig, load
+from scripted import Script, config
+from stillsift.config import SourceConfig
 from stillsift.decisions import Outcome, Reason
 from stillsift.embedding import Embedding, EmbedError
 from stillsift.frames import ArrayPicture, Frame, Picture, TimeOrigin
@@ -29,32 +30,11 @@ from stillsift.sources.picture import ConversionError
 ORIGIN = "rtsp://yard/cam|1"
 
 
-class Script:
-    """A camera that says what it is told to."""
-
-    def __init__(self, items: Iterable[Item]) -> None:
-        self.name = "yard"
-        self.up, self.queued, self.reconnects = True, 0, 0
-        self._items = items
-
-    def items(self) -> Iterator[Item]:
-        yield from self._items
-
-    def stop(self) -> None:
-        """A script ends by itself."""
-
-
 def frame(index: int, *, at_s: float | None = None) -> Frame:
     """A scene of its own, two seconds after the one before."""
     at_s = START_S + 2 * index if at_s is None else at_s
     picture = ArrayPicture(scene(index))
     return Frame("yard", ORIGIN, index, round(at_s * 1e9), TimeOrigin.PTS, picture)
-
-
-def config(store: Path, min_free: int = 0) -> Config:
-    base = load(None)
-    settings = base.store.model_copy(update={"path": store, "min_free": min_free})
-    return base.model_copy(update={"store": settings})
 
 
 def run(store: Path, items: Iterable[Item], *, min_free: int = 0, audit: float = 0) -> Metrics:

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import cut_off_line
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import cut_off_line
 from stillsift.decisions import Outcome, Reason, about
 from stillsift.frames import Frame, TimeOrigin
 from stillsift.ledger import Ledger

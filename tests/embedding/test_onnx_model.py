@@ -22,7 +22,7 @@ from stillsift.embedding.onnx_model import InferenceError
 from stillsift.pipeline import model_choice
 from stillsift.pipeline.model_choice import CPU_MODEL, CUDA_MODEL
 
-MODELS = Path(__file__).parents[1] / "models"
+MODELS = Path(__file__).parents[2] / "models"
 needs_no_gpu = pytest.mark.skipif(
     onnx_model.cuda_problem() is None, reason="this machine has a CUDA device"
 )

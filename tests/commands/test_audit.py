@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sqlite3
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,55 +12,13 @@ from typing import Any
 
 import pytest
 
+from audited import dropped
 from conftest import Command
 from footage import write_clip, write_still
 from running import Story, assert_agree, daemon, decided, kept_on_disk, listed, story
-from stillsift.decisions import Decision, Reason
-from stillsift.frames import TimeOrigin, frame_id
-from stillsift.ledger import Ledger, LedgerError, LedgerReader, schema
-from stillsift.ledger.records import Batch, KeptFile
-from stillsift.selection.audit_sample import clopper_pearson, is_chosen
-
-
-def dropped(index: int, reason: Reason = Reason.BLURRY) -> Decision:
-    id = frame_id("door", "origin", index)
-    return Decision(id, "door", reason, index * 10**9, TimeOrigin.PTS, index)
-
-
-# -- which frames, and what they say ---------------------------------------------------------------
-
-
-def test_a_share_is_a_random_sample_that_only_grows() -> None:
-    frames = [dropped(index) for index in range(20_000)]
-    taken = {share: [f for f in frames if is_chosen(f, share)] for share in (0, 0.05, 0.2, 1)}
-    assert taken[0] == []
-    assert taken[1] == frames
-    assert len(taken[0.05]) == pytest.approx(1000, abs=120)
-    assert len(taken[0.2]) == pytest.approx(4000, abs=220)
-    assert {f.id for f in taken[0.05]} < {f.id for f in taken[0.2]}
-    assert not any(is_chosen(dropped(1, reason), 1) for reason in (Reason.NOVEL, Reason.GAP))
-
-
-@pytest.mark.parametrize(
-    ("hits", "trials", "low", "high"),
-    [  # as tables and SciPy's beta.ppf have them
-        (0, 10, 0, 0.30850),
-        (1, 10, 0.00253, 0.44502),
-        (5, 10, 0.18709, 0.81291),
-        (10, 10, 0.69150, 1),
-        (3, 100, 0.00623, 0.08518),
-        (0, 3000, 0, 0.00123),
-        (999, 1000, 0.99444, 0.99997),
-        (1, 1, 0.02500, 1),
-    ],
-)
-def test_the_interval_is_that_of_the_tables(
-    hits: int, trials: int, low: float, high: float
-) -> None:
-    assert clopper_pearson(hits, trials) == pytest.approx((low, high), abs=6e-6)
-
-
-# -- over real frames ------------------------------------------------------------------------------
+from stillsift.decisions import Reason
+from stillsift.ledger import LedgerReader
+from stillsift.selection.audit_sample import is_chosen
 
 
 @pytest.fixture(scope="module")
@@ -165,9 +122,6 @@ def test_a_share_that_is_none_is_told(stillsift: Command, footage: Path, share: 
     assert done.status == 2
     assert "--set: audit: must be" in done.err
     assert share in done.err
-
-
-# -- judged ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -309,59 +263,3 @@ def test_a_picture_that_is_gone_is_counted(stillsift: Command, store: Path, tmp_
     assert counted["missing"] == counted["audit"]["missing"] == 1
     assert counted["audit"]["open"] == counted["audit"]["sampled"] - 1
     assert not any(Path(name).name == sample.name for name in listed(out))
-
-
-# -- the ledger ------------------------------------------------------------------------------------
-
-
-def placed(made: Decision) -> KeptFile:
-    area = "audit" if made.reason is Reason.AUDIT else "kept"
-    path = Path(area) / made.source / "2026" / "11" / "24" / f"{made.id}.jpg"
-    return KeptFile(made.id, made.source, path, 9, "ab" * 32, 4, 3, made.captured_at_ns)
-
-
-def aside(index: int) -> Decision:
-    return replace(dropped(index), reason=Reason.AUDIT, dropped_as=Reason.BLURRY)
-
-
-def test_samples_are_not_forgotten_and_come_back_as_they_were(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "l.sqlite", clock=lambda: 1) as ledger:
-        ledger.commit(Batch("c", "m", [(aside(0), placed(aside(0))), (dropped(1), None)]))
-        ledger.judge({aside(0).id: True})
-        assert ledger.forget_dropped(10) == 1
-        (left,) = ledger.decisions()
-        assert left.decision == aside(0)
-        assert ledger.judgements() == {aside(0).id: True}
-
-
-def test_a_sample_makes_way_for_the_same_frame_kept(tmp_path: Path) -> None:
-    """Decided anew, when a device number has changed, with other limits."""
-    kept = replace(dropped(0), reason=Reason.NOVEL)
-    with Ledger(tmp_path / "l.sqlite") as ledger:
-        ledger.commit(Batch("c", "m", [(aside(0), placed(aside(0)))]))
-        assert ledger.commit(Batch("c", "m", [(dropped(0), None)])) == ()
-        assert [r.decision.reason for r in ledger.decisions()] == [Reason.AUDIT]
-        gone = ledger.commit(Batch("c", "m", [(kept, placed(kept))]))
-        assert gone == (placed(aside(0)).path,)
-        assert ledger.superseded() == list(gone)
-        assert ledger.kept_file(kept.id) == placed(kept)
-        assert ledger.commit(Batch("c", "m", [(aside(0), placed(aside(0)))])) == gone
-        assert [r.decision.reason for r in ledger.decisions()] == [Reason.NOVEL]
-
-
-def test_a_ledger_from_before_the_audit_is_brought_up_to_date(tmp_path: Path) -> None:
-    path = tmp_path / "l.sqlite"
-    db = sqlite3.connect(path)
-    db.executescript(
-        f"{schema.MIGRATIONS[0]} PRAGMA user_version = 1;"
-        f"PRAGMA application_id = {schema.APPLICATION_ID};"
-        "INSERT INTO decisions (id, source, outcome, reason, captured_at_ns, captured_at_origin,"
-        " frame_index, decided_at_ns) VALUES ('00', 'door', 'dropped', 'blurry', 1, 'pts', 0, 1)"
-    )
-    db.close()
-    with pytest.raises(LedgerError, match="older than this stillsift"):
-        LedgerReader(path)
-    with Ledger(path) as ledger:
-        (record,) = ledger.decisions()
-        assert record.decision.dropped_as is None
-        assert ledger.judgements() == {}

@@ -19,6 +19,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from cameras import SYSTEM_PYTHON, Camera, write_stream
 from conftest import Command
 from footage import jpeg, taken, write_clip, write_still, write_stills
 from running import (
@@ -40,7 +41,6 @@ from stillsift.pipeline.model_choice import open_model
 from stillsift.service import Metrics
 from stillsift.service.metrics import STAGES
 from stillsift.service.watchdog import Heartbeats
-from test_rtsp import SYSTEM_PYTHON, Camera, write_stream
 
 
 def directory(name: str, folder: Path, **settings: Any) -> dict[str, Any]:
@@ -466,7 +466,7 @@ def test_every_series_is_there_from_the_start_and_promtool_likes_them(tmp_path: 
         assert used <= {"source", "outcome", "reason", "stage", "model", "provider", "version"}
         text = running.get("/metrics")[1]
         assert running.stop() == 0
-    told = (Path(__file__).parents[1] / "docs" / "commands.md").read_text("utf-8")
+    told = (Path(__file__).parents[2] / "docs" / "commands.md").read_text("utf-8")
     for family in text_string_to_metric_families(text):
         name = family.name + ("_total" if family.type == "counter" else "")
         if not name.endswith("_created"):  # of every histogram

@@ -1,0 +1,90 @@
+"""Which frame of a moment is kept: the sharp one that shows most."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from clips import real_pictures
+from sifting import LIMIT, LIMITS, frame, fresh, noisy, real, scene, sift, with_object
+from stillsift.arrays import Image
+from stillsift.decisions import Reason
+from stillsift.selection import Limits
+from stillsift.selection.sensitivity import Sensitivity
+
+
+@pytest.mark.parametrize(
+    ("asked", "size", "lighter", "gap"), [("highest", 16, 48, "0.5 s"), ("normal", 32, 48, "1 s")]
+)
+def test_news_too_soon_after_the_last_says_how_soon(
+    asked: str, size: int, lighter: int, gap: str
+) -> None:
+    def with_patch(picture: Image, y: int, x: int) -> Image:
+        made = picture.astype(np.int16)
+        made[y : y + size, x : x + size] += lighter
+        return np.asarray(np.clip(made, 0, 255), np.uint8)
+
+    one = with_patch(scene(0), 48, 32)
+    pictures = [scene(0)] * 30 + [one] * 2 + [with_patch(one, 96, 176)] * 2
+    sifter = fresh(Limits(LIMIT, max_wait_s=0.0, sensitivity=Sensitivity(asked)))
+    verdicts = sift(sifter, [frame(picture, i, i / 10) for i, picture in enumerate(pictures)])
+    limited = [v.decision for v in verdicts if v.decision.reason is Reason.RATE_LIMITED]
+    told = {str(each.detail).split(", but ")[1] for each in limited}
+    assert told == {f"within {gap} of the last"}
+
+
+def test_a_burst_of_blur_on_a_known_view_is_dropped() -> None:
+    view = scene(0)
+    soft = np.asarray(cv2.GaussianBlur(view, (0, 0), 3), np.uint8)
+    pictures = [view] * 20 + [soft] * 4 + [view] * 10
+    verdicts = sift(real(), [frame(noisy(p, i), i) for i, p in enumerate(pictures)])
+    kept = [v.decision for v in verdicts if v.is_kept]
+    assert [decision.reason for decision in kept] == [Reason.NOVEL]
+
+
+def test_a_moment_without_a_sharp_frame_keeps_its_sharpest() -> None:
+    view = scene(0)
+    sharp = [frame(noisy(view, index), index) for index in range(20)]
+    thing = with_object(view, 100, 2)
+    softness = [5.0, 3.0, 4.0, 6.0, 6.0, 6.0]
+    soft = [
+        frame(np.asarray(cv2.GaussianBlur(thing, (0, 0), sigma), np.uint8), 20 + number)
+        for number, sigma in enumerate(softness)
+    ]
+    verdicts = sift(real(), sharp + soft)
+    kept = [v.decision for v in verdicts if v.is_kept][1:]
+    assert [decision.reason for decision in kept] == [Reason.SHARPEST]
+    assert kept[0].frame_index == 21
+
+
+@pytest.mark.parametrize("sigma", [1.5, 2.0])
+def test_a_small_thing_that_comes_with_blur_is_kept_as_the_sharpest(sigma: float) -> None:
+    """Seen as a whole, such a picture is a kept one with blur."""
+    view, other = (real_pictures(name, 1)[0] for name in ("bigbuckbunny", "bikes"))
+    thing = view.copy()
+    thing[110:146, 200:264] = np.asarray(cv2.resize(other, (64, 36)), np.uint8)  # 4 %
+    soft = np.asarray(cv2.GaussianBlur(thing, (0, 0), sigma), np.uint8)
+    pictures = [view] * 30 + [soft] * 6 + [view] * 10
+    verdicts = sift(real(), [frame(noisy(p, i), i) for i, p in enumerate(pictures)])
+    kept = [v.decision for v in verdicts if v.is_kept]
+    assert [decision.reason for decision in kept] == [Reason.NOVEL, Reason.SHARPEST]
+
+
+def test_what_is_blurred_at_one_limit_is_blurred_at_every_higher_one() -> None:
+    """Until the first frame that is kept at one of them and not at the other."""
+    view = scene(0)
+    frames = [
+        frame(np.asarray(cv2.GaussianBlur(view, (0, 0), 0.1 + (i % 7) / 3), np.uint8), i)
+        for i in range(40)
+    ]
+    limits: dict[int, list[float]] = {}
+    for share in (0.3, 0.5, 0.7):
+        for verdict in sift(fresh(replace(LIMITS, min_sharpness=share)), frames):
+            decision = verdict.decision
+            if decision.sharpness is not None and decision.sharpness_limit is not None:
+                limits.setdefault(decision.frame_index, []).append(decision.sharpness_limit)
+    assert all(values == sorted(values) for values in limits.values())
+    assert limits

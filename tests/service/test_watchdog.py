@@ -1,0 +1,118 @@
+"""What the main thread does while the workers work."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from managers import Manager
+from stillsift.service.notify import Notifier
+from stillsift.service.signals import Signals
+from stillsift.service.watchdog import Heartbeats, attend
+
+
+def test_a_worker_is_stale_after_the_limit_until_it_beats_or_ends() -> None:
+    now = 100.0
+    heartbeats = Heartbeats(clock=lambda: now)
+    heartbeats.beat("porch")
+    heartbeats.beat("garden")
+    now = 105.0
+    heartbeats.beat("porch")
+    assert heartbeats.stale(now=105.0, limit=5.0) == []
+    assert heartbeats.stale(now=105.1, limit=5.0) == ["garden"]
+    assert heartbeats.stale(now=110.1, limit=5.0) == ["garden", "porch"]
+    heartbeats.forget("garden")
+    assert heartbeats.stale(now=110.1, limit=5.0) == ["porch"]
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Daemon:
+    """`attend` in a thread of its own, with everything around it real but the clock."""
+
+    def __init__(self, environ: dict[str, str]) -> None:
+        self.clock = Clock()
+        self.heartbeats = Heartbeats(self.clock)
+        self.signals = Signals()
+        self.reloads = 0
+        self.line = "idle"
+        self._thread = threading.Thread(target=self._run, args=(environ,))
+
+    def _run(self, environ: dict[str, str]) -> None:
+        attend(
+            self.signals,
+            Notifier(environ),
+            self.heartbeats,
+            reload=self._reload,
+            status=lambda: self.line,
+            watchdog_s=0.2,
+            clock=self.clock,
+        )
+
+    def _reload(self) -> None:
+        self.reloads += 1
+
+    def __enter__(self) -> Daemon:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.signals.stop.set()
+        self._thread.join()
+
+
+def _hears_within(manager: Manager, wanted: str, datagrams: int) -> bool:
+    return any(wanted in manager.hears() for _ in range(datagrams))
+
+
+def test_the_watchdog_is_fed_only_while_every_worker_makes_progress(
+    manager: Manager, caplog: pytest.LogCaptureFixture
+) -> None:
+    daemon = Daemon(manager.environ)
+    daemon.heartbeats.beat("porch")
+    with daemon:
+        assert _hears_within(manager, "WATCHDOG=1", 3)
+        daemon.clock.now = 0.11  # half of the watchdog's 0.2 s, and a little
+        _wait_for(lambda: "porch: no progress" in caplog.text)
+        while not manager.heard_nothing():
+            pass
+        # Several turns later there is still silence. This can only err towards passing.
+        threading.Event().wait(0.3)
+        assert manager.heard_nothing()
+        daemon.heartbeats.beat("porch")
+        assert _hears_within(manager, "WATCHDOG=1", 3)
+    assert "porch: makes progress again" in caplog.text
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+
+
+def test_sighup_reloads_between_reloading_and_ready(manager: Manager) -> None:
+    with Daemon(manager.environ) as daemon:
+        assert _hears_within(manager, "WATCHDOG=1", 3)
+        daemon.signals.reload.set()
+        heard = [manager.hears() for _ in range(20)]
+    states = [datagram[0] for datagram in heard if datagram[0] in ("RELOADING=1", "READY=1")]
+    assert states == ["RELOADING=1", "READY=1"]
+    assert daemon.reloads == 1
+
+
+def test_a_status_is_told_once_for_each_change(manager: Manager) -> None:
+    with Daemon(manager.environ) as daemon:
+        assert _hears_within(manager, "STATUS=idle", 3)
+        daemon.line = "kept 1"
+        assert _hears_within(manager, "STATUS=kept 1", 20)
+        assert not any(manager.hears()[0].startswith("STATUS") for _ in range(3))
+
+
+def _wait_for(condition: object) -> None:
+    assert callable(condition)
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
