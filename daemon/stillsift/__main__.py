@@ -1,4 +1,4 @@
-"""Where the `stillsift` command begins: `stillsift`, `python -m stillsift`, `python daemon`."""
+"""Starts the command, called as `stillsift`, `python -m stillsift` or `python daemon`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from stillsift.system_libraries import explain_import_error
 
 
 def main() -> int:
-    """Run the command line; a missing library or dependency is one sentence, not a traceback."""
-    # A crash in native code, or the SIGABRT of a watchdog, leaves every thread's stack behind.
+    """Runs the command line; reports a missing library or dependency in one sentence.
+
+    Returns the exit status. Any other ImportError is raised.
+    """
+    # A crash in native code, or the SIGABRT of a watchdog, then prints every thread's stack.
     faulthandler.enable()
-    # Imported here because importing the command line may import cv2, and on a bare server that
-    # is what fails.
+    # Imported here because importing the command line may import cv2, which fails on a bare
+    # server.
     try:
         from stillsift.cli import main as command
 

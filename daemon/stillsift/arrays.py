@@ -1,4 +1,4 @@
-"""Names the arrays that travel between modules, and packs named ones into bytes."""
+"""Defines the types of the arrays that modules share, and packs named ones into bytes."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ Image = NDArray[np.uint8]
 """(height, width) or (height, width, 3), uint8, 0-255."""
 
 Floats = NDArray[np.float32]
-"""Cell features, distances and other measures; the shape stands where it is used."""
+"""Cell features, distances and other measures; the shape is documented where it is used."""
 
 Mask = NDArray[np.bool_]
-"""(rows, columns) cells, or (height, width) pixels, that are meant."""
+"""(rows, columns) cells, or (height, width) pixels; True where one is selected."""
 
 Arrays = dict[str, NDArray[np.generic]]
-"""What a part of the state remembers, by name; `packed` writes it down."""
+"""Arrays by name that a part of the state stores; `packed` turns them into bytes."""
 
 
 def packed(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
-    """Named arrays as numpy's npz, for the ledger."""
+    """Returns named arrays as numpy's npz, for the ledger."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle too
     return buffer.getvalue()
 
 
 def floats(array: NDArray[np.generic]) -> Floats:
-    """The same values as float32, as they were before they were written down in half precision."""
+    """Returns stored values, such as those in half precision, as float32."""
     return np.asarray(array, np.float32)
 
 
 def optional_floats(arrays: Mapping[str, NDArray[np.generic]], name: str) -> Floats | None:
-    """What was written down by this name; None: nothing was."""
+    """Returns the stored array of this name as float32; None: there is none."""
     return floats(arrays[name]) if name in arrays else None

@@ -1,4 +1,4 @@
-"""The `stillsift` command: one parser, one room for each command."""
+"""Runs the `stillsift` command: one parser, and one module for each command."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COMMANDS = (
     *(run, sift, check_config, decisions, stats, audit, gaps, alarms),
     *(restore, models, doctor),
 )
-"""Every command; a new one is one module and one name here."""
+"""All commands; a new one needs one module and one name here."""
 
 _EPILOG = """\
 examples:
@@ -41,7 +41,7 @@ exit status: 0 done, 1 failed, 2 usage, 75 try again later, 78 configuration
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """Returns the parser of the whole command line."""
     made = argparse.ArgumentParser(
         prog="stillsift",
         description="Keep the informative frames of cameras, clips and photo folders.",
@@ -56,9 +56,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status."""
+    """Runs one command and returns its exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A file name that is no UTF-8 must not end a command; JSON has the very same escapes.
+        # A file name that is not UTF-8 must not end a command; JSON has the same escapes.
         sys.stdout.reconfigure(errors="backslashreplace")
     given = parser().parse_args(arguments)
     try:
@@ -71,11 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("stillsift: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Somebody downstream (`| head`) has seen enough. Python would complain again at exit.
+        # The reader of the pipe (`| head`) has closed it. Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        # A path that somebody named and this user may not look at.
+        # Such as a path on the command line that this user may not read.
         print(f"stillsift: {error.filename}: {error.strerror}", file=sys.stderr)
         return 1
     return status

@@ -1,4 +1,4 @@
-"""What became of a frame: one outcome, one reason, and the measures that led to it."""
+"""Describes what became of a frame: one outcome, one reason, and the measures behind it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .frames import Frame, TimeOrigin, frame_id
 
 
 class Outcome(StrEnum):
-    """Where a frame ended. Every frame offered ends in exactly one."""
+    """Names what became of a frame. Every frame that is offered gets exactly one outcome."""
 
     KEPT = "kept"
     DROPPED = "dropped"
@@ -20,13 +20,13 @@ class Outcome(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why. The list is closed; `outcome_of` tells which outcome a reason belongs to."""
+    """Names why a frame got its outcome. `outcome_of` gives the outcome that each belongs to."""
 
     NOVEL = "novel"
     SHARPEST = "sharpest"
     HEARTBEAT = "heartbeat"
     AUDIT = "audit"
-    """To be dropped, and laid aside for a person to judge."""
+    """A frame that was to be dropped, stored apart for a person to judge."""
     EXACT_DUPLICATE = "exact_duplicate"
     NEAR_DUPLICATE = "near_duplicate"
     BLURRY = "blurry"
@@ -64,15 +64,16 @@ _OUTCOMES = {
 
 
 def outcome_of(reason: Reason) -> Outcome:
-    """The one outcome that a reason belongs to."""
+    """Returns the one outcome that a reason belongs to."""
     return _OUTCOMES[reason]
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The record of one frame, or of one thing that took the place of a frame (a gap, a bad file).
+    """Describes what became of one frame, or of what took its place (a gap, a bad file).
 
-    A measure is None when it was not taken: the first reason that holds ends the line.
+    A measure is None when it was not taken: after the first reason that holds, nothing more is
+    measured.
     """
 
     id: str
@@ -84,7 +85,7 @@ class Decision:
     file: Path | None = None
     pts_s: float | None = None
     sharpness: float | None = None
-    """Comparable within a source, 0 and up, higher is sharper."""
+    """Sharpness, comparable within a source, 0 and up, higher is sharper."""
     sharpness_limit: float | None = None
     similarity: float | None = None
     """Cosine of the pooled embeddings with `nearest_kept`, -1 to 1, higher is closer."""
@@ -92,15 +93,15 @@ class Decision:
     """Distance to `nearest_kept`, 0 and up, higher is newer. None with an empty gallery."""
     novelty_limit: float | None = None
     nearest_kept: str | None = None
-    """Id of the kept frame it was compared with or repeats; None: there was none."""
+    """Id of the kept frame that it was compared with or repeats; None: there was none."""
     content_hash: str | None = None
     width: int | None = None
     height: int | None = None
     detail: str | None = None
-    """A sentence for people: which error, which file it repeats, which measure missed its limit."""
+    """Sentence for people: which error, which file it repeats, which measure missed its limit."""
     dropped_as: Reason | None = None
-    """Why a frame of the audit sample was to be dropped. None: it is none, or recovery found its
-    picture and nothing else."""
+    """Reason why a frame of the audit sample was to be dropped. None: it is not in the sample, or
+    recovery found only its picture."""
 
     @property
     def outcome(self) -> Outcome:
@@ -108,9 +109,9 @@ class Decision:
 
     @property
     def shown_by(self) -> str | None:
-        """The kept frame that shows this one: itself, or what it repeats. None: there is none.
+        """Gives the id of the kept frame that shows this one: itself, or the one it repeats.
 
-        A frame of the audit sample lies aside and shows nothing, as if it had been dropped.
+        None: there is none. A frame of the audit sample counts as dropped here.
         """
         itself = self.outcome is Outcome.KEPT and self.reason is not Reason.AUDIT
         return self.id if itself else self.nearest_kept
@@ -128,7 +129,7 @@ def without_frame(
     detail: str | None = None,
     content_hash: str | None = None,
 ) -> Decision:
-    """A decision about something that never became a frame: a bad file, a gap."""
+    """Returns a decision about something that never became a frame: a bad file, a gap."""
     return Decision(
         id=frame_id(source, origin, frame_index),
         source=source,
@@ -143,7 +144,7 @@ def without_frame(
 
 
 def about(frame: Frame, reason: Reason, **measures: float | str | None) -> Decision:
-    """A decision about `frame`; `measures` are fields of `Decision`."""
+    """Returns a decision about `frame`; `measures` are fields of `Decision`."""
     return Decision(
         id=frame.id,
         source=frame.source,
@@ -161,13 +162,13 @@ def about(frame: Frame, reason: Reason, **measures: float | str | None) -> Decis
 
 
 def time_text(at_ns: int) -> str:
-    """UTC with microseconds, as ISO 8601: 2026-03-01T12:00:00.000000Z."""
+    """Returns UTC with microseconds, as ISO 8601: 2026-03-01T12:00:00.000000Z."""
     at = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC)
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ns % 1_000_000_000 // 1000:06d}Z"
 
 
 def row(decision: Decision, kept_path: Path | None) -> dict[str, str | int | float | None]:
-    """The decision as a line of JSON or CSV tells it. None: the measure was not taken."""
+    """Returns the decision as a row of JSON or CSV. None: the measure was not taken."""
     return {
         "source": decision.source,
         "file": None if decision.file is None else str(decision.file),

@@ -1,4 +1,4 @@
-"""A frame: one picture, where it came from and when it was taken."""
+"""Describes a frame: one picture, where it came from and when it was taken."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ FULL_RANGE, VIDEO_RANGE = (0, 255), (16, 235)
 
 
 EARLIEST_NS, LATEST_NS = -(1 << 63), (1 << 63) - 1
-"""The years 1677 to 2262: what 64 bits of nanoseconds hold, as the ledger's columns do. Clocks that
-were never set and damaged files tell of others."""
+"""First and last time that 64 bits of nanoseconds hold, as the ledger's columns do: the years 1677
+to 2262. Clocks that were never set and damaged files give times outside of it."""
 
 
 def bounded_ns(at_ns: int) -> int:
-    """The time itself, or the nearest end of what can be recorded."""
+    """Returns the time itself, or the nearest time that can be recorded."""
     return max(EARLIEST_NS, min(LATEST_NS, at_ns))
 
 
 SPACING_S = 0.19
-"""A source is learned from frames at least this many seconds apart: at 60 frames/s the others tell
-nothing new and would fill every window."""
+"""Seconds, at least, between two frames that statistics of a source are learned from. At 60
+frames/s the frames between them add nothing new and would fill every window."""
 
 
 def lapse_s(since_s: float, at_s: float) -> float:
-    """Seconds from one time to another, to the millisecond.
+    """Returns the seconds from one time to another, rounded to the millisecond.
 
-    A float leaves 0.2 microseconds of a time since 1970, and what frames exactly a second apart are
-    found to be must not depend on when they were taken.
+    A float holds a time since 1970 only to 0.2 microseconds. Rounding makes the decision about
+    frames exactly a second apart independent of when they were taken.
     """
     return round(at_s - since_s, 3)
 
 
 class TimeOrigin(StrEnum):
-    """How the time of a frame is known."""
+    """Names how the time of a frame is known."""
 
     EXIF = "exif"
     FILENAME = "filename"
@@ -52,7 +52,7 @@ class TimeOrigin(StrEnum):
 
 
 class Picture(Protocol):
-    """The pixels of a frame, converted only when somebody asks for them.
+    """Gives the pixels of a frame, converted only when they are asked for.
 
     All methods return the picture upright (EXIF orientation or the container's rotation applied).
     """
@@ -65,21 +65,21 @@ class Picture(Protocol):
 
     @property
     def levels(self) -> tuple[int, int]:
-        """What `luma` says of black and of white: (0, 255), or (16, 235) as video has it."""
+        """Gives the values of black and white in `luma`: (0, 255), or (16, 235) as in video."""
 
     def luma(self) -> Image:
-        """(height, width) uint8 luma, a view where the decoder allows it. Do not write to it."""
+        """Returns (height, width) uint8 luma, a view if the decoder allows: do not write to it."""
 
     def rgb(self, width: int, height: int) -> Image:
-        """(height, width, 3) uint8 RGB, scaled without aliasing."""
+        """Returns (height, width, 3) uint8 RGB, scaled without aliasing."""
 
     def bgr(self) -> Image:
-        """(height, width, 3) uint8 BGR at full size, as cv2 writes it."""
+        """Returns (height, width, 3) uint8 BGR at full size, as cv2 writes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayPicture:
-    """A picture that is already decoded: (height, width, 3) uint8 BGR."""
+    """Holds a picture that is already decoded: (height, width, 3) uint8 BGR."""
 
     pixels: Image
 
@@ -106,11 +106,11 @@ class ArrayPicture:
 
 
 def shrink(pixels: Image, width: int, height: int) -> Image:
-    """Scale to (height, width) without aliasing, and without the cost of one big area filter.
+    """Scales to (height, width) without aliasing, faster than one area filter does.
 
-    cv2's area filter is fast at a factor of two only (1080p to 224: 7.1 ms at once, 0.9 ms by
-    halves), so halve while both sides stay at least as large as asked; the rest is a factor below
-    two, where linear interpolation still sees every pixel.
+    cv2's area filter is fast only at a factor of two (1080p to 224: 7.1 ms at once, 0.9 ms by
+    halves). So the picture is halved while both sides stay at least as large as asked. The rest is
+    a factor below two, where linear interpolation still uses every pixel.
     """
     while pixels.shape[1] >= 2 * width and pixels.shape[0] >= 2 * height:
         half = (pixels.shape[1] // 2, pixels.shape[0] // 2)
@@ -122,7 +122,7 @@ def shrink(pixels: Image, width: int, height: int) -> Image:
 
 @dataclass(frozen=True, slots=True)
 class NoPixels:
-    """What is left of a picture once its pixels were let go: its size."""
+    """Holds the size of a picture after its pixels were released."""
 
     width: int
     height: int
@@ -143,12 +143,12 @@ class NoPixels:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture offered by a source."""
+    """Describes one picture offered by a source."""
 
     source: str
     origin: str
-    """What the picture came out of, in a form that never changes: a file with its size and time of
-    change, or one connection to a camera. With `frame_index` it makes the frame's identity."""
+    """Lasting name of what the picture came out of: a file with its size and time of change, or one
+    connection to a camera. With `frame_index` it identifies the frame within its source."""
     frame_index: int
     """0-based position in the file or connection, counting every decoded frame."""
     captured_at_ns: int
@@ -163,17 +163,17 @@ class Frame:
     """SHA-256 (hex) of the whole file, for stills; None: the frame is one of many in its file."""
 
     def without_pixels(self) -> Frame:
-        """The same frame, holding no memory to speak of."""
+        """Returns the same frame without its pixels, to free their memory."""
         return replace(self, picture=NoPixels(self.picture.width, self.picture.height))
 
     @property
     def id(self) -> str:
-        """24 hex digits; the same frame of the same file has the same id on every run."""
+        """Gives 24 hex digits; the same frame of the same file has the same id on every run."""
         return frame_id(self.source, self.origin, self.frame_index)
 
 
 def frame_id(source: str, origin: str, frame_index: int) -> str:
-    """24 hex digits that name one frame for good."""
+    """Returns 24 hex digits that identify one frame on every run."""
     key = "\0".join((source, origin, str(frame_index)))
-    # A file name need not be UTF-8; Python carries its odd bytes as surrogates.
+    # A file name need not be UTF-8; Python represents its other bytes as surrogates.
     return hashlib.blake2b(key.encode(errors="surrogateescape"), digest_size=12).hexdigest()

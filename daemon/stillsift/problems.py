@@ -1,14 +1,14 @@
-"""The one error tree: what a person is told, and how the command ends."""
+"""Defines the base of all errors that a person is told about, with the exit status."""
 
 from __future__ import annotations
 
 
 class Problem(Exception):
-    """Something a person can mend. The message names the thing, the reason and the way out.
+    """Says that something failed that a person can mend.
 
-    Each room has its own subclasses; the command line prints the message without a traceback and
-    ends with `exit_status`.
+    The message names the thing, the reason and the remedy. Each package has its own subclasses. The
+    command line prints the message without a traceback and ends with `exit_status`.
     """
 
     exit_status = 1
-    """1 failed, 2 usage, 75 try again later, 78 configuration (sysexits.h)."""
+    """Exit status: 1 failed, 2 usage, 75 try again later, 78 configuration (sysexits.h)."""

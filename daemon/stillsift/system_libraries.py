@@ -1,9 +1,9 @@
-"""Which shared library of the system is missing, and the package that has it.
+"""Finds the shared libraries of the system that are missing, and the packages that have them.
 
 opencv-python's wheels bring most of what they need, but not libGL, GLib and the X client
 libraries, and a bare server has none of those. Python then reports an ImportError from deep
-inside cv2; this room turns it into one sentence. It imports nothing but the standard library, so
-that it still works when everything else does not.
+inside cv2; this module turns it into one sentence. It imports only the standard library, so that
+it still works when the other imports fail.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 _TABLE = Path(__file__).with_name("system_libraries.txt")
 
 _MISSING_LIBRARY = re.compile(r"(?P<library>\S+\.so[.\w]*): cannot open shared object file")
-"""What glibc's loader says. musl words it otherwise, but no dependency has musl wheels."""
+"""Message of glibc's loader. musl has another one, but no dependency has musl wheels."""
 
 _DISTRIBUTIONS = {
     "PIL": "pillow",
@@ -39,33 +39,33 @@ _DISTRIBUTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class MissingLibrary:
-    """A shared library that the loader does not find."""
+    """Describes a shared library that the loader does not find."""
 
     name: str
-    """As the loader knows it: `libGL.so.1`."""
+    """Name that the loader knows: `libGL.so.1`."""
     package: str
     """The Debian package that has it: `libgl1`."""
 
 
 def packages() -> Mapping[str, str]:
-    """Debian package by shared library, in the order of the table."""
+    """Returns the Debian package of each shared library, in the order of the table."""
     rows = _TABLE.read_text(encoding="utf-8").splitlines()
     columns = [row.split() for row in rows if row and not row.startswith("#")]
     return {column[0]: column[1] for column in columns}
 
 
 def missing_libraries() -> list[MissingLibrary]:
-    """Every library of the table that is not here, in the order of the table."""
+    """Returns every library of the table that is missing here, in the order of the table."""
     return [
         MissingLibrary(name, package) for name, package in packages().items() if _is_missing(name)
     ]
 
 
 def explain_import_error(error: ImportError) -> str | None:
-    """One sentence with the missing thing's name and the remedy.
+    """Returns one sentence that names what is missing and the remedy.
 
-    `None` means that the error is neither a missing system library nor a missing dependency: it is
-    a programming mistake, and its traceback should be shown.
+    None: the error is neither a missing system library nor a missing dependency. It is then a
+    programming mistake, and its traceback should be shown.
     """
     if isinstance(error, ModuleNotFoundError):
         return _explain_missing_module(error.name)
@@ -74,7 +74,7 @@ def explain_import_error(error: ImportError) -> str | None:
 
 
 def _explain_missing_library(library: str) -> str:
-    # The loader stops at the first one it misses. Naming the others too spares a person from
+    # The loader stops at the first library it misses. Naming the others too saves a person from
     # installing them one failed start at a time.
     known = packages()
     wanted = [known[library]] if library in known else []
@@ -102,6 +102,6 @@ def _is_missing(library: str) -> bool:
     try:
         ctypes.CDLL(library)
     except OSError as error:
-        # One that is here but needs another that is not fails too: the message tells which it is.
+        # A library that is here but needs a missing one fails too: the message names the missing.
         return str(error).startswith(library)
     return False

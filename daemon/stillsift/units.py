@@ -1,8 +1,9 @@
-"""Values with a unit, as people write them: `10s`, `20GB`, `5/s`, `100MP`.
+"""Reads and writes values with a unit, as people write them: `10s`, `20GB`, `5/s`, `100MP`.
 
-Each kind has a reader, a writer that gives the same value back, and a pydantic type that joins the
-two. In a file a bare number is refused, since nobody can tell its unit; Python code passes plain
-seconds, bytes, pixels and frames per second.
+Each kind has a reader, a writer whose text is read back as the same value, and a pydantic type that
+joins the two. In a file a number without a unit is refused, because its unit is unknown; only a
+number of pixels, and a duration or size of 0, need none. Python code passes plain seconds, bytes,
+pixels and frames per second.
 """
 
 from __future__ import annotations
@@ -42,27 +43,30 @@ _PIXELS_HINT = "write megapixels, such as 100MP"
 
 
 def counted(number: int, thing: str) -> str:
-    """`1 frame`, `2 frames`; `thing` has its plural with an s."""
+    """Returns `1 frame` or `2 frames`; the plural of `thing` must end in s."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def duration(text: str) -> float:
-    """Seconds of `500ms`, `10s`, `5m`, `2h` or `14d`. Raises ValueError with the way out."""
+    """Returns the seconds of `500ms`, `10s`, `5m`, `2h` or `14d`.
+
+    Raises ValueError; its message says what to write instead.
+    """
     return float(_amount(text, _DURATION_PATTERN, _DURATIONS, _DURATION_HINT))
 
 
 def size(text: str) -> int:
-    """Bytes of `20GB` (powers of 1000) or `512MiB` (powers of 1024). Raises ValueError."""
+    """Returns the bytes of `20GB` (powers of 1000) or `512MiB` (1024). Raises ValueError."""
     return int(_amount(text, _SIZE_PATTERN, _SIZES, _SIZE_HINT))
 
 
 def pixels(text: str) -> int:
-    """Pixels of `100MP`. Raises ValueError."""
+    """Returns the pixels of `100MP`. Raises ValueError."""
     return int(_amount(text, _PIXELS_PATTERN, _PIXELS, _PIXELS_HINT))
 
 
 def rate(text: str) -> float | None:
-    """Frames per second of `5/s` or `12/min`; None is `all`. Raises ValueError."""
+    """Returns the frames per second of `5/s` or `12/min`; None: `all`. Raises ValueError."""
     if text.strip() == "all":
         return None
     match = re.match(_RATE_PATTERN, text.strip())
@@ -75,12 +79,12 @@ def rate(text: str) -> float | None:
 
 
 def written_duration(seconds: float) -> str:
-    """The shortest text that `duration` reads back as the same number."""
+    """Returns the shortest text that `duration` reads back as the same number."""
     return _written(seconds, {"d": 86400, "h": 3600, "m": 60}, "s", duration)
 
 
 def written_size(count: int) -> str:
-    """The shortest text that `size` reads back as the same number."""
+    """Returns the shortest text that `size` reads back as the same number."""
     for unit in ("TiB", "TB", "GiB", "GB", "MiB", "MB", "KiB", "kB"):
         if count and count % _SIZES[unit] == 0:
             return f"{count // _SIZES[unit]}{unit}"
@@ -88,12 +92,12 @@ def written_size(count: int) -> str:
 
 
 def written_pixels(count: int) -> str:
-    """The text that `pixels` reads back as the same number."""
+    """Returns the text that `pixels` reads back as the same number."""
     return f"{_plain(Decimal(count) / 10**6)}MP"
 
 
 def written_rate(frames: float | None) -> str:
-    """The text that `rate` reads back as the same number; `all` for None."""
+    """Returns the text that `rate` reads back as the same number; `all` for None."""
     if frames is None:
         return "all"
     for unit in ("s", "min", "h", "d"):
@@ -127,15 +131,15 @@ def _written(
 
 
 def _plain(number: float | Decimal) -> str:
-    """Digits without an exponent, none of them lost."""
+    """Returns all digits of a number, without an exponent."""
     text = format(Decimal(repr(number)) if isinstance(number, float) else number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _reader(read: Callable[[str], object], hint: str, *, bare: bool = False) -> BeforeValidator:
-    """A pydantic validator: text through `read`, numbers as they are except in a file.
+    """Returns a pydantic validator that reads text by `read` and takes numbers as they are.
 
-    `bare` accepts a number in a file too, where the key itself names the unit.
+    In a file a number other than 0 is refused, unless `bare` is set: its key names the unit.
     """
 
     def value(given: Any, info: ValidationInfo) -> Any:

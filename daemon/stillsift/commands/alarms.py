@@ -1,4 +1,4 @@
-"""`stillsift alarms`: what is wrong with a source itself, and since when."""
+"""Implements `stillsift alarms`: shows what is wrong with a source itself, and since when."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
 
 
 def alarms(given: argparse.Namespace) -> int:
-    """Print the alarms, oldest first."""
+    """Prints the alarms, oldest first."""
     with opened_ledger(given) as ledger:
         records = ledger.alarms(source=known_source(given, ledger))
     rows = [

@@ -16,17 +16,17 @@ else:
     Commands = argparse._SubParsersAction  # argparse has no public name for it
 
 USUAL_CONFIG = (Path("/etc/stillsift/config.yaml"), Path("config.yaml"))
-"""Where a configuration is looked for when none is named."""
+"""Files in which a configuration is looked for when none is named."""
 
 
 class UsageError(Problem):
-    """The command line asks for something that cannot be."""
+    """Says that the command line asks for something that is not possible."""
 
     exit_status = 2
 
 
 class Run(Protocol):
-    """Runs a command; the exit status."""
+    """Runs a command and returns the exit status."""
 
     def __call__(self, given: argparse.Namespace) -> int: ...
 
@@ -34,7 +34,7 @@ class Run(Protocol):
 def add_command(
     commands: Commands, name: str, run: Run, summary: str, examples: str
 ) -> argparse.ArgumentParser:
-    """A parser for one command, whose help ends with examples."""
+    """Makes the parser of one command, whose help ends with examples."""
     made = commands.add_parser(
         name,
         help=summary[0].lower() + summary[1:].rstrip("."),
@@ -75,37 +75,40 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 
 def known_source(given: argparse.Namespace, ledger: LedgerReader) -> str | None:
-    """The source that was asked for; None: all. Raises UsageError for one that nobody knows, or a
-    slip of the pen would look like good news."""
+    """Returns the source that was asked for; None: all.
+
+    Raises UsageError for an unknown source, since a misspelt name would give an empty answer that
+    looks like good news.
+    """
     name: str | None = given.source
     known = ledger.sources()
     if name is None or name in known:
         return name
     if given.store is None and name in {source.name for source in configured(given).sources}:
-        return name  # nothing came of it yet
+        return name  # nothing of it is recorded yet
     told = f"it has {', '.join(known)}" if known else "it has none yet"
     raise UsageError(f"--source {name}: no such source in {ledger.path}; {told}")
 
 
 def usual_config(named: Path | None) -> Path | None:
-    """The configuration named, else the first usual one that is there; None: there is none."""
+    """Returns the configuration named, else the first usual one that exists; None: none does."""
     if named is not None:
         return named
     return next((path for path in USUAL_CONFIG if path.is_file()), None)
 
 
 def store_path(given: argparse.Namespace) -> Path:
-    """The store that a command reads."""
+    """Returns the directory of the store that a command reads."""
     if given.store is not None:
         return Path(given.store)
     return configured(given).store.path
 
 
 def configured(given: argparse.Namespace) -> Config:
-    """The configuration named or found, else the built-in defaults."""
+    """Reads the configuration named or found, else returns the built-in defaults."""
     return load(usual_config(given.config))
 
 
 def opened_ledger(given: argparse.Namespace) -> LedgerReader:
-    """The ledger of the store that was named, for reading beside a running daemon."""
+    """Opens the ledger of the store that was named, to read it beside a running daemon."""
     return LedgerReader(store_path(given) / "ledger.sqlite")

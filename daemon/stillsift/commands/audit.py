@@ -1,4 +1,4 @@
-"""`stillsift audit`: how many drops were wrong, judged on the sample that was laid aside."""
+"""Implements `stillsift audit`: tells how many drops were wrong, judged on the audit sample."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ source lies, in 95 of 100 such samples (Clopper-Pearson), if nobody chose which 
 wrongly dropped: that rate of the dropped frames in the ledger, exact duplicates left out."""
 
 _BY_REASON = dict[Reason | None, Judged]
-"""Why the frames were to be dropped; None: recovery found the picture and nothing else."""
+"""Counts by the reason to drop; None: recovery found the picture and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """One frame that was laid aside."""
+    """Describes one frame that was laid aside."""
 
     id: str
     source: str
     path: Path
-    """Of its picture."""
+    """Path of its picture."""
     dropped_as: Reason | None
-    """None: recovery found the picture and nothing else."""
+    """Reason to drop it; None: recovery found the picture and nothing else."""
     missing: bool
     wrong: bool | None
-    """What was said of it; None: nothing yet."""
+    """Whether a person called the drop wrong; None: not judged yet."""
 
 
 def add(commands: Commands) -> None:
@@ -83,14 +83,14 @@ def add(commands: Commands) -> None:
 
 
 def audit(given: argparse.Namespace) -> int:
-    """Record what was said, then show how things stand."""
+    """Records what was said of the sample, then shows the rates or the samples."""
     store = store_path(given)
     with opened_ledger(given) as ledger:
         source = known_source(given, ledger)
         if given.wrong or given.right:
             wrong = _meant(given, _samples(ledger, store, source))
             # Opened for writing only now: the reader has seen that no table needs an update, which
-            # is the daemon's business.
+            # only the daemon may do.
             with Ledger(ledger.path) as writer:
                 writer.judge(wrong)
         samples = _samples(ledger, store, source)
@@ -124,7 +124,7 @@ def _samples(ledger: LedgerReader, store: Path, source: str | None) -> list[_Sam
 
 
 def _meant(given: argparse.Namespace, samples: Sequence[_Sample]) -> dict[str, bool]:
-    """Whether to drop was wrong, by id. A mistake anywhere, and nothing of it counts."""
+    """Returns, by id, whether to drop was wrong. Raises UsageError at the first mistake."""
     ids = sorted(sample.id for sample in samples)
     said = {True: _found(given.wrong, ids), False: _found(given.right, ids)}
     if both := said[True] & said[False]:
@@ -133,7 +133,7 @@ def _meant(given: argparse.Namespace, samples: Sequence[_Sample]) -> dict[str, b
 
 
 def _found(texts: Iterable[str], ids: Sequence[str]) -> set[str]:
-    """The samples that are meant; `ids` are all there are, in order."""
+    """Returns the ids of the samples that are meant; `ids` are all there are, in order."""
     found = set()
     for text in texts:
         begin = id_meant(text)
@@ -158,7 +158,7 @@ def _few(ids: Sequence[str]) -> str:
 
 
 def _added_up(ledger: LedgerReader, samples: Iterable[_Sample]) -> dict[str, _BY_REASON]:
-    """Every source with samples, by the reason that its frames were to be dropped for."""
+    """Adds up the samples and drops of every source with samples, by the reason to drop."""
     sources: dict[str, _BY_REASON] = defaultdict(dict)
     nothing = Judged(0, 0, 0, 0, 0)
     for one in samples:

@@ -1,4 +1,4 @@
-"""`stillsift check-config`: every mistake of a configuration at once."""
+"""Implements `stillsift check-config`: shows every mistake of a configuration at once."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def add(commands: Commands) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Probe:
-    """One thing that the configuration names, tried."""
+    """Describes the test of one thing that the configuration names."""
 
     what: str
     problem: str | None
@@ -62,7 +62,7 @@ class _Probe:
 
 @dataclass(slots=True)
 class _Found:
-    """All that is to be told of one configuration."""
+    """Collects all that is to be told of one configuration."""
 
     file: Path
     sources: list[str] = field(default_factory=list)
@@ -72,14 +72,17 @@ class _Found:
 
     @property
     def exit_status(self) -> int:
-        """What `run` would end with, as far as was looked."""
+        """Gives 78 if there is a mistake, else the highest status of a failed probe, else 0."""
         if self.mistakes:
             return ConfigError.exit_status
         return max((each.exit_status for each in self.probes if each.problem), default=0)
 
 
 def check_config(given: argparse.Namespace) -> int:
-    """0: it is right; 78: `run` would refuse it; 1: something it names cannot be used now."""
+    """Checks a configuration and shows what is wrong.
+
+    Returns 0: it is right; 78: `run` would refuse it; 1: something it names cannot be used now.
+    """
     if given.schema:
         print(json.dumps(schema(), indent=2))
         return 0
@@ -114,13 +117,13 @@ def _looked_at(file: Path, *, probe: bool) -> _Found:
 
 
 def _refused(config: Config) -> Iterator[tuple[Place, str]]:
-    """What makes `run` end with 78 though every key is right by itself."""
+    """Yields what makes `run` end with 78 though every key is valid by itself."""
     path = config.model.path
     if path is not None and not path.is_file():
         yield ("model", "path"), f"is {str(path)!r}, and there is no such file"
     else:
         try:
-            model_choice.spec_of(config.model)  # names a model that there is
+            model_choice.spec_of(config.model)  # raises if there is no such model
         except ModelError as error:
             yield ("model", "name"), str(error)
     if not config.sources:
@@ -155,7 +158,10 @@ def _print_json(found: _Found) -> None:
 
 
 def _print_text(found: _Found) -> None:
-    """Mistakes and warnings as compilers write them; the verdict comes last."""
+    """Prints warnings as compilers write them, then the probes, and the result last.
+
+    Raises ConfigError with the mistakes, if there are any.
+    """
     for each in found.warnings:
         where = found.file if each.line is None else f"{found.file}:{each.line}"
         print(f"{where}: warning: {each}", file=sys.stderr)
@@ -173,7 +179,7 @@ def _print_text(found: _Found) -> None:
 
 
 def _probes(config: Config) -> Iterator[_Probe]:
-    """Everything that the configuration names, opened."""
+    """Opens everything that the configuration names, and yields how it went."""
     yield _probe("model", lambda: model_choice.open_model(config.model))
     store = Store(config.store.path)
     yield _probe(f"store {config.store.path}", store.prepare)
@@ -192,7 +198,10 @@ def _probe(what: str, attempt: Callable[[], object]) -> _Probe:
 
 
 def _listening(host: str, port: int, store: Store) -> _Probe:
-    """Bind the address for a moment. A daemon that runs already has it, and the store's lock."""
+    """Binds the address for a short time.
+
+    If a daemon runs already, it has the address, and the store's lock.
+    """
     what = f"metrics.listen {Address(host, port)}"
     try:
         server = serve(Metrics(), host, port, healthy=lambda: None, ready=lambda: None)
@@ -208,6 +217,7 @@ def _listening(host: str, port: int, store: Store) -> _Probe:
 
 
 def _runs(store: Store) -> bool:
+    """Tells whether another stillsift holds the lock of the store."""
     try:
         store.lock().close()
     except StoreInUse:
@@ -218,7 +228,7 @@ def _runs(store: Store) -> bool:
 
 
 class _Nothing:
-    """A past in which nothing happened."""
+    """Answers like a ledger in which nothing is recorded."""
 
     def next_frame(self, _identity: FileIdentity) -> int | None:
         return 0
@@ -236,7 +246,10 @@ def _source_probe(config: SourceConfig) -> _Probe:
 
 
 def _source_problem(config: SourceConfig) -> str | None:
-    """Open a camera until its first frame, or look whether a directory can be listed."""
+    """Opens a camera until its first frame, or lists a directory.
+
+    Returns what went wrong; None: nothing did.
+    """
     if config.directory is not None:
         try:
             next(iter(config.directory.iterdir()), None)

@@ -1,4 +1,4 @@
-"""`stillsift decisions`: what became of every frame, and why."""
+"""Implements `stillsift decisions`: shows what became of every frame, and why."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ _EXAMPLES = """\
 """
 
 _MEASURES = ("sharpness", "novelty")
-"""Shown with their limits."""
+"""Measures that are shown with their limits."""
 _SHOWN = ("captured_at", "source", "outcome", "reason", *_MEASURES, "nearest_kept")
 
 _ID_DIGITS = 8
-"""Of an id on a terminal: enough to tell a million frames apart, and to ask for one."""
+"""Digits of an id on a terminal: enough to tell a million frames apart, and to ask for one."""
 _FILE_LENGTH = 28
-"""Of a file's name on a terminal: its end, so that the detail has a place beside it."""
+"""Characters of a file's name on a terminal: its end, so that the detail has room beside it."""
 _MILLISECONDS = len("2026-03-01T12:00:00.000")
 
 
@@ -82,7 +82,7 @@ def add(commands: Commands) -> None:
 
 
 def decisions(given: argparse.Namespace) -> int:
-    """Print the decisions asked for, oldest first."""
+    """Prints the decisions asked for, oldest first."""
     since_ns, until_ns = _nanoseconds(given.since), _nanoseconds(given.until)
     id = None if given.id is None else _id(given.id)
     file = None if given.file is None else _file(given.file)
@@ -117,7 +117,7 @@ def _id(text: str) -> str:
 
 
 def _file(text: str) -> Path:
-    """As the ledger knows it: absolute and without links, or the end of a path."""
+    """Returns a file as the ledger knows it: absolute and without links, or the end of a path."""
     name = Path(os.path.normpath(text))
     return name.resolve() if name.is_absolute() or name.parts[:1] == ("..",) else name
 
@@ -138,8 +138,11 @@ Rows = Iterator[Row]
 
 
 def _text(rows: Rows) -> None:
-    """A table without the columns that say nothing. A terminal gets as much of it as it is wide,
-    and all there is to one decision below each other."""
+    """Prints a table without the columns that say nothing.
+
+    On a terminal, lines are cut to its width, and a single decision is shown with each of its
+    columns on a line of its own.
+    """
     if not (found := list(rows)):
         print("no decisions")
     elif not sys.stdout.isatty():
@@ -158,7 +161,7 @@ def _table(lines: list[dict[str, str]]) -> str:
 
 
 def _line(row: Row) -> dict[str, str]:
-    """One decision by column."""
+    """Returns the cells of one decision by column."""
     cells = {name: _cell(row[name]) for name in _SHOWN}
     for name in _MEASURES:
         if row[name] is not None and row[f"{name}_limit"] is not None:
@@ -170,7 +173,7 @@ def _line(row: Row) -> dict[str, str]:
 
 
 def _brief(row: Row) -> dict[str, str]:
-    """The same with milliseconds, few digits of the id, and a file without its folders."""
+    """Returns the same cells with milliseconds, few digits of the id, and a file's name only."""
     cells = _line(row)
     cells["captured_at"] = cells["captured_at"][:_MILLISECONDS]
     cells["nearest_kept"] = cells["nearest_kept"][:_ID_DIGITS]
@@ -184,7 +187,7 @@ def _cell(value: str | int | float | None) -> str:
     if value is None:
         return "-"
     text = f"{value:.3f}" if isinstance(value, float) else str(value)
-    # A name can hold a line break or what a terminal would obey.
+    # A name can hold a line break, or characters that control a terminal.
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 

@@ -1,4 +1,4 @@
-"""`stillsift doctor`: what this box has and lacks, with the remedy."""
+"""Implements `stillsift doctor`: shows what this machine has and lacks, with the remedy."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _WATCHES_WANTED = 8192
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """One thing that was looked at."""
+    """Describes one thing that was looked at."""
 
     subject: str
     ok: bool
     found: str
     remedy: str | None = None
-    """What to do; None: nothing is wrong."""
+    """What to do; None: nothing is wrong, or no remedy is given."""
 
 
 def add(commands: Commands) -> None:
@@ -50,7 +50,7 @@ def add(commands: Commands) -> None:
 
 
 def doctor(given: argparse.Namespace) -> int:
-    """Look at everything; 1 where something is wrong."""
+    """Looks at everything; returns 1 where something is wrong."""
     findings = [finding for look in _looks(given) for finding in look()]
     if given.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))

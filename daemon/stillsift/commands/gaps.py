@@ -1,4 +1,4 @@
-"""`stillsift gaps`: when a camera was away, and why."""
+"""Implements `stillsift gaps`: shows when a camera was away, and why."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
 
 
 def gaps(given: argparse.Namespace) -> int:
-    """Print the gaps, oldest first."""
+    """Prints the gaps, oldest first."""
     with opened_ledger(given) as ledger:
         records = list(ledger.gaps(source=known_source(given, ledger)))
     rows = [

@@ -1,4 +1,4 @@
-"""`stillsift models`: the embedders that come with stillsift, and whether they are whole."""
+"""Implements `stillsift models`: lists the embedders, or checks that they are whole."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
 
 
 def models(given: argparse.Namespace) -> int:
-    """List or verify; 1 where a model is not as the manifest says."""
+    """Lists or verifies the models; returns 1 where one is not as the manifest says."""
     known = manifest(given.manifest)
     rows = []
     for name, spec in known.items():

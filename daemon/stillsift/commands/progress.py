@@ -16,16 +16,16 @@ from ..units import counted
 from .tally import Tally
 
 _LINE_EVERY_S = 10.0
-"""Between plain lines, where there is no terminal."""
+"""Seconds between plain lines, where there is no terminal."""
 
 
 Progress = Callable[[], None]
-"""Shows how far things are; called a few times a second."""
+"""Function that shows how far things are; called a few times a second."""
 
 
 @contextmanager
 def show_progress(tallies: Mapping[str, Tally]) -> Iterator[Progress]:
-    """A live line on a terminal, a plain line every ten seconds elsewhere; on standard error."""
+    """Shows a live line on a terminal, elsewhere a plain line every 10 s, on standard error."""
 
     def now() -> str:
         busy = [tally for tally in tallies.values() if tally.begun and not tally.seconds]

@@ -1,4 +1,4 @@
-"""`stillsift restore`: originals back from quarantine, byte for byte."""
+"""Implements `stillsift restore`: brings originals back from quarantine, byte for byte."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def add(commands: Commands) -> None:
 
 
 def restore(given: argparse.Namespace) -> int:
-    """Restore what was named; 1 where something could not be."""
+    """Restores what was named; returns 1 where something could not be restored."""
     if not (given.files or given.all or given.list):
         raise UsageError("restore: name files, or --all, or --list")
     store = Store(store_path(given))

@@ -1,4 +1,4 @@
-"""`stillsift run`: the daemon."""
+"""Implements `stillsift run`: the daemon."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ from .arguments import Commands, UsageError, add_command, add_config, usual_conf
 log = logging.getLogger(__name__)
 
 _DRAIN_S = 8.0
-"""For all sources together; systemd's TimeoutStopSec and the promise of 10 s leave room for it."""
+"""Seconds for all sources together to end; systemd's TimeoutStopSec and the promise of 10 s leave
+room for it."""
 
 _SILENT_S = 30.0
-"""A source's thread that does nothing for this long, not even wait, is stuck."""
+"""Seconds without a step or a wait after which a source's thread counts as stuck."""
 
 _EXAMPLES = """\
   stillsift run -c config.yaml
@@ -57,7 +58,7 @@ def add(commands: Commands) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """The daemon, from its configuration to its last record."""
+    """Runs the daemon, from its configuration to its last record."""
     file = usual_config(given.config)
     if file is None:
         raise UsageError("run: name a configuration: stillsift run -c config.yaml")
@@ -102,7 +103,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 class NoSources(ConfigError):
-    """A configuration that names nothing to watch."""
+    """Says that a configuration names nothing to watch."""
 
 
 def _loaded(file: Path) -> Config:
@@ -113,7 +114,7 @@ def _loaded(file: Path) -> Config:
 
 
 def _logins(config: Config) -> dict[str, str | None]:
-    """The passwords in force; None: there is none, or it cannot be read now."""
+    """Reads the passwords in force; None: there is none, or it cannot be read now."""
     logins: dict[str, str | None] = {}
     for source in config.sources:
         try:
@@ -124,7 +125,7 @@ def _logins(config: Config) -> dict[str, str | None]:
 
 
 class _Daemon:
-    """What signals, the manager and the probes ask of a running daemon."""
+    """Answers what signals, the manager and the probes ask of a running daemon."""
 
     def __init__(
         self,
@@ -134,7 +135,7 @@ class _Daemon:
         metrics: Metrics,
         stuck: Callable[[], list[str]],
     ) -> None:
-        """`stuck` names the sources that make no progress."""
+        """Takes the parts of the daemon; `stuck` names the sources that make no progress."""
         self._file = file
         self._config = config
         self._fleet = fleet
@@ -145,7 +146,7 @@ class _Daemon:
     def _with_new_logins(
         self, config: Config, plan: ReloadPlan, logins: dict[str, str | None]
     ) -> ReloadPlan:
-        """The same plan, sources of which the password file holds another one reopened."""
+        """Returns the plan with those sources reopened, too, whose password is another one now."""
         planned = {source.name for source in (*plan.added, *plan.reopened)}
         renewed = [
             source
@@ -157,7 +158,7 @@ class _Daemon:
         return replace(plan, reopened=(*plan.reopened, *renewed), retuned=retuned, changes=changes)
 
     def serve(self, config: Config) -> WSGIServer | None:
-        """The scrape address; None where it is switched off."""
+        """Serves metrics and probes at the configured address; None: that is switched off."""
         if config.metrics.listen is None:
             return None
         return serve(
@@ -165,14 +166,15 @@ class _Daemon:
         )
 
     def unhealthy(self) -> str | None:
-        """Why this process should be restarted; None: no reason."""
+        """Tells why this process should be restarted; None: no reason."""
         stuck = self._stuck()
         return f"no progress for {_SILENT_S:g} s: {', '.join(stuck)}" if stuck else None
 
     def unready(self) -> str | None:
-        """Which sources cannot do their work, and why; None: all can. The model is warm by now.
+        """Tells which sources cannot do their work, and why; None: all can.
 
-        A camera that is away is no reason: its source works and waits for it.
+        The model is warm by now. A camera that is away is no reason: its source works and waits for
+        it.
         """
         if not len(self._fleet):
             return "no source has been started yet"
@@ -183,7 +185,7 @@ class _Daemon:
         return "; ".join(reasons) or None
 
     def reload(self) -> None:
-        """Change to what the file says now; a bad file changes nothing."""
+        """Changes to what the file says now; a bad file changes nothing."""
         try:
             config = _loaded(self._file)
         except ConfigError as error:
@@ -203,20 +205,20 @@ class _Daemon:
             set_up_logging(config.log.level, config.log.format, stream=sys.stderr)
         if plan.restart:
             log.warning("only after a restart: %s", ", ".join(plan.restart))
-        # What waits for a restart is named again at the next reload, and no more if it is undone.
+        # What waits for a restart is named again at the next reload, unless it is undone.
         self._config, self._logins = in_force(self._config, config), logins
         told = plan.summary()
         sources = counted(len(self._fleet), "source")
         log.info("configuration read again: %s%s", sources, f"; {told}" if told else "")
 
     def status(self) -> str:
-        """One line for `systemctl status`."""
+        """Returns one line for `systemctl status`."""
         troubles = self._fleet.troubles
         trouble = f"; in trouble: {', '.join(troubles)}" if troubles else ""
         return f"{counted(len(self._fleet), 'source')}; {self.counted()}{trouble}"
 
     def counted(self) -> str:
-        """Where the frames since the start have ended."""
+        """Tells where the frames since the start have ended."""
         totals: Counter[Outcome] = Counter()
         reasons = self._metrics.totals()
         samples = reasons.pop(Reason.AUDIT, 0)

@@ -1,4 +1,4 @@
-"""`stillsift sift`: the same line over past footage, to its end."""
+"""Implements `stillsift sift`: runs the same line over past footage, to its end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from .tally import Tally
 log = logging.getLogger(__name__)
 
 _LONGEST_NAME = 60
-"""Of a source: 64 characters, with room for a number."""
+"""Longest name of a source: 64 characters, less room for a number."""
 
 _EXAMPLES = """\
   stillsift sift photos/ --output sifted
@@ -71,7 +71,11 @@ def add(commands: Commands) -> None:
 
 
 def sift(given: argparse.Namespace) -> int:
-    """Sift every path to its end; 0 done, 1 where nothing of a path could be read."""
+    """Sifts every path to its end.
+
+    Returns 0 when done, 130 when interrupted, and 1 where a path ended with an error or nothing of
+    it could be read.
+    """
     if given.output is None and not given.dry_run:
         raise UsageError("sift: name a directory to keep frames in: --output DIR (or --dry-run)")
     if given.decisions is not None and not given.decisions.absolute().parent.is_dir():
@@ -107,7 +111,7 @@ def sift(given: argparse.Namespace) -> int:
 
 
 class _Run:
-    """One source on its way through, in a thread that outlives no error."""
+    """Runs one source to its end; an error ends this source alone and stands in its tally."""
 
     def __init__(
         self, engine: Engine, source: SourceConfig, tally: Tally, duration_s: float | None
@@ -130,7 +134,7 @@ class _Run:
                 self._source, watch=False, duration_s=self._duration_s, on_decision=self._tally.note
             )
             self._line.run()
-            if not self._stopped.is_set():  # interrupted, the same command goes on with them
+            if not self._stopped.is_set():  # after an interruption, a later run goes on with them
                 self._engine.ledger.end_alarms([self._source.name])
                 if not self._tally.frames:
                     self._tally.error = self._absence(self._line.source)
@@ -142,9 +146,9 @@ class _Run:
         self._tally.seconds = time.monotonic() - begin
 
     def _absence(self, source: Source) -> str | None:
-        """Why nothing came, where no footage is there; None: all that is there is decided.
+        """Tells why nothing came, where no footage is there; None: all that is there is decided.
 
-        What was decided may be gone by now, as `retire` has it; that is no mistake.
+        What was decided may be gone by now, if `retire` asks for that; that is no mistake.
         """
         if not isinstance(source, DirectorySource) or source.name in self._engine.ledger.sources():
             return None
@@ -157,7 +161,7 @@ class _Run:
 
 
 def _run_all(runs: list[_Run], signals: Signals, progress: Progress) -> None:
-    """Cameras side by side, files one after the other; until the end or Ctrl-C."""
+    """Runs cameras side by side and files one after the other, until the end or Ctrl-C."""
     files = [run for run in runs if not run.live]
 
     def one_after_the_other() -> None:
@@ -190,7 +194,7 @@ def _tidy(engine: Engine) -> None:
 
 
 def _sources(given: list[str], config: Config) -> list[SourceConfig]:
-    """A source for each path or URL, named after it."""
+    """Makes a source for each path or URL, named after it."""
     names: set[str] = set()
     sources = []
     for text in given:
@@ -209,7 +213,7 @@ def _sources(given: list[str], config: Config) -> list[SourceConfig]:
 
 
 def _unused_name(text: str, names: set[str]) -> str:
-    """The last part of a path or URL that makes a name of its own."""
+    """Returns a name from the last part of a path or URL that no other source has."""
     parts = [re.sub(r"[^\w.-]+", "_", part).strip("._-") for part in text.split("/")]
     parts = [part for part in parts if part] or ["source"]
     name = parts[-1] if Path(text).is_dir() else Path(parts[-1]).stem
@@ -236,10 +240,10 @@ def _duration(text: str) -> float:
 
 
 def _write_decisions(file: Path, engine: Engine, sources: list[str]) -> None:
-    """Every decision about these sources, also of an earlier run that this one goes on with."""
+    """Writes every decision about these sources, also those of a run that this one goes on with."""
     partial = file.with_name(f".{file.name}.part")
     try:
-        # A file name that is no UTF-8 comes out as the JSON escapes of Python's stand-ins for it.
+        # A file name that is not UTF-8 comes out as the JSON escapes of Python's surrogates.
         with partial.open("w", encoding="utf-8", errors="backslashreplace") as out:
             for source in sources:
                 for record in engine.ledger.decisions(source=source):
@@ -277,7 +281,7 @@ def _print_summary(
 
 
 def _print_places(store: Path, tallies: list[Tally]) -> None:
-    """Where to look at what was kept, by this run or an earlier one, and at the reasons."""
+    """Prints where to look at what was kept, by this run or an earlier one, and at the reasons."""
     if any(not folder.name.startswith(".") for folder in (store / "kept").iterdir()):
         print(f"Kept frames   {store / 'kept'}")
     if any(tally.reasons[Reason.AUDIT] for tally in tallies):

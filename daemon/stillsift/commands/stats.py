@@ -1,4 +1,4 @@
-"""`stillsift stats`: what each source offered and what was kept."""
+"""Implements `stillsift stats`: shows what each source offered and what was kept."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def add(commands: Commands) -> None:
 
 
 def stats(given: argparse.Namespace) -> int:
-    """Print one line for each source."""
+    """Prints a line for each source, then its frames by outcome and reason."""
     with opened_ledger(given) as ledger:
         sources = ledger.stats(known_source(given, ledger))
     if given.json:

@@ -9,7 +9,7 @@ from ..decisions import time_text
 
 
 def print_records(given: argparse.Namespace, rows: list[dict[str, object]], none: str) -> None:
-    """Rows as JSON or as a table, as was asked for; a value that is None is left blank in it.
+    """Prints rows as JSON or as a table, as was asked for; the table leaves a None blank.
 
     `none`: what a person is told when there are no rows.
     """
@@ -23,7 +23,7 @@ def print_records(given: argparse.Namespace, rows: list[dict[str, object]], none
 
 
 def span(from_ns: int, to_ns: int | None) -> dict[str, object]:
-    """A stretch of time as it is printed; `to_ns` None: it is not over."""
+    """Returns a stretch of time as it is printed; `to_ns` None: it is not over."""
     return {
         "from": time_text(from_ns),
         "to": None if to_ns is None else time_text(to_ns),
@@ -32,7 +32,7 @@ def span(from_ns: int, to_ns: int | None) -> dict[str, object]:
 
 
 def table(rows: list[list[str]]) -> str:
-    """Left-aligned columns, two blanks apart; the first row is the heading."""
+    """Formats left-aligned columns, two blanks apart; the first row is the heading."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

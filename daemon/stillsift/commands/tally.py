@@ -1,4 +1,4 @@
-"""Counts what became of the frames of one source, and tells it in words and as JSON."""
+"""Counts what became of the frames of one source, and reports it in words and as JSON."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from ..ledger.records import KeptFile
 from ..units import counted
 
 _MOST_NAMED = 10
-"""Failures of one source, where the others can be asked for."""
+"""Most failures of one source that are shown, where the others can be asked for."""
 
 _MOST_REMEMBERED = 1000
-"""Failures of one source; a disk of broken clips has as many as it has frames."""
+"""Most failures of one source that are stored; broken clips can have one for each frame."""
 
 _IF_DRY = {Outcome.KEPT: "keep", Outcome.DROPPED: "drop"}
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the frames of one source."""
+    """Counts what became of the frames of one source."""
 
     source: str
     place: str
     store: Path | None = None
-    """Where its decisions can be asked for afterwards; None: a dry run."""
+    """Store whose decisions can be asked for afterwards; None: a dry run."""
     reasons: Counter[Reason] = field(default_factory=Counter)
     kept_bytes: int = 0
     failures: list[str] = field(default_factory=list)
-    """The first `_MOST_REMEMBERED` of them."""
+    """The first `_MOST_REMEMBERED` failures."""
     begun: bool = False
     seconds: float = 0.0
-    """How long it took; 0 until it is over."""
+    """Time that it took; 0 until it is over."""
     error: str | None = None
 
     def note(self, decision: Decision, kept: KeptFile | None) -> None:
-        """Count one decision."""
+        """Counts one decision."""
         self.reasons[decision.reason] += 1
         self.kept_bytes += 0 if kept is None else kept.bytes
         if decision.outcome is Outcome.FAILED:
@@ -56,12 +56,12 @@ class Tally:
 
     @property
     def kept(self) -> int:
-        """Frames kept to be used; those for the audit only lie aside."""
+        """Gives the number of frames kept for use; those of the audit sample only lie aside."""
         return self.count(Outcome.KEPT) - self.reasons[Reason.AUDIT]
 
     @property
     def dry(self) -> bool:
-        """Whether this is what would become of them."""
+        """Tells whether nothing was kept, and the counts are what would become of the frames."""
         return self.store is None
 
     @property
@@ -70,7 +70,7 @@ class Tally:
 
     @property
     def fruitless(self) -> bool:
-        """Whether it ended with an error, or offered something of which nothing could be seen."""
+        """Tells whether it ended with an error, or offered something that could not be seen."""
         seen = self.count(Outcome.KEPT) + self.count(Outcome.DROPPED)
         return self.error is not None or (self.frames > 0 and not seen)
 
@@ -91,7 +91,7 @@ class Tally:
         }
 
     def as_text(self) -> str:
-        """A few lines for a person."""
+        """Returns a few lines for a person."""
         if self.frames == 0 and self.error is None:
             return (
                 f"{self.source}: nothing new in {self.place} (what is decided stays; "
@@ -123,8 +123,10 @@ class Tally:
 def by_outcome(
     reasons: Mapping[Reason, int], words: Mapping[Outcome, str] | None = None
 ) -> list[str]:
-    """A line for each outcome that there is, with its reasons, for a person. `words`: to be written
-    for an outcome; its own value else."""
+    """Returns a line for each outcome that there is, with its reasons, for a person.
+
+    `words`: the word for an outcome; its own value is used otherwise.
+    """
     words = words or {}
     lines = []
     for outcome in Outcome:

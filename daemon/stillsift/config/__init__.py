@@ -1,7 +1,7 @@
-"""Reads config.yaml: every key with its type and default, and every mistake at its line.
+"""Reads config.yaml: every key with its type and default. Reports every mistake with its line.
 
-Knows nothing of threads, sources or the store; it says what they are to do. Read `settings` first,
-then `yaml_file`.
+Knows nothing of the threads, sources and store that it holds the settings of. Read `settings`
+first, then `yaml_file`.
 """
 
 from .errors import ConfigError

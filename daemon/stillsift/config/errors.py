@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in words for the person who wrote it, each at its line."""
+"""Describes the mistakes in a configuration, each with its line, for the person who wrote it."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from .settings import Config, SourceConfig
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One thing that is wrong with a configuration."""
+    """Describes one mistake in a configuration."""
 
     line: int | None
-    """1-based; None: it belongs to no line."""
+    """Line number, from 1; None: the mistake belongs to no line."""
     path: str
-    """Dotted, such as `defaults.rate` or `sources.door.rtsp`; empty: the file as a whole."""
+    """Dotted path, such as `defaults.rate` or `sources.door.rtsp`; empty: the file as a whole."""
     reason: str
-    """What is wrong and the way out. Never holds a secret."""
+    """The mistake and the way to mend it, without secrets."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}" if self.path else self.reason
 
 
 class ConfigError(Problem):
-    """A configuration that cannot be used; the message has one line for each mistake."""
+    """Says that a configuration cannot be used; the message has one line for each mistake."""
 
     exit_status = 78
 
@@ -49,13 +49,16 @@ class ConfigError(Problem):
 
 
 class OverrideError(ConfigError):
-    """A mistake in KEY=VALUE on the command line."""
+    """Says that a KEY=VALUE on the command line holds a mistake."""
 
     exit_status = 2
 
 
 class Faults:
-    """The mistakes in one document, one for each place: the next would follow from the first."""
+    """Collects the mistakes in one document, one for each place.
+
+    Only the first one of a place counts, since the next would follow from it.
+    """
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -67,7 +70,7 @@ class Faults:
         self._told.setdefault((self.document.line_of(place), place), reason)
 
     def mistakes(self) -> list[Mistake]:
-        """In the order of their lines."""
+        """Returns the mistakes in the order of their lines."""
         made = [
             Mistake(line, dotted(place, self.document.value), reason)
             for (line, place), reason in self._told.items()
@@ -76,7 +79,7 @@ class Faults:
 
 
 def dotted(place: Place, value: Any) -> str:
-    """`sources.door.rate`: a source by its name, other list items by their number."""
+    """Writes a place as `sources.door.rate`: a source by its name, other list items by index."""
     text = ""
     for depth, step in enumerate(place):
         if isinstance(step, str):
@@ -98,7 +101,7 @@ def _source_name(value: Any, index: int) -> str | None:
 
 
 def reason_of(error: ErrorDetails) -> str:
-    """What pydantic found, in words for the person who wrote the file."""
+    """Returns what pydantic found, in words for the person who wrote the file."""
     place, context = error["loc"], error.get("ctx", {})
     value = "that" if place[-1:] in (("password",), ("rtsp",)) else shown(error["input"])
     match error["type"]:
@@ -139,11 +142,11 @@ def reason_of(error: ErrorDetails) -> str:
 
 
 _SHORT = ("store", "model", "metrics", "log")
-"""Sections that are mostly written for the sake of their first key."""
+"""Sections that people mostly write for their first key."""
 
 
 def _as_section(place: Place, given: object) -> str:
-    """How to write what was meant by one value in the place of a section; empty: who knows."""
+    """Returns the section that was meant where one value stands instead; empty: not known."""
     section = str(place[-1])
     if section not in _SHORT or len(place) > 1 or not isinstance(given, str):
         return ""
@@ -153,7 +156,7 @@ def _as_section(place: Place, given: object) -> str:
 
 
 def not_of_defaults(key: str) -> str:
-    """Of KEY=VALUE on the command line, where only keys of `defaults:` can stand: the way out."""
+    """Returns the way out for a KEY=VALUE on the command line whose key is not of `defaults:`."""
     section, _, rest = key.partition(".")
     if section == "defaults":
         return f"write {rest or 'a key of it'} without `defaults.`"
@@ -164,7 +167,7 @@ def not_of_defaults(key: str) -> str:
 
 
 def unknown_key(key: str, within: Place) -> str:
-    """Says so, and what may have been meant."""
+    """Says that a key is unknown, and which one may have been meant."""
     known = list(_model_at(within).model_fields)
     if near := difflib.get_close_matches(key, known, 1):
         return f"unknown key; did you mean {near[0]}?"

@@ -1,4 +1,7 @@
-"""What a setting can be: a time zone, a pattern, an address, each checked with the way out told."""
+"""Defines the types of settings, such as a time zone, a pattern or an address.
+
+Each type is checked; the message of an error tells the way out.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from .secrets import parts_of, redacted
 
 
 def shown(value: object) -> str:
-    """A value as its writer knows it."""
+    """Returns a value as its writer knows it, without the password of a URL."""
     match value:
         case None:
             return "null"
@@ -32,12 +35,12 @@ def shown(value: object) -> str:
 
 
 class Address(NamedTuple):
-    """Where to listen."""
+    """Describes where to listen."""
 
     host: str
-    """Empty: every interface."""
+    """Host; empty: every interface."""
     port: int
-    """0: any free port."""
+    """Port; 0: any free port."""
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -89,7 +92,7 @@ def _written_amount(amount: int | float | None) -> int | float | str:
 
 
 def _not_true_or_false(given: Any) -> Any:
-    """pydantic takes `true` for 1; nobody who writes it means that."""
+    """Raises ValueError for true and false; pydantic would take `true` for 1."""
     if isinstance(given, bool):
         raise ValueError(f"must be a number, not {shown(given)}")
     return given
@@ -103,7 +106,7 @@ def _picture_size(given: Any) -> Any:
 
 
 def _polygons(given: Any) -> tuple[Polygon, ...]:
-    """Polygons as written: a list of lists of [x, y]."""
+    """Reads polygons from a list of lists of [x, y]."""
     way_out = "write a list of polygons such as [[[0, 0], [1, 0], [1, 0.1], [0, 0.1]]]"
     if not isinstance(given, list | tuple):
         raise ValueError(f"is {shown(given)}; {way_out}")
@@ -146,7 +149,7 @@ def _time_zone(name: str) -> str:
 
 
 def zone(name: str) -> tzinfo:
-    """The time zone of that name; UTC needs no zone files on the machine."""
+    """Returns the time zone of that name; UTC needs no zone files on the machine."""
     return UTC if name == "UTC" else ZoneInfo(name)
 
 
@@ -154,7 +157,7 @@ _DIRECTIVES = frozenset("YymdHIMSfjbBpzs%")
 
 
 def _time_pattern(pattern: str) -> str:
-    """A pattern must give back the day of the time that it wrote."""
+    """Checks that a pattern gives back the day of the time that it wrote."""
     moment = datetime(2001, 12, 23, 14, 45, 56, tzinfo=UTC)
     directives = re.findall(r"%(.?)", pattern)
     unknown = [each for each in directives if each not in _DIRECTIVES or not each]
@@ -173,7 +176,7 @@ def _time_pattern(pattern: str) -> str:
 
 
 def _named(what: str) -> AfterValidator:
-    """A check of names that are fit for files; `what` tells whose name it is."""
+    """Makes a check of names that are fit for files; `what` tells whose name it is."""
 
     def checked(name: str) -> str:
         if re.fullmatch(r"\w[\w.-]{0,63}", name) is None:
@@ -221,7 +224,7 @@ Limit = Annotated[
 ]
 """A number, or None for `auto`."""
 Polygons = Annotated[tuple[Polygon, ...], BeforeValidator(_polygons)]
-"""Polygons of three or more points [x, y], shares of the picture's width and height."""
+"""Polygons of three or more points [x, y], as shares of the picture's width and height."""
 MostKept = Annotated[
     int | None,
     BeforeValidator(_most_kept),
@@ -256,16 +259,16 @@ Listen = Annotated[
     PlainSerializer(_written_address, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": r"^(off|.*:[0-9]{1,5})$"}),
 ]
-"""Where to listen, or None for `off`."""
+"""Address to listen at, or None for `off`."""
 TimePattern = Annotated[str, AfterValidator(_time_pattern)]
 """A strptime pattern that tells year, month and day."""
 ZoneName = Annotated[str, AfterValidator(_time_zone)]
 """A time zone that this machine knows."""
 FileName = Annotated[str, _named("a folder's name")]
-"""What can be the name of a folder."""
+"""A name that a folder can have."""
 GroupName = Annotated[str, _named("a group's name")]
-"""What sources that belong together have in common."""
+"""The name of a group of sources."""
 CameraUrl = Annotated[str, AfterValidator(_camera_url)]
-"""rtsp:// or rtsps://, with a host."""
+"""A URL with rtsp:// or rtsps:// and a host."""
 PasswordPlace = Annotated[str, AfterValidator(_password_place)]
 """An absolute path, or the name of a systemd credential."""

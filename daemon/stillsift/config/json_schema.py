@@ -1,4 +1,4 @@
-"""The JSON schema of config.yaml, made from the settings, for editors."""
+"""Makes the JSON schema of config.yaml from the settings, for editors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .settings import Config, SourceSettings
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of config.yaml, for editors."""
+    """Returns the JSON schema of config.yaml, for editors."""
     made: dict[str, Any] = _for_editors(Config.model_json_schema(mode="serialization"))
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     made["title"] = "stillsift configuration"
@@ -20,17 +20,20 @@ def schema() -> dict[str, Any]:
     }
     source = made["$defs"]["SourceConfig"]
     for key in SourceSettings.model_fields:
-        source["properties"][key].pop("default", None)  # it is what `defaults:` says
+        source["properties"][key].pop("default", None)  # the default is what `defaults:` says
     source["oneOf"] = [{"required": ["directory"]}, {"required": ["rtsp"]}]
     return made
 
 
 _SCHEMA_WORDS = {"gt": "exclusiveMinimum", "ge": "minimum", "le": "maximum"}
-"""pydantic leaves these as they are where a validator of ours stands before the number."""
+"""Names of limits in pydantic, and in JSON schema.
+
+pydantic leaves its own names where one of our validators stands before the number.
+"""
 
 
 def _for_editors(schema: Any) -> Any:
-    """The schema in JSON's and YAML's words where pydantic used Python's."""
+    """Returns the schema in the words of JSON and YAML where pydantic used those of Python."""
     if isinstance(schema, list):
         return [_for_editors(each) for each in schema]
     if not isinstance(schema, dict):

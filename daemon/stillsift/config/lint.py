@@ -1,4 +1,4 @@
-"""What a configuration may say and hardly means: right by the letter, and worth a look."""
+"""Finds settings that are valid, but probably not meant."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from .marked_yaml import Place
 from .settings import Config, SourceConfig, SourceSettings
 
 LintWarning = tuple[Place, str]
-"""Where it stands, and what is doubtful about it."""
+"""The place of a doubtful setting, and what is doubtful about it."""
 
 _TIMES = {("minute", "hour"): 60, ("hour", "day"): 24, ("minute", "day"): 1440}
 
 
 def lint(config: Config) -> Iterator[LintWarning]:
-    """Gives what is doubtful about a configuration that is right by the letter."""
+    """Yields what is doubtful about a valid configuration."""
     yield from _groups(config)
     yield from _shared_directories(config.sources)
     own = frozenset(SourceSettings.model_fields)
     yield from _amounts(("defaults",), config.defaults, own)
     for index, source in enumerate(config.sources):
-        # What it only takes over from the defaults is told there.
+        # What a source only takes over from the defaults is reported there.
         yield from _amounts(("sources", index), source, source.model_fields_set)
 
 
@@ -65,7 +65,7 @@ def _shared_directories(sources: tuple[SourceConfig, ...]) -> Iterator[LintWarni
 def _amounts(
     place: Place, given: SourceSettings, own: frozenset[str] | set[str]
 ) -> Iterator[LintWarning]:
-    """Amounts of which one makes the other idle; `own`: the keys to be told of."""
+    """Yields amounts of which one makes the other useless; `own`: the keys to report."""
     if 0 < given.heartbeat < given.min_gap and (key := _one_of(own, "heartbeat", "min_gap")):
         gap, beat = written_duration(given.min_gap), written_duration(given.heartbeat)
         yield (

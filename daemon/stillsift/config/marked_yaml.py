@@ -1,4 +1,4 @@
-"""YAML with the line of every value, and all that is wrong with it told at once.
+"""Reads YAML with the line of every value, and reports everything that is wrong at once.
 
 Plain words follow YAML 1.2, so that `off`, `no`, `12:30` and dates stay text. `${NAME}` in a value
 is replaced from the environment; `$${` is a plain `${`.
@@ -15,44 +15,44 @@ from urllib.parse import quote
 import yaml
 
 Place = tuple[str | int, ...]
-"""Where a value stands: keys and 0-based list positions from the top; () is the whole."""
+"""Keys and 0-based list positions from the top to a value; () is the whole document."""
 
 VARIABLE = re.compile(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _MOST_VALUES = 100_000
-"""Far above any real file; aliases of aliases could otherwise fill the memory."""
+"""Limit far above any real file; aliases of aliases could otherwise fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with the text itself."""
+    """Describes one thing that is wrong with the text itself."""
 
     line: int | None
-    """1-based; None: the reader could not tell."""
+    """Line number, from 1; None: the reader could not tell."""
     place: Place
     reason: str
 
 
 @dataclass(slots=True)
 class Document:
-    """What a YAML text says, and where it says it."""
+    """Holds what a YAML text says, and the line of each part."""
 
     value: Any = None
-    """None: the text says nothing, or cannot be read (then `faults` says why)."""
+    """The whole value; None: the text is empty, or cannot be read (then `faults` says why)."""
     lines: dict[Place, int] = field(default_factory=dict)
-    """1-based line of each key and list item."""
+    """Line number, from 1, of each key and list item."""
     texts: dict[Place, str] = field(default_factory=dict)
     """Text values as written, before ${NAME} was replaced."""
     faults: list[Fault] = field(default_factory=list)
 
     def line_of(self, place: Place) -> int | None:
-        """The line of `place`, or of the nearest thing around it that has one."""
+        """Returns the line of `place`, or of the nearest part around it that has one."""
         while place and place not in self.lines:
             place = place[:-1]
         return self.lines.get(place)
 
 
 def read(text: str, environ: Mapping[str, str]) -> Document:
-    """The document in `text`. Never raises: what is wrong stands in `faults`."""
+    """Reads the document in `text`. Never raises: what is wrong stands in `faults`."""
     builder = _Builder(environ)
     document = builder.document
     try:
@@ -76,12 +76,12 @@ def read(text: str, environ: Mapping[str, str]) -> Document:
 
 
 def write(value: Any) -> str:
-    """The text that `read` gives back as `value`."""
+    """Writes the text that `read` gives back as `value`."""
     return yaml.dump(_escaped(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 class _Unreadable(Exception):
-    """The text is YAML, but nothing can be made of it."""
+    """Says that a text is YAML, but that no value can be made of it."""
 
     def __init__(self, node: yaml.Node, reason: str) -> None:
         super().__init__(reason)
@@ -89,13 +89,13 @@ class _Unreadable(Exception):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's few plain types instead of YAML 1.1's many."""
+    """Reads plain words as the few types of YAML 1.2, not as the many of YAML 1.1."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as PyYAML declares it
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what `_Loader` would take for something else than text."""
+    """Quotes text that `_Loader` would take for another type."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as PyYAML declares it
 
@@ -193,7 +193,7 @@ class _Builder:
                 raise _Unreadable(node, f"the tag {node.tag!r} means nothing here")
 
     def _replaced(self, text: str, place: Place, line: int) -> str:
-        """The text with each ${NAME} replaced, inside the login of a URL percent-encoded."""
+        """Returns the text with each ${NAME} replaced, percent-encoded in the login of a URL."""
 
         def variable(match: re.Match[str]) -> str:
             value = self._environ.get(match[1])
@@ -216,7 +216,7 @@ def _line(node: yaml.Node) -> int:
 
 
 def _syntax(error: yaml.MarkedYAMLError) -> str:
-    """The parser's words, without the text around: that may hold a password."""
+    """Returns the parser's words without the text around them, which may hold a password."""
     if "'\\t'" in str(error.problem):
         return "a tab stands here; YAML is indented with spaces"
     problem = str(error.problem or error.context)

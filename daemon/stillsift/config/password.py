@@ -1,4 +1,4 @@
-"""The password of a camera, wherever the configuration says that it is."""
+"""Reads the password of a camera from where the configuration says that it is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def password_of(source: SourceConfig, *, environ: Mapping[str, str] = os.environ) -> str | None:
-    """The camera's password, read now; None: the source has none. Raises ConfigError."""
+    """Reads the camera's password now; None: the source has none. Raises ConfigError."""
     if source.password is not None:
         return source.password.get_secret_value()
     if source.password_file is None:

@@ -1,4 +1,4 @@
-"""What a changed configuration asks of a running daemon."""
+"""Plans what a running daemon has to change for a new configuration."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .settings import Config, SourceConfig
 
 @dataclass(frozen=True, slots=True)
 class ReloadPlan:
-    """What a new configuration asks of a daemon that runs with an old one."""
+    """Describes what a new configuration asks of a daemon that runs with an old one."""
 
     added: tuple[SourceConfig, ...] = ()
     """Sources to start."""
     removed: tuple[str, ...] = ()
     """Names of sources to end."""
     reopened: tuple[SourceConfig, ...] = ()
-    """Sources to end and start again: how they are read has changed."""
+    """Sources to end and start again, since how they are read has changed."""
     retuned: tuple[SourceConfig, ...] = ()
     """Sources that stay open, with other settings for what is kept."""
     log: bool = False
@@ -29,11 +29,11 @@ class ReloadPlan:
     """Names of sources that stay, and which of their keys have another value."""
 
     def __bool__(self) -> bool:
-        """Whether anything changed at all."""
+        """Tells whether anything changed at all."""
         return self != ReloadPlan()
 
     def summary(self) -> str:
-        """What changed of the sources and the log, in a line; empty: nothing of them."""
+        """Tells in one line what changed in the sources and the log; empty: nothing did."""
         alike: dict[str, list[str]] = {}
         for name, what in (
             *((source.name, "added") for source in self.added),
@@ -49,7 +49,7 @@ class ReloadPlan:
 
 
 _MOST_NAMED = 5
-"""Sources with the same change that are called by their names."""
+"""Most sources with the same change that are called by their names."""
 
 LIVE_KEYS = frozenset(
     {
@@ -58,7 +58,7 @@ LIVE_KEYS = frozenset(
         *("min_gap", "max_per_minute", "max_per_hour", "max_per_day", "keep_ratio", "heartbeat"),
     }
 )
-"""Keys of a source that decide what is kept or told, and can change while it is being read."""
+"""Keys of a source that decide what is kept or reported; they can change while it is read."""
 
 
 _FIXED = ("store", "model", "metrics")
@@ -66,12 +66,12 @@ _FIXED = ("store", "model", "metrics")
 
 
 def in_force(old: Config, new: Config) -> Config:
-    """What holds in a daemon that began with `old` once it has taken up `new`."""
+    """Returns what holds in a daemon that began with `old` and then took up `new`."""
     return new.model_copy(update={section: getattr(old, section) for section in _FIXED})
 
 
 def reload_plan(old: Config, new: Config) -> ReloadPlan:
-    """How to get from `old` to `new` without a restart, and which keys need one."""
+    """Plans how to get from `old` to `new` without a restart, and names the keys that need one."""
     before = {source.name: source for source in old.sources}
     after = {source.name: source for source in new.sources}
     changed = {name: _changed_keys(before[name], after[name]) for name in after if name in before}

@@ -1,7 +1,7 @@
-"""The configuration: every key, its type and its default.
+"""Defines the configuration: every key, its type and its default.
 
-`defaults:` holds the settings of a source once, `sources:` override them. The models below are the
-one place that knows keys, types and defaults; config.yaml explains them to people.
+`defaults:` holds the settings of a source once, `sources:` override them. Only the models below
+know keys, types and defaults; config.yaml explains them to people.
 """
 
 from __future__ import annotations
@@ -213,11 +213,11 @@ class SourceSettings(_Section):
 
     @property
     def tz(self) -> tzinfo:
-        """`timezone` as Python's datetime wants it."""
+        """Gives `timezone` as Python's datetime wants it."""
         return zone(self.timezone)
 
     def limits(self, novelty: float) -> Limits:
-        """Gives what decisions depend on; `novelty` is the embedder's own limit, for `auto`."""
+        """Returns the limits of decisions; `novelty` is the embedder's own limit, for `auto`."""
         return Limits(
             novelty=self.novelty_limit or novelty,
             min_sharpness=self.min_sharpness,
@@ -261,13 +261,13 @@ class SourceConfig(SourceSettings):
     def _one_place(cls, given: Any, info: ValidationInfo) -> Any:
         if not isinstance(given, Mapping):
             return given
-        if info.context is None:  # `config_file` asks itself, so that it can tell every mistake
+        if info.context is None:  # `yaml_file` looks for conflicts itself, to report all of them
             for _key, reason in conflicts(given):
                 raise ValueError(reason)
         return without_login(given)
 
     def under(self, defaults: SourceSettings) -> Self:
-        """The same source where `defaults` hold for what it does not say itself."""
+        """Returns the same source with `defaults` for each setting that it does not give itself."""
         own = self.model_fields_set
         values = {
             key: getattr(defaults if key in SourceSettings.model_fields else self, key)
@@ -307,17 +307,17 @@ class Config(_Section):
         return self
 
     def to_yaml(self) -> str:
-        """The configuration as YAML that `config_file` reads back, without its secrets."""
+        """Returns the configuration as YAML that `yaml_file` reads back, without its secrets."""
         return marked_yaml.write(_document(self))
 
     @property
     def hash(self) -> str:
-        """16 hex digits that change when anything but a secret changes."""
+        """Gives 16 hex digits that change when anything but a secret changes."""
         return hashlib.sha256(self.to_yaml().encode()).hexdigest()[:16]
 
 
 def siblings(name: str, sources: Iterable[SourceConfig]) -> tuple[str, ...]:
-    """The other sources of a source's group, in the order of the configuration."""
+    """Returns the other sources of a source's group, in the order of the configuration."""
     groups = {source.name: source.group for source in sources}
     group = groups.get(name)
     if group is None:
@@ -326,7 +326,7 @@ def siblings(name: str, sources: Iterable[SourceConfig]) -> tuple[str, ...]:
 
 
 def conflicts(source: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-    """What the keys of one source, each right by itself, cannot be together."""
+    """Yields contradictions between the keys of one source, each of which is valid by itself."""
     camera = source.get("rtsp") is not None
     if camera and source.get("directory") is not None:
         yield ("directory",), "and rtsp exclude each other; make two sources of them"
@@ -339,7 +339,7 @@ def conflicts(source: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
             yield (key,), "belongs to a camera, and this source names no rtsp address"
         return
     if url_password is not None and "@" in behind_the_host(source["rtsp"]):
-        # A password with / ? or # in it would end there, and the rest of it be shown as the path.
+        # A password with / ? or # in it would end there, and its rest be shown as the path.
         yield (
             ("rtsp",),
             "has an @ behind the host; in a password write %2F %3F %23 %40 for / ? # @, or use "
@@ -357,7 +357,7 @@ def conflicts(source: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
 
 
 def contradictions(given: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-    """What the sections, each right by itself, cannot be together."""
+    """Yields contradictions between sections or sources, each of which is valid by itself."""
     model = _section(given, "model")
     custom = _section(model, "custom")
     described = [key for key in ("embedding", "grid", "novelty_limit") if custom.get(key)]
@@ -387,7 +387,7 @@ def contradictions(given: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
 
 
 def blind(config: Config) -> Iterator[tuple[Place, str]]:
-    """Where `ignore` and `roi` together leave nothing to be looked at."""
+    """Yields the places where `ignore` and `roi` together leave too little of the picture."""
     places: list[tuple[Place, SourceSettings]] = [(("defaults",), config.defaults)]
     places += [(("sources", index), source) for index, source in enumerate(config.sources)]
     for place, settings in places:
@@ -408,7 +408,10 @@ def _section(given: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _document(config: Config) -> dict[str, Any]:
-    """The configuration as plain values; sources with what they say themselves, without secrets."""
+    """Returns the configuration as plain values, without secrets.
+
+    Of a source it holds only what the source says itself.
+    """
     document = config.model_dump(mode="json", exclude={"sources"})
     document["sources"] = []
     for source in config.sources:

@@ -1,4 +1,4 @@
-"""config.yaml, read and checked: the settings in it, or every mistake at once."""
+"""Reads and checks config.yaml; gives its settings, or every mistake at once."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ from .settings import Config, SourceSettings, blind, conflicts, contradictions
 log = logging.getLogger(__name__)
 
 _FROM_FILE = {"from": "file"}
-"""Validation context: bare numbers need units, and conflicts are looked for by `_checked`."""
+"""Validation context: bare numbers need units, and `_checked` looks for conflicts."""
 
 
 NO_SOURCES = "there are none, and `stillsift run` needs one; name a directory or a camera to watch"
-"""What is wrong with a configuration that is only good for `sift -c`."""
+"""The mistake of a configuration that is only good for `sift -c`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A configuration, and where in its file each thing is said."""
+    """Holds a configuration, and where in its file each part is said."""
 
     config: Config
     document: Document
 
     def mistake_at(self, place: Place, reason: str) -> Mistake:
-        """Something about what stands at `place`, at its line."""
+        """Makes a mistake about what stands at `place`, with its line."""
         line = self.document.line_of(place)
         return Mistake(line, dotted(place, self.document.value), reason)
 
     def clear_passwords(self) -> list[Mistake]:
-        """Passwords in clear text, which work and can be read by whoever reads the file."""
+        """Returns the passwords in clear text; they work, but readers of the file see them."""
         way_out = "holds a password in clear text; use password_file, or write ${NAME}"
         return [self.mistake_at(place, way_out) for place in _clear_passwords(self.document)]
 
 
 def load(path: Path | None) -> Config:
-    """The configuration in `path`; None: the built-in defaults. Raises ConfigError.
+    """Reads the configuration in `path`; None: the built-in defaults. Raises ConfigError.
 
     A password in clear text is accepted with a warning in the log.
     """
@@ -55,7 +55,7 @@ def load(path: Path | None) -> Config:
 
 
 def read_file(path: Path) -> ConfigFile:
-    """The configuration in `path` with its lines. Raises ConfigError with every mistake."""
+    """Reads the configuration in `path` with its lines. Raises ConfigError with every mistake."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -72,7 +72,7 @@ def read_file(path: Path) -> ConfigFile:
 def parse(
     text: str, name: str = "config.yaml", *, environ: Mapping[str, str] = os.environ
 ) -> Config:
-    """The configuration that `text` describes; `name` is what messages call it.
+    """Reads the configuration that `text` describes; `name` is what messages call it.
 
     Raises ConfigError with every mistake at once. A password in clear text is accepted with a
     warning in the log.
@@ -104,7 +104,7 @@ def _parsed(text: str, name: str, environ: Mapping[str, str]) -> ConfigFile:
 
 
 def _clear_passwords(document: Document) -> Iterator[Place]:
-    """Where a password stands that did not come from the environment."""
+    """Yields the places of passwords that did not come from the environment."""
     for place, text in document.texts.items():
         match place:
             case ("sources", int(), "password"):
@@ -118,7 +118,7 @@ def _clear_passwords(document: Document) -> Iterator[Place]:
 
 
 def with_overrides(config: Config, assignments: Iterable[str]) -> Config:
-    """`config` with `KEY=VALUE` put into its defaults, VALUE being YAML.
+    """Returns `config` with `KEY=VALUE` put into its defaults, where VALUE is YAML.
 
     Raises OverrideError with every mistake at once.
     """
@@ -156,7 +156,7 @@ def with_overrides(config: Config, assignments: Iterable[str]) -> Config:
 
 
 def _checked(given: dict[str, Any], faults: Faults) -> Config | None:
-    """The configuration, or None with what is wrong added to `faults`."""
+    """Returns the configuration; None: a value is invalid. Adds every mistake to `faults`."""
     sources = given.get("sources")
     for index, source in enumerate(sources if isinstance(sources, list) else []):
         if isinstance(source, dict):

@@ -1,4 +1,4 @@
-"""Holds the network that turns a picture into numbers: its description, its file, its answer.
+"""Turns a picture into numbers by a neural network: its description, its file, its output.
 
 Knows nothing of what pictures are compared with, or why. Read `embedding` first: an `Embedding` is
 one vector for the whole picture and one for each cell of it.

@@ -1,4 +1,4 @@
-"""Holds an open ONNX session against the description of its model."""
+"""Checks an open ONNX session against the description of its model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TYPES: Final[Mapping[str, Dtype]] = {"tensor(uint8)": "uint8", "tensor(float)":
 
 
 def agreed(spec: ModelSpec, session: ort.InferenceSession) -> ModelSpec:
-    """`spec` with its open places filled in from the file. Raises ModelError where they differ."""
+    """Returns `spec` completed from the file. Raises ModelError where the two differ."""
     outputs = {output.name: output for output in session.get_outputs()}
     embedding = _embedding(spec, outputs)
     if spec.grid is not None:
@@ -52,7 +52,7 @@ def _input(spec: ModelSpec, session: ort.InferenceSession) -> InputSpec:
 
 
 def _input_shape(spec: ModelSpec, tensor: ort.NodeArg) -> tuple[int | None, int | None, int | None]:
-    """(batch, height, width), whatever the layout; None: free."""
+    """Returns (batch, height, width), whatever the layout; None: the model takes any size."""
     sizes = [size if isinstance(size, int) else None for size in tensor.shape]
     if len(sizes) != 4:
         raise ModelError(
@@ -70,7 +70,7 @@ def _input_shape(spec: ModelSpec, tensor: ort.NodeArg) -> tuple[int | None, int 
 
 
 def _embedding(spec: ModelSpec, outputs: Mapping[str, ort.NodeArg]) -> str:
-    """The name of the pooled output."""
+    """Returns the name of the pooled output."""
     if spec.embedding.name is not None:
         _check_output(spec, outputs, spec.embedding, "embedding", ranks=(2, 4))
         return spec.embedding.name
@@ -107,7 +107,7 @@ def _check_output(
 
 
 def _fits(found: list[int | str], wanted: tuple[int | None, ...] | None) -> bool:
-    """Whether every wanted size is there; a size that the file leaves open fits only None."""
+    """Tells whether every wanted size is there; a size that the file leaves open fits only None."""
     if wanted is None:
         return True
     return len(found) == len(wanted) and all(

@@ -1,4 +1,4 @@
-"""The embedding of a picture: one vector for the whole of it, and one for each of its fields."""
+"""Computes the embedding of a picture: one vector for all of it, and one for each cell."""
 
 from __future__ import annotations
 
@@ -16,42 +16,45 @@ from .onnx_model import InferenceError, Model
 Number = TypeVar("Number", np.uint8, np.float32)
 
 _LONGEST_SHAPE = 8.0
-"""Pictures longer than this to one side are squeezed to it. A line of 1 x 4000 pixels would else
-need 16 x 2880 to have one field of 16 pixels across."""
+"""Largest ratio of the longer to the shorter side; longer pictures are squeezed to it. Otherwise a
+picture of 1 x 4000 pixels would need 16 x 2880 to have one cell of 16 pixels across."""
 
 
 class EmbedError(Problem):
-    """One picture that could not be embedded; the next one may well be."""
+    """Says that one picture could not be embedded; the next one may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """What the model saw in one picture."""
+    """Holds what the model computed from one picture."""
 
     vector: NDArray[np.float32]
     """(D,) float32 of length 1."""
     grid: NDArray[np.float32] | None
-    """(rows, columns, C) float32, rows from the top, any length. None: the model has only the
-    vector, and small objects will be missed."""
+    """(rows, columns, C) float32, rows from the top; each cell's vector has any length. None: the
+    model gives only the vector, and small objects will be missed."""
 
     def in_half_precision(self) -> Embedding:
-        """The same in values that two bytes hold exactly, so that what is stored and what is
-        compared are one: the grid, or without one the vector."""
+        """Returns the same embedding in values that two bytes hold exactly.
+
+        What is stored and what is compared are then the same. This rounds the grid, or without one
+        the vector.
+        """
         if self.grid is None:
             return Embedding(self.vector.astype(np.float16).astype(np.float32), None)
         return Embedding(self.vector, self.grid.astype(np.float16).astype(np.float32))
 
 
 def similarity(a: Embedding, b: Embedding) -> float:
-    """Cosine of two pooled vectors of one model, -1 to 1, higher is closer."""
+    """Returns the cosine of two pooled vectors of one model, -1 to 1, higher is closer."""
     return max(-1.0, min(1.0, float(np.dot(a.vector, b.vector))))
 
 
 def input_size(width: int, height: int, given: InputSpec) -> tuple[int, int]:
-    """(width, height) that a picture of `width` x `height` is scaled to for the model.
+    """Returns the (width, height) that a picture of `width` x `height` is scaled to for the model.
 
-    Its own shape at about `given.pixels` pixels, whatever its size: the cost of a frame is the
-    same everywhere, and the same scene at another resolution is compared field by field.
+    Unless the model has a fixed size, the picture gets its own shape at about `given.pixels`
+    pixels. So every frame costs the same, and one scene at two resolutions has the same cells.
     """
     if given.size is not None:
         return given.size
@@ -72,7 +75,7 @@ class Embedder:
         self._offset = np.asarray(given.mean, np.float32) / std
 
     def __call__(self, picture: Picture) -> Embedding:
-        """Raises EmbedError."""
+        """Returns the embedding of a picture. Raises EmbedError."""
         given = self.model.spec.input
         pixels = picture.rgb(*input_size(picture.width, picture.height, given))
         try:
@@ -82,11 +85,11 @@ class Embedder:
         return Embedding(self._vector(vectors), None if grids is None else self._grid(grids))
 
     def warm_up(self) -> None:
-        """Embed a blank picture: the first run takes memory and, on a GPU, seconds."""
+        """Embeds a blank picture: the first run takes memory and, on a GPU, seconds."""
         self(ArrayPicture(np.zeros((1080, 1920, 3), np.uint8)))
 
     def _image(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | NDArray[np.float32]:
-        """A batch of one, as the model takes it, from (height, width, 3) uint8 RGB."""
+        """Returns a batch of one, as the model takes it, from (height, width, 3) uint8 RGB."""
         given = self.model.spec.input
         if given.channels == "bgr":
             pixels = pixels[..., ::-1]
@@ -109,7 +112,7 @@ class Embedder:
 
 
 def _batch(image: NDArray[Number], given: InputSpec) -> NDArray[Number]:
-    """A batch of one (height, width, 3) image in the layout of the model."""
+    """Returns a batch of one (height, width, 3) image in the layout of the model."""
     if given.layout == "nchw":
         image = image.transpose(2, 0, 1)
     return np.ascontiguousarray(image).reshape(1, *image.shape)

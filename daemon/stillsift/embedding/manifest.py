@@ -1,4 +1,4 @@
-"""What is known of a model before its file is opened, as manifest.yaml tells it."""
+"""Reads manifest.yaml: what is known of each model before its file is opened."""
 
 from __future__ import annotations
 
@@ -16,62 +16,62 @@ Layout = Literal["nhwc", "nchw"]
 
 
 class ModelError(Problem):
-    """A model that cannot be used; the message names the file, the reason and the way out."""
+    """Says that a model cannot be used; the message names the file, the reason and the remedy."""
 
     exit_status = 78
 
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """How a picture is put into a model."""
+    """Describes how a picture is put into a model."""
 
     name: str | None = None
-    """None: the only input there is."""
+    """Name of the input; None: the only input there is."""
     dtype: Dtype | None = None
-    """uint8: raw 0-255 values, the graph normalises. None: what the file says."""
+    """Type of the values. uint8: raw 0-255, the graph normalises. None: what the file says."""
     layout: Layout = "nhwc"
     channels: Literal["rgb", "bgr"] = "rgb"
     size: tuple[int, int] | None = None
     """(width, height) that every picture is squeezed to; None: the picture keeps its shape."""
     pixels: int = 288 * 160
-    """About how many pixels a picture has that keeps its shape."""
+    """Approximate number of pixels that a picture is scaled to if it keeps its shape."""
     multiple: int = 16
-    """What both sides of such a picture are a multiple of."""
+    """Number that divides both sides of such a picture."""
     scale: float = 1 / 255
-    """float32 only: the factor on the 0-255 values, before mean and std."""
+    """float32 only: factor on the 0-255 values, before mean and std."""
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """float32 only: subtracted after scaling, in the order of `channels`."""
+    """float32 only: values subtracted after scaling, in the order of `channels`."""
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    """float32 only: divides what is left."""
+    """float32 only: divisors of what is left, in the order of `channels`."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """One output of a model."""
+    """Describes one output of a model."""
 
     name: str | None = None
-    """None: the only output with one vector for each picture."""
+    """Name of the output; None: the only one with one vector for each picture."""
     shape: tuple[int | None, ...] | None = None
-    """None in it: any size. None altogether: any shape that makes sense."""
+    """Shape; None in it: any size. None for all of it: any shape that fits the output's role."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """Everything that is known of one model before its file is opened."""
+    """Describes everything that is known of one model before its file is opened."""
 
     name: str
     path: Path
     novelty_limit: float
-    """A frame this far from every kept one is new; it belongs to the model and its distances."""
+    """Distance from every kept frame that makes a frame new; valid only for this model."""
     input: InputSpec = InputSpec()
     embedding: OutputSpec = OutputSpec()
     grid: OutputSpec | None = None
-    """One vector for each field of the picture, in the layout of the input; None: there is none,
-    and small objects will be missed."""
+    """Output with one vector for each cell, in the layout of the input; None: there is none, and
+    small objects will be missed."""
     sha256: str | None = None
-    """None: a model of the user's own, whose file may be anything."""
+    """Hash (hex) of the file; None: a model of the user's own, whose file is not checked."""
     bytes: int | None = None
-    """Size of the file; None: as for `sha256`."""
+    """Size of the file; None: a model of the user's own."""
     purpose: str = ""
     licence: str = ""
     source: str = ""
@@ -144,13 +144,13 @@ class _Manifest(_Strict):
 
 
 def manifest_path() -> Path:
-    """manifest.yaml of this installation: inside the package, or models/ of a clone."""
+    """Returns the path of manifest.yaml: inside the package, or in models/ of a clone."""
     inside = Path(__file__).parents[1] / "_models" / "manifest.yaml"
     return inside if inside.exists() else Path(__file__).parents[3] / "models" / "manifest.yaml"
 
 
 def manifest(path: Path | None = None) -> dict[str, ModelSpec]:
-    """The models that come with stillsift, by name. Raises ModelError with every mistake."""
+    """Returns the models of the manifest by name. Raises ModelError with every mistake."""
     path = path or manifest_path()
     try:
         entries = _Manifest.model_validate(yaml.safe_load(path.read_text("utf-8"))).models

@@ -1,7 +1,7 @@
 """Opens a model as an onnxruntime session, on the CPU or a GPU, and runs it.
 
-onnxruntime is met in this folder only. Its errors become a `ModelError` (a model that cannot be
-used at all, exit status 78) or an `InferenceError` (one picture that went wrong).
+Only this folder imports onnxruntime. Its errors become a `ModelError` (a model that cannot be used
+at all, exit status 78) or an `InferenceError` (one picture that failed).
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ _ORT_ERRORS: Final[tuple[type[Exception], ...]] = (
     RuntimeError,
     ValueError,
 )
-"""onnxruntime's errors have no common base, and its Python half raises the two built-in ones."""
+"""All errors of onnxruntime. They have no common base; its Python part raises the two built-ins."""
 
 _FATAL = 4
-"""onnxruntime's own log, to standard error, says less than the exceptions it goes with."""
+"""Level of onnxruntime's own log, to standard error; the exceptions say more than the log."""
 ort.set_default_logger_severity(_FATAL)
 
 
 class InferenceError(Problem):
-    """One picture that the model could not take."""
+    """Says that the model could not take one picture."""
 
 
 # -------------------------------------------------------------------------------------- providers
 
 
 def cuda_problem() -> str | None:
-    """Why CUDA cannot be used here, as a clause; None: it can.
+    """Tells why CUDA cannot be used here, as a clause; None: it can.
 
-    onnxruntime-gpu lists CUDA on every machine, and prints errors when it is tried without a
-    device, so the driver is asked first.
+    onnxruntime-gpu lists CUDA on every machine and prints errors when it is used without a device.
+    So the driver is asked first.
     """
     if "CUDAExecutionProvider" not in ort.get_available_providers():
         return f"onnxruntime {ort.__version__} is built without CUDA; install onnxruntime-gpu"
@@ -71,7 +71,7 @@ def cuda_problem() -> str | None:
 
 
 def providers() -> tuple[Provider, ...]:
-    """Where models can run here, the fastest first."""
+    """Returns where models can run here, the fastest first."""
     return ("cpu",) if cuda_problem() else ("cuda", "cpu")
 
 
@@ -79,24 +79,26 @@ def providers() -> tuple[Provider, ...]:
 
 
 class Model:
-    """An open model. May be used by several threads at once."""
+    """Runs an open model. May be used by several threads at once."""
 
     def __init__(
         self, spec: ModelSpec, provider: Provider, session: ort.InferenceSession, why: str | None
     ) -> None:
         self.spec = spec
-        """As `load` was given it, with every None that the file answers filled in."""
+        """The description given to `load`, completed from the file (names and input type)."""
         self.provider = provider
         self.why = why
-        """Why it runs there, as a clause; None: because the configuration says so."""
+        """Reason why it runs there, as a clause; None: the configuration says so."""
         self._session = session
         self._outputs = [spec.embedding.name] + ([spec.grid.name] if spec.grid else [])
 
     def run(
         self, image: NDArray[np.uint8] | NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """The embedding and the grid (None: the model has none) of `image`, a batch in the
-        layout and type of `spec.input`. Raises InferenceError."""
+        """Returns the embedding and the grid of a batch of one; None: the model has no grid.
+
+        `image` has the layout and type of `spec.input`. Raises InferenceError.
+        """
         try:
             outputs = self._session.run(self._outputs, {self.spec.input.name: image})
         except _ORT_ERRORS as error:
@@ -107,10 +109,10 @@ class Model:
 def load(
     spec: ModelSpec, provider: Literal["auto", "cpu", "cuda"] = "auto", threads: int = 1
 ) -> Model:
-    """Open a model and hold it against its description.
+    """Opens a model and checks it against its description.
 
-    `auto` takes the GPU where one answers and the CPU otherwise, without a word; `cuda` without a
-    GPU is a ModelError, as is everything that is not as `spec` says.
+    `auto` takes the GPU where one answers, and otherwise the CPU without an error. Raises
+    ModelError for `cuda` without a GPU, and for everything that differs from `spec`.
     """
     content = _checked(spec)
     if provider == "cpu":
@@ -134,7 +136,7 @@ def load(
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A model that was opened, checked and run once on a blank picture."""
+    """Describes a model that was opened, checked and run once on a blank picture."""
 
     spec: ModelSpec
     provider: Provider
@@ -148,7 +150,7 @@ class Verified:
 def verify(
     spec: ModelSpec, provider: Literal["auto", "cpu", "cuda"] = "auto", threads: int = 1
 ) -> Verified:
-    """Open a model, run it on a blank picture and tell what came out. Raises ModelError."""
+    """Opens a model, runs it on a blank picture and describes the result. Raises ModelError."""
     model = load(spec, provider, threads)
     given = model.spec.input
     width, height = given.size or (16 * given.multiple, 9 * given.multiple)
@@ -174,11 +176,14 @@ def _read(path: Path) -> bytes:
 
 
 def _checked(spec: ModelSpec) -> bytes | None:
-    """What is in the file, if it is the file that it should be; None: any file will do."""
+    """Returns the content of the file once its SHA-256 is right; None: any file is allowed.
+
+    Raises ModelError.
+    """
     if spec.sha256 is None:
         if not spec.path.is_file():
             raise ModelError(f"{spec.path}: there is no such file; correct model.path")
-        return None  # onnxruntime opens it by its path: weights may lie in files beside it
+        return None  # onnxruntime opens it by its path: weights may be in files beside it
     content = _read(spec.path)
     if (found := hashlib.sha256(content).hexdigest()) != spec.sha256:
         raise ModelError(
@@ -195,8 +200,8 @@ def _opened(
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # A memory plan is kept for each input shape ever seen, and pictures come in many shapes:
-    # measured over 300 shapes, resident memory grows by 0.2 MB without plans, by 2 MB with them.
+    # A memory plan is stored for each input shape, and pictures come in many shapes: measured over
+    # 300 shapes, resident memory grows by 0.2 MB without plans, by 2 MB with them.
     options.enable_mem_pattern = False
     # Threads that spin while they wait for work take the core from the decoder.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -210,8 +215,8 @@ def _session(
     chosen: list[Any] = ["CPUExecutionProvider"]
     if provider == "cuda":
         with contextlib.redirect_stdout(io.StringIO()):
-            ort.preload_dlls()  # of the nvidia packages beside onnxruntime; prints what it misses
-        # An exhaustive search runs anew for each shape, and TF32 keeps 10 bits of the 23.
+            ort.preload_dlls()  # from the nvidia packages; prints those that it does not find
+        # An exhaustive search would run again for each shape; TF32 has only 10 of the 23 bits.
         cuda = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
         chosen.insert(0, ("CUDAExecutionProvider", cuda))
     try:
@@ -227,8 +232,5 @@ def _session(
 
 
 def _sentence(error: Exception) -> str:
-    """onnxruntime's message on one line, without the numbers in brackets that it starts with."""
+    """Returns onnxruntime's message on one line, without the numbers in brackets at its start."""
     return " ".join(str(error).split("] : ")[-1].split(" : ", 2)[-1].split()) or repr(error)
-
-
-# ---------------------------------------------------------------- a session and its description

@@ -1,7 +1,7 @@
-"""Alarms: what is wrong with a source itself, and for how long.
+"""Defines the alarms about a source, and decides when each begins and ends.
 
-A trouble has to last before its alarm begins, and has to be over for a while before the alarm ends:
-one trouble is one alarm.
+A condition has to last before its alarm begins, and has to be over for a while before the alarm
+ends. So one condition gives one alarm.
 """
 
 from __future__ import annotations
@@ -12,67 +12,76 @@ from enum import StrEnum
 from typing import Any
 
 _UNSURE_S = 60.0
-"""A trouble that has not begun is forgotten after so long, and not less than it has to last, in
-which nothing could be told: moments of it far apart are no trouble that lasts."""
+"""Time without an answer after which a condition is forgotten, if its alarm has not begun; at least
+the time that it has to last. So short times of it far apart do not add up to an alarm."""
 
 
 class AlarmKind(StrEnum):
-    """What is wrong with the source."""
+    """Says what is wrong with a source."""
 
     FROZEN = "frozen"
     """The very same picture for too long."""
     COVERED = "covered"
-    """A picture without anything in it, all of a sudden: a covered lens, or darkness."""
+    """A picture that suddenly shows almost nothing: a covered lens, or darkness."""
     MOVED = "moved"
-    """A camera that stood still shows another view."""
+    """Another view from a camera that stood still."""
     FOCUS = "focus"
-    """The view has lost most of the sharpness that it had."""
+    """A view that has lost most of its sharpness."""
     CLOCK = "clock"
     """Times that jump within one file or connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One trouble of one source. The same kind and start is the same alarm."""
+    """Describes one alarm of one source; the same kind and start mean the same alarm."""
 
     kind: AlarmKind
     from_ns: int
-    """Captured time of the first frame that showed it."""
+    """Captured time of the first frame that showed the condition."""
     to_ns: int | None
-    """Captured time of the first frame that was well again, or of that with which it was given up;
-    None: it is not over."""
+    """Captured time of the first frame that was well again, or of the frame with which the alarm
+    was given up; None: it is not over."""
     detail: str
     """A sentence for people."""
 
 
 @dataclass(slots=True)
 class Condition:
-    """One trouble: begins after it has lasted, ends after it has been over."""
+    """Follows one condition: begins its alarm after it has lasted, ends it after it has been over.
+
+    Times in seconds are sums of the steps between frames.
+    """
 
     kind: AlarmKind
     begin_s: float
+    """Time that the condition has to last before its alarm begins."""
     end_s: float
+    """Time that it has to be over before the alarm ends."""
     frames: int = 5
-    """That must show it before it begins; a camera may give one picture a minute."""
+    """Frames that must show it before the alarm begins; a camera may give one picture a minute."""
     given_up_s: float | None = None
-    """Time in which nothing can be told after which it ends as well; None: it stands."""
+    """Time without an answer after which the alarm ends too; None: it goes on."""
     since_ns: int | None = None
-    """First frame of the trouble; None: there is none."""
+    """Captured time of the first frame that showed it; None: none does."""
     lasted_s: float = 0.0
     shown: int = 0
+    """Frames that have shown it so far."""
     raised: bool = False
+    """Whether its alarm has begun."""
     detail: str = ""
     over_ns: int | None = None
+    """Captured time of the first frame that was well again; None: the condition goes on."""
     over_s: float = 0.0
     unsure_s: float = 0.0
-    """For how long nothing has been told."""
+    """Time since the last frame that gave an answer."""
 
     def step(
         self, at_ns: int, step_s: float, wrong: bool | None, detail: str, limit_s: float = 0.0
     ) -> Alarm | None:
-        """Take one frame; the alarm that begins or ends with it. `wrong` None: cannot be told.
+        """Takes one frame; returns the alarm that begins or ends with it.
 
-        `limit_s`: time for which it has to last, where that is more than `begin_s`.
+        `wrong`: whether the frame shows the condition; None: this cannot be told.
+        `limit_s`: time that the condition has to last, if that is more than `begin_s`.
         """
         if wrong is None:
             return self._step_unsure(at_ns, step_s)
@@ -114,7 +123,7 @@ class Condition:
         return self.end(self.over_ns) if self.over_s >= self.end_s else None
 
     def end(self, at_ns: int) -> Alarm:
-        """The alarm is over, and nothing is held against the source any more."""
+        """Ends the alarm and returns it; forgets the condition."""
         assert self.since_ns is not None
         ended = Alarm(self.kind, self.since_ns, max(at_ns, self.since_ns), self.detail)
         self.raised = False
@@ -125,21 +134,21 @@ class Condition:
         self.since_ns, self.lasted_s, self.shown, self.unsure_s = None, 0.0, 0, 0.0
 
     def memory(self) -> dict[str, Any]:
-        """What changes. How long things last is no memory: an update may change it."""
+        """Returns the fields that change; an update of the program may set the others anew."""
         fixed = {"begin_s", "end_s", "frames", "given_up_s"}
         return {
             each.name: getattr(self, each.name) for each in fields(self) if each.name not in fixed
         }
 
     def recall(self, memory: Mapping[str, Any]) -> None:
-        """What `memory` gave, as far as it is known today."""
+        """Takes over what `memory` gave, as far as this version knows the fields."""
         for name in self.memory().keys() & memory.keys() - {"kind"}:
             setattr(self, name, memory[name])
         self.raised = self.raised and self.since_ns is not None
 
     @property
     def now(self) -> Alarm | None:
-        """The alarm that has begun and is not over; None: there is none."""
+        """Gives the alarm that has begun and is not over; None: there is none."""
         if not self.raised or self.since_ns is None:
             return None
         return Alarm(self.kind, self.since_ns, None, self.detail)

@@ -1,7 +1,7 @@
-"""The watch over a source: five troubles of a camera, seen in the frames that are sifted anyway.
+"""Raises alarms about a camera, from the frames that are sifted anyway.
 
-It shows one picture for ever, its lens is covered, somebody turned it, it has lost its focus, its
-clock jumps. No decision depends on any of it.
+There are five: the camera shows one picture for ever, its lens is covered, somebody turned it, it
+has lost its focus, or its clock jumps. No decision about a frame depends on them.
 """
 
 from __future__ import annotations
@@ -21,50 +21,52 @@ from .known_views import KnownView, edges_of, rate, structure_of
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sighting:
-    """What the alarms need to know of one decided frame on the time line."""
+    """Describes what the alarms need to know of one decided frame on the time line."""
 
     at_ns: int
     origin: str
     """The file or connection that it came out of."""
     pts_s: float | None
-    """Presentation time in it; None: a still has none."""
+    """Presentation time in `origin`, seconds; None: a still has none."""
     thumbnail: Image | None
-    """`sharpness.thumbnail` of the frame. None: of a file that was not read, since `content` was
-    seen before."""
+    """`thumbnail` of the frame. None: its file was not read, since `content` was seen before."""
     sharpness: float | None = None
-    """As the decision tells it. None: it was not measured."""
+    """Sharpness as the decision records it. None: it was not measured."""
     other_view: bool = False
     """Whether the frame was to be kept because no kept frame showed this view."""
     content: str | None = None
     """SHA-256 (hex) of the file that holds this one picture. None: it has no file of its own."""
 
 
-# Encoders repeat a static picture exactly, up to the next keyframe (measured: x264 of a picture
+# Encoders repeat a static picture exactly until the next keyframe (measured: x264 of a picture
 # with sensor noise, keyframes 20 s apart: 19.8 s at the longest, and 97 % of the frames; without
 # noise 100 s). Where noise is coded, as in the labelled clips, nothing is repeated.
 _FROZEN_S = 60.0
 _FROZEN_OFTEN_S = 600.0
-"""The same for a source that repeats itself most of the time, or of which little is known; over
-about this long, too, is told how much it does."""
+"""The same for a source that repeats itself most of the time, or of which little is known. How much
+it repeats itself is also a mean over about this long."""
 _FROZEN_TIMES = 4.0
-"""So many times the longest repetition that ended by itself."""
+"""Factor on the longest repetition that ended by itself; a freeze has to last longer than that."""
 _FROZEN_MOST_S = 3600.0
-"""No repetition is waited for longer, else every freeze would let the next last four times that."""
+"""Limit of what this factor may ask for; otherwise every freeze would let the next one last four
+times as long."""
 _OFTEN = 0.5
+"""Share of the time; above it a source repeats itself most of the time."""
 _OFTEN_KNOWN_S = 60.0
-"""Of time and not of frames, so that it means the same at every rate."""
+"""Time after which this share is known well enough. Time and not frames are counted, so that it
+means the same at every frame rate."""
 
 _LONGEST_STEP_S = 60.0
-"""Seconds that one frame can stand for: what happened in a longer pause is not known."""
+"""Most seconds that one frame stands for: what happened in a longer pause is not known."""
 _KNOWN_S = 60.0
-"""How long a view must have been seen before anything can be said to be missing from it."""
+"""Time for which a view must have been seen before a frame of it can be called empty."""
 _EMPTY = 0.25
 _EMPTY_MOST = 3.0
-"""Share of the usual structure, and grey levels from block to block, below which nothing is to be
-seen. Labelled scenes have 3.4 to 30 in their emptiest frames; fog and dusk take minutes, which the
-usual follows."""
+"""Share of the usual structure, and grey levels from block to block, below both of which a frame is
+empty. Labelled scenes have 3.4 to 30 in their emptiest frames. Fog and dusk take minutes to come,
+so the usual structure follows them."""
 _NOTHING = 0.5
-"""The same in grey levels while nothing is usual yet."""
+"""Grey levels from block to block below which a frame is empty while nothing is usual yet."""
 _FULL = 0.5
 _SAME_VIEW = 0.40
 _OTHER_VIEW = 0.35
@@ -72,29 +74,29 @@ _OTHER_VIEW = 0.35
 blurred over 2 % of its width .65, with a large lorry in front .2; of pairs of scenes 95 in 100 have
 less than .34. A camera turned by a few per cent of its view still counts as not moved."""
 _STEADY_S = 3600.0
-"""A camera that has not moved for so long is taken for one that does not move."""
+"""Time without a move after which a camera counts as one that stands still."""
 _STAYS_S = 60.0
-"""Time after which another view is no passing lorry and no short look aside."""
+"""Time after which another view is more than a passing lorry or a short turn aside."""
 _MOST_VIEWS = 8
 
 _SOFT = 0.3
 _SHARP = 0.5
-"""Shares of the best known sharpness of the view: below the one the focus is lost, above the other
-it is there again. Rain, dusk and infrared light leave more than half."""
+"""Shares of the best known sharpness of the view: below the first the focus is lost, above the
+second it is back. Rain, dusk and infrared light leave more than half."""
 _BEST_KNOWN_S = 1800.0
 
 _BACK_NS = 10**9
 _AHEAD_NS = 3600 * 10**9
 _ASTRAY_NS = 30 * 10**9
 _DRIFT_S = 3600.0
-"""Captured against presentation time is compared with its mean over about this long: clocks that
-are off by some parts in a million are no jump."""
+"""Captured minus presentation time is compared with its mean over about this long, so that clocks
+that drift by some parts in a million raise no alarm."""
 
 
 def _conditions() -> dict[AlarmKind, Condition]:
     made = (
         Condition(AlarmKind.FROZEN, _FROZEN_S, 5.0),
-        # No view is looked for meanwhile, so it must come to an end.
+        # No view is looked for during this alarm, so it must end at some time.
         Condition(AlarmKind.COVERED, 10.0, 3.0, given_up_s=3600.0),
         Condition(AlarmKind.MOVED, _STAYS_S, 10.0),
         Condition(AlarmKind.FOCUS, 300.0, 60.0),
@@ -105,38 +107,39 @@ def _conditions() -> dict[AlarmKind, Condition]:
 
 @dataclass(slots=True)
 class _Counts:
-    """What is remembered beside views and conditions: plain values."""
+    """Holds the plain values that are remembered beside views and conditions."""
 
     last_ns: int | None = None
     last_sharp: float | None = None
-    """The sharpness last measured."""
+    """Sharpness measured last."""
     repeats: float = 0.0
-    """Share of the time lately that went by in repetitions which ended by themselves."""
+    """Share of the last minutes spent in repetitions that ended by themselves."""
     usual_s: float = 0.0
-    """From how long that is known."""
+    """Time from which that share is known."""
     repeated_s: float = 0.0
-    """How long the present picture has been repeated."""
+    """Time for which the present picture has been repeated."""
     longest_s: float = 0.0
-    """The longest repetition that ended by itself."""
+    """Length of the longest repetition that ended by itself."""
     steady_s: float = 0.0
-    """How long the camera has had its home view."""
+    """Time for which the camera has had its home view."""
     away_ns: int | None = None
-    """Since when another view than that is seen; None: it is not."""
+    """Captured time since which another view than the home view is seen; None: it is not."""
     away_s: float = 0.0
-    """How long one known other view has been seen."""
+    """Time for which one known other view has been seen."""
     other_view_ns: int | None = None
-    """When a frame was last to be kept for being another view; None: never."""
+    """Captured time of the last frame that was to be kept as another view; None: there was none."""
     unmeasured_s: float = 0.0
     """Time since the sharpness was last measured."""
     content: str | None = None
-    """Of the frame before, as its `Sighting` tells it."""
+    """`Sighting.content` of the frame before."""
     origin: str = ""
+    """`Sighting.origin` of the frame before."""
     offset_ns: float = 0.0
-    """Captured minus presentation time, a slow mean."""
+    """Captured minus presentation time, as a slow mean."""
 
 
 class CameraHealth:
-    """Watches one source. Fed with decided frames in their order, and with nothing else."""
+    """Watches one source, from its decided frames in their order alone."""
 
     def __init__(self) -> None:
         self._forget()
@@ -145,32 +148,35 @@ class CameraHealth:
         self._conditions = _conditions()
         self._counts = _Counts()
         self._views: list[KnownView] = []
-        """Views that lasted. The first is the home of the camera, where it has been lately."""
+        """Views that lasted. The first is the home view, at which the camera has been lately."""
         self._stranger: KnownView | None = None
-        """A view that is none of them; None: the last frame showed one of them."""
+        """View of the last frame, if it is not in `_views`; None: it is."""
         self._left: Floats | None = None
-        """Edge map of the view from which the camera was moved; None: it was not."""
+        """Edge map of the view from which the camera was moved; None: it was not moved."""
         self._last: Image | None = None
         """Thumbnail of the frame before; None: there was none, or its file was not read."""
 
     @property
     def now(self) -> list[Alarm]:
-        """Alarms that have begun and are not over."""
+        """Gives the alarms that have begun and are not over."""
         return [alarm for each in self._conditions.values() if (alarm := each.now) is not None]
 
     def silence(self, at_ns: int) -> list[Alarm]:
-        """Nobody watches any more: whatever was raised ends, and what is known is forgotten. What
-        came while nobody looked must not be held against it."""
+        """Ends all alarms, returns them, and forgets the source, as alarms are switched off.
+
+        What happens while they are off must raise no alarm later.
+        """
         ended = [each.end(at_ns) for each in self._conditions.values() if each.raised]
         self._forget()
         return ended
 
     def step(self, seen: Sighting) -> list[Alarm]:
-        """Take one frame; the alarms that begin (`to_ns` None) and those that end with it."""
+        """Takes one frame; returns the alarms that begin (`to_ns` None) or end with it."""
         counts = self._counts
         apart_s = 0.0 if counts.last_ns is None else (seen.at_ns - counts.last_ns) / 1e9
         known = counts.last_ns is not None and seen.origin == counts.origin
-        # None of the troubles shows in less, and not much later a frame is measured again.
+        # No condition shows in less time. A frame without a sharpness may be skipped for twice as
+        # long, since soon after it a frame is measured again.
         soon_s = SPACING_S if seen.sharpness is not None else 2 * SPACING_S
         if seen.other_view:
             counts.other_view_ns = seen.at_ns
@@ -223,14 +229,18 @@ class CameraHealth:
         return condition.step(seen.at_ns, step_s, same, why, limit_s)
 
     def _usual(self, repeats: float, over_s: float) -> None:
+        """Updates how much the source repeats itself; `repeats`: 1 or 0, during `over_s`."""
         counts = self._counts
         share = rate(over_s, _FROZEN_OFTEN_S, counts.usual_s)
         counts.repeats += share * (repeats - counts.repeats)
         counts.usual_s += over_s
 
     def _repeats(self, seen: Sighting) -> bool:
-        """Whether a frame is the one before, bit for bit: thumbnail and sharpness, into which all
-        pixels of the reduced luma go, are as good as a checksum."""
+        """Tells whether a frame is the one before, bit for bit.
+
+        All pixels of the reduced luma go into the sharpness, so thumbnail and sharpness together
+        are as good as a checksum.
+        """
         counts, before = self._counts, self._last
         self._last = seen.thumbnail
         same = (
@@ -246,6 +256,7 @@ class CameraHealth:
     # -- what the views tell -----------------------------------------------------------------------
 
     def _look(self, seen: Sighting, step_s: float) -> list[Alarm | None]:
+        """Looks for the view of a frame; returns its alarms of the kinds covered, moved, focus."""
         if seen.thumbnail is None:
             return []
         edges, structure = edges_of(seen.thumbnail), structure_of(seen.thumbnail)
@@ -265,7 +276,7 @@ class CameraHealth:
         return [covered, moved, focus]
 
     def _covered(self, structure: float, at_ns: int, step_s: float) -> tuple[Alarm | None, bool]:
-        """The alarm, and whether the frame shows too little to look for a view in it."""
+        """Returns the alarm, and whether the frame shows too little to look for a view in it."""
         condition = self._conditions[AlarmKind.COVERED]
         home = self._views[0] if self._views else None
         if home is None or home.held_s < _KNOWN_S:
@@ -273,14 +284,14 @@ class CameraHealth:
         share = structure / (home.structure + 1e-6)
         empty = share < _EMPTY and structure < _EMPTY_MOST
         if empty and condition.since_ns is None and self._counts.away_ns is not None:
-            return None, True  # not the view of which the usual is known
+            return None, True  # the usual structure is that of another view
         wrong = True if empty else False if share > _FULL else None
         why = f"{100 * share:.0f} % of the usual structure: covered, or dark"
         alarm = condition.step(at_ns, step_s, wrong, why)
         return alarm, empty or condition.since_ns is not None
 
     def _shown(self, edges: Floats) -> KnownView | None:
-        """The known view that a frame shows; None: none of them."""
+        """Returns the known view that a frame shows; None: it shows none of them."""
         if self._views[0].fits(edges) >= _SAME_VIEW:
             return self._views[0]
         best = max(self._views, key=lambda view: view.fits(edges))
@@ -293,7 +304,7 @@ class CameraHealth:
         if condition.raised:
             if condition.lasted_s >= _STAYS_S + _STEADY_S:
                 self._left = None
-                return condition.end(at_ns)  # what is seen now is the usual by now
+                return condition.end(at_ns)  # by now this view is the usual one
             back = self._left is not None and KnownView(self._left).fits(edges) >= _SAME_VIEW
             alarm = condition.step(at_ns, step_s, not back, "")
             self._left = self._left if condition.raised else None
@@ -310,8 +321,10 @@ class CameraHealth:
         return alarm
 
     def _new_to_gallery(self, at_ns: int) -> bool:
-        """Whether a frame was to be kept for its view since the home view was left. None is of a
-        place on the tour of a camera that turns."""
+        """Tells whether a frame was to be kept as another view since the home view was left.
+
+        A camera that turns on a tour shows views that were kept before, so there it is false.
+        """
         counts = self._counts
         since_ns = at_ns if counts.away_ns is None else counts.away_ns
         return counts.other_view_ns is not None and counts.other_view_ns >= since_ns - _BACK_NS
@@ -319,7 +332,7 @@ class CameraHealth:
     def _settle(
         self, view: KnownView | None, edges: Floats, structure: float, at_ns: int, step_s: float
     ) -> None:
-        """Which view is the home of the camera now."""
+        """Updates which view is the home view of the camera."""
         counts, home = self._counts, self._views[0]
         if view is home:
             counts.steady_s, counts.away_ns, counts.away_s = counts.steady_s + step_s, None, 0.0
@@ -342,6 +355,7 @@ class CameraHealth:
             self._go_home(view)
 
     def _go_home(self, view: KnownView) -> None:
+        """Makes a view the home view; of the others, the `_MOST_VIEWS - 1` seen last stay known."""
         counts = self._counts
         others = [each for each in self._views if each is not view]
         others.sort(key=lambda each: each.last_ns, reverse=True)
@@ -368,7 +382,7 @@ class CameraHealth:
     # -- state -------------------------------------------------------------------------------------
 
     def arrays(self) -> Arrays:
-        """Everything, for after a restart."""
+        """Returns all that is remembered, for the state after a restart."""
         views = [*self._views, *([] if self._stranger is None else [self._stranger])]
         plain = {
             "conditions": [each.memory() for each in self._conditions.values()],
@@ -386,8 +400,11 @@ class CameraHealth:
         return made
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """What `arrays` wrote down, as far as it is known today: a field that is new, or was called
-        otherwise, is learned anew. A state from before there were alarms holds nothing."""
+        """Takes over what `arrays` gave, as far as this version knows the fields.
+
+        A field that is new, or had another name, is learned anew. A state from before alarms
+        existed holds nothing.
+        """
         if "alarms" not in arrays:
             return
         plain = json.loads(str(arrays["alarms"]))

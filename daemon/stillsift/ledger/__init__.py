@@ -1,6 +1,6 @@
 """Records what was decided about every frame, in one SQLite file that survives kill -9.
 
-Knows nothing of pictures, nor why something was decided. Read `records` first (what goes in and
+Knows nothing of pictures, nor of how a decision is made. Read `records` first (what goes in and
 comes out), then `writer`: one `Batch` is one transaction.
 """
 

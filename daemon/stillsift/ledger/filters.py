@@ -1,4 +1,4 @@
-"""What is asked of the ledger, as conditions of SQL."""
+"""Turns what is asked of the ledger into conditions of SQL."""
 
 from __future__ import annotations
 
@@ -6,27 +6,33 @@ import os
 from pathlib import Path
 
 Filter = tuple[str, object | None]
-"""SQL with one `?`, and the value that stands for it. A value of None: it is not asked."""
+"""SQL with one `?`, and the value for it. None as value: the condition is left out."""
 
 
 def where(*asked: Filter) -> tuple[str, tuple[object, ...]]:
-    """All of them together; what is always true where nothing is asked."""
+    """Joins conditions with AND and returns their values; always true where all are left out."""
     given = [(text, value) for text, value in asked if value is not None]
     return " AND ".join(text for text, _ in given) or "1", tuple(value for _, value in given)
 
 
 def begins_with(id: str | None) -> Filter:
-    """Decisions `d` whose id has these first digits, by the index of ids: few are looked at."""
+    """Selects decisions `d` whose id begins with these digits.
+
+    It uses the index of ids, so SQLite looks at few rows.
+    """
     known = None if id is None else f"{id}*"
     return "d.seq IN (SELECT seq FROM decisions WHERE id GLOB ?)", known
 
 
 def of_file(file: Path | None) -> Filter:
-    """Decisions `d` about a file: that one where the path is absolute, else every one whose path
-    ends so, in whole names."""
+    """Selects decisions `d` about a file.
+
+    An absolute path means that one file. A relative path means every file whose path ends with it,
+    in whole names.
+    """
     if file is None:
         return "", None
-    # As bytes: a name that is no UTF-8 lies there as a blob.
+    # Compared as bytes, because a name that is not UTF-8 is stored as a blob.
     if file.is_absolute():
         return "CAST(d.file AS BLOB) = ?", os.fsencode(file)
     end = os.fsencode(Path("/") / file)

@@ -1,4 +1,4 @@
-"""Questions to the ledger, also while a daemon writes it. SQLite's errors end here."""
+"""Reads the ledger, also while a daemon writes it, and turns SQLite's errors into `LedgerError`."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ _FULL_BELOW = 1 << 20
 
 
 class LedgerError(Problem):
-    """The ledger could not be opened, read or written."""
+    """Says that the ledger could not be opened, read or written."""
 
 
 class LedgerFull(LedgerError):
-    """The disk that holds the ledger is full; nothing of the batch was recorded."""
+    """Says that the disk of the ledger is full and that nothing of the batch was recorded."""
 
 
 class LedgerReader:
-    """Reads a ledger, also while a daemon writes it. Safe to use from several threads."""
+    """Reads a ledger, also while a daemon writes it. Several threads may use one reader."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -86,8 +86,8 @@ class LedgerReader:
         try:
             db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         except sqlite3.OperationalError:
-            # A WAL ledger in a directory that cannot be written (a snapshot, a mounted backup) only
-            # opens as immutable, which is true of it when no write-ahead log lies beside it.
+            # In a directory that cannot be written (a snapshot, a mounted backup) a WAL ledger only
+            # opens as immutable. It is immutable when no write-ahead log lies beside it.
             db.close()
             if Path(f"{self.path}-wal").exists():
                 raise
@@ -122,7 +122,10 @@ class LedgerReader:
         self.close()
 
     def next_frame(self, source: str, identity: FileIdentity) -> int | None:
-        """Index of the first frame not decided yet: 0 for a new file, None for a finished one."""
+        """Returns the index of the first frame not decided yet.
+
+        0: the file is new. None: it is finished, or it failed.
+        """
         row = self._one(
             f"SELECT next_frame, state FROM files WHERE {SAME_FILE}", key_of(source, identity)
         )
@@ -131,12 +134,12 @@ class LedgerReader:
         return int(row[0]) if row[1] == FileState.READING else None
 
     def file(self, source: str, identity: FileIdentity) -> FileRecord | None:
-        """What is recorded of one file; None: nothing."""
+        """Returns what is recorded of one file; None: nothing."""
         row = self._one(f"{SELECT_FILE} WHERE {SAME_FILE}", key_of(source, identity))
         return file_record(row) if row else None
 
     def files(self, source: str, state: FileState | None = None) -> list[FileRecord]:
-        """The files of a source, in the order they were first seen."""
+        """Returns the files of a source in the order in which they were first recorded."""
         rows = self._all(
             f"{SELECT_FILE} WHERE source = ? AND (? IS NULL OR state = ?) ORDER BY key",
             (source, state, state),
@@ -144,7 +147,7 @@ class LedgerReader:
         return [file_record(row) for row in rows]
 
     def retiring(self, source: str | None = None) -> list[FileRecord]:
-        """Files that are done and whose original has yet to be moved or deleted."""
+        """Returns files that are done and whose original has yet to be moved or deleted."""
         condition, values = where(("source = ?", source))
         rows = self._all(
             f"{SELECT_FILE} WHERE {condition} AND retire IS NOT NULL ORDER BY key", values
@@ -152,9 +155,9 @@ class LedgerReader:
         return [file_record(row) for row in rows]
 
     def seen(self, source: str, content_hash: str) -> SeenFile | None:
-        """The first file of this content that was decided, kept or dropped; None: there is none.
+        """Returns the first file of this content that was kept or dropped; None: there is none.
 
-        A still is found by its decision, a clip once it was read to its end.
+        A still is found by its decision. A clip is found once it was read to its end.
         """
         row = self._one(
             "SELECT id, outcome, file, nearest_kept, reason FROM decisions"
@@ -176,7 +179,7 @@ class LedgerReader:
         return SeenFile(None, None, path_out(row[0]), row[1]) if row else None
 
     def gallery(self, source: str, model: str) -> list[GalleryEntry]:
-        """The gallery of a source, oldest first; empty where another model had made it."""
+        """Returns the gallery of a source, oldest first; empty where another model made it."""
         with self._reading() as db:
             head = db.execute(
                 "SELECT ids FROM galleries WHERE source = ? AND model = ?", (source, model)
@@ -188,17 +191,17 @@ class LedgerReader:
         return [entries[id] for id in json.loads(head[0])]
 
     def state(self, source: str) -> bytes | None:
-        """What the source's sifter left for after a restart; None: nothing yet."""
+        """Returns what the sifter of a source saved for a restart; None: nothing yet."""
         row = self._one("SELECT state FROM source_state WHERE source = ?", (source,))
         return bytes(row[0]) if row else None
 
     def counts(self) -> dict[tuple[str, Reason], int]:
-        """How many decisions each source has by reason."""
+        """Returns the number of decisions for each source and reason."""
         rows = self._all("SELECT source, reason, count(*) FROM decisions GROUP BY source, reason")
         return {(source, Reason(reason)): int(n) for source, reason, n in rows}
 
     def sources(self) -> list[str]:
-        """The names of all sources that left a trace."""
+        """Returns the names of all sources that have a decision, a file, a gap or an alarm."""
         return [row[0] for row in self._all(SELECT_SOURCES)]
 
     def decisions(
@@ -213,10 +216,11 @@ class LedgerReader:
         file: Path | None = None,
         limit: int | None = None,
     ) -> Iterator[DecisionRecord]:
-        """Decisions in the order they were made, of frames captured in [since, until).
+        """Yields decisions in the order they were made, of frames captured in [since, until).
 
         `id`: its first digits; `file`: absolute, or how its path ends; `limit`: the newest only.
-        Read page by page, so that a long listing fills no memory and holds no log of writes back.
+        It reads page by page, so that a long listing neither fills memory nor makes the write-ahead
+        log grow.
         """
         condition, values = where(
             ("d.source = ?", source),
@@ -227,8 +231,8 @@ class LedgerReader:
             begins_with(id),
             of_file(file),
         )
-        # Only one index has the rows in the order of seq; by any other SQLite would sort all that
-        # are left for every page.
+        # Only this index has its rows in the order of seq. With any other index, SQLite would sort
+        # all the remaining rows for every page.
         index = "INDEXED BY decisions_by_reason" if source and reason else "NOT INDEXED"
         after = -1
         if limit is not None:
@@ -250,12 +254,12 @@ class LedgerReader:
             after = int(rows[-1][0])
 
     def decision(self, id: str) -> DecisionRecord | None:
-        """One decision by the frame's id; None: there is none."""
+        """Returns the decision about the frame with this id; None: there is none."""
         row = self._one(f"{SELECT_DECISION} FROM decisions d{ITS_CONTEXT} WHERE d.id = ?", (id,))
         return decision_record(row) if row else None
 
     def kept_in(self, folder: Path) -> list[KeptRecord]:
-        """The kept files of one day folder (relative to the store), by name."""
+        """Returns the kept files of one day folder (relative to the store), sorted by name."""
         start = f"{folder.as_posix()}/"
         rows = self._all(
             f"{SELECT_KEPT}, k.listed, k.adopted, k.missing, "
@@ -275,7 +279,7 @@ class LedgerReader:
         ]
 
     def kept_file(self, id: str) -> KeptFile | None:
-        """The kept file of a frame, where its file is not known to be missing."""
+        """Returns the kept file of a frame; None: there is none, or it is missing."""
         row = self._one(f"{SELECT_KEPT} FROM kept k WHERE k.id = ? AND k.missing = 0", (id,))
         return kept_file(row) if row else None
 
@@ -286,7 +290,7 @@ class LedgerReader:
         since_ns: int | None = None,
         until_ns: int | None = None,
     ) -> list[GapRecord]:
-        """Gaps that touch [since, until), by their start."""
+        """Returns gaps that touch [since, until), sorted by their start."""
         condition, values = where(
             ("source = ?", source), ("to_ns >= ?", since_ns), ("from_ns < ?", until_ns)
         )
@@ -298,11 +302,11 @@ class LedgerReader:
         return [GapRecord(*row) for row in rows]
 
     def alarms(self, *, source: str | None = None) -> list[AlarmRecord]:
-        """Alarms by their start."""
+        """Returns alarms of one source or of all, sorted by their start."""
         return [alarm_record(row) for row in self._all(SELECT_ALARM, (source,))]
 
     def stats(self, source: str | None = None) -> list[SourceStats]:
-        """This source, or every one, added up; none where it left no trace."""
+        """Returns the totals of one source or of every source; empty where nothing is recorded."""
         counts = self.counts()
         stats = []
         for name in self.sources():
@@ -313,38 +317,41 @@ class LedgerReader:
         return stats
 
     def quarantined(self, source: str | None = None) -> list[Quarantined]:
-        """What lies in quarantine, oldest first."""
+        """Returns what lies in quarantine, oldest first."""
         condition, values = where(("source = ?", source))
         rows = self._all(f"{SELECT_QUARANTINED} WHERE {condition} ORDER BY at_ns, key", values)
         return [quarantined(row) for row in rows]
 
     def quarantine_total(self) -> int:
-        """Bytes in quarantine."""
+        """Returns the number of bytes in quarantine."""
         row = self._one("SELECT COALESCE(sum(size), 0) FROM quarantine")
         return int(row[0]) if row else 0
 
     def oldest_quarantined(self, most: int) -> list[Quarantined]:
-        """At most so many from quarantine, oldest first."""
+        """Returns the oldest files in quarantine, at most `most` of them, oldest first."""
         rows = self._all(f"{SELECT_QUARANTINED} ORDER BY at_ns, key LIMIT ?", (most,))
         return [quarantined(row) for row in rows]
 
     def judgements(self) -> dict[str, bool]:
-        """What people said of samples of the audit: their ids, and whether to drop was wrong."""
+        """Returns what people said of audit samples: for each id, whether dropping it was wrong."""
         return {id: bool(wrong) for id, wrong in self._all("SELECT id, wrong FROM judgements")}
 
     def config(self, hash: str) -> str | None:
-        """The configuration (YAML, without secrets) behind a hash; None: never recorded."""
+        """Returns the configuration (YAML, no secrets) that has this hash; None: never recorded."""
         row = self._one("SELECT yaml FROM configs WHERE hash = ?", (hash,))
         return str(row[0]) if row else None
 
     def folders(self) -> dict[Path, int | None]:
-        """Day folders with the time of change that recovery last found in order."""
+        """Returns day folders, each with its time of change (ns) when it was last found in order.
+
+        None: no time is known, and recovery looks into the folder again.
+        """
         return {
             Path(path): mtime for path, mtime in self._all("SELECT path, mtime_ns FROM folders")
         }
 
     def unlisted_folders(self) -> list[Path]:
-        """Day folders whose metadata.jsonl lacks a line or has one too many."""
+        """Returns day folders whose metadata.jsonl may lack a line or have one too many."""
         rows = self._all(
             "SELECT path FROM folders WHERE stale = 1"
             " UNION SELECT DISTINCT rtrim(rtrim(path, replace(path, '/', '')), '/') FROM kept"
@@ -353,11 +360,11 @@ class LedgerReader:
         return [Path(row[0]) for row in rows]
 
     def stale_folders(self) -> list[Path]:
-        """Day folders whose metadata.jsonl tells of a file that was decided again."""
+        """Returns day folders to list anew: a file there was decided again, is gone, or is back."""
         return [Path(row[0]) for row in self._all("SELECT path FROM folders WHERE stale = 1")]
 
     def superseded(self) -> list[Path]:
-        """Files in the store that no row needs any more, still to be removed."""
+        """Returns files in the store that no row needs any more and that are yet to be removed."""
         return [Path(row[0]) for row in self._all("SELECT path FROM superseded ORDER BY path")]
 
     def _one(self, query: str, values: Sequence[object] = ()) -> tuple[Any, ...] | None:
@@ -382,8 +389,9 @@ class LedgerReader:
             raise self._problem(error) from error
 
     def _problem(self, error: sqlite3.Error) -> LedgerError:
+        """Turns an error of SQLite into one that tells a person what to do."""
         code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-        # A disk without room shows as an I/O error where SQLite grows its shared memory file.
+        # SQLite reports a full disk as an I/O error when it enlarges its shared memory file.
         if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and self._no_room()):
             return LedgerFull(
                 f"{self.path}: the disk is full; nothing was recorded and originals stay. "
@@ -412,12 +420,12 @@ class LedgerReader:
 
 
 def path_uri(path: Path) -> str:
-    """The SQLite URI of a file, whatever characters its name has."""
+    """Returns the SQLite URI of a file, whatever characters its name has."""
     return path.absolute().as_uri()
 
 
 def connected(uri: str) -> sqlite3.Connection:
-    """A connection that waits for others, in no transaction until one is begun."""
+    """Opens a connection that waits for others and begins no transaction by itself."""
     return sqlite3.connect(
         uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
     )

@@ -1,6 +1,6 @@
-"""What goes into the ledger and comes out of it: batches, and records of what was decided.
+"""Defines what goes into the ledger and comes out of it: batches, and records of decisions.
 
-Values only; how they lie in tables is told by `rows`.
+All are plain values; `rows` turns them into rows of tables.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..sources import FileIdentity
 
 
 class FileState(StrEnum):
-    """How far a file has been read."""
+    """Tells how far a file has been read."""
 
     READING = "reading"
     DONE = "done"
@@ -24,22 +24,22 @@ class FileState(StrEnum):
 
 
 class Retire(StrEnum):
-    """What becomes of an original once all its frames are decided."""
+    """Tells what becomes of an original once all its frames are decided."""
 
     LEAVE = "leave"
     MOVE = "move"
-    """Into the store's quarantine, for a time and a size, restorable."""
+    """Into the store's quarantine, restorable, up to an age and a total size."""
     DELETE = "delete"
 
 
 @dataclass(frozen=True, slots=True)
 class KeptFile:
-    """A kept frame as it lies in the store."""
+    """Describes the file of a kept frame in the store."""
 
     id: str
     source: str
     path: Path
-    """Relative to the store."""
+    """Path relative to the store."""
     bytes: int
     sha256: str
     width: int
@@ -49,7 +49,7 @@ class KeptFile:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far one file of a source has been decided."""
+    """Tells how far the frames of one file have been decided."""
 
     source: str
     file: Path
@@ -60,17 +60,17 @@ class Checkpoint:
     """Index of the first frame not decided yet."""
     state: FileState
     error: str | None = None
-    """Why it failed; None: it did not."""
+    """Why the file failed; None: it did not."""
     retire: Retire = Retire.LEAVE
-    """What becomes of the original after this commit; heeded once the file is done."""
+    """What becomes of the original after this commit; used only once the file is done."""
     shown_by: str | None = None
-    """In a group, the kept frame that the original has to wait for where none was kept out of it;
-    None: it waits for none."""
+    """In a group, the kept frame that shows the same, for a file none of whose frames was kept. The
+    original is retired only while that frame is in the store. None: it depends on no such frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class GapRecord:
-    """A time in which a source gave no frames. The same source and start is the same gap."""
+    """Describes a time in which a source gave no frames. Source and start identify the gap."""
 
     source: str
     from_ns: int
@@ -80,39 +80,40 @@ class GapRecord:
 
 @dataclass(frozen=True, slots=True)
 class AlarmRecord:
-    """A trouble of a source. The same source, kind and start is the same alarm."""
+    """Describes an alarm of a source. Source, kind and start identify the alarm."""
 
     source: str
     kind: AlarmKind
     from_ns: int
     to_ns: int | None
-    """None: it is not over. The last frame, where the frames ended before; `detail` says so."""
+    """End of the alarm; None: it is not over. The time of the last frame, where the frames ended
+    before the alarm did; `detail` then says so."""
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class GalleryEntry:
-    """One kept frame that new frames are compared with."""
+    """Describes one kept frame that new frames are compared with."""
 
     source: str
     id: str
     data: bytes
-    """What the gallery wants to find again after a restart."""
+    """What the gallery needs again after a restart."""
 
 
 @dataclass(frozen=True, slots=True)
 class GalleryNow:
-    """The gallery of a source as it is after this batch."""
+    """Describes the gallery of a source as it is after a batch."""
 
     ids: Sequence[str]
-    """All of them, oldest first."""
+    """Ids of all entries, oldest first."""
     added: Sequence[GalleryEntry] = ()
-    """Those that the ledger does not hold yet."""
+    """Entries that the ledger does not hold yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one transaction records."""
+    """Holds what one transaction records."""
 
     config_hash: str
     model: str
@@ -120,57 +121,58 @@ class Batch:
     checkpoints: list[Checkpoint] = field(default_factory=list)
     gaps: list[GapRecord] = field(default_factory=list)
     alarms: list[AlarmRecord] = field(default_factory=list)
-    """In the order of events: one that begins and ends is there twice."""
+    """In the order of events: an alarm that begins and ends is there twice."""
     states: dict[str, bytes] = field(default_factory=dict)
-    """Source to whatever its sifter wants to find again after a restart."""
+    """For each source, what its sifter needs again after a restart."""
     galleries: dict[str, GalleryNow] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionRecord:
-    """A decision as the ledger holds it."""
+    """Describes a decision as the ledger holds it."""
 
     seq: int
-    """Rises with every new decision: the order in which they were made."""
+    """Number that rises with every new decision: the order in which they were made."""
     decision: Decision
     decided_at_ns: int
     kept_path: Path | None
-    """Relative to the store; None: not kept."""
+    """Path relative to the store; None: not kept."""
     config_hash: str | None
     model: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class KeptRecord:
-    """A kept file with the decision that kept it."""
+    """Describes a kept file together with the decision that kept it."""
 
     file: KeptFile
     record: DecisionRecord
     listed: bool
-    """Its line is in the day folder's metadata.jsonl for certain."""
+    """True: its line is safe in the metadata.jsonl of its day folder."""
     adopted: bool
-    """Found by recovery; whoever wrote it was cut off before it could say why."""
+    """True: recovery found the file without a row, because its writer was cut off before it could
+    record the decision."""
     missing: bool
-    """Its file was gone when recovery looked."""
+    """True: its file was gone when recovery looked."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeenFile:
-    """A file of the same content that was decided earlier."""
+    """Describes a file of the same content that was decided earlier."""
 
     id: str | None
-    """Of its decision; None: it was a clip of many frames."""
+    """Id of its decision; None: it was a clip of many frames."""
     outcome: Outcome | None
     """None: it was a clip of many frames."""
     file: Path | None
     nearest_kept: str | None
-    """The kept frame that shows it, as `Decision.shown_by`; of a clip the first one kept. None:
-    nothing kept shows it."""
+    """Id of the kept frame that shows it, as `Decision.shown_by`; for a clip, what
+    `FileRecord.first_kept` says. None: no kept frame shows it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """A file that a source has looked at."""
+    """Describes one file that a source has looked at."""
 
     source: str
     file: Path
@@ -180,52 +182,52 @@ class FileRecord:
     state: FileState
     error: str | None
     first_kept: str | None
-    """The first frame kept out of it; None: none was. In a group, where none was, the kept frame
-    that shows it."""
+    """Id of the first frame kept out of the file; None: none was kept. In a group, where none was
+    kept, the id of the kept frame that shows it."""
     retire: Retire
-    """What is still to be done with the original."""
+    """What is still to be done with the original; LEAVE: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """An original that was moved into quarantine."""
+    """Describes an original that was moved into quarantine."""
 
     key: int
     source: str
     original: Path
-    """Where it came from and goes back to."""
+    """Where it came from and where it is restored to."""
     path: Path
-    """Relative to the store."""
+    """Path in quarantine, relative to the store."""
     size: int
     sha256: str
     at_ns: int
-    """When it was moved."""
+    """Time of the move."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampleStats:
-    """The audit samples of one source, added up."""
+    """Gives the totals of the audit samples of one source."""
 
     sampled: int
     missing: int
-    """Whose picture is gone."""
+    """Samples whose picture is gone."""
     judged: int
     open: int
-    """Whose picture is there, and nothing was said of it yet."""
+    """Samples whose picture is there and that have not been judged yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStats:
-    """One source, added up."""
+    """Gives the totals of one source."""
 
     source: str
     reasons: dict[Reason, int]
     kept_bytes: int
     missing: int
-    """Kept frames whose file is gone, those for the audit left out."""
+    """Kept frames whose file is gone, without audit samples."""
     samples: SampleStats
     first_ns: int | None
-    """Earliest captured time; None: no frame yet."""
+    """Earliest captured time; None: no decision is recorded."""
     last_ns: int | None
     files: dict[FileState, int]
     gaps: int
@@ -233,4 +235,5 @@ class SourceStats:
 
     @property
     def offered(self) -> int:
+        """Returns the number of decisions of all reasons."""
         return sum(self.reasons.values())

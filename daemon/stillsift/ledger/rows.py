@@ -1,7 +1,7 @@
-"""Records as rows of the ledger's tables, and back.
+"""Turns records into rows of the ledger's tables, and rows back into records.
 
-What SQLite cannot hold as it is: names that are not UTF-8 go in as bytes, unsigned 64-bit numbers
-as signed ones.
+SQLite cannot hold everything as it is: names that are not UTF-8 go in as bytes, and unsigned 64-bit
+numbers as signed ones.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ _DECISION_COLUMNS = (
     "config",
     "model",
 )
-# What is kept and committed stands: a file whose device number changed with a reboot is offered
-# again under the same id, and must not turn its own kept frame into a duplicate of itself.
+# This never replaces a committed decision to keep. A file whose device number changed with a reboot
+# is offered again under the same id, and must not turn its own kept frame into a duplicate of
+# itself.
 PUT_DECISION = (
     f"INSERT INTO decisions ({', '.join(_DECISION_COLUMNS)}) "
     f"VALUES ({', '.join('?' * len(_DECISION_COLUMNS))}) ON CONFLICT (id) DO UPDATE SET "
@@ -70,7 +71,7 @@ SAME_FILE = "source = ? AND device = ? AND inode = ? AND size = ? AND mtime_ns =
 
 
 def _signed(number: int) -> int:
-    """Device and inode numbers are unsigned 64 bits, SQLite's integers signed."""
+    """Returns a device or inode number (unsigned 64 bits) as one of SQLite's signed integers."""
     return number - (1 << 64) if number >= 1 << 63 else number
 
 
@@ -79,7 +80,7 @@ def _unsigned(number: int) -> int:
 
 
 def key_of(source: str, identity: FileIdentity) -> tuple[object, ...]:
-    """The values of `SAME_FILE`."""
+    """Returns the values for `SAME_FILE`."""
     return (
         source,
         _signed(identity.device),
@@ -90,7 +91,7 @@ def key_of(source: str, identity: FileIdentity) -> tuple[object, ...]:
 
 
 def path_in(path: Path | None) -> str | bytes | None:
-    """Text where the name is UTF-8, the bytes of the name where it is not."""
+    """Returns a path as text where its name is UTF-8, else as the bytes of its name."""
     if path is None:
         return None
     name = os.fspath(path)
@@ -102,7 +103,7 @@ def path_in(path: Path | None) -> str | bytes | None:
 
 
 def path_out(value: str | bytes | None) -> Path | None:
-    """The name that `path_in` put there."""
+    """Returns the path that `path_in` turned into this value."""
     return None if value is None else Path(os.fsdecode(value))
 
 
@@ -111,19 +112,19 @@ def _path(value: str | bytes) -> Path:
 
 
 def text_in(sentence: str | None) -> str | None:
-    """A sentence may quote a file name that is no UTF-8."""
+    """Returns a sentence as valid Unicode, since it may quote a file name that is not UTF-8."""
     return None if sentence is None else sentence.encode(errors="backslashreplace").decode()
 
 
 def _number(measure: float | None) -> float | None:
-    # sqlite3 knows Python's float and NumPy's float64, but not float32.
+    # sqlite3 takes Python's float and NumPy's float64, but not float32.
     return None if measure is None else float(measure)
 
 
 def decision_row(
     decision: Decision, kept: KeptFile | None, now: int, config: int | None, model: int | None
 ) -> tuple[object, ...]:
-    """The values of `PUT_DECISION`; `config` and `model` are the keys of their rows."""
+    """Returns the values for `PUT_DECISION`; `config` and `model` are the keys of their rows."""
     return (
         decision.id,
         decision.source,
@@ -153,7 +154,7 @@ def decision_row(
 
 
 def decision_record(row: Sequence[Any]) -> DecisionRecord:
-    """A row of `SELECT_DECISION`."""
+    """Makes a decision record out of a row of `SELECT_DECISION`."""
     values = dict(zip(_DECISION_FIELDS, row[1:], strict=False))
     values["reason"] = Reason(values["reason"])
     values["captured_at_origin"] = TimeOrigin(values["captured_at_origin"])
@@ -167,7 +168,7 @@ def decision_record(row: Sequence[Any]) -> DecisionRecord:
 
 
 def kept_row(kept: KeptFile, *, adopted: bool) -> tuple[object, ...]:
-    """The values of `PUT_KEPT`."""
+    """Returns the values for `PUT_KEPT`."""
     return (
         kept.id,
         kept.source,
@@ -182,14 +183,14 @@ def kept_row(kept: KeptFile, *, adopted: bool) -> tuple[object, ...]:
 
 
 def kept_file(row: Sequence[Any]) -> KeptFile:
-    """A row of `SELECT_KEPT`."""
+    """Makes the record of a kept file out of a row of `SELECT_KEPT`."""
     return KeptFile(row[0], row[1], Path(row[2]), *row[3:])
 
 
 def file_row(
     checkpoint: Checkpoint, first_kept: dict[tuple[str, Path], str], now: int
 ) -> tuple[object, ...]:
-    """The values of `PUT_FILE`; `first_kept` is the first frame kept out of each file."""
+    """Returns the values for `PUT_FILE`; `first_kept` is the first frame kept out of each file."""
     to_retire = checkpoint.state is FileState.DONE and checkpoint.retire is not Retire.LEAVE
     return (
         *key_of(checkpoint.source, checkpoint.identity),
@@ -212,7 +213,7 @@ SELECT_FILE = (
 
 
 def file_record(row: Sequence[Any]) -> FileRecord:
-    """A row of `SELECT_FILE`."""
+    """Makes a file record out of a row of `SELECT_FILE`."""
     source, file, device, inode, size, mtime_ns, content_hash, next_frame, state, *rest = row
     error, first_kept, retire = rest
     return FileRecord(
@@ -237,7 +238,7 @@ SELECT_ALARM = (
     "SELECT source, kind, from_ns, to_ns, detail FROM alarms"
     " WHERE ?1 IS NULL OR source = ?1 ORDER BY from_ns, source, key"
 )
-"""By their start; of one source, or of all where it is NULL."""
+"""Alarms sorted by their start, of one source, or of all where the value is NULL."""
 
 END_ALARMS = """
 UPDATE alarms SET
@@ -250,17 +251,17 @@ UPDATE alarms SET
     ), from_ns))
 WHERE source = ?1 AND to_ns IS NULL
 """
-"""Those of one source, with the last frame that is known of it."""
+"""Ends the open alarms of one source at the last of its frames that is recorded."""
 
 
 def alarm_row(alarm: AlarmRecord) -> tuple[object, ...]:
-    """The values of `PUT_ALARM`."""
+    """Returns the values for `PUT_ALARM`."""
     to_ns = None if alarm.to_ns is None else bounded_ns(alarm.to_ns)
     return (alarm.source, alarm.kind.value, bounded_ns(alarm.from_ns), to_ns, alarm.detail)
 
 
 def alarm_record(row: Sequence[Any]) -> AlarmRecord:
-    """A row of `SELECT_ALARM`."""
+    """Makes an alarm record out of a row of `SELECT_ALARM`."""
     source, kind, from_ns, to_ns, detail = row
     return AlarmRecord(source, AlarmKind(kind), from_ns, to_ns, detail)
 
@@ -281,14 +282,15 @@ SELECT name FROM filed WHERE name IS NOT NULL UNION
 SELECT source FROM gaps UNION SELECT source FROM alarms
 ORDER BY 1
 """
-"""The sources that left a trace. In the large tables from one name to the next by their index:
-SQLite would look at every row for a UNION or DISTINCT (a million: 60 ms, instead of nothing)."""
+"""Sources that have a decision, a file, a gap or an alarm. The large tables are read from one name
+to the next by their index, because SQLite looks at every row for a UNION or DISTINCT (measured with
+a million rows: 60 ms, against nearly none)."""
 
 
 SELECT_QUARANTINED = "SELECT key, source, original, path, size, sha256, at_ns FROM quarantine"
 
 
 def quarantined(row: Sequence[Any]) -> Quarantined:
-    """A row of `SELECT_QUARANTINED`."""
+    """Makes a quarantine record out of a row of `SELECT_QUARANTINED`."""
     key, source, original, path, size, sha256, at_ns = row
     return Quarantined(key, source, _path(original), _path(path), size, sha256, at_ns)

@@ -1,9 +1,9 @@
-"""The tables of the ledger, and every step by which an older ledger becomes today's."""
+"""Defines the tables of the ledger and the steps that bring an older ledger up to date."""
 
 from __future__ import annotations
 
 APPLICATION_ID = 0x5374_5366
-"""Written into the file's header ("StSf"): tells a ledger from any other SQLite database."""
+"""Mark in the file's header ("StSf") that tells a ledger from any other SQLite database."""
 
 _FIRST = """
 CREATE TABLE configs (
@@ -150,4 +150,5 @@ CREATE TABLE alarms (
 """
 
 MIGRATIONS = (_FIRST, _AUDIT, _ALARMS)
-"""Step n makes schema version n + 1 out of version n. Never edit one that was released: add one."""
+"""Steps in order: step n makes schema version n + 1 out of version n. Never edit a step that was
+released; add a new one."""

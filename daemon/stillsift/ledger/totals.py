@@ -1,4 +1,4 @@
-"""One source, added up by the ledger's tables."""
+"""Adds up what the tables of the ledger say of one source."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from .records import FileState, SampleStats, SourceStats
 
 
 def stats_of(db: sqlite3.Connection, source: str, reasons: dict[Reason, int]) -> SourceStats:
-    """`reasons` counts its decisions."""
+    """Returns the totals of a source; `reasons` counts its decisions by reason."""
     samples = _samples(db, source)
     kept_bytes, missing = db.execute(
         "SELECT COALESCE(sum(bytes), 0), COALESCE(sum(missing), 0) FROM kept WHERE source = ?",
         (source,),
     ).fetchone()
-    # Two queries: SQLite answers min or max from the index, but not both at once.
+    # Two queries, because SQLite answers min or max from the index, but not both at once.
     first, last = (
         db.execute(
             f"SELECT {end}(captured_at_ns) FROM decisions WHERE source = ?", (source,)

@@ -1,7 +1,7 @@
-"""The ledger: what was decided about every frame, in one SQLite file that survives kill -9.
+"""Writes the ledger: what was decided about every frame, in one SQLite file that survives kill -9.
 
-One `Batch` is one transaction: decisions, kept frames, checkpoints and galleries are all there or
-none is. Questions to it are in `ledger_reader`.
+One `Batch` is one transaction: its decisions, kept frames, checkpoints and galleries are all
+recorded, or none is. `reader` holds the questions to the ledger.
 """
 
 from __future__ import annotations
@@ -36,14 +36,17 @@ from .rows import (
 )
 
 _MOST_FORGOTTEN = 5000
-"""Rows of one source and reason at a time: more than a minute brings, and soon done."""
+"""Most rows of one source and reason per call: more than come in a minute, and quickly deleted."""
 
 
 class Ledger(LedgerReader):
-    """The one writer of a store's ledger; opening it makes or updates the tables."""
+    """Writes a store's ledger as its only writer; opening it makes or updates the tables."""
 
     def __init__(self, path: Path, clock: Callable[[], int] = time.time_ns) -> None:
-        """`clock` gives nanoseconds since 1970, for the times at which things are recorded."""
+        """Opens the ledger and brings its tables up to date.
+
+        `clock` gives nanoseconds since 1970, for the times at which things are recorded.
+        """
         self.path = path
         self._clock = clock
         self._lock = threading.RLock()
@@ -59,8 +62,8 @@ class Ledger(LedgerReader):
             self._adopted = {row[0] for row in self._all("SELECT id FROM kept WHERE adopted = 1")}
 
     def _prepare(self) -> None:
-        # FULL: in WAL mode a commit is on the disk before it returns, or originals could be
-        # retired on the strength of a record that a power cut takes back.
+        # With FULL, a commit in WAL mode is on the disk before it returns. Otherwise a power cut
+        # could take back a record because of which an original was already retired.
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA journal_size_limit = 67108864")
@@ -74,9 +77,10 @@ class Ledger(LedgerReader):
     def commit(self, batch: Batch) -> tuple[Path, ...]:
         """Records everything in `batch`, or nothing; on return it is on the disk.
 
-        Deciding an id again replaces its row, except that a kept frame stays kept. A file that
-        recovery had adopted is completed by the decision, or superseded by it. Returns the files in
-        the store (relative paths) that no row needs any more, for `Quarantine.retire` to remove.
+        A new decision about an id replaces its row, except that a kept frame stays kept. A decision
+        completes the record of a file that recovery adopted, or supersedes the file. Returns the
+        files in the store (relative paths) that no row needs any more; `Quarantine.retire` removes
+        them.
         """
         now = self._clock()
         with self._writing() as db:
@@ -88,7 +92,7 @@ class Ledger(LedgerReader):
             for decision, kept in batch.decisions:
                 if decision.id in self._adopted:
                     if decision.outcome in (Outcome.FAILED, Outcome.LOST):
-                        continue  # the file is there: whoever failed now had written it before
+                        continue  # its file was written before this attempt failed
                     superseded += _end_adoption(db, decision.id, kept)
                     completed.append(decision.id)
                 elif kept is not None and (standing := _standing(db, decision, superseded)):
@@ -118,7 +122,7 @@ class Ledger(LedgerReader):
         return tuple(superseded)
 
     def record_config(self, hash: str, yaml: str) -> None:
-        """Records the text behind a configuration's hash. It must not hold secrets."""
+        """Records the configuration (YAML) that has this hash. It must not hold secrets."""
         with self._writing() as db:
             db.execute(
                 "INSERT INTO configs (hash, yaml, first_seen_ns) VALUES (?, ?, ?)"
@@ -127,13 +131,15 @@ class Ledger(LedgerReader):
             )
 
     def end_alarms(self, sources: Iterable[str]) -> None:
-        """Records that the alarms of these sources end with their last frame: no more come. One
-        that is recorded again goes on."""
+        """Ends the open alarms of these sources at their last frame, because no more frames come.
+
+        An alarm that is recorded again goes on.
+        """
         with self._writing() as db:
             db.executemany(END_ALARMS, ((source,) for source in sources))
 
     def adopt(self, found: Sequence[tuple[Decision, KeptFile]]) -> None:
-        """Records files that were found in the store without a row."""
+        """Records files that recovery found in the store without a row."""
         now = self._clock()
         with self._writing() as db:
             for decision, kept in found:
@@ -144,7 +150,7 @@ class Ledger(LedgerReader):
         self._adopted.update(kept.id for _, kept in found)
 
     def mark_missing(self, gone: Iterable[KeptFile], *, missing: bool = True) -> None:
-        """Records that the files of kept frames are gone, or there again."""
+        """Records that the files of kept frames are gone, or are there again."""
         with self._writing() as db:
             for kept in gone:
                 db.execute(
@@ -155,7 +161,8 @@ class Ledger(LedgerReader):
     def mark_listed(self, ids: Iterable[str], folders: Mapping[Path, int | None]) -> None:
         """Records kept frames whose lines are safe in their metadata.jsonl.
 
-        `folders` are their day folders, in which every line is right now, as for `mark_in_order`.
+        `folders` are their day folders, whose lines are all right now, with their time of change as
+        for `mark_in_order`.
         """
         with self._writing() as db:
             db.executemany("UPDATE kept SET listed = 1 WHERE id = ?", ((i,) for i in ids))
@@ -165,9 +172,9 @@ class Ledger(LedgerReader):
             )
 
     def mark_in_order(self, folders: Mapping[Path, int | None]) -> None:
-        """Records day folders in which every file has its row, with their time of change.
+        """Records day folders in which every file has its row, with their time of change (ns).
 
-        Recovery looks into them again when that differs. None: always.
+        Recovery looks into a folder again when its time differs. None: it always looks.
         """
         with self._writing() as db:
             _put_folders(db, folders)
@@ -185,9 +192,9 @@ class Ledger(LedgerReader):
             )
 
     def retired(self, done: Iterable[tuple[FileRecord, Quarantined | None]]) -> None:
-        """Records originals that need no more retiring, with where they lie in quarantine now.
+        """Records originals that are retired, and where the moved ones lie in quarantine.
 
-        The `key` and `at_ns` of the quarantined are given here.
+        The `key` and `at_ns` of the quarantined are set here; given values are ignored.
         """
         now = self._clock()
         with self._writing() as db:
@@ -213,7 +220,7 @@ class Ledger(LedgerReader):
     def register_done(
         self, source: str, file: Path, identity: FileIdentity, content_hash: str
     ) -> None:
-        """Records a file as done, so that a source that finds it does not take it again."""
+        """Records a file as done, so that a source that finds it does not read it again."""
         checkpoint = Checkpoint(source, file, identity, content_hash, 0, FileState.DONE)
         with self._writing() as db:
             db.execute(PUT_FILE, file_row(checkpoint, {}, self._clock()))
@@ -224,17 +231,17 @@ class Ledger(LedgerReader):
             db.executemany("DELETE FROM quarantine WHERE key = ?", ((key,) for key in keys))
 
     def forget_dropped(self, before_ns: int) -> int:
-        """Forgets decisions about dropped frames that were made before; returns how many.
+        """Deletes decisions about dropped frames that were made before a time; returns how many.
 
-        Their files stay known, so nothing is taken again. A bounded number at a time: call it again
-        and again. Costs a look at the oldest rows of each source and reason.
+        Their files stay known, so no file is read again. One call deletes a bounded number, so call
+        it repeatedly. It reads the oldest rows of each source and reason.
         """
         forgotten = 0
         dropped = [reason for reason in Reason if outcome_of(reason) is Outcome.DROPPED]
         for source in self.sources():
             for reason in dropped:
-                # Rows of one source and reason lie in the index in the order of seq, so the oldest
-                # come first and nothing else is looked at.
+                # The index holds the rows of one source and reason in the order of seq, so the
+                # oldest come first and no other row is read.
                 rows = self._all(
                     "SELECT seq, decided_at_ns FROM decisions INDEXED BY decisions_by_reason"
                     " WHERE source = ? AND reason = ? ORDER BY seq LIMIT ?",
@@ -248,10 +255,10 @@ class Ledger(LedgerReader):
         return forgotten
 
     def judge(self, wrong: Mapping[str, bool]) -> None:
-        """Records what a person said of samples of the audit, by id; the last word counts.
+        """Records what a person said of audit samples, by id; the last judgement counts.
 
-        Safe beside a running daemon and without the store's lock: it writes a table that nothing
-        else writes, in one short transaction, and SQLite lets one wait for the other.
+        It needs no store lock and may run beside a daemon: it writes a table that no other code
+        writes, in one short transaction, and SQLite lets one writer wait for the other.
         """
         now = self._clock()
         with self._writing() as db:
@@ -270,7 +277,7 @@ class Ledger(LedgerReader):
             except BaseException:
                 self._config_keys.clear()
                 self._model_keys.clear()
-                # SQLite rolls back by itself where the disk is full.
+                # SQLite has already rolled back by itself where the disk is full.
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
@@ -291,9 +298,9 @@ class Ledger(LedgerReader):
 
 
 def _standing(db: sqlite3.Connection, now: Decision, superseded: list[Path]) -> Path | None:
-    """The file of a frame that was kept before; None: it was not, or its file is gone.
+    """Returns the file of a frame that was kept before; None: it was not, or its file is gone.
 
-    A sample of the audit makes way for the same frame kept as news, and is superseded.
+    An audit sample is superseded when the same frame is now kept for another reason.
     """
     row = db.execute(
         "SELECT k.path, k.missing, d.reason = 'audit', k.listed"
@@ -315,7 +322,10 @@ def _standing(db: sqlite3.Connection, now: Decision, superseded: list[Path]) -> 
 
 
 def _end_adoption(db: sqlite3.Connection, id: str, kept: KeptFile | None) -> list[Path]:
-    """Makes way for the decision that was cut off; returns the adopted file if it must go."""
+    """Deletes the rows of an adopted file, so that the real decision can be recorded.
+
+    Returns the adopted file if it is no longer needed.
+    """
     path, listed = db.execute("SELECT path, listed FROM kept WHERE id = ?", (id,)).fetchone()
     db.execute("DELETE FROM kept WHERE id = ?", (id,))
     db.execute("DELETE FROM decisions WHERE id = ?", (id,))
@@ -349,9 +359,9 @@ def _put_superseded(db: sqlite3.Connection, paths: list[Path]) -> None:
 def _first_kept(
     decisions: list[tuple[Decision, KeptFile | None]],
 ) -> dict[tuple[str, Path], str]:
-    """The first frame kept out of each file.
+    """Returns the id of the first frame kept out of each file.
 
-    A sample of the audit is none: its file is retired as if the frame had been dropped.
+    An audit sample does not count: its file is retired as if the frame had been dropped.
     """
     first: dict[tuple[str, Path], str] = {}
     for decision, kept in decisions:
@@ -362,6 +372,7 @@ def _first_kept(
 
 
 def _put_gallery(db: sqlite3.Connection, source: str, model: str, gallery: GalleryNow) -> None:
+    """Replaces the gallery of a source; raises ValueError where an id has no entry."""
     ids = list(gallery.ids)
     db.executemany(
         "INSERT OR REPLACE INTO gallery VALUES (?, ?, ?)",

@@ -1,6 +1,6 @@
-"""The engine: one model, one store and its ledger, and the lines that share them.
+"""Opens one model, one store and its ledger, and makes the lines that share them.
 
-`run` and `sift` differ in what they feed it, not in what it does.
+`run` and `sift` give the engine different sources; what it does with them is the same.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 class Engine:
-    """Everything that lines share. A context manager; `close` gives the store back."""
+    """Holds everything that lines share. A context manager; `close` unlocks the store."""
 
     def __init__(
         self, config: Config, metrics: Metrics, *, dry_run: bool = False, patient: bool = False
@@ -52,7 +52,7 @@ class Engine:
         """Locks and recovers the store, opens the ledger and warms the model up.
 
         `dry_run` decides without a store: nothing is written that outlives the process. `patient`
-        begins on a full disk too. Raises a Problem that names what stands in the way.
+        begins even on a full disk. Raises a Problem that names what stands in the way.
         """
         self.config = config
         self.metrics = metrics
@@ -66,11 +66,11 @@ class Engine:
             raise
 
     def _open(self, dry_run: bool) -> None:
-        # Sources have a thread each; pools of OpenCV and NumPy on top would only add threads, and
-        # OpenBLAS has its own spin while they wait for work: one in thirteen seconds of CPU.
+        # Sources have a thread each, so pools of OpenCV and NumPy would only add threads. Those of
+        # OpenBLAS spin while they wait for work: that took one in thirteen seconds of CPU.
         cv2.setNumThreads(1)
         threadpool_limits(1, user_api="blas")
-        # The model first: it is what most often stands in the way, and touches nothing.
+        # The model first: it fails most often, and opening it changes nothing.
         self.model = model_choice.open_model(self.config.model)
         self._embedder = Embedder(self.model)
         self._embedder.warm_up()
@@ -106,7 +106,7 @@ class Engine:
         except StoreFull as error:
             if not self._patient:
                 raise
-            log.error("%s", error)  # lines wait for room, and the quarantine may give some
+            log.error("%s", error)  # lines wait for room, and the quarantine may make some
         self.ledger = self._opened.enter_context(Ledger(store.ledger_path))
         listing = Listing(store, self.ledger)
         self._opened.callback(listing.close)
@@ -115,10 +115,10 @@ class Engine:
         self.metrics.store(store.free_bytes)
 
     def reconfigure(self, config: Config) -> None:
-        """Lines begun from now on follow `config`; store and model stay as they are, and so do
-        their settings: what is recorded beside a decision is what it was made with.
+        """Makes lines that begin from now on follow `config`.
 
-        Raises LedgerError; then nothing has changed.
+        Store and model stay as they are, and so do their settings: the configuration recorded
+        beside a decision is the one it was made with. Raises LedgerError; then nothing has changed.
         """
         config = in_force(self.config, config)
         self.ledger.record_config(config.hash, config.to_yaml())
@@ -126,10 +126,9 @@ class Engine:
         self.groups.define(config.sources)
 
     def tidy(self, now_ns: int) -> None:
-        """Let go what is too old: decisions about dropped frames, and what lies in quarantine too
-        long or is too much. Once a minute is often enough.
+        """Removes old decisions about dropped frames, and what exceeds the quarantine's limits.
 
-        Raises StoreError and LedgerError.
+        Once a minute is often enough. Raises StoreError and LedgerError.
         """
         if self.storage is None:
             return
@@ -160,7 +159,7 @@ class Engine:
         on_decision: Callable[[Decision, KeptFile | None], None] | None = None,
         on_step: Callable[[], None] = lambda: None,
     ) -> Line:
-        """The line of one source. `watch` False: what is there now, then the end."""
+        """Makes the line of one source. `watch` False: it ends after what is there now."""
         tuning = self.tuning(config)
         recorder = Recorder(
             config.name,
@@ -187,7 +186,7 @@ class Engine:
         )
 
     def tuning(self, config: SourceConfig) -> Tuning:
-        """What of a source can change while it is being read."""
+        """Returns the settings of a source that can change while it is being read."""
         return Tuning(
             config.limits(self.model.spec.novelty_limit),
             gallery=config.gallery,
@@ -199,7 +198,7 @@ class Engine:
         )
 
     def _sifter(self, source: str, tuning: Tuning) -> Sifter:
-        """A sifter that goes on where the last one of this source stopped."""
+        """Makes a sifter that goes on where the last one of this source stopped."""
         model = self.model.spec.name
         kept = [
             GalleryFrame.from_bytes(entry.id, entry.data)
@@ -248,7 +247,7 @@ def open_source(
     duration_s: float | None = None,
     leave_out: Path | None = None,
 ) -> Source:
-    """The one place that knows which kinds of source there are."""
+    """Opens a source; only this function knows which kinds of source there are."""
     if config.rtsp is not None:
         return RtspSource(
             config.name,
@@ -279,11 +278,11 @@ def open_source(
 
 
 def _report(found: Recovered) -> None:
-    """What recovery did, for the person on the box."""
+    """Logs the warnings of recovery."""
     for warning in found.warnings:
         log.warning("%s", warning)
 
 
 def place_of(config: SourceConfig) -> str:
-    """Where a source's frames come from, fit to be shown: without a password."""
+    """Returns where a source's frames come from, fit to be shown: without a password."""
     return redacted(config.rtsp) if config.rtsp is not None else str(config.directory)

@@ -1,4 +1,4 @@
-"""The sources of a daemon, each in a thread of its own, so that none can stop another."""
+"""Runs the sources of a daemon, each in a thread of its own, so that none can stop another."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _GOOD_RUN_S = 300.0
-"""A line that ran this long before it failed starts again without a longer pause."""
+"""Seconds that a line has to run before the pause after its failure is the shortest again."""
 _TIDY_EVERY_S = 60.0
 
 
 @dataclass(slots=True)
 class _Worker:
-    """One source's thread, over as many lines as it takes."""
+    """Runs one source in a thread, one line after the other."""
 
     config: SourceConfig
     engine: Engine
@@ -34,7 +34,7 @@ class _Worker:
     line: Line | None = None
     error: str | None = None
     started: bool = False
-    """The source has been heard of."""
+    """Whether a line of the source has made a step."""
     stopped: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(init=False)
 
@@ -78,7 +78,7 @@ class _Worker:
             self.heartbeats.beat(self.config.name)
 
     def retune(self, config: SourceConfig) -> None:
-        """Go on with other settings for what is kept, in this line and in all that follow."""
+        """Changes the settings for what is kept, in this line and in all that follow."""
         self.config = config
         if self.line is not None:
             self.line.retune(self.engine.tuning(config))
@@ -90,7 +90,7 @@ class _Worker:
 
     @property
     def trouble(self) -> str | None:
-        """What stands in its way now; None: nothing."""
+        """Tells what stands in the way of the source now; None: nothing."""
         return self.error or (self.line.trouble if self.line is not None else None)
 
 
@@ -105,7 +105,7 @@ class Fleet:
         self._tidier = threading.Thread(target=self._tidy, name="quarantine", daemon=True)
 
     def begin(self, sources: Iterable[SourceConfig]) -> None:
-        """Start all sources, and what looks after the quarantine."""
+        """Starts all sources, and the thread that tidies ledger and quarantine."""
         sources = list(sources)
         self._engine.metrics.troubles(lambda: self.troubles)
         self._tidier.start()
@@ -113,9 +113,9 @@ class Fleet:
         self.start(sources)
 
     def start(self, sources: Iterable[SourceConfig]) -> None:
-        """Begin with more sources."""
+        """Starts more sources."""
         workers = [_Worker(source, self._engine, self._heartbeats) for source in sources]
-        # All are known before the first one works, so that nobody takes a part for the whole.
+        # All are known before the first one works, so that a part is not taken for the whole.
         for worker in workers:
             self._engine.metrics.announce(worker.config.name)
         self._workers |= {worker.config.name: worker for worker in workers}
@@ -124,7 +124,7 @@ class Fleet:
             worker.thread.start()
 
     def stop(self, names: list[str], timeout_s: float) -> list[str]:
-        """End these sources together; the names of those that did not end in time."""
+        """Ends these sources together; returns the names of those that did not end in time."""
         workers = [self._workers.pop(name) for name in names if name in self._workers]
         for worker in workers:
             worker.stop()
@@ -134,7 +134,7 @@ class Fleet:
         return [worker.config.name for worker in workers if worker.thread.is_alive()]
 
     def stop_all(self, timeout_s: float) -> list[str]:
-        """End everything; the names of the sources that did not end in time."""
+        """Ends everything; returns the names of the sources that did not end in time."""
         self._ended.set()
         late = self.stop(list(self._workers), timeout_s)
         self._tidier.join(1.0)
@@ -154,8 +154,10 @@ class Fleet:
             self._ended.wait(_TIDY_EVERY_S)
 
     def reload(self, config: Config, plan: ReloadPlan, timeout_s: float) -> None:
-        """Change to a new configuration without touching the sources that stay as they are; what
-        is retuned stays open, and a camera connected."""
+        """Changes to a new configuration; leaves the sources alone that stay as they are.
+
+        A source that is retuned stays open, and a camera connected.
+        """
         self._engine.reconfigure(config)
         again = list(plan.reopened)
         for source in plan.retuned:
@@ -165,7 +167,7 @@ class Fleet:
                 again.append(source)
         late = self.stop([*plan.removed, *(source.name for source in again)], timeout_s)
         for name in late:
-            # Two lines of one source would tread on each other's records.
+            # Two lines of one source would mix up each other's records.
             log.error("%s: did not end within %g s; it needs a restart", name, timeout_s)
         for name in plan.removed:
             self._engine.metrics.close_source(name)
@@ -173,7 +175,7 @@ class Fleet:
         self.start(source for source in (*plan.added, *again) if source.name not in late)
 
     def _end_alarms(self, going: set[str]) -> None:
-        """End the alarms of all sources but those that are `going` on: no frame will end them."""
+        """Ends the alarms of all sources that are not `going` on, since no frame will end them."""
         ledger = self._engine.ledger
         try:
             standing = {alarm.source for alarm in ledger.alarms() if alarm.to_ns is None}
@@ -184,7 +186,7 @@ class Fleet:
 
     @property
     def troubles(self) -> dict[str, str]:
-        """Sources that cannot work now, and why."""
+        """Gives the sources that cannot work now, and why."""
         return {
             name: trouble
             for name, worker in self._workers.copy().items()
@@ -193,7 +195,7 @@ class Fleet:
 
     @property
     def unstarted(self) -> list[str]:
-        """Sources that have not been heard of yet."""
+        """Gives the sources of which no line has made a step yet."""
         return [name for name, worker in self._workers.copy().items() if not worker.started]
 
     def __len__(self) -> int:

@@ -1,9 +1,9 @@
-"""Groups: sources that share what they have kept, each in a thread of its own.
+"""Lets the sources of a group share what they have kept, each in a thread of its own.
 
-A member hears of what the others have kept once that is recorded, so nothing is dropped for a frame
-that is not there. From the moment it is about to keep a frame until that is recorded it has the
-group's turn, and the others wait with theirs: no two keep the same thing at the same time. Who
-comes first keeps it.
+A member learns what the others have kept once that is recorded, so nothing is dropped for a frame
+that is not there. A member that is about to keep a frame takes the group's turn and holds it until
+the frame is recorded. The others wait for the turn, so no two keep the same thing at the same time:
+the first one keeps it.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from ..ledger import LedgerReader
 from ..selection import GalleryFrame
 
 _PATIENCE_S = 5.0
-"""Longest wait for the turn. Whoever has it is at work on a failing disk then; a picture kept twice
-is the lesser evil."""
+"""Longest wait for the turn, in seconds. A member that holds it for longer works on a failing disk;
+a picture that is kept twice is the lesser evil then."""
 
 
 class Groups:
-    """Which sources belong together, and what each of them has kept last."""
+    """Knows which sources belong together, and what each of them has kept last."""
 
     def __init__(self, ledger: LedgerReader, model: str) -> None:
-        """What was kept with another model than `model` means nothing to this one."""
+        """Takes the ledger; what was kept with another model than `model` cannot be compared."""
         self._ledger = ledger
         self._model = model
         self._lock = threading.Lock()
         self._sources: tuple[SourceConfig, ...] = ()
         self._kept: dict[str, tuple[GalleryFrame, ...]] = {}
-        """By source; the others' are read from the ledger when they are first asked for."""
+        """Last kept frames by source; those of a sibling are read from the ledger when needed."""
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        """By group."""
+        """Locks by group; the member that holds one has the turn."""
 
     def define(self, sources: Iterable[SourceConfig]) -> None:
-        """These are the sources, with their groups, from now on."""
+        """Sets the sources, with their groups, from now on."""
         with self._lock:
             self._sources = tuple(sources)
             grouped = {source.name for source in self._sources if source.group is not None}
             self._kept = {name: kept for name, kept in self._kept.items() if name in grouped}
 
     def member(self, source: SourceConfig) -> Member | None:
-        """The place of a source in its group; None: it has none."""
+        """Returns the membership of a source in its group; None: it has no group."""
         if source.group is None:
             return None
         with self._lock:
@@ -53,18 +53,18 @@ class Groups:
             return Member(self, source.name, self._turns[source.group])
 
     def siblings(self, source: str) -> tuple[str, ...]:
-        """The other sources of its group."""
+        """Returns the other sources of the source's group."""
         with self._lock:
             return siblings(source, self._sources)
 
     def tell(self, source: str, gallery: Iterable[GalleryFrame]) -> None:
-        """What a source has kept last, as it is recorded now."""
+        """Notes what a source has kept last, as it is recorded now."""
         kept = _own(source, gallery)
         with self._lock:
             self._kept[source] = kept
 
     def kept_by(self, source: str) -> tuple[GalleryFrame, ...]:
-        """What a source has kept last, oldest first. Raises LedgerError."""
+        """Returns what a source has kept last, oldest first. Raises LedgerError."""
         with self._lock:
             if source not in self._kept:
                 entries = self._ledger.gallery(source, self._model)
@@ -74,7 +74,7 @@ class Groups:
 
 
 class Member:
-    """One source in its group. For the one thread that runs its line."""
+    """Connects one source with its group. For the one thread that runs its line."""
 
     def __init__(self, groups: Groups, source: str, turn: threading.Lock) -> None:
         self._groups = groups
@@ -83,27 +83,30 @@ class Member:
         self._has_turn = False
 
     def siblings(self) -> tuple[str, ...]:
-        """The other sources of the group as it is now."""
+        """Returns the other sources of the group as it is now."""
         return self._groups.siblings(self._source)
 
     def elsewhere(self) -> Sequence[GalleryFrame]:
-        """What the others have kept last. Takes the turn; `end_turn` once it is recorded what came
-        of it. Raises LedgerError."""
+        """Takes the turn and returns what the others have kept last.
+
+        `end_turn` must follow once the result is recorded. After `_PATIENCE_S` it goes on without
+        the turn. Raises LedgerError.
+        """
         if not self._has_turn:
             self._has_turn = self._turn.acquire(timeout=_PATIENCE_S)
         return [kept for name in self.siblings() for kept in self._groups.kept_by(name)]
 
     def tell(self, gallery: Iterable[GalleryFrame]) -> None:
-        """What this source has kept last, as it is recorded now."""
+        """Tells the group what this source has kept last, as it is recorded now."""
         self._groups.tell(self._source, gallery)
 
     def end_turn(self) -> None:
-        """Let the others keep something."""
+        """Gives the turn back, so that the others can keep something."""
         if self._has_turn:
             self._has_turn = False
             self._turn.release()
 
 
 def _own(source: str, gallery: Iterable[GalleryFrame]) -> tuple[GalleryFrame, ...]:
-    """Without what others keep; they tell of it themselves."""
+    """Returns the source's own frames, marked with its name; the others tell theirs."""
     return tuple(replace(kept, by=source) for kept in gallery if kept.by is None)

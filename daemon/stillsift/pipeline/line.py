@@ -1,9 +1,10 @@
-"""The line that every frame runs along, for one source.
+"""Runs every frame of one source along the line.
 
     source --> frame --> measure --> decide --> persist --> record --> retire
 
-A kept picture is on the disk before its record is, and the record before its original goes. Killed
-at any point, the line takes up at the first frame without a record and decides as it would have.
+A kept picture is on the disk before its record is, and the record before its original goes. After a
+kill at any point, the line goes on at the first frame without a record and decides as it would
+have.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ log = logging.getLogger(__name__)
 
 _RECORD_EVERY_S = 1.0
 _QUIET_S = 1.0
-"""Beyond `max_wait_s`: a source that is idle for longer adds nothing to a moment any more."""
+"""Seconds beyond `max_wait_s` after which an idle source adds nothing to a moment any more."""
 _NOTHING_RECORDED = "nothing can be recorded"
 _NOT_MEASURED = "frames cannot be measured"
 
 
 class _Stopped(Exception):
-    """The line was asked to stop while it waited for the disk."""
+    """Says that the line was asked to stop while it waited for the disk."""
 
 
 class Line:
@@ -63,11 +64,13 @@ class Line:
         on_decision: Callable[[Decision, KeptFile | None], None] | None = None,
         on_step: Callable[[], None] = lambda: None,
     ) -> None:
-        """`storage` None: a dry run. `tuning`: what `sifter` and `recorder` were made with, and
-        more. `live`: the source cannot be asked again. `patient`: wait for a disk that is full or
-        failing, else the error ends the line. `on_decision` hears of every decision once it is
-        recorded, so that the log need not tell of bad files; None: the log tells. `on_step` hears
-        of every step.
+        """Takes the parts of the line and what it reports to.
+
+        `storage` None: a dry run. `tuning`: what `sifter` and `recorder` were made with, and more.
+        `live`: the source cannot be asked again. `patient`: the line waits for a disk that is full
+        or failing; else the error ends it. `on_decision` gets every decision once it is recorded,
+        so that bad files need no line in the log; None: the log tells of them. `on_step` is called
+        at every step.
         """
         self.source = source
         self.sifter = sifter
@@ -86,10 +89,10 @@ class Line:
         )
         self._warned_of: Path | str | None = None
         self._ahead = False
-        """The sifter has decided more than the recorder knows of."""
+        """Whether the sifter has decided more than the recorder knows of."""
         for kind in AlarmKind:
             metrics.alarm(source.name, kind, raised=False)
-        for alarm in sifter.alarms:  # what an earlier run left standing goes on
+        for alarm in sifter.alarms:  # an alarm that an earlier run left standing goes on
             metrics.alarm(source.name, alarm.kind, raised=True)
             recorder.alarm(alarm)
 
@@ -99,13 +102,13 @@ class Line:
 
     @property
     def trouble(self) -> str | None:
-        """What stands in the way of keeping now; None: nothing."""
+        """Tells what stands in the way of keeping now; None: nothing."""
         return str(self._troubles) or None
 
     # -- source ------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Every item of the source, from its pixels to its record."""
+        """Takes every item of the source from its pixels to its record."""
         try:
             for item in self.source.items():
                 self._on_step()
@@ -115,8 +118,8 @@ class Line:
                     self._record()
                 self._end_turn()
                 self._persistence.try_again()
-            # What a file holds back is read again at the next start, and decided as if nothing
-            # had happened; a camera's frame would be gone.
+            # A waiting frame of a file is read again at the next start, and decided as if nothing
+            # had happened. A waiting frame of a camera would be gone.
             if self._live or not self._stop.is_set():
                 self._persist(self.sifter.flush())
             self._recorder.end()
@@ -124,9 +127,9 @@ class Line:
         except _Stopped:
             log.warning("%s: stopped while the store was out of order", self.source.name)
         except Exception:
-            # Whatever it is, what was decided before it is recorded and not decided again. Not
-            # beside a sifter that takes for kept what never came to the disk: a file is read
-            # again, and its frame would be a repeat of itself.
+            # After any error, what was decided before it is recorded, and not decided again. The
+            # exception: the sifter takes frames for kept that never came to the disk. A file is
+            # read again then, and its frame would be a repeat of itself.
             if self._live or not self._ahead:
                 with suppress(Problem, _Stopped):
                     self._record()
@@ -135,16 +138,16 @@ class Line:
             self._end_turn()
 
     def stop(self) -> None:
-        """Ask the line to end soon; may be called from any thread."""
+        """Asks the line to end soon; may be called from any thread."""
         self._stop.set()
         self.source.stop()
 
     def retune(self, tuning: Tuning) -> None:
-        """Go on with these settings from the next item on; may be called from any thread."""
+        """Sets the settings to use from the next item on; may be called from any thread."""
         self._wanted = tuning
 
     def _retune(self) -> None:
-        """Change to other settings between two frames, as a restart would; the source goes on."""
+        """Changes to other settings between two frames, as a restart would; the source goes on."""
         wanted = self._wanted
         if wanted is self._tuning:
             return
@@ -168,7 +171,7 @@ class Line:
         self._end_turn()
 
     def _take(self, item: Item) -> bool:
-        """Deal with one item; whether a frame was kept by it."""
+        """Handles one item; returns whether a frame was kept by it."""
         if isinstance(item, Idle):
             quiet_s = time.monotonic() - self._heard
             over = quiet_s > self.sifter.limits.max_wait_s + _QUIET_S and not item.busy
@@ -190,7 +193,7 @@ class Line:
     # -- measure, decide ---------------------------------------------------------------------------
 
     def _decide(self, frame: Frame) -> list[Verdict]:
-        """Decisions that are due now that this frame is there, oldest first."""
+        """Offers a frame to the sifter; returns the verdicts that are due now, oldest first."""
         self._metrics.offered(self.source.name)
         try:
             self._ahead = True
@@ -208,11 +211,13 @@ class Line:
     # -- persist -----------------------------------------------------------------------------------
 
     def _persist(self, verdicts: list[Verdict]) -> bool:
-        """Put what is kept on the disk, then hand every decision to the recorder. Whether a frame
-        was kept."""
+        """Puts what is kept on the disk, then hands every decision to the recorder.
+
+        Returns whether a frame was kept.
+        """
         self._ahead = True
         ended = self._persistence.keep(verdicts, self._tuning, self.sifter.forget)
-        # Only now: the sifter has decided all of them, and its state is recorded with the first.
+        # Only now, since the sifter's state is recorded with the first and covers all of them.
         for decision, kept in ended:
             self._recorder.fill(decision, kept)
         self._tell_alarms()
@@ -220,7 +225,7 @@ class Line:
         return any(decision.outcome is Outcome.KEPT for decision, _ in ended)
 
     def _tell_alarms(self) -> None:
-        """What is wrong with the source itself, once when it begins and once when it is over."""
+        """Reports each alarm once when it begins and once when it is over."""
         for alarm in self.sifter.take_alarms():
             raised, since = alarm.to_ns is None, time_text(alarm.from_ns)
             word = "alarm" if raised else "alarm over"
@@ -233,8 +238,11 @@ class Line:
     # -- record, retire ----------------------------------------------------------------------------
 
     def _due(self, item: Item, kept: bool) -> bool:
-        """Whether to record now. A camera's kept frame at once, and what a group waits for; files
-        give theirs again."""
+        """Tells whether to record now.
+
+        A kept frame of a camera is recorded at once, and so is one that a group waits for. The
+        rest can wait for a while, since files can be read again.
+        """
         if self._recorder.unrecorded == self._recorder.open:
             return False
         waited_s = time.monotonic() - self._recorded
@@ -267,7 +275,10 @@ class Line:
         self._persistence.follow_up(recorded)
 
     def _wait(self, task: str, error: Problem) -> None:
-        """A disk is full or failing: say so, and keep everything as it is until it is not."""
+        """Reports a full or failing disk as trouble, and waits before the next try.
+
+        Raises `error` if the line is not patient, and _Stopped if it is asked to stop.
+        """
         if not self._patient:
             raise error
         self._troubles.begin(task, str(error))
@@ -285,10 +296,10 @@ class Line:
     # -- what is no frame --------------------------------------------------------------------------
 
     def _unread(self, item: Failed | Overload | Gap) -> None:
-        """Record what never came to a decision."""
+        """Records an item that never became a frame."""
         gap = None
         if isinstance(item, Failed):
-            # One bad file is one warning, and so is one connection, however often it stumbles.
+            # One bad file is one warning, and so is one connection, however often it fails.
             bad = item.file or item.origin.split("|damaged ")[0]
             known, self._warned_of = bad == self._warned_of or self._on_decision is not None, bad
             level = logging.DEBUG if known else logging.WARNING
@@ -301,7 +312,10 @@ class Line:
             self._recorder.add(decision, gap=gap)
 
     def _repeated(self, item: Repeated) -> bool:
-        """Record a file that was not read; whether its time let a frame be kept that waited."""
+        """Records a file that was not read, since its content was decided before.
+
+        Returns whether its time let a frame be kept that waited.
+        """
         self._metrics.offered(self.source.name)
         origin, decision = repetition(self.source.name, item)
         kept = False
@@ -314,5 +328,5 @@ class Line:
 
 
 def _named(frame: Frame) -> str:
-    """A frame as a log tells of it."""
+    """Returns the name of a frame in the log."""
     return f"{frame.file or 'frame'}#{frame.frame_index}"

@@ -1,4 +1,4 @@
-"""What never became a frame, as a decision: damage, losses, gaps, files that were not read."""
+"""Makes decisions about what never became a frame: damage, losses, gaps, files not read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from ..sources import Failed, Gap, Overload, Repeated, origin_of
 
 
 def losses(source: str, item: Failed | Overload | Gap, *, live: bool) -> Iterator[Decision]:
-    """One for each frame, or for all that nobody counted. `live`: `source` is a camera."""
+    """Yields a decision for each lost frame, or one for all where their number is not known.
+
+    `live`: `source` is a camera.
+    """
     match item:
         case Failed():
             yield _about(source, item, Reason.DECODE_ERROR, item.frame_index, item.detail, live)
@@ -42,7 +45,7 @@ def _about(
 
 
 def repetition(source: str, item: Repeated) -> tuple[str, Decision]:
-    """What such a file comes out of, as `Frame.origin` has it, and the decision about it."""
+    """Returns the origin of a repeated file, as in `Frame.origin`, and the decision about it."""
     origin = origin_of(item.file, item.identity)
     at_ns = item.captured_at_ns
     return origin, without_frame(

@@ -15,7 +15,7 @@ CUDA_MODEL: Final = "efficientnet-lite0-fp32"
 
 
 def spec_of(settings: ModelSettings) -> ModelSpec:
-    """The model that the configuration asks for. Raises ModelError for a name nobody knows."""
+    """Returns the model that the configuration asks for. Raises ModelError for an unknown name."""
     if settings.path is not None:
         return _custom(settings, settings.path)
     known = manifest()
@@ -53,7 +53,7 @@ def _custom(settings: ModelSettings, path: Path) -> ModelSpec:
 
 
 def open_model(settings: ModelSettings) -> Model:
-    """The model of the configuration, open. Raises ModelError.
+    """Opens the model of the configuration. Raises ModelError.
 
     With a name and a provider of `auto`, a GPU whose libraries turn out to be missing gives the
     CPU's model on the CPU, not the GPU's.

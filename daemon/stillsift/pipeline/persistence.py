@@ -1,8 +1,8 @@
-"""The keeper: what one line keeps goes to the disk, and what depends on it follows.
+"""Puts on the disk what one line keeps, then does what depends on it.
 
-A disk that is full or failing is waited for where the frame can wait, as those of a file can. A
-camera's frames fail meanwhile, as does what cannot be written in any case, and with them what was
-to be dropped for one of them.
+While a disk is full or failing, a frame of a file waits, since it can be read again. A frame of a
+camera fails, and so does one that cannot be written in any case. What was to be dropped for a
+failed frame fails with it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
 _ROOM = 4_000_000
-"""Bytes: of a large picture."""
+"""Bytes of a large picture; with room for them, keeping works again."""
 _NOTHING_KEPT = "nothing can be kept"
 _FOLLOWING_UP = "originals wait to be retired"
 
@@ -42,7 +42,7 @@ Ended = list[tuple[Decision, KeptFile | None]]
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Where kept frames go, and originals after them."""
+    """Holds the places for kept frames and, after them, originals."""
 
     store: Store
     listing: Listing
@@ -50,7 +50,7 @@ class Storage:
 
 
 class Persistence:
-    """Of the frames of one source."""
+    """Puts the frames of one source on the disk, and retires their originals."""
 
     def __init__(
         self,
@@ -62,9 +62,12 @@ class Persistence:
         *,
         live: bool,
     ) -> None:
-        """`storage` None: a dry run, of which nothing reaches the disk. `live`: a camera, which
-        cannot be asked again. `wait` is told what does not work and why; it returns when that may
-        be tried again, else it raises."""
+        """Takes the storage, and the function that waits for it.
+
+        `storage` None: a dry run, in which nothing reaches the disk. `live`: a camera, which cannot
+        be asked again. `wait` is called with what does not work and why; it returns when that may
+        be tried again, else it raises.
+        """
         self._source = source
         self._storage = storage
         self._metrics = metrics
@@ -76,18 +79,18 @@ class Persistence:
     # -- persist -----------------------------------------------------------------------------------
 
     def keep(self, verdicts: list[Verdict], tuning: Tuning, forget: Callable[[str], None]) -> Ended:
-        """Put on the disk what is kept, and what the audit wants of the rest; the decisions as they
-        ended. `forget` is told the ids of frames that were to be kept and could not be written.
+        """Puts kept frames and the audit sample on the disk; returns the decisions as they ended.
 
+        `forget` is called with the id of each frame that was to be kept and could not be written.
         Raises what `wait` raises: the frames are read again then.
         """
         if self._storage is None:
-            # What would be laid aside is told, as what would be kept is.
+            # A dry run reports what would be laid aside, as it reports what would be kept.
             return [(_audited(verdict.decision, tuning), None) for verdict in verdicts]
         store = self._storage.store
         placed: dict[str, KeptFile] = {}
         failed: dict[str, str] = {}
-        # An original that goes afterwards may share its data with the kept still.
+        # An original that is moved or deleted later may share its data with the kept still.
         link = tuning.retire is not Retire.LEAVE
         for verdict in verdicts:
             if not verdict.is_kept:
@@ -112,7 +115,7 @@ class Persistence:
     def _set_aside(
         self, store: Store, frame: Frame, dropped: Decision, aside: Decision
     ) -> tuple[Decision, KeptFile | None]:
-        """A frame of the audit sample. One that cannot be written is dropped, as it was to be."""
+        """Writes a frame of the audit sample. One that cannot be written is dropped, as planned."""
         try:
             # Never linked: a dropped original lies in quarantine and may go back to where it was.
             return aside, self._placed(store, frame, aside, link=False)
@@ -121,13 +124,20 @@ class Persistence:
             return dropped, None
 
     def _fail(self, error: StoreError | ConversionError, what: str, level: int) -> None:
-        """Go on without the frame, unless it can be read again once the disk is there."""
+        """Goes on without a frame that could not be written.
+
+        Raises `error` where the frame can be read again once the disk works.
+        """
         if not isinstance(error, StoreUnavailable):
             log.log(level, "%s: %s: %s", self._source, what, error)
         elif not self._live:
             raise error
 
     def _placed(self, store: Store, frame: Frame, decision: Decision, *, link: bool) -> KeptFile:
+        """Puts a frame into the store. While the disk takes nothing, a file's frame waits.
+
+        Raises StoreUnavailable for a camera then, and any other StoreError for both.
+        """
         while True:
             try:
                 with self._metrics.stage("persist"):
@@ -144,7 +154,7 @@ class Persistence:
     # -- retire ------------------------------------------------------------------------------------
 
     def follow_up(self, recorded: Recorded) -> None:
-        """What may happen only now that the record is safe."""
+        """Does what may happen only once the record is safe."""
         if self._storage is not None:
             self._follow(
                 self._storage,
@@ -153,8 +163,10 @@ class Persistence:
             )
 
     def try_again(self) -> None:
-        """See whether the disk has room for what it had none for, every few seconds: the next frame
-        to be kept may be hours away."""
+        """Checks every few seconds whether the disk has room again.
+
+        The next frame to be kept may be hours away.
+        """
         stands = _NOTHING_KEPT in self._troubles or _FOLLOWING_UP in self._troubles
         if self._storage is None or not stands or time.monotonic() - self._tried < RETRY_S:
             return
@@ -168,7 +180,7 @@ class Persistence:
             self._troubles.end(_FOLLOWING_UP)
 
     def _follow(self, storage: Storage, decisions: Ended, *, retire: bool) -> bool:
-        """Whether it could be done."""
+        """Lists kept frames and retires originals; returns whether it could be done."""
         try:
             storage.listing.append(decisions)
             if retire:
@@ -183,13 +195,15 @@ class Persistence:
 
 
 def _audited(decision: Decision, tuning: Tuning) -> Decision:
-    """The same decision, or that the frame is one of the audit sample."""
+    """Returns the same decision, or one that takes the frame into the audit sample."""
     return set_aside(decision) if is_chosen(decision, tuning.audit) else decision
 
 
 def _without(decision: Decision, failed: dict[str, str]) -> Decision:
-    """A decision once frames `failed` to be written: what was to be dropped for a frame that is
-    not there now is as little to be had."""
+    """Returns a decision as it is after frames `failed` to be written.
+
+    A frame that was to be dropped for one of them fails too, since no kept frame shows it now.
+    """
     why = failed.get(decision.id) or failed.get(decision.nearest_kept or "")
     if why is None:
         return decision

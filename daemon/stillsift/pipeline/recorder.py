@@ -1,8 +1,8 @@
-"""The recorder: what happened to one source, in order, on its way into the ledger.
+"""Puts what happened to one source in order and commits it to the ledger.
 
 Decisions come out of the sifter later than the frames went in, while failures, gaps and ends of
-files are known at once. The recorder puts them back into the order in which they happened, so that
-a checkpoint never passes a frame whose decision is still open.
+files are known at once. The recorder restores the order in which they happened, so that a
+checkpoint never passes a frame whose decision is still open.
 """
 
 from __future__ import annotations
@@ -37,46 +37,46 @@ _STATE_EVERY_S = 30.0
 
 @dataclass(slots=True)
 class _Content:
-    """What is known of some bytes whose decisions are not in the ledger yet."""
+    """Holds what is known of a content whose decisions are not in the ledger yet."""
 
     file: Path
-    """The first file that held them."""
+    """The first file that held the content."""
     shown_by: str | None = None
-    """The first kept frame that shows them; None: none does so far."""
+    """The first kept frame that shows it; None: none does so far."""
     failed: bool = False
 
 
 @dataclass(slots=True)
 class _File:
-    """One file on its way through, shared by all that happens to it."""
+    """Describes one file that is being decided, shared by all that happens to it."""
 
     opened: Opened
     failed: str | None = None
-    """The first thing that went wrong with it; None: nothing did."""
+    """The first thing that went wrong with the file; None: nothing did."""
     shown_by: str | None = None
     """The kept frame that its first dropped frame repeats; None: none was named."""
 
 
 @dataclass(slots=True)
 class _Entry:
-    """One thing that happened."""
+    """Describes one thing that happened."""
 
     decision: Decision | None = None
     kept: KeptFile | None = None
     gap: GapRecord | None = None
     file: _File | None = None
-    """None: a camera, which cannot be asked again and so needs no checkpoint."""
+    """The file; None: a camera, which cannot be asked again and so needs no checkpoint."""
     next_frame: int = 0
-    """Where the file is taken up again once this is recorded."""
+    """Index of the frame at which the file is taken up again once this is recorded."""
     state: FileState = FileState.READING
     repeated: bool = False
     open: bool = False
-    """A frame whose decision is not out yet."""
+    """Whether it is a frame whose decision is not out yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What one transaction has recorded."""
+    """Describes what one transaction has recorded."""
 
     decisions: list[tuple[Decision, KeptFile | None]]
     superseded: tuple[Path, ...]
@@ -88,8 +88,8 @@ class Recorded:
 class Recorder:
     """Collects what happens to one source and commits it in one transaction at a time.
 
-    It also answers the source's questions about the past (`sources.Known`), of which the last few
-    moments are not in the ledger yet.
+    It also answers the source's questions about earlier frames and files (`sources.Known`), since
+    the latest of them are not in the ledger yet.
     """
 
     def __init__(
@@ -102,8 +102,11 @@ class Recorder:
         retire: Retire,
         siblings: Callable[[], Sequence[str]] = tuple,
     ) -> None:
-        """`siblings` gives the other sources of the group: a file that one of them has decided is
-        no new one here."""
+        """Takes the source, and the ledger to record in.
+
+        `siblings` returns the other sources of the group: a file that one of them has decided is
+        not new here.
+        """
         self.source = source
         self._siblings = siblings
         self._ledger = ledger
@@ -115,7 +118,7 @@ class Recorder:
         self._file: _File | None = None
         self._alarms: list[AlarmRecord] = []
         self._contents: dict[str, _Content] = {}
-        """By content hash, of files that are not all recorded yet."""
+        """Contents by their hash, of files that are not all recorded yet."""
         self._state_at = -_STATE_EVERY_S
         self._ending = False
         self._in_ledger = {entry.id for entry in ledger.gallery(source, model)}
@@ -133,10 +136,10 @@ class Recorder:
         return None if seen is None else seen.file
 
     def _seen(self, content_hash: str) -> SeenFile | None:
-        """The first file of this content that was decided, of this source or else of a sibling.
+        """Returns the first file of this content that was decided, here or else by a sibling.
 
-        A sibling's file that is not recorded yet does not count: a record here must not rest on one
-        that may never come.
+        A sibling's file that is not recorded yet does not count: its record may never come, and a
+        record here must not rest on it.
         """
         for source in (self.source, *self._siblings()):
             if (seen := self._ledger.seen(source, content_hash)) is not None:
@@ -146,13 +149,13 @@ class Recorder:
     def retune(
         self, config_hash: str, retire: Retire, siblings: Callable[[], Sequence[str]]
     ) -> None:
-        """Record under another configuration from now on. What is not recorded yet is, too."""
+        """Records under another configuration from now on, also what is not recorded yet."""
         self._config_hash, self._retire, self._siblings = config_hash, retire, siblings
 
     # -- what happens ------------------------------------------------------------------------------
 
     def open_file(self, opened: Opened) -> None:
-        # What went wrong with a file before a restart still counts: nobody has seen all of it.
+        # A failure before a restart still counts: the file was not read as a whole.
         record = self._ledger.file(self.source, opened.identity)
         self._file = _File(opened, None if record is None else record.error)
         content = self._contents.get(opened.content_hash)
@@ -160,13 +163,13 @@ class Recorder:
             self._contents[opened.content_hash] = _Content(opened.file)
 
     def expect(self, frame_index: int) -> None:
-        """A frame was offered; `fill` follows, in the order of the frames."""
+        """Notes that a frame was offered; `fill` follows, in the order of the frames."""
         entry = _Entry(file=self._file, next_frame=frame_index + 1, open=True)
         self._entries.append(entry)
         self._open.append(entry)
 
     def fill(self, decision: Decision, kept: KeptFile | None) -> None:
-        """The decision about the oldest frame that has none yet."""
+        """Fills in the decision about the oldest frame that has none yet."""
         entry = self._open.popleft()
         entry.decision, entry.kept, entry.open = decision, kept, False
         if entry.file is None:
@@ -174,7 +177,7 @@ class Recorder:
         if decision.outcome is Outcome.FAILED:
             self._fail(entry.file, decision, whole=decision.content_hash is not None)
             return
-        # A frame of the audit sample, which lies in the store as well, is shown by another.
+        # A frame of the audit sample lies in the store as well, but another frame shows it.
         if entry.file.shown_by is None and decision.shown_by != decision.id:
             entry.file.shown_by = decision.shown_by
         content = self._contents.get(entry.file.opened.content_hash)
@@ -182,28 +185,31 @@ class Recorder:
             content.shown_by = decision.shown_by
 
     def refuse(self, decision: Decision) -> None:
-        """A frame was offered and failed at once."""
+        """Notes a frame that was offered and failed at once."""
         if self._file is not None:
             self._fail(self._file, decision, whole=decision.content_hash is not None)
         self._entries.append(_Entry(decision, file=self._file, next_frame=decision.frame_index + 1))
 
     def add(self, decision: Decision, *, gap: GapRecord | None = None) -> None:
-        """Something that is no frame: a damaged stretch, a loss, a gap."""
+        """Notes something that is no frame: a damaged stretch, a loss, a gap."""
         file = self._file if decision.file is not None else None
         if file is not None:
             self._fail(file, decision, whole=False)
-        # Not past it: a damaged stretch has the index of the frame that comes next.
+        # Not one more: a damaged stretch has the index of the frame that comes next.
         self._entries.append(_Entry(decision, gap=gap, file=file, next_frame=decision.frame_index))
 
     def alarm(self, alarm: Alarm) -> None:
-        """An alarm began or ended with the last decision that was filled in, or goes on from an
-        earlier life: if frames come, it is not over as it was without them."""
+        """Notes an alarm that began or ended with the last filled decision, or stands already.
+
+        An alarm of an earlier run may have been ended because no frames came. If frames come again,
+        it is not over.
+        """
         self._alarms.append(
             AlarmRecord(self.source, alarm.kind, alarm.from_ns, alarm.to_ns, alarm.detail)
         )
 
     def close_file(self, finished: Finished) -> None:
-        """The file is done; that is recorded once all its frames are decided."""
+        """Notes that the file is done; that is recorded once all its frames are decided."""
         assert self._file is not None
         failed = finished.frames == 0
         content = self._contents.get(finished.content_hash)
@@ -219,7 +225,7 @@ class Recorder:
         self._file = None
 
     def repeat(self, decision: Decision, identity: FileIdentity) -> None:
-        """A file with the content of an earlier one: decided and done at once."""
+        """Notes a file with the content of an earlier one; it is decided and done at once."""
         assert decision.file is not None
         assert decision.content_hash is not None
         file = _File(Opened(decision.file, identity, decision.content_hash))
@@ -228,7 +234,7 @@ class Recorder:
         )
 
     def _fail(self, file: _File, decision: Decision, *, whole: bool) -> None:
-        """`whole`: the frame was all there is in the file."""
+        """Marks the file as failed; `whole`: its content too, as the frame was all there is."""
         file.failed = file.failed or decision.detail or decision.reason.value
         if whole and file.opened.content_hash in self._contents:
             self._contents[file.opened.content_hash].failed = True
@@ -237,18 +243,18 @@ class Recorder:
 
     @property
     def unrecorded(self) -> int:
-        """Things that happened and are not in the ledger yet, open frames included."""
+        """Gives the number of things that are not in the ledger yet, open frames included."""
         return len(self._entries)
 
     @property
     def open(self) -> int:
-        """Frames whose decision is not out yet."""
+        """Gives the number of frames whose decision is not out yet."""
         return len(self._open)
 
     def commit(self, sifter: Sifter) -> Recorded | None:
-        """Record everything up to the first open frame; None: there was nothing.
+        """Records everything up to the first open frame; None: there was nothing.
 
-        Raises LedgerError; then nothing was recorded and the next call tries all of it again.
+        Raises LedgerError; then nothing was recorded, and the next call tries all of it again.
         """
         entries = list(self._closed())
         if not entries:
@@ -286,7 +292,7 @@ class Recorder:
         for _ in entries:
             self._entries.popleft()
         self._in_ledger = {kept.id for kept in gallery}
-        # A copy of one that failed is read for itself: what is known of it is not recorded yet.
+        # A copy of a failed file is read for itself; its own entry stays until it is recorded.
         done = {(c.content_hash, c.file) for c in checkpoints if c.state is not FileState.READING}
         self._contents = {
             hash_: content
@@ -297,12 +303,15 @@ class Recorder:
         return Recorded(decisions, superseded, retiring)
 
     def _wants_state(self, entries: list[_Entry]) -> bool:
-        """A file is taken up again with exactly what was known at its checkpoint. A camera is not:
-        what it has been learning for half a minute is worth less than 500 MB an hour."""
+        """Tells whether to record the sifter's state too.
+
+        A file is taken up again with exactly what was known at its checkpoint. A camera is not:
+        what it has learned in half a minute is worth less than 500 MB an hour.
+        """
         now = time.monotonic()
         wanted = (
             now - self._state_at >= _STATE_EVERY_S
-            or bool(self._alarms)  # or one that is known to have begun would never end
+            or bool(self._alarms)  # or an alarm that is recorded as begun would never end
             or any(entry.file is not None or entry.kept is not None for entry in entries)
             or self._ending
         )
@@ -310,10 +319,11 @@ class Recorder:
         return wanted
 
     def end(self) -> None:
-        """The next commit is the last one: the source is at its end, or stops."""
+        """Announces that the next commit is the last one: the source is at its end, or stops."""
         self._ending = True
 
     def _closed(self) -> Iterator[_Entry]:
+        """Yields the entries before the first open one."""
         for entry in self._entries:
             if entry.open:
                 return
@@ -335,11 +345,11 @@ class Recorder:
         )
 
     def _may_go(self, entry: _Entry) -> bool:
-        """Whether an original is needed no more.
+        """Tells whether an original is needed no more.
 
-        One that was not read cleanly, or not written, stays where it is: nobody has all of it. So
-        does its copy, of which no more is known. In a group a copy stays, too, where nothing kept
-        is known to show it; where something is, `Quarantine` looks whether that is there.
+        An original that was not read or written completely stays where it is. So does its copy, of
+        which no more is known. In a group, a copy also stays if no kept frame is known to show it.
+        If one is known, `Quarantine` checks that it is there.
         """
         assert entry.file is not None
         if entry.state is not FileState.DONE or entry.file.failed is not None:
@@ -354,7 +364,7 @@ class Recorder:
         return self._seen(entry.file.opened.content_hash) is not None
 
     def _name(self, entry: _Entry) -> None:
-        """Give an exact duplicate the kept frame that shows the same; it is known by now."""
+        """Gives an exact duplicate the kept frame that shows the same, which is known by now."""
         decision, file = entry.decision, entry.file
         if not entry.repeated or decision is None or file is None:
             return
@@ -367,5 +377,5 @@ class Recorder:
 
 
 def _latest(checkpoints: list[Checkpoint]) -> list[Checkpoint]:
-    """The last checkpoint of each file."""
+    """Returns the last checkpoint of each file."""
     return list({checkpoint.identity: checkpoint for checkpoint in checkpoints}.values())

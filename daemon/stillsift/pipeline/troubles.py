@@ -1,4 +1,4 @@
-"""Troubles: what does not work now, told when it begins and when it is over."""
+"""Logs what does not work now, when it begins and when it is over."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ log = logging.getLogger(__name__)
 
 
 class Troubles:
-    """Of one source; each is told when it begins and when it is over, not in between."""
+    """Holds the troubles of one source; logs each when it begins and when it is over."""
 
     def __init__(self, source: str) -> None:
         self._source = source

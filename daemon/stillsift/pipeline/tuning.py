@@ -1,4 +1,4 @@
-"""Tuning: what may change of a source while it is being read."""
+"""Defines the settings of a source that may change while it is being read."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from .groups import Member
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tuning:
-    """The settings of a line that `reload.LIVE_KEYS` reach."""
+    """Holds the settings of a line that the keys in `reload.LIVE_KEYS` change."""
 
     limits: Limits
     gallery: int
-    """Frames it holds."""
+    """Number of kept frames that the gallery holds."""
     alarms: bool
-    """Whether the source is watched for troubles of its own."""
+    """Whether the source is watched for alarms."""
     audit: float
     """Share of the dropped frames that is laid aside, 0 to 1."""
     retire: Retire
     config_hash: str
-    """Of the configuration that says so."""
+    """Hash of the configuration that these settings come from."""
     member: Member | None
-    """Hears of what was kept once that is recorded; None: the source has no group."""
+    """Member that is told what was kept once that is recorded; None: the source has no group."""
 
     @property
     def elsewhere(self) -> Callable[[], Sequence[GalleryFrame]]:
-        """Gives what the other sources of the group have kept last."""
+        """Gives the function that returns what the other sources of the group have kept last."""
         return tuple if self.member is None else self.member.elsewhere
 
     @property
     def siblings(self) -> Callable[[], Sequence[str]]:
-        """Gives the other sources of the group."""
+        """Gives the function that returns the other sources of the group."""
         return tuple if self.member is None else self.member.siblings

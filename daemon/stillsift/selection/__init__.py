@@ -1,8 +1,8 @@
 """Decides which frames of one source are kept, and says why.
 
-Knows nothing of disks, clocks or threads: the same frames give the same decisions, live, from clips
-and from archives. Read `sifter` first, then `novelty` for what is new and `moments` for what is
-best of it.
+Knows nothing of disks, clocks and threads, so the same frames give the same decisions live, from
+clips and from archives. Read `sifter` first, then `novelty` (what is new) and `moments` (which
+frame of a moment is best).
 """
 
 from .gallery import Gallery, GalleryFrame

@@ -12,21 +12,22 @@ from ..frames import lapse_s
 from .cells import Cells, cell_distances, energy_of, median
 
 LIGHT = 0.75
-"""Share of the median cell distance that is put down to light and taken off every cell."""
+"""Share of the median cell distance that is ascribed to light and subtracted from every cell."""
 
 
 class Background:
-    """What stays: a running mean of every cell that has been the same for some seconds.
+    """Holds a running mean of every cell, and knows which cells have stayed for some seconds.
 
-    It explains cells as a kept frame does: an object that leaves uncovers what was seen before.
+    Such cells explain a picture as a kept frame does: when an object leaves, it uncovers what was
+    seen before.
     """
 
     _SAME = 0.5
     _STAYS_S = 3.0
     _LEARNED = 0.25
-    """Share of the cells that must have stayed before any of them explains something."""
+    """Share of the cells that must have stayed before the background is used."""
     _PER_S = 0.5
-    """Share of the mean that is renewed in a second."""
+    """Share of the mean that is renewed in one second."""
 
     def __init__(self, scale: float) -> None:
         self._same = self._SAME * scale
@@ -38,7 +39,7 @@ class Background:
         self._cells = None
 
     def distances(self, cells: Cells) -> Floats | None:
-        """(cells,), infinite where nothing has stayed long enough. None: too little is learned."""
+        """Returns (cells,) distances, infinite where nothing stayed. None: too little learned."""
         if self._cells is None or self._cells.shape != cells.shape:
             return None
         stays = self._age_s >= self._STAYS_S
@@ -47,9 +48,9 @@ class Background:
         return np.where(stays, cell_distances(cells, self._cells), np.inf).astype(np.float32)
 
     def learn(self, cells: Cells, at_s: float, new: Mask | None = None) -> None:
-        """Take a frame into account, but for what is `new` in it: (rows, columns); None: nothing.
+        """Learns from a frame, except from its (rows, columns) `new` cells; None: there are none.
 
-        What may not be kept now must not be found to have stayed.
+        New things that may not be kept now must not become part of the background.
         """
         before = self._cells
         if before is None or before.shape != cells.shape:

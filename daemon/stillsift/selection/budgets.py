@@ -1,7 +1,7 @@
-"""Says how much of one source may be kept, and how little.
+"""Counts the kept frames of one source, and says whether one more may or must be kept.
 
-A gap between kept frames and budgets of calendar time refuse what is new; a heartbeat keeps what is
-not. All of it counts in the frames' own time, in nanoseconds UTC.
+A gap between kept frames, and budgets of calendar time, refuse frames with news. A heartbeat keeps
+a frame without news. All of it counts in the frames' own time, in nanoseconds UTC.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from ..units import written_duration
 _MINUTE_NS = 60 * 10**9
 _PERIODS_NS = {"minute": _MINUTE_NS, "hour": 60 * _MINUTE_NS, "day": 1440 * _MINUTE_NS}
 _MOST_PERIODS = 1024
-"""Minutes, hours or days that a budget counts in; of more, the one used longest ago is forgotten.
-A time line uses one after the other; pictures in no order jump between them."""
+"""Most minutes, hours or days that a budget remembers; beyond that, the one used longest ago is
+forgotten. A time line uses one after the other; pictures in no order jump between them."""
 _LAST_KEPT = 4
-"""Times of kept frames that the gap is held to: the best frame of a moment, one kept beside it, and
-those before."""
+"""Number of kept frames that the gap is measured from: the best frame of a moment, one kept beside
+it, and two before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """What a source may keep. As it stands here, nothing is limited."""
+    """Says how much a source may keep; by default nothing is limited."""
 
     min_gap_s: float = 0.0
-    """Least time between two kept frames of a time line; 0: none."""
+    """Least time between two kept frames of a time line, seconds; 0: none."""
     max_per_minute: int | None = None
-    """Most frames kept in a calendar minute, UTC; None: no limit. So for the next two."""
+    """Most frames kept in a calendar minute, UTC; None: no limit. The next two are alike."""
     max_per_hour: int | None = None
     max_per_day: int | None = None
     keep_ratio: float | None = None
-    """Share of the frames to be kept, 0 to 1; None: as many as there are."""
+    """Share of the frames to be kept, 0 to 1; None: no share is wanted."""
     heartbeat_s: float = 0.0
-    """Time without a kept frame after which one is kept anyway; 0: never."""
+    """Time without a kept frame after which one is kept anyway, seconds; 0: never."""
 
 
 UNLIMITED = Amounts()
@@ -48,27 +48,28 @@ UNLIMITED = Amounts()
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a frame may not be kept."""
+    """Says why a frame may not be kept."""
 
     reason: Reason
     why: str
 
     def of(self, news: str) -> str:
-        """Why, after what is new in the frame."""
+        """Returns a text that says what is new in the frame, and why it may not be kept."""
         return f"{news or 'new'}, but {self.why}"
 
 
 class Budget:
-    """The frames kept in each calendar minute, hour or day of the frames' own time."""
+    """Counts the frames kept in each calendar minute, hour or day of the frames' own time."""
 
     def __init__(self, period: str, most: int) -> None:
         self.period = period
         self._length_ns = _PERIODS_NS[period]
         self._most = most
         self._kept: OrderedDict[int, int] = OrderedDict()
-        """Frames kept, by the number of the period since 1970; used last comes last."""
+        """Frames kept, by the number of the period since 1970; the one used last comes last."""
 
     def refusal(self, at_ns: int) -> Refusal | None:
+        """Returns why the period of that time takes no more frames; None: it does."""
         kept = self._kept.get(at_ns // self._length_ns, 0)
         if kept < self._most:
             return None
@@ -77,7 +78,7 @@ class Budget:
         return Refusal(Reason.BUDGET, why)
 
     def take(self, at_ns: int, count: int = 1) -> None:
-        """Count a kept frame; -1 gives its place back."""
+        """Counts a kept frame; with a `count` of -1 its place is free again."""
         number = at_ns // self._length_ns
         self._kept[number] = self._kept.pop(number, 0) + count
         if self._kept[number] <= 0:
@@ -86,7 +87,7 @@ class Budget:
             self._kept.popitem(last=False)
 
     def array(self) -> NDArray[np.int64]:
-        """(periods, 2) number of the period and frames kept in it, used last comes last."""
+        """Returns (periods, 2): number of the period, frames kept in it; the last used is last."""
         return np.array(list(self._kept.items()), np.int64).reshape(-1, 2)
 
     def restore(self, array: NDArray[np.generic]) -> None:
@@ -95,14 +96,14 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """A frame kept since the last was offered, whose place can be given back."""
+    """Describes a frame kept since the last one was offered; its place can be given back."""
 
     at_ns: int
     timed: bool
 
 
 class Budgets:
-    """Answers whether a frame may be kept, and counts those that were."""
+    """Tells whether a frame of one source may be kept, and counts those that were."""
 
     def __init__(self, amounts: Amounts) -> None:
         self._gap_ns = round(amounts.min_gap_s * 1e9)
@@ -116,20 +117,21 @@ class Budgets:
         }
         self._budgets = [Budget(period, n) for period, n in most.items() if n is not None]
         self._last: deque[int] = deque(maxlen=_LAST_KEPT)
-        """When the last frames on the time line were kept, newest last."""
+        """Times of the last kept frames on the time line, newest last."""
         self._since_ns: int | None = None
-        """From when the heartbeat counts: the last kept frame, else the first seen; None: none."""
+        """Time from which the heartbeat counts: the last kept frame, else the first frame seen;
+        None: there was no frame."""
         self._taken: dict[str, _Taken] = {}
 
     @property
     def counts(self) -> bool:
-        """Whether anything depends on what was kept before."""
+        """Tells whether the gap, the heartbeat or any budget is on."""
         return bool(self._gap_ns or self._heartbeat_ns or self._budgets)
 
     # -- may it be kept? ---------------------------------------------------------------------------
 
     def refusal(self, at_ns: int, *, timed: bool) -> Refusal | None:
-        """Why a frame of that time may not be kept; None: it may."""
+        """Returns why a frame of that time may not be kept; None: it may."""
         return (self._too_soon(at_ns) if timed else None) or self.exhausted(at_ns)
 
     def _too_soon(self, at_ns: int) -> Refusal | None:
@@ -142,14 +144,14 @@ class Budgets:
         return Refusal(Reason.RATE_LIMITED, why)
 
     def exhausted(self, at_ns: int) -> Refusal | None:
-        """The first budget with nothing left for that time; None: there is some left in each."""
+        """Returns the refusal of the first budget that is used up at that time; None: none is."""
         for budget in self._budgets:
             if (refusal := budget.refusal(at_ns)) is not None:
                 return refusal
         return None
 
     def overdue_s(self, at_ns: int) -> float | None:
-        """For how long a heartbeat has been due; None: none is, or it may not be kept."""
+        """Returns for how long a heartbeat has been due; None: none is, or it may not be kept."""
         if not self._heartbeat_ns or self._since_ns is None:
             return None
         over_ns = at_ns - self._since_ns - self._heartbeat_ns
@@ -164,7 +166,7 @@ class Budgets:
     # -- what was kept -----------------------------------------------------------------------------
 
     def take(self, id_: str, at_ns: int, *, timed: bool) -> None:
-        """A frame is kept."""
+        """Counts a kept frame."""
         if not self.counts:
             return
         self._taken[id_] = _Taken(at_ns, timed)
@@ -175,15 +177,15 @@ class Budgets:
             self._since_ns = at_ns
 
     def decided(self, at_ns: int, *, kept: bool) -> None:
-        """A frame of the time line was decided, in the order of the frames.
+        """Notes that a frame of the time line was decided; called in the order of the frames.
 
-        Time that runs backwards is another recording: its heartbeat counts from there.
+        When time runs backwards, another recording has begun: its heartbeat counts from there.
         """
         if kept or self._since_ns is None or at_ns < self._since_ns:
             self._since_ns = at_ns
 
     def give_back(self, id_: str) -> None:
-        """A frame taken since `settle` could not be written; its place is free again."""
+        """Frees the place of a frame that was taken since `settle` and could not be written."""
         taken = self._taken.pop(id_, None)
         if taken is None:
             return
@@ -195,13 +197,13 @@ class Budgets:
                 self._since_ns = self._last[-1]
 
     def settle(self) -> None:
-        """The next frame comes: what was kept before is written."""
+        """Makes all taken places final: the next frame comes, so those frames are written."""
         self._taken.clear()
 
     # -- state -------------------------------------------------------------------------------------
 
     def arrays(self) -> Arrays:
-        """Empty where nothing is limited."""
+        """Returns all counts, for the state; empty if nothing is limited."""
         if not self.counts:
             return {}
         since = [] if self._since_ns is None else [self._since_ns]
@@ -212,7 +214,7 @@ class Budgets:
         }
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """What `arrays` wrote down; what it did not, because it was off, counts from now on."""
+        """Takes over what `arrays` gave; a count that was off then starts now."""
         self._last.extend(int(at_ns) for at_ns in arrays.get("kept_last_ns", ()))
         for since in arrays.get("heartbeat_since_ns", ()):
             self._since_ns = int(since)

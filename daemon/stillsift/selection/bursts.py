@@ -1,7 +1,7 @@
-"""Photographs: pictures in no order, of which only what they look like is known.
+"""Decides about photographs that have no time line: keeps the sharpest of each burst.
 
-Pictures that follow each other and repeat each other are a burst; they compete for one place, and
-the sharpest that all others repeat is kept.
+Only what the photographs look like is known. Those that follow each other and repeat each other are
+a burst. Of a burst, the sharpest one that all others repeat is kept.
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ from .measured import Candidate, Measured
 from .verdict import Step, Verdict
 
 _MOST_WAITING = 32
-"""Pictures of one burst."""
+"""Most pictures of one burst."""
 
 
 class Bursts:
-    """Decides about pictures that lie on no time line."""
+    """Decides about the pictures of one source that lie on no time line."""
 
     def __init__(self, limits: Limits, context: Context) -> None:
         self._limits = limits
         self._context = context
         self.waiting: list[Candidate] = []
-        """The burst that is open; empty: none is."""
+        """Pictures of the open burst; empty: no burst is open."""
         self._favourite: Candidate
-        """The one to be kept; there is one while any waits."""
+        """The picture of the open burst that is to be kept; set only while a burst is open."""
 
     def step(self, measured: Measured) -> Step:
-        """A burst of pictures that repeat each other competes for one place; the sharpest is kept.
+        """Takes one picture; returns the decisions due and the pictures to be looked at again.
 
-        No chains: what is dropped is within the limit of the very picture that is named.
+        A picture joins the open burst only if it repeats the favourite itself, so that a dropped
+        picture is always within the limit of the picture that its record names.
         """
         found = self._compare(measured)
         new = Candidate(measured, found)
@@ -58,14 +59,14 @@ class Bursts:
         return self.close() if self._limits.max_wait_s <= 0 else ([], [])
 
     def _refused(self, measured: Measured, found: Comparison, refusal: Refusal) -> Verdict:
-        """Drop a picture that shows something new; the next of it is as new."""
+        """Drops a picture with news that may not be kept; a later one of the same is still new."""
         self._context.decided, self._context.last = measured.embedded, None
         found = replace(found, why=refusal.of(found.why))
         record = self._context.record(measured, found, refusal.reason)
         return Verdict(record, measured.frame)
 
     def compare_anew(self) -> None:
-        """The gallery has changed under what waits."""
+        """Compares all waiting pictures again, after the gallery has changed."""
         for place, each in enumerate(self.waiting):
             found = self._compare(each.measured)
             found = replace(found, news=found.news or each.found.news)
@@ -85,7 +86,11 @@ class Bursts:
         return Comparison(cells, news, weight, limit, nearest=nearest)
 
     def _favours(self, new: Candidate) -> bool:
-        """Whether it is sharper than the favourite, new, and repeated by all the others."""
+        """Tells whether a picture should become the favourite.
+
+        It has to be sharper than the favourite, new, allowed to be kept, and repeated by all others
+        of the burst.
+        """
         sharper = new.measured.sharp.value > self._favourite.measured.sharp.value
         return (
             sharper
@@ -99,7 +104,7 @@ class Bursts:
         return apart <= self._context.novelty.picture_limit(a.found.cells)
 
     def close(self) -> Step:
-        """Keep the favourite, and drop what repeats it."""
+        """Ends the burst: keeps the favourite and drops the pictures that repeat it."""
         waiting, best = self.waiting, self._favourite
         self.waiting = []
         for _, sibling in self._context.sibling_matches([best]):
@@ -126,9 +131,11 @@ class Bursts:
         return verdicts, []
 
     def _close_as(self, sibling: SiblingMatch, waiting: list[Candidate]) -> Step:
-        """Another source has kept the favourite's like: drop what that frame shows.
+        """Ends the burst when another source has kept a frame that the favourite repeats.
 
-        What only the favourite repeats is looked at again, since chains would lose it.
+        Drops the pictures that repeat that frame, up to the first one that repeats the favourite
+        only. That one and all after it are looked at again. If it is the first of the burst, it is
+        decided alone.
         """
         verdicts = []
         for each in waiting:
@@ -137,7 +144,7 @@ class Bursts:
             if each is not self._favourite and apart > limit:
                 break
             verdicts.append(self._context.repeat(each, replace(sibling, apart=apart, limit=limit)))
-        if not verdicts:  # alone it ends in a verdict, so this comes to an end
+        if not verdicts:  # a burst of one picture always ends in a verdict, so `close` returns
             self.waiting, self._favourite = waiting[:1], waiting[0]
             verdicts = self.close()[0]
         rest = waiting[len(verdicts) :]

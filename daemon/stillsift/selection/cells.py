@@ -1,9 +1,9 @@
 """Compares two pictures cell by cell, on the embedder's grid.
 
 One number for the whole picture misses small objects: such an object changes one cell a lot and
-the mean hardly at all. Measured on 1,076 pairs, the largest cell distance told an object from a
-nuisance with an AUC of .999 (easy) and .983 (low contrast), the cosine of the pooled vectors with
-.861 and .697.
+the mean hardly at all. On 1,076 pairs, the largest cell distance told an object from a nuisance
+with an AUC of .999 (easy) and .983 (low contrast), the cosine of the pooled vectors with .861 and
+.697.
 """
 
 from __future__ import annotations
@@ -20,39 +20,39 @@ from ..embedding import Embedding
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """A grid as rows of cells, with the energy of each. Never changed in place."""
+    """Holds a grid as a list of cells, with the energy of each. Is never changed in place."""
 
     rows: int
     columns: int
     features: Floats
-    """(rows * columns, C)"""
+    """(rows * columns, C) features of each cell, row by row."""
     energy: Floats
     """(rows * columns,) squared length of each cell."""
 
     @classmethod
     def of(cls, embedding: Embedding) -> Cells:
-        """Without a grid the vector is the one cell."""
+        """Makes cells of an embedding. Without a grid, its vector is the only cell."""
         if embedding.grid is None:
             return cls.from_grid(embedding.vector.reshape(1, 1, -1))
         return cls.from_grid(embedding.grid)
 
     @classmethod
     def from_grid(cls, grid: NDArray[np.floating]) -> Cells:
-        """From (rows, columns, C) of any float type."""
+        """Makes cells of a (rows, columns, C) grid of any float type."""
         features = grid.reshape(-1, grid.shape[-1]).astype(np.float32)
         return cls(grid.shape[0], grid.shape[1], features, energy_of(features))
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(rows, columns, C)"""
+        """Returns (rows, columns, C)."""
         return self.rows, self.columns, int(self.features.shape[1])
 
     def grid(self) -> Floats:
-        """(rows, columns, C)"""
+        """Returns the features as (rows, columns, C)."""
         return self.features.reshape(self.shape)
 
     def scaled(self, shape: tuple[int, int, int]) -> Cells:
-        """The same picture on a grid of another size."""
+        """Returns the same picture on a grid of another size; `shape` is (rows, columns, C)."""
         if shape == self.shape:
             return self
         # cv2's resize takes four channels at most in some of its filters.
@@ -62,12 +62,15 @@ class Cells:
 
 
 def energy_of(features: Floats) -> Floats:
-    """(n,) squared length of each row of (n, C)."""
+    """Returns the (n,) squared lengths of the rows of (n, C) features."""
     return np.asarray(np.einsum("nc,nc->n", features, features), np.float32)
 
 
 def median(values: Floats) -> Floats:
-    """Along the last axis; bit for bit np.median, whose checks cost ten times the work here."""
+    """Returns the median along the last axis.
+
+    Equals np.median bit for bit, whose checks cost ten times the work here.
+    """
     half, odd = divmod(values.shape[-1], 2)
     if odd:
         return np.asarray(np.partition(values, half, -1)[..., half])
@@ -76,7 +79,7 @@ def median(values: Floats) -> Floats:
 
 
 def cell_distances(a: Cells, b: Cells) -> Floats:
-    """(cells,) how different two pictures of one shape are in each place, 0 to about 4.
+    """Returns (cells,) distances of two pictures of one shape, place by place, 0 to about 4.
 
     d_i = |a_i - b_i|^2 / ((E_i + mean E) / 2) with E_i = (|a_i|^2 + |b_i|^2) / 2. The mean in the
     divisor keeps cells without content from amplifying noise.
@@ -86,9 +89,10 @@ def cell_distances(a: Cells, b: Cells) -> Floats:
 
 
 def shifted_distances(a: Cells, b: Cells, reach: int) -> Floats:
-    """(cells,) distance of each cell of `a` to the most alike of `b` at most `reach` cells away.
+    """Returns (cells,) distances of `a` to the nearest cell of `b` at most `reach` cells away.
 
-    Small where the camera or the thing before it has moved on, large where another picture began.
+    They are small where the camera or an object has moved on, and large where another picture
+    began.
     """
     rows, columns, _ = a.shape
     ours, theirs = a.grid(), b.grid()
@@ -107,7 +111,7 @@ def shifted_distances(a: Cells, b: Cells, reach: int) -> Floats:
 
 
 def across(cells: Cells, chosen: NDArray[np.intp], features: Floats, energy: Floats) -> Floats:
-    """(len(chosen), len(features)) distances of cells in any two places."""
+    """Returns (len(chosen), len(features)) distances of `chosen` cells to others in any place."""
     mean = float(cells.energy.mean())
     energies = cells.energy[chosen][:, None] + energy[None]
     dot = cells.features[chosen] @ features.T
@@ -115,19 +119,22 @@ def across(cells: Cells, chosen: NDArray[np.intp], features: Floats, energy: Flo
 
 
 def _overlap(shift: int, length: int) -> slice:
+    """Returns the places of an axis for which the place `shift` before them exists, too."""
     return slice(max(0, shift), length + min(0, shift))
 
 
 def relative_distances(energies: Floats, dot: Floats) -> Floats:
+    """Returns (..., cells) distances, as in `cell_distances`, of summed energies and products."""
     mean = energies / 2
     scale = (mean + mean.mean(axis=-1, keepdims=True)) / 2
     return np.asarray(np.maximum(energies - 2 * dot, 0) / np.maximum(scale, 1e-6), np.float32)
 
 
 def coherent(distances: Floats) -> Floats:
-    """(..., rows, columns): each cell averaged with the strongest of its neighbours.
+    """Averages each cell of (..., rows, columns) with its strongest neighbour, and raises none.
 
-    Sensor noise changes single cells, an object changes neighbours: receptive fields overlap.
+    Sensor noise changes single cells. An object changes neighbours too, since receptive fields
+    overlap.
     """
     rows, columns = distances.shape[-2:]
     wide = np.full((*distances.shape[:-2], rows + 2, columns + 2), -9, np.float32)

@@ -1,4 +1,4 @@
-"""What is found in one frame: whether it shows anything new, of what kind, and by how much."""
+"""Describes what is found in one frame: whether it shows news, of what kind, and how much."""
 
 from __future__ import annotations
 
@@ -12,63 +12,66 @@ from .cells import Cells
 
 
 class News(StrEnum):
-    """What kind of new thing a frame shows."""
+    """Names the kinds of new things that a frame may show."""
 
     VIEW = "view"
-    """Another view of the camera, another shot, or the first frame of all."""
+    """Another view of the camera, another shot, or the first frame."""
     ARRIVAL = "arrival"
-    """Something that follows nothing and looks like nothing kept in this event."""
+    """Something that follows no kept object and looks like nothing that was kept in this event."""
     SETTLED = "settled"
-    """Something that moved and came to rest: the parked car, the end of a dissolve."""
+    """Something that moved and came to rest: a parked car, the end of a dissolve."""
     GROWN = "grown"
-    """Something that was kept as it came in, and shows twice as much by now."""
+    """Something that was kept as it came in and now shows more than 1.6 times as much."""
     REFRESH = "refresh"
-    """Something that has moved on and changed for seconds since the last frame was kept."""
+    """Something that has moved on and changed for some seconds since the last frame was kept."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """One frame against everything known when it was looked at."""
+    """Describes one frame, compared with everything that was known when it was looked at."""
 
     cells: Cells
     news: News | None = None
     weight: float = 0.0
-    """Of the news, or of the largest thing that falls short of being news."""
+    """Weight of the news, or of the largest thing that weighs too little to be news."""
     limit: float = 0.0
-    """What `weight` had to exceed."""
+    """Weight that `weight` had to exceed."""
     shown: float = 0.0
-    """How much of the change this frame shows; compares frames of one moment."""
+    """How much of the change this frame shows; used to compare frames of one moment."""
     nearest: int | None = None
-    """Index in the gallery; None: it was empty."""
+    """Index of the nearest frame in the gallery; None: the gallery was empty."""
     changed: Mask | None = None
-    """(rows, columns) cells beyond their limit. None: there was nothing to compare with."""
+    """(rows, columns) cells beyond their limit. None: no kept frame or no grid to compare."""
     unexplained: Mask | None = None
-    """(rows, columns) those of them that are news."""
+    """(rows, columns) changed cells that neither follow nor resemble something kept."""
     distances: Floats | None = None
-    """(rows, columns) to the nearest, after light and neighbours."""
+    """(rows, columns) distances to the nearest, corrected for light and for neighbour cells."""
     from_previous: Floats | None = None
-    """(cells,) distance to the frame before. None: there was none of this shape."""
+    """(cells,) distances to `Scene.previous`. None: there was none of this shape."""
     cut: bool = True
-    """Whether the frame before showed another view."""
+    """Whether `Scene.previous` showed another view, or there was none of this shape."""
     why: str = ""
 
     @property
     def stirs(self) -> bool:
-        """Whether anything changed, be it news or not."""
+        """Tells whether anything changed, whether it is news or not."""
         return self.changed is None or bool(self.changed.any())
 
     def at_rest(self) -> Comparison | None:
-        """What is found in the next frame if it shows the same; None: this one shows news."""
+        """Returns what is found in the next frame if it shows the same.
+
+        None: this frame shows news, or `changed` is None.
+        """
         if self.news is not None or self.changed is None:
             return None
         return replace(self, cut=False, from_previous=np.zeros_like(self.cells.energy))
 
     @property
     def other_view(self) -> bool:
-        """Whether the whole picture is news, and not something in it."""
+        """Tells whether the whole picture is news, instead of something in it."""
         return self.news is News.VIEW or (self.news is not None and self.cut)
 
     @property
     def local(self) -> bool:
-        """Whether the news is something in the view, and not the view."""
+        """Tells whether the news is something in the view, instead of the view."""
         return self.news not in (None, News.VIEW)

@@ -1,4 +1,4 @@
-"""What travels through the sifter: a frame with its measures, and what is decided about it."""
+"""Holds what the decisions about one source share, and makes verdicts and records from it."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from .verdict import Verdict
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SiblingMatch:
-    """A frame kept by another source of the group that shows what a picture shows."""
+    """Describes a frame kept by another source of the group that shows what a picture shows."""
 
     frame: GalleryFrame
     apart: float
-    """`Novelty.between` the two."""
+    """Distance of the two, as `Novelty.between` gives it."""
     limit: float
-    """Up to which they repeat each other."""
+    """Distance up to which the two repeat each other."""
 
 
 @dataclass(slots=True, eq=False)
 class Context:
-    """All that decisions depend on beside the frame itself."""
+    """Holds all that decisions depend on, except the frame itself."""
 
     gallery: Gallery
     novelty: Novelty
@@ -42,35 +42,36 @@ class Context:
     budgets: Budgets
     keep_ratio: KeepRatio
     elsewhere: Callable[[], Sequence[GalleryFrame]] = tuple
-    """The frames that the other sources of the group have kept last, each with its `by`."""
+    """Returns the last frames kept by the other sources of the group, each with its `by`."""
     decided: EmbeddedPicture | None = None
-    """What the last frame decided showed."""
+    """What the last decided frame showed; None: no frame was decided."""
     last: Comparison | None = None
-    """About that frame, if it was no news; the next may show the same."""
+    """What was found in that frame if it was no news, since the next may show the same. None: the
+    next frame is compared anew."""
 
     def compare(self, cells: Cells, at_s: float) -> Comparison:
-        """What is new in a picture on the time line."""
+        """Returns what is new in a picture on the time line."""
         return self.novelty.compare(cells, self.gallery, self.scene, at_s)
 
     def refusal(self, measured: Measured) -> Refusal | None:
-        """Why this frame may not be kept, new as it is; None: it may."""
+        """Returns why this frame may not be kept although it is new; None: it may be kept."""
         return self.budgets.refusal(measured.frame.captured_at_ns, timed=measured.timed)
 
     def take(self, measured: Measured) -> None:
-        """Count a kept frame."""
+        """Counts a kept frame in the budgets."""
         frame = measured.frame
         self.budgets.take(frame.id, frame.captured_at_ns, timed=measured.timed)
 
     def decide(self, verdicts: list[Verdict]) -> None:
-        """Count what was decided, in the order of the frames."""
+        """Counts decided frames. Expects their verdicts in the order of the frames."""
         if not self.budgets.counts and not self.keep_ratio.on:
             return
         for verdict in verdicts:
             at_ns, kept = verdict.frame.captured_at_ns, verdict.is_kept
             if on_time_line(verdict.frame):
                 self.budgets.decided(at_ns, kept=kept)
-            # Behind a closed gate or an empty budget nothing is kept at any limit, so that the
-            # limit learns nothing.
+            # A frame that a gate drops or a spent budget refuses would not be kept at any limit
+            # of novelty, so the keep ratio must not learn from it.
             shut = (
                 verdict.decision.reason in GATE_REASONS or self.budgets.exhausted(at_ns) is not None
             )
@@ -80,14 +81,14 @@ class Context:
             self.novelty.tune(self.keep_ratio.factor)
 
     def give_back(self, id_: str) -> None:
-        """A frame kept since the last was offered could not be written: it counts for nothing."""
+        """Takes back the count of a frame kept since the last offer that could not be written."""
         self.budgets.give_back(id_)
         if self.keep_ratio.on:
             self.keep_ratio.give_back()
             self.novelty.tune(self.keep_ratio.factor)
 
     def keep(self, waiting: Candidate, record: Decision) -> Verdict:
-        """Take a frame into the gallery."""
+        """Counts a frame as kept, adds it to the gallery, and returns its verdict."""
         self.take(waiting.measured)
         self.gallery.add(self.as_kept(waiting.measured))
         self.last = None
@@ -95,16 +96,16 @@ class Context:
 
     @staticmethod
     def as_kept(measured: Measured) -> GalleryFrame:
-        """A frame as the gallery holds it once it is kept."""
+        """Returns a frame as the gallery holds it when it is kept."""
         embedded = measured.embedded
         return GalleryFrame(
             measured.frame.id, embedded.embedding, measured.thumbnail, embedded.cells
         )
 
     def sibling_matches(self, able: Sequence[Candidate]) -> list[tuple[Candidate, SiblingMatch]]:
-        """Those of these frames that another source has kept, with the nearest it kept.
+        """Returns those of these frames that another source has kept, each with the nearest.
 
-        Only what is about to be kept is worth the question: it looks at every such frame.
+        Ask only for frames that are about to be kept: this compares with every frame of others.
         """
         kept = self.elsewhere()
         if not kept:
@@ -124,8 +125,11 @@ class Context:
     def repeat(
         self, waiting: Candidate, sibling: SiblingMatch, *, sharpness_limit: float | None = None
     ) -> Verdict:
-        """Drop a frame that another source has kept. The gallery takes that one in its place, so
-        that what comes next is compared with it and names it."""
+        """Drops a frame that another source has kept, and returns its verdict.
+
+        The gallery takes the sibling's frame instead, as the newest. So the next frames are
+        compared with it, and their records name it.
+        """
         found = replace(
             waiting.found,
             weight=sibling.apart,
@@ -153,7 +157,10 @@ class Context:
         instead: GalleryFrame | None = None,
         sharpness_limit: float | None = None,
     ) -> Decision:
-        """What is written down. `instead`: the frame kept in its place; None: the nearest kept."""
+        """Returns the decision to record.
+
+        It names `instead`, the frame kept in place of this one; None: the nearest kept frame.
+        """
         nearest, embedding = None, None
         if instead is not None:
             nearest, embedding = instead.id, instead.embedding

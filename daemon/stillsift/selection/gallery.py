@@ -16,17 +16,17 @@ from .cells import Cells, relative_distances
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GalleryFrame:
-    """One kept frame, as later ones are compared with it."""
+    """Describes one kept frame that later frames are compared with."""
 
     id: str
     embedding: Embedding
     thumbnail: Image
     cells: Cells
     by: str | None = None
-    """The source of the group that keeps it; None: this one."""
+    """Source of the group that has kept the frame; None: this source."""
 
     def to_bytes(self) -> bytes:
-        """All but the id, bit for bit; the grid's values are such as half precision holds."""
+        """Returns all but the id, bit for bit. Half precision holds the grid's values exactly."""
         arrays: Arrays = {
             "vector": self.embedding.vector,
             "thumbnail": self.thumbnail,
@@ -39,6 +39,7 @@ class GalleryFrame:
 
     @classmethod
     def from_bytes(cls, id_: str, data: bytes) -> GalleryFrame:
+        """Reads a frame from what `to_bytes` returned."""
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             grid = arrays["grid"].astype(np.float32) if "grid" in arrays else None
             embedding = Embedding(arrays["vector"], grid)
@@ -47,15 +48,16 @@ class GalleryFrame:
 
 
 class Gallery:
-    """The last `size` kept frames of one source; with a size of 1, the previous kept frame."""
+    """Keeps the last `size` kept frames of one source; with 1, only the previous kept frame."""
 
     def __init__(self, size: int, kept: Iterable[GalleryFrame] = ()) -> None:
+        """Starts with `kept`, oldest first. Raises ValueError if `size` is below 1."""
         if size < 1:
             raise ValueError(f"a gallery holds at least one frame, not {size}")
         self._kept: deque[GalleryFrame] = deque(kept, maxlen=size)
         self._stack: tuple[tuple[int, int, int], Floats, Floats] | None = None
         self._scaled: dict[tuple[str, tuple[int, int, int]], Cells] = {}
-        """Kept frames on grids of other sizes, as a folder of upright and flat pictures needs."""
+        """Kept frames on grids of other sizes, for folders of upright and flat pictures."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -67,26 +69,26 @@ class Gallery:
 
     @property
     def kept(self) -> tuple[GalleryFrame, ...]:
-        """Oldest first."""
+        """Returns the frames, oldest first."""
         return tuple(self._kept)
 
     def add(self, kept: GalleryFrame) -> None:
-        """Take in a kept frame; the oldest makes room."""
+        """Adds a kept frame, and removes the oldest if the gallery is full."""
         self._kept.append(kept)
         self._stack = None
 
     def remove(self, id_: str) -> None:
-        """Forget a frame that could not be persisted after all."""
+        """Removes a frame: it could not be written, or it is about to be added as the newest."""
         self._kept = deque((kept for kept in self._kept if kept.id != id_), maxlen=self.size)
         self._stack = None
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Removes all frames."""
         self._kept.clear()
         self._stack, self._scaled = None, {}
 
     def distances(self, cells: Cells) -> Floats:
-        """(len(self), cells) distances of every kept frame, oldest first, to these cells."""
+        """Returns (len(self), cells) distances of all kept frames, oldest first, to these cells."""
         if self._stack is None or self._stack[0] != cells.shape:
             scaled = self._on(cells.shape)
             features = np.stack([each.features for each in scaled]).transpose(1, 0, 2)
@@ -97,7 +99,7 @@ class Gallery:
         return relative_distances(energy + cells.energy[None], dot)
 
     def _on(self, shape: tuple[int, int, int]) -> list[Cells]:
-        """Every kept frame on a grid of this shape."""
+        """Returns every kept frame on a grid of this shape."""
         ids = {kept.id for kept in self._kept}
         self._scaled = {key: cells for key, cells in self._scaled.items() if key[0] in ids}
         for kept in self._kept:

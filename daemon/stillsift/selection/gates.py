@@ -1,15 +1,15 @@
-"""Exposure: whether a picture is too dark, too bright or too empty to be worth looking at.
+"""Drops pictures that are too dark, too bright or too empty to be compared with others.
 
-Brightness is told by percentiles and not by the mean, as FFmpeg's blackframe does (98 of 100 pixels
-below a limit): a night with a few lamps has the mean of a covered lens.
+Brightness is measured by percentiles, as FFmpeg's blackframe does it (98 of 100 pixels below a
+limit). The mean would not do: a night with a few lamps has the mean of a covered lens.
 
-Emptiness is not told by the entropy of the grey levels, which is what CleanVision takes: noise has
-much of it (a lens cap 1.0 to 2.6 bits on the thumbnail) and a white page with a line of text has
-little (1.1). It is told by contrast that neighbours share: noise differs from block to block, what
-is in front of a lens does not. A gradual shading is taken off first, since light that leaks past a
-cover or falls on fog is no picture. Measured: lens caps, covered lenses and fogged pictures with
-noise up to 10 grey levels 0.0 to 0.5; a road in fog that lets 8 of 100 parts of its light through
-0.8, one lamp in the night 1.2, one line of text on a page 6.7, footage 3 and more.
+Emptiness is measured by the contrast that neighbouring blocks share: noise differs from block to
+block, what is in front of a lens does not. The entropy of the grey levels, which CleanVision takes,
+would not do: noise has much of it (a lens cap 1.0 to 2.6 bits on the thumbnail), and a white page
+with a line of text has little (1.1). A gradual shading is taken off first, since light that leaks
+past a cover or falls on fog shows nothing. Measured contrast: lens caps, covered lenses and fogged
+pictures with noise up to 10 grey levels 0.0 to 0.5; a road in fog that lets 8 of 100 parts of its
+light through 0.8, one lamp in the night 1.2, one line of text on a page 6.7, footage 3 and more.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .thumbnail import THUMBNAIL
 WHITE = 255.0
 
 GATE_REASONS = frozenset({Reason.DARK, Reason.BRIGHT, Reason.LOW_INFORMATION})
-"""What a gate drops a picture for, whatever is new in it."""
+"""Reasons for which a gate drops a picture, whatever is new in it."""
 
 _LEFT_OUT = 0.01
 """Share of the picture that may be brighter than a dark one, or darker than a bright one."""
@@ -35,7 +35,7 @@ _LEFT_OUT = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """How the light of a picture is spread."""
+    """Describes how the light of a picture is spread."""
 
     shadows: float
     """Luma, 0-255, that all but the darkest hundredth of the picture reaches."""
@@ -46,7 +46,7 @@ class Exposure:
 
     @classmethod
     def of(cls, thumb: Image, levels: tuple[int, int]) -> Exposure:
-        """Of a `thumbnail`, (36, 64); `levels`: its luma of black and of white."""
+        """Measures a `thumbnail`, (36, 64); `levels`: its luma of black and of white."""
         black, white = levels
         luma = (thumb.astype(np.float32) - black) * (WHITE / (white - black))
         luma = np.clip(luma, 0, WHITE)
@@ -57,17 +57,17 @@ class Exposure:
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """Which pictures are dropped unseen; every gate is off by default."""
+    """Says which pictures are dropped without a comparison; every gate is off by default."""
 
     min_brightness: float = 0.0
-    """Luma, 0-255: dark is a picture whose highlights are below."""
+    """Luma, 0-255; a picture whose highlights are below it is dark."""
     max_brightness: float = WHITE
-    """Luma, 0-255: bright is a picture whose shadows are above."""
+    """Luma, 0-255; a picture whose shadows are above it is bright."""
     min_contrast: float = 0.0
-    """Grey levels: a picture with less has too little information."""
+    """Contrast, grey levels; a picture with less has too little information."""
 
     def dropped(self, thumb: Image, picture: Picture) -> tuple[Reason, str] | None:
-        """Why `picture` is dropped, and the measure that says so; None: it passes.
+        """Returns why `picture` is dropped, and the measure that says so; None: it passes.
 
         `thumb`: its `thumbnail`.
         """
@@ -84,11 +84,11 @@ class Gates:
 
 
 NO_GATES = Gates()
-"""Drops nothing."""
+"""Gates that drop nothing."""
 
 
 def _shadings() -> NDArray[np.float32]:
-    """(blocks, 6) orthonormal: the planes and parabolas of a thumbnail, as shading goes."""
+    """Returns (blocks, 6), orthonormal: planes and parabolas that describe gradual shading."""
     across, down = THUMBNAIL
     y, x = np.mgrid[-1 : 1 : down * 1j, -1 : 1 : across * 1j]
     made = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], -1).reshape(-1, 6)
@@ -99,9 +99,9 @@ _SHADINGS = _shadings()
 
 
 def _contrast(luma: NDArray[np.float32]) -> float:
-    """Of (36, 64) luma: the root of what neighbouring blocks share of its variance.
+    """Returns the root of the variance that neighbouring blocks of a (36, 64) luma share.
 
-    Along rows or columns, whichever is more: lines of text share along one of them only.
+    It is taken along rows or columns, whichever is more: lines of text share along one only.
     """
     flat = luma.ravel()
     rest = (flat - _SHADINGS @ (flat @ _SHADINGS)).reshape(luma.shape)

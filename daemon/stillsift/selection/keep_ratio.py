@@ -1,4 +1,4 @@
-"""Moves the limits of novelty until about a wanted share of the frames is kept."""
+"""Moves the weight limits of news until about a wanted share of the frames is kept."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from ..arrays import Arrays
 
 _STEP = 0.25
-"""By which one kept frame raises the logarithm of the factor."""
+"""Amount by which one kept frame raises the logarithm of the factor."""
 
 _LOWEST_FACTOR, _HIGHEST_FACTOR = 1 / 4, 256.0
-"""At the highest, nothing less than another view is news. With 16, labelled clips of cuts and
+"""With the highest factor, only another view is news. With 16 instead, labelled clips of cuts and
 traffic could not be held to less than 4 %."""
 
 
 class KeepRatio:
-    """The factor on what counts as news at which about a share of the frames is kept.
+    """Finds the factor on the weight limits of news at which about a share of the frames is kept.
 
-    Stochastic approximation (Robbins and Monro, 1951) with a constant step, since what a camera
-    sees changes: every frame moves the logarithm of the factor by step * (kept - ratio).
+    Uses stochastic approximation (Robbins and Monro, 1951), with a constant step since what a
+    camera sees changes: every frame moves the logarithm of the factor by step * (kept - ratio).
 
     Measured on the labelled clips, four times over (4914 frames at 5/s): asked for 5, 1 and 0.2 %,
     the first tenth kept 6.5, 4.5 and 4.1 %, the second 4.5, 1.4 and 0.8 %, and the last half 5.0,
@@ -36,19 +36,21 @@ class KeepRatio:
 
     @property
     def factor(self) -> float:
+        """Gives the factor in force now; above 1, more must be new."""
         return math.exp(self._log)
 
     @property
     def on(self) -> bool:
+        """Tells whether a share is wanted at all."""
         return self._ratio is not None
 
     def decided(self, *, kept: bool) -> None:
-        """A frame was decided that might have been kept had it been new enough."""
+        """Learns from a decided frame; it was kept, or would have been if it were new enough."""
         if self._ratio is not None:
             self._move(_STEP * (kept - self._ratio))
 
     def give_back(self) -> None:
-        """A kept frame could not be written."""
+        """Takes back the step of a kept frame that could not be written."""
         if self._ratio is not None:
             self._move(-_STEP)
 

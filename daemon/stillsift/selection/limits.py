@@ -1,4 +1,4 @@
-"""Names what decisions depend on beside the frames: how sharp, how new, how much may be kept."""
+"""Names what a decision depends on beside the frames: how sharp, how new, how much may be kept."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .sensitivity import Sensitivity
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the decision depends on, beside the frames."""
+    """Holds what the decisions about one source depend on, beside its frames."""
 
     novelty: float
-    """Distance of a cell that is no noise; it belongs to the embedder."""
+    """Cell distance from which a change is more than noise; it belongs to the embedder."""
     min_sharpness: float = 0.6
-    """Share of the scene's own level below which a frame is blurry; 0 switches the gate off."""
+    """Share of the scene's own sharpness level below which a frame is blurry; 0: off."""
     max_wait_s: float = 1.0
-    """How long a moment waits for a better frame, in the frames' own time; 0: not at all."""
+    """Seconds that a moment waits for a better frame, in the frames' own time; 0: not at all."""
     gates: Gates = NO_GATES
-    """What is dropped before anything else is asked about it."""
+    """Limits of exposure by which a frame is dropped before it is compared."""
     sensitivity: Sensitivity = Sensitivity.NORMAL
     """How little must be new for a frame to be kept."""
     regions: Regions = EVERYTHING

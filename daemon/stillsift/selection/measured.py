@@ -13,41 +13,41 @@ from .sharpness import Sharpness, sharpness
 
 
 def on_time_line(frame: Frame) -> bool:
-    """Whether a frame is one of a time line; a photograph among others is not."""
+    """Tells whether a frame lies on a time line. A still does only if its name holds its time."""
     still = frame.content_hash is not None
     return not still or frame.captured_at_origin is TimeOrigin.FILENAME
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EmbeddedPicture:
-    """A picture as the embedder saw it; shared by all that look the same."""
+    """Holds a picture as the embedder saw it. Frames that look the same share one."""
 
     thumbnail: Image
     embedding: Embedding
     cells: Cells
     at_s: float
-    """When it was looked at, in the frames' own time."""
+    """Time of the frame that was embedded, seconds of the frames' own time."""
 
 
 @dataclass(slots=True, eq=False)
 class Measured:
-    """A frame with its measures."""
+    """Holds a frame with its measures."""
 
     frame: Frame
     timed: bool
-    """Whether the frame lies on a time line; a photograph among others does not."""
+    """Whether the frame lies on a time line, as `on_time_line` says."""
     at_s: float
     thumbnail: Image
     sharpness: Sharpness | None
-    """None: it was not measured, because nobody has asked yet."""
+    """Sharpness of the frame. None: not measured yet, since no decision needed it."""
     embedded: EmbeddedPicture
-    """The picture itself, or one so near to it that it stands for both."""
+    """The embedded picture of this frame, or of an earlier one that looks nearly the same."""
     luma: Image | None = None
-    """Of the frame, while it is at hand; None: its picture has to be asked."""
+    """Luma of the frame while it is in memory. None: the frame's picture must be asked for it."""
 
     @property
     def sharp(self) -> Sharpness:
-        """Measured now at the latest; the frame must still hold its pixels then."""
+        """Gives the sharpness, measured at first use. The frame must still hold its pixels then."""
         self.measure()
         assert self.sharpness is not None
         return self.sharpness
@@ -59,16 +59,19 @@ class Measured:
             )
 
     def again(self) -> Measured:
-        """The same as it was offered: what is recorded of a frame must not depend on whether it is
-        looked at again or, after a restart, offered again."""
-        if self.frame.content_hash is None:  # a still has let its pixels go
+        """Returns the frame as it was when it was offered.
+
+        What is recorded of a frame must be the same whether it is looked at again or, after a
+        restart, offered again.
+        """
+        if self.frame.content_hash is None:  # a still has no pixels left to measure
             self.sharpness = None
         return self
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """A frame whose decision is open."""
+    """Describes a frame whose decision is open."""
 
     measured: Measured
     found: Comparison

@@ -1,8 +1,8 @@
-"""Moments: frames on a time line that show one new thing wait for the best of them.
+"""Decides about the frames of a time line: keeps the best frame of each moment.
 
-A frame that shows something new opens a moment. It collects frames for up to `Limits.max_wait_s`;
-then its best one is kept, those before it are dropped as its repeats, and those after it are looked
-at again. Nothing is learned while a moment is open.
+A frame that shows something new opens a moment. The moment collects frames for up to
+`Limits.max_wait_s`. Then its best frame is kept, the frames before it are dropped as its repeats,
+and the frames after it are looked at again. Nothing is learned while a moment is open.
 """
 
 from __future__ import annotations
@@ -21,33 +21,34 @@ from .thumbnail import GLANCE_S, same_but_blurred
 from .verdict import Step, Verdict
 
 _IN_TRANSIT = 0.4
-"""Share of the scene's sharpness; frames between two views that are less sharp were taken while the
+"""Share of the scene's sharpness; a frame between two views that is less sharp was taken while the
 camera swung."""
 _SWING_S = 0.3
 _NEARLY_ALL = 0.8
-"""Share of the most that any frame of a moment shows of its news: the first to show that much is
-the best. Which of many nearly equal frames shows most is chance, and would differ from one
+"""Share of the most that any frame of a moment shows of its news. The first frame that shows this
+share is the best. Which of many nearly equal frames shows most is chance, and would differ from one
 embedder's precision to another's."""
 _MOST_WAITING = 32
-"""Frames that one moment holds: 1 s at 30 frames/s."""
+"""Most frames that one moment holds: 1 s at 30 frames/s."""
 _MOST_PIXELS = 100_000_000
-"""Pixels that one moment holds, at 1.5 bytes: 12 frames of 2160p; all 32 of 1080p."""
+"""Most pixels that one moment holds, at 1.5 bytes each: 12 frames of 2160p, all 32 of 1080p."""
 
 
 class Moments:
-    """Decides about frames that lie on a time line."""
+    """Decides about the frames of one source that lie on a time line."""
 
     def __init__(self, limits: Limits, context: Context) -> None:
         self._limits = limits
         self._context = context
         self.waiting: list[Candidate] = []
-        """The moment that is open; empty: none is."""
+        """Frames of the open moment; empty: no moment is open."""
 
     def step(self, measured: Measured) -> Step:
-        """Take one frame."""
+        """Takes one frame; returns the decisions due and the frames to be looked at again."""
         if self.waiting:
             return self._step_waiting(measured)
-        # At 5 frames/s every frame is measured; faster, most would teach nothing about the scene.
+        # Up to 5 frames/s every frame is measured. Of a faster source, most frames would teach
+        # nothing about the scene.
         if not 0 <= measured.at_s - self._context.scene.level.last_s < SPACING_S:
             measured.measure()
         if self.rests(measured.embedded, measured.at_s):
@@ -67,20 +68,24 @@ class Moments:
         return [self._passed(measured, found, Reason.RATE_LIMITED)], []
 
     def over(self, at_s: float) -> bool:
-        """Whether a moment is open to which no frame of this time or later belongs."""
+        """Tells whether a moment is open that takes no frame of this time or later."""
         return bool(self.waiting) and (
             lapse_s(self.waiting[0].measured.at_s, at_s) > self._limits.max_wait_s
         )
 
     def rests(self, embedded: EmbeddedPicture, at_s: float) -> bool:
-        """Whether this is what the last frame showed, and no time has passed to make it news."""
+        """Tells whether a frame shows what the last frame showed, so that it needs no comparison.
+
+        If something changes in that picture, this holds for `SPACING_S` only: with time the same
+        picture can become news.
+        """
         last = self._context.last
         if embedded is not self._context.decided or last is None or self.waiting:
             return False
         return not last.stirs or 0 <= at_s - self._context.scene.previous_s < SPACING_S
 
     def _at_rest(self) -> Comparison:
-        """What the last frame showed, held to the limit that is in force by now."""
+        """Returns what was found in the last frame, with the limit that is in force now."""
         last = self._context.last
         assert last is not None
         if not self._context.keep_ratio.on:
@@ -88,7 +93,7 @@ class Moments:
         return replace(last, limit=max(last.weight, self._context.novelty.weight))
 
     def compare_anew(self) -> None:
-        """The gallery has changed under what waits."""
+        """Compares all waiting frames again, after the gallery has changed."""
         for place, each in enumerate(self.waiting):
             cells, at_s = each.found.cells, each.measured.at_s
             found = self._context.compare(cells, at_s)
@@ -96,7 +101,11 @@ class Moments:
             self.waiting[place] = Candidate(each.measured, found)
 
     def _opens_moment(self, found: Comparison, at_s: float) -> bool:
-        """News in one view, and views of one pan, are a second apart unless they are urgent."""
+        """Tells whether a frame shows news that opens a moment.
+
+        News in one view, and views of one pan, have to be `Novelty.gap_s` apart, unless they are
+        urgent.
+        """
         if found.news is None or self._context.gallery.size == 1:
             return found.news is not None
         if found.news is News.VIEW:
@@ -110,7 +119,7 @@ class Moments:
         first, last = self.waiting[0], self.waiting[-1]
         if not self._glanced_at(measured):
             measured.measure()
-        # Nothing is learned while frames wait, so the same view is found to be the same.
+        # Nothing is learned while frames wait, so the same picture would give the same comparison.
         same = measured.embedded is last.measured.embedded
         found = (
             last.found if same else self._context.compare(measured.embedded.cells, measured.at_s)
@@ -130,7 +139,10 @@ class Moments:
         return [], []
 
     def _glanced_at(self, measured: Measured) -> bool:
-        """Whether a sharp frame of the moment shows the same, and stands for this one as well."""
+        """Tells whether a sharp frame of the moment shows the same and stands for this one too.
+
+        Such a frame is less than `GLANCE_S` older; the sharpness of this one is then not measured.
+        """
         for each in reversed(self.waiting):
             if measured.embedded is not each.measured.embedded:
                 return False
@@ -140,7 +152,7 @@ class Moments:
         return False
 
     def _full(self) -> bool:
-        """Every frame that waits holds its picture in memory."""
+        """Tells whether the moment takes no more frames; each one holds its picture in memory."""
         picture = self.waiting[0].measured.frame.picture
         most = min(_MOST_WAITING, max(2, _MOST_PIXELS // (picture.width * picture.height)))
         return len(self.waiting) >= most
@@ -155,7 +167,10 @@ class Moments:
 
     @property
     def _sharpness_limit(self) -> float | None:
-        """None: too little is known of the scene to call anything blurred."""
+        """Gives the sharpness below which a frame is blurred.
+
+        None: too little is known of the scene to call anything blurred.
+        """
         level = self._context.scene.level.value()
         return None if level is None else self._limits.min_sharpness * level
 
@@ -169,7 +184,10 @@ class Moments:
         return level is not None and measured.sharp.value < share * level
 
     def _swinging(self) -> bool:
-        """Whether all that waits was taken while the camera swung. A shot is no swing: it lasts."""
+        """Tells whether all waiting frames were taken while the camera swung.
+
+        A swing is short; a shot of edited footage lasts longer.
+        """
         lasted_s = lapse_s(self.waiting[0].measured.at_s, self.waiting[-1].measured.at_s)
         return lasted_s <= _SWING_S and all(
             self._in_transit(each.measured) for each in self.waiting
@@ -178,14 +196,19 @@ class Moments:
     # -- the end of a moment -----------------------------------------------------------------------
 
     def close(self) -> Step:
-        """Keep the best of the moment; what came after it is to be looked at again."""
+        """Ends the moment: keeps its best frame; those after it are to be looked at again.
+
+        None is kept if the best frame is blurred and a kept one shows the same, or if the news is a
+        view or has little weight, and shows in few frames only.
+        """
         waiting, able = self.waiting, self._able()
         best = self._best(able)
         local = waiting[0].found.local
         self.waiting = []
         blurred = self._blurred(best.measured)
         if not local:
-            # A new view has no level yet; beside the last one, gross blur is blur all the same.
+            # A new view has no sharpness level yet; against the level of the last view, strong blur
+            # still shows.
             blurred = blurred or self._in_transit(best.measured)
         if blurred and (known := self._sharp_already(best)) is not None:
             return self._none_kept(
@@ -206,9 +229,9 @@ class Moments:
     def _shown_elsewhere(
         self, able: list[Candidate], best: Candidate
     ) -> tuple[Candidate, SiblingMatch | None]:
-        """The frame of the moment that another source has kept; else the best one, and None.
+        """Returns the frame of the moment that another source has kept, else the best one and None.
 
-        Of one moment two sources may have taken each another frame for the best.
+        Two sources may have chosen different frames of one moment as the best.
         """
         matches = self._context.sibling_matches(able)
         nearest = min(matches, key=lambda pair: pair[1].apart, default=(best, None))
@@ -217,11 +240,11 @@ class Moments:
     def _before(
         self, earlier: list[Candidate], best: Candidate, shows: GalleryFrame, *, view: bool
     ) -> list[Verdict]:
-        """Drop what came before the best frame of a moment.
+        """Drops the frames of a moment that came before its best one.
 
-        In a new view the best is the one with most detail, and somebody may have left the picture
-        before: the frame that shows such a large thing is kept beside it. `shows`: the kept frame
-        that shows what the best one does.
+        In a new view the best frame is the one with most detail, and somebody may have left the
+        picture before it was taken. The frame that shows such a large thing is kept as well.
+        `shows`: the kept frame that shows what the best one shows.
         """
         most = max((each.found.weight for each in earlier), default=0.0)
         most = max(most, best.found.weight)
@@ -234,7 +257,7 @@ class Moments:
         ]
 
     def _missing(self, earlier: list[Candidate]) -> Candidate | None:
-        """The sharp frame with the largest thing that the kept ones do not show; None: no such."""
+        """Returns the sharp frame with the largest thing that no kept frame shows, or None."""
         able: list[Candidate] = []
         found: Comparison | None = None
         for each in earlier:
@@ -246,10 +269,12 @@ class Moments:
         return max(able, key=lambda each: each.found.weight, default=None)
 
     def _able(self) -> list[Candidate]:
-        """The waiting frames that show what is new, the sharp ones of them if there are any."""
-        # What begins as a few changed cells may end as another view (a dissolve): both compete.
+        """Returns the waiting frames with news that may be kept; if any are sharp, only those."""
+        # A moment may begin as a few changed cells and end as another view (a dissolve). Frames of
+        # both kinds compete.
         able = [each for each in self.waiting if each.found.news is not None]
-        # The first might be kept, else there were no moment; a later one may lie in a full minute.
+        # The first may be kept, or it would not have opened a moment. A later one may lie in a
+        # minute whose budget is used up.
         able = [each for each in able if self._context.refusal(each.measured) is None]
         if not self.waiting[0].found.local:
             able = [each for each in able if not each.found.local]
@@ -257,7 +282,7 @@ class Moments:
         return [each for each in measured if not self._blurred(each.measured)] or able
 
     def _best(self, able: list[Candidate]) -> Candidate:
-        """The waiting frame that shows the moment best; a blurred one only if all of them are."""
+        """Returns the frame that shows the moment best; a blurred one only if all are blurred."""
         if self._blurred(able[0].measured):
             return max(able, key=lambda each: each.measured.sharp.value)
         if self.waiting[0].found.local:
@@ -266,7 +291,7 @@ class Moments:
         return max(able, key=lambda each: each.measured.sharp.detail * each.measured.sharp.value)
 
     def _sharp_already(self, best: Candidate) -> str | None:
-        """The kept frame that differs from this one by blur alone; None: there is none."""
+        """Returns the id of the kept frame that differs from this one by blur alone, or None."""
         news = best.found.changed if best.found.local else None
         for kept in reversed(self._context.gallery.kept):
             if same_but_blurred(best.measured.thumbnail, kept.thumbnail, news):
@@ -276,6 +301,7 @@ class Moments:
     def _none_kept(
         self, waiting: list[Candidate], reason: Reason, why: str, known: str | None = None
     ) -> Step:
+        """Drops all frames of a moment; `known`: id of the kept frame that shows the same."""
         limit = self._context.novelty.lone_weight
         verdicts = []
         for each in waiting:
@@ -288,9 +314,9 @@ class Moments:
     def _decided(
         self, best: Candidate, reason: Reason, sibling: SiblingMatch | None, *, view: bool
     ) -> Verdict:
-        """Keep a frame, and learn from it.
+        """Keeps a frame and learns from it.
 
-        With a `sibling` it is dropped. What is learned is the same: this source has it, too.
+        With a `sibling` the frame is dropped. The same is learned, since this source shows it too.
         """
         verdict = self._verdict(best, reason, sibling)
         measured = best.measured
@@ -303,7 +329,11 @@ class Moments:
         return verdict
 
     def _kept_beside(self, each: Candidate) -> Verdict:
-        """Keep an earlier frame of a moment as well. What moves is followed from the best one."""
+        """Keeps an earlier frame of a moment beside its best one.
+
+        Moving objects are still followed from the best frame. The frame is dropped if it may not be
+        kept or another source has kept the same.
+        """
         if (refusal := self._context.refusal(each.measured)) is not None:
             found = replace(each.found, why=refusal.of(each.found.why))
             record = self._record(each.measured, found, refusal.reason)
@@ -322,7 +352,7 @@ class Moments:
         return self._context.keep(best, self._record(best.measured, best.found, reason))
 
     def _refused(self, measured: Measured, found: Comparison, refusal: Refusal) -> Verdict:
-        """Drop a frame that shows something new, and know that afterwards as little as before."""
+        """Drops a frame with news that may not be kept; the news is not learned and stays new."""
         found = replace(found, why=refusal.of(found.why))
         return self._passed(measured, found, refusal.reason, refused=True)
 
@@ -335,8 +365,8 @@ class Moments:
         *,
         refused: bool = False,
     ) -> Verdict:
-        """Drop a frame, and learn from it; if a heartbeat is due, only learn from it."""
-        beats = self._beats(measured)  # may measure the sharpness that the record tells
+        """Drops a frame, or keeps it if a heartbeat is due; learns the same in both cases."""
+        beats = self._beats(measured)  # first, since it may measure the sharpness for the record
         record = self._record(measured, found, reason)
         if beats:
             why = self._context.budgets.heartbeat_why
@@ -350,11 +380,14 @@ class Moments:
             found, context.gallery, context.scene, sharp, measured.at_s, refused=refused
         )
         context.decided, context.last = measured.embedded, found.at_rest()
-        # Only where it might be kept at another time: noise, and what is blurred, is no other view.
+        # Only a refused frame might be kept at another time; noise and blur are no other view.
         return Verdict(record, measured.frame, refused and found.other_view)
 
     def _beats(self, measured: Measured) -> bool:
-        """Whether a heartbeat is due; a blurred frame leaves `max_wait_s` for a sharp one."""
+        """Tells whether this frame is kept as a heartbeat.
+
+        A blurred frame is not kept until the heartbeat is `max_wait_s` late: a sharp one may come.
+        """
         overdue_s = self._context.budgets.overdue_s(measured.frame.captured_at_ns)
         if overdue_s is None:
             return False
@@ -362,7 +395,10 @@ class Moments:
         return overdue_s >= self._limits.max_wait_s or not soft
 
     def _lesser(self, each: Candidate, shows: GalleryFrame, most: float) -> Verdict:
-        """A frame of the moment before its best one. It would have had to weigh more than any."""
+        """Drops a frame that came before the best one of its moment.
+
+        `most` is recorded as its limit: the largest weight of the frames up to the best one.
+        """
         found = replace(each.found, limit=most, why="another frame of the moment shows more")
         blurred = each.measured.sharpness is not None and self._blurred(each.measured)
         reason = Reason.BLURRY if blurred else Reason.NEAR_DUPLICATE
@@ -383,6 +419,6 @@ class Moments:
 
 
 def _fleeting(waiting: list[Candidate]) -> bool:
-    """Whether no more than half of the frames show the news that the first of them opened with."""
+    """Tells whether, of four frames or more, no more than half show news as the first one does."""
     seen = sum(each.found.news is not None for each in waiting)
     return len(waiting) >= 4 and 2 * seen <= len(waiting)

@@ -15,10 +15,10 @@ from .cells import median
 
 
 class NoiseFloor:
-    """The recent distances of every cell, and the limits that they teach.
+    """Remembers the recent distances of every cell, and derives its noise limit from them.
 
-    A cell is allowed median + 4 robust standard deviations of its own last 64 distances: next to
-    nothing on a quiet wall, much where a tree sways or a clock runs.
+    The limit is the median + 4 robust standard deviations of the cell's last 64 distances: little
+    on a quiet wall, much where a tree sways or a clock runs.
     """
 
     _WINDOW = 64
@@ -28,12 +28,12 @@ class NoiseFloor:
     _START = 0.60
     _WEIGHTS = 128
     _USUAL = 0.90
-    """Share of the recent frames that weigh no more than what chance is taken to put together."""
+    """Share of the recent frames that weigh no more than what `chance` returns."""
     _RENEW_EVERY = 5
-    """Frames between two looks at the window: its medians cost half a millisecond."""
+    """Frames after which the limits are computed anew: the medians cost half a millisecond."""
 
     def __init__(self, lowest: float) -> None:
-        """`lowest`: limit of a cell that never flickers."""
+        """Scales the limits by `lowest`, the limit of a cell that never flickers."""
         self.lowest = lowest
         self.highest = self._HIGHEST * lowest / 0.40
         self._start = self._START * lowest / 0.40
@@ -44,15 +44,18 @@ class NoiseFloor:
         self._limits: Floats | None = None
 
     def restart(self) -> None:
-        """Another scene begins; what this source is like in general is remembered."""
+        """Begins another scene. The limit to start with stays, since it belongs to the source."""
         self._recent.clear()
         self._weights.clear()
         self._limits = None
         self._unseen = 0
 
     def learn(self, distances: Floats, weight: float | None, at_s: float) -> None:
-        """Take (rows, columns) distances to the nearest kept frame into account, and the `weight`
-        of what they put together. None: something is going on, which is no noise."""
+        """Learns (rows, columns) distances to the nearest kept frame, and the `weight` of a frame.
+
+        `weight` is None if something happens in the frame, which is no noise. A frame less than
+        `SPACING_S` after the last one learned is ignored.
+        """
         if self._recent and self._recent[-1].shape != distances.shape:
             self.restart()
         if 0 <= at_s - self._last_s < SPACING_S:
@@ -66,7 +69,7 @@ class NoiseFloor:
             self._limits, self._unseen = None, 0
 
     def limits(self, rows: int, columns: int) -> Floats:
-        """(rows, columns) distance that each cell has to exceed to count as changed."""
+        """Returns the (rows, columns) distances that cells must exceed to count as changed."""
         usable = len(self._recent) >= self._WARM_UP
         if not usable or self._recent[-1].shape != (rows, columns):
             return np.full((rows, columns), self._start, np.float32)
@@ -77,13 +80,13 @@ class NoiseFloor:
             own = np.clip(middle + self._DEVIATIONS * spread, self.lowest, self.highest)
             start = self._START * self.lowest / 0.40
             self._start = float(np.clip(np.percentile(own, 75), self.lowest, start))
-            # A swaying branch does not stop at the border of its cell.
+            # A swaying branch reaches into the cells around its own.
             around = cv2.dilate(own.astype(np.float32), np.ones((3, 3), np.uint8))
             self._limits = np.asarray(around, np.float32)
         return self._limits
 
     def chance(self) -> float:
-        """Weight that noise puts together by chance in one of ten frames."""
+        """Returns the weight that noise reaches by chance in one of ten frames; 0: not known."""
         if len(self._weights) < self._WARM_UP:
             return 0.0
         return sorted(self._weights)[int(self._USUAL * len(self._weights))]

@@ -1,13 +1,13 @@
-"""Novelty: what a frame shows that was not kept before.
+"""Finds what a frame shows that no kept frame shows.
 
-A cell counts as changed when it differs from the nearest kept frame, and from what stays in the
-picture anyway, by more than this source taught for this cell. Changed cells that follow an object
-already kept, or look like one that was kept a moment ago, are no news: the same object a little
-further on. What remains is weighed by how far it goes beyond its limits.
+A cell counts as changed when it differs from the nearest kept frame, and from the background, by
+more than the noise limit that this source has taught for the cell. Changed cells that follow an
+object already kept, or look like one kept some seconds ago, are no news: they are the same object a
+little further on. The weight of the other cells is how far they exceed their limits.
 
 Measured by bench/quality on the clips with labels, 33 events and shots, one setting for all: each
-event was kept, at 1.4 frames per event. As many frames taken at even distances miss seven, and the
-cosine to the previous kept frame needs 3.4 per event for 32.
+event was kept, at 1.4 frames per event. The same number of frames at even distances misses seven
+events. The cosine to the previous kept frame needs 3.4 frames per event to keep 32.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ from .sensitivity import FACTORS, Sensitivity
 from .tracking import connected
 
 _LOWEST = 0.40
-"""The cell limit of our own embedder, that the distances below were found with. Another embedder's
-limit scales them."""
+"""Cell limit of our own embedder. The distances below were found with it; the limit of another
+embedder scales them."""
 _REACH = 3
-"""Cells that a picture moves on from one frame to the next, at most: a sixth of its width."""
+"""Most cells that a picture moves on from one frame to the next: a sixth of its width."""
 _GROWN = 1.6
+"""Factor by which an object must show more than was kept of it to be news again."""
 
 
 class Novelty:
-    """The rule, with its distances in the scale of one embedder."""
+    """Applies the rule for what is new, with distances on the scale of one embedder."""
 
     def __init__(
         self,
@@ -44,57 +45,62 @@ class Novelty:
         sensitivity: Sensitivity = Sensitivity.NORMAL,
         regions: Regions = EVERYTHING,
     ) -> None:
-        """`cell_limit`: distance of a cell that is no noise, which belongs to the embedder.
-        `sensitivity` says how much must be new, and leaves alone what counts as noise. Cells that
-        do not count by `regions` never differ, so they have no say in any median."""
+        """Scales all distances by `cell_limit`: the distance of a cell that is no noise.
+
+        The limit belongs to the embedder. `sensitivity` says how much must be new; it does not
+        change what counts as noise. Cells that `regions` excludes never differ, so medians leave
+        them out.
+        """
         scale = cell_limit / _LOWEST
         self.cell_limit = cell_limit
         self._regions = regions
         self._factors = factors = FACTORS[sensitivity]
         self.gap_s = factors.gap_s
-        """News in one view are this far apart, unless they are urgent."""
+        """Least time between two kept news in one view, unless they are urgent, seconds."""
         self._refresh_s = factors.refresh_s
         self.tune(1.0)
         self._chances = 5.0
-        """News must exceed by this many times what noise puts together in one of ten frames."""
+        """Factor on `NoiseFloor.chance`; their product is added to what news must exceed."""
         self._most_chance = 0.5 * scale
-        """The most that a frame can teach of it, whatever it shows."""
+        """Largest weight that the noise floor learns from one frame."""
         self.view = 0.65 * scale
-        """Median cell distance from which a picture shows another view."""
+        """Median cell distance above which a picture shows another view."""
         self._moving_view = 1.3 * scale
-        """The same while something moves: a large object with auto exposure is no new view."""
+        """The same while something moves: a large object with auto exposure is no other view."""
         self._jump = 0.65 * scale
         self._same_view = 0.2 * scale
         self._spatial_deviations = 5.0
         self._follow = 1.0 * scale
         self._follow_cells = 4
         self._follow_share = 0.4
-        """A changed cell follows an object's cell of the frame before when it is at most this
-        different and this far away; a group follows when this share of it does."""
+        """Largest distance, and most cells away, at which a changed cell follows an object's cell
+        of the frame before; and the share of a group that must follow for all of it to follow."""
         self._match = 0.9 * scale
         self._edge_share = 0.25
         self._still = 0.3 * scale
         self._still_s = 0.5
 
     def tune(self, factor: float) -> None:
-        """How much must be new, as a factor on the weights; what counts as changed stays."""
+        """Sets how much must be new, by a factor on the weights. What counts as changed stays."""
         scale = factor * self._factors.weight * self.cell_limit / _LOWEST
         self.factor = factor
         self.weight = 0.5 * scale
-        """News: the distances of one group of changed cells beyond their limits, summed."""
+        """Weight that news must exceed. The weight of a group of changed cells is the sum of their
+        distances beyond their limits."""
         self.lone_weight = 1.5 * scale
-        """The same for news that no more than half of its moment's frames show, as noise does."""
+        """The same for news that at most half of the frames of its moment show, as noise does."""
         self.urgent_weight = 5.0 * scale
-        """News that does not wait for the second after the last to pass."""
+        """Weight above which news does not wait until `gap_s` after the last has passed."""
         self.large_weight = 15.0 * scale
-        """Something that fills a good part of the picture."""
+        """Weight above which something fills a good part of the picture."""
         self._settled_weight = 1.5 * scale
         self._refresh_weight = 1.0 * scale
         self._picture_factor = self._factors.picture_share * min(factor, 16.0) ** 0.25
-        """On limits that one distance is held to, which has a highest value: 2 and no more."""
+        """Factor on the limits of single distances. These have a highest value, so `factor` raises
+        such a limit to its double at most."""
 
     def cut_between(self, a: Cells, b: Cells) -> bool:
-        """Whether one picture ended and another began: the second is not the first moved on.
+        """Tells whether `b` begins another picture, instead of showing `a` moved on.
 
         On labelled footage the median distance to cells at most three away was .92 and more across
         a cut, and .74 and less (once .93) while a camera panned or a large thing came closer.
@@ -106,13 +112,13 @@ class Novelty:
         return self._is_cut(a, b, cell_distances(a, b))
 
     def _is_cut(self, a: Cells, b: Cells, apart: Floats) -> bool:
-        """`apart`: their `cell_distances`."""
+        """Tells the same of two pictures of one shape; `apart` are their `cell_distances`."""
         if float(median(self._counting(apart, a))) <= self.view:
             return False
         return float(median(self._counting(shifted_distances(a, b, _REACH), a))) > self._jump
 
     def compare(self, cells: Cells, gallery: Gallery, scene: Scene, at_s: float) -> Comparison:
-        """What is new in a picture. Changes nothing."""
+        """Returns what is new in a picture. The scene and the gallery learn nothing from it."""
         chance = self._chances * scene.noise.chance() if gallery.size > 1 else 0.0
         found = Comparison(cells, limit=self.weight + chance)
         if scene.previous is not None and scene.previous.shape == cells.shape:
@@ -135,7 +141,7 @@ class Novelty:
         moving = scene.tracking.is_active(at_s) and not found.cut
         view, apart = self._moving_view if moving else self.view, float(medians.min())
         if apart > view and stays is not None and not found.cut:
-            # In rain every picture is far from every other, and less so from the mean of them all.
+            # In rain every picture is far from every other, but nearer to the mean of them all.
             least = np.minimum(distances[nearest], stays)
             apart = float(median(self._counting(least, cells)))
         if apart > view and (self.factor <= 1 or total > self.weight):
@@ -145,12 +151,18 @@ class Novelty:
         return self._explained(found, over, scene, at_s) if changed.any() else found
 
     def _shown(self, changes: Floats) -> float:
-        """How much of the change a frame shows; at the border of the picture it is cut off."""
+        """Returns how much of the change a frame shows.
+
+        Cells at the border count less, since the picture cuts off what they show.
+        """
         inner = float(changes[1:-1, 1:-1].sum())
         return inner + self._edge_share * (float(changes.sum()) - inner)
 
     def _pooled(self, found: Comparison, distances: Floats) -> Comparison:
-        """Without a grid: the cosine distance, which tells views apart and sees no small object."""
+        """Compares by cosine distance, for embeddings without a grid.
+
+        It tells views apart and misses small objects.
+        """
         nearest = int(np.argmin(distances))
         apart = float(distances[nearest]) / 2  # |a - b|^2 of unit vectors is 2 - 2 cos
         limit = self.cell_limit * self._picture_factor
@@ -158,7 +170,7 @@ class Novelty:
         return replace(found, news=news, weight=apart, limit=limit, nearest=nearest)
 
     def _plain(self, found: Comparison, total: float) -> Comparison:
-        """Against the previous kept frame and nothing else."""
+        """Compares with the previous kept frame only, for a gallery of size 1."""
         if total <= self.weight:
             return replace(found, weight=total)
         assert found.changed is not None
@@ -173,15 +185,18 @@ class Novelty:
         stays: Floats | None,
         scene: Scene,
     ) -> tuple[int, float, Floats, Floats]:
-        """Index of the nearest kept frame, the weight of all that changed, (rows, columns)
-        distances to it, and by how much they exceed their limits."""
+        """Returns the index of the nearest kept frame, and how the picture differs from it.
+
+        That is the weight of all that changed, the (rows, columns) distances, and by how much they
+        exceed their limits.
+        """
         rows, columns = cells.rows, cells.columns
-        # Only frames of the same view can be the nearest; the others cost time.
+        # Only frames of the same view can be the nearest. The others would only cost time.
         alike = np.flatnonzero(medians <= medians.min() + self._same_view)
         own = distances[alike] - self._light(distances[alike], cells)
         if stays is not None:
-            # Each with its own light: a background that explains most cells would else leave none
-            # to take off the others.
+            # Light is subtracted from each by itself. If the background explained most cells first,
+            # the median would show no light to subtract from the others.
             own = np.minimum(own, stays - self._light(stays[None], cells)[0])
         own = coherent(np.asarray(own, np.float32).reshape(-1, rows, columns))
         limits = np.maximum(scene.noise.limits(rows, columns), self._everywhere(own, scene))
@@ -191,22 +206,25 @@ class Novelty:
         return int(alike[best]), float(weights[best]), own[best], over[best]
 
     def _counting(self, distances: Floats, cells: Cells) -> Floats:
-        """(..., cells that count) of (..., cells)."""
+        """Returns the (..., cells that count) of (..., cells) distances."""
         counting = self._regions.counting(cells.rows, cells.columns)
         return distances if counting is None else distances[..., counting.reshape(-1)]
 
     def _light(self, distances: Floats, cells: Cells) -> Floats:
-        """(K, 1) what a change of light put on every cell; infinite ones are not known."""
+        """Returns the (K, 1) distances that a change of light adds to every cell.
+
+        Infinite distances are not known and are left out.
+        """
         distances = self._counting(distances, cells)
         known = np.isfinite(distances[0])
         if not known.any():
             return np.zeros((len(distances), 1), np.float32)
         middle = median(distances[:, known])[:, None]
-        # A large median is another view and no light: taking it off would explain anything.
+        # A large median means another view. Subtracting it as light would explain anything.
         return np.asarray(np.where(middle <= self.view, LIGHT * middle, 0), np.float32)
 
     def _everywhere(self, own: Floats, scene: Scene) -> Floats:
-        """(K, 1, 1) limits where everything moves a little, as rain and gain noise do."""
+        """Returns (K, 1, 1) limits, higher where everything moves a little: rain, gain noise."""
         flat = own.reshape(len(own), -1)
         if (counting := self._regions.counting(*own.shape[1:])) is not None:
             flat = flat[:, counting.reshape(-1)]
@@ -218,7 +236,11 @@ class Novelty:
     # -- movement ----------------------------------------------------------------------------------
 
     def _explained(self, found: Comparison, over: Floats, scene: Scene, at_s: float) -> Comparison:
-        """Which changed cells follow or resemble something kept, and is the rest news?"""
+        """Finds which changed cells follow or resemble something kept, and what is news.
+
+        News is an arrival among the other cells; else something followed that settled, grew or
+        moved on for long.
+        """
         changed = over > 0
         followed = self._followed(found, changed, scene, at_s)
         matched = self._matched(found, changed, scene, at_s)
@@ -232,7 +254,8 @@ class Novelty:
         resting = moving & (self.stillness(found, scene, at_s) >= self._still_s)
         chance = found.limit - self.weight
         settled = self._settled_weight + chance
-        # Nothing was kept in this event: what crept in below every limit must weigh more.
+        # If nothing was kept in this event, something came in slowly below every limit. It must
+        # weigh more.
         refresh = (self._refresh_weight if scene.tracking.shown else self.urgent_weight) + chance
         rest, moved = float(over[resting].sum()), float(over[moving].sum())
         if rest > settled:
@@ -249,7 +272,7 @@ class Novelty:
         return replace(found, weight=largest, why=why)
 
     def _followed(self, found: Comparison, changed: Mask, scene: Scene, at_s: float) -> Mask:
-        """Cells of objects that were in the frame before and are a little further on."""
+        """Returns the changed cells of objects that moved on a little since the frame before."""
         followed = np.zeros_like(changed)
         before = scene.tracking.followed
         if found.cut or before is None or not scene.tracking.is_active(at_s):
@@ -269,7 +292,7 @@ class Novelty:
         return followed
 
     def _matched(self, found: Comparison, changed: Mask, scene: Scene, at_s: float) -> Mask:
-        """Cells that look like one kept in this event, anywhere in the picture."""
+        """Returns the changed cells that look like one kept in this event, in any place."""
         matched = np.zeros_like(changed)
         memory = scene.tracking.recent(at_s)
         if found.cut or not memory:
@@ -283,7 +306,7 @@ class Novelty:
         return matched
 
     def stillness(self, found: Comparison, scene: Scene, at_s: float) -> Floats:
-        """(rows, columns) seconds for which each cell has stayed as it is."""
+        """Returns the (rows, columns) seconds for which each cell has stayed as it is."""
         shape = (found.cells.rows, found.cells.columns)
         if found.from_previous is None:
             return np.zeros(shape, np.float32)
@@ -306,8 +329,10 @@ class Novelty:
         *,
         view: bool,
     ) -> None:
-        """The scene learns that this frame was kept, as another view or for something in it. The
-        gallery has it already."""
+        """Teaches the scene that this frame was kept, as another `view` or for something in it.
+
+        The gallery must hold the frame already.
+        """
         if view:
             scene.restart()
         scene.kept_s = at_s
@@ -328,10 +353,10 @@ class Novelty:
         *,
         refused: bool = False,
     ) -> None:
-        """The scene learns from a frame that was not kept what is usual and where objects are.
+        """Teaches the scene, from a frame that was not kept, what is usual and where objects are.
 
-        `refused`: it shows news that may not be kept now. What stays must not become usual, so that
-        it is news as long as it is there.
+        `refused`: the frame shows news that may not be kept now. Its changed cells must not become
+        usual, so that they stay news as long as they are there.
         """
         if found.cut and scene.previous is not None:
             scene.restart()
@@ -342,7 +367,8 @@ class Novelty:
         if found.changed.any():
             mask = found.changed
             if found.news is not None and found.unexplained is not None:
-                # Not kept yet, so not known yet: else what arrives in a gap would be lost.
+                # News that was not kept yet must not be followed. Otherwise something that arrives
+                # before `gap_s` has passed would be lost.
                 mask = mask & ~found.unexplained
             scene.tracking.follow(mask, found.cells, at_s)
         else:
@@ -360,7 +386,10 @@ class Novelty:
         view: bool,
         new: Mask | None = None,
     ) -> None:
-        """`new`: (rows, columns) cells that must not become usual; None: there are none."""
+        """Teaches the scene, except with the (rows, columns) `new` cells, which must not be usual.
+
+        None: there are no such cells.
+        """
         if sharp is not None:
             scene.level.add(sharp, at_s)
         apart_s = at_s - scene.previous_s
@@ -371,7 +400,7 @@ class Novelty:
             scene.previous, scene.previous_s = found.cells, at_s
         if view or found.distances is None:
             return
-        # While an event lasts its parts would count as noise, and silence a busy place.
+        # The weights of an event would count as noise, and nothing in a busy place would be news.
         calm = new is None and not scene.tracking.recent(at_s)
         weight = min(found.weight, self._most_chance) if calm else None
         scene.noise.learn(_flicker(found, new), weight, at_s)
@@ -381,34 +410,38 @@ class Novelty:
     # -- pictures in no order ----------------------------------------------------------------------
 
     def picture_limit(self, cells: Cells) -> float:
-        """Up to which distance `between` two pictures without a time repeat each other.
+        """Returns the distance up to which two pictures without a time repeat each other.
 
-        On 112 photographs of 26 potatoes this names no other potato as the same, and keeps each.
+        It is compared with what `between` returns. On 112 photographs of 26 potatoes no potato was
+        taken for another, and each was kept.
         """
         limit = self.cell_limit if len(cells.energy) == 1 else 0.60 * self.cell_limit / _LOWEST
         return float(limit * self._picture_factor)
 
     def apart(self, cells: Cells, gallery: Gallery) -> Floats:
-        """(len(gallery),) `between` this picture and each kept one."""
+        """Returns the (len(gallery),) distances, as in `between`, of a picture to each kept one."""
         return self._largest(gallery.distances(cells), cells)
 
     def between(self, a: Cells, b: Cells) -> float:
-        """Largest distance of a cell, with its neighbours and with the light taken off."""
+        """Returns the largest cell distance, averaged with neighbours and corrected for light."""
         return float(self._largest(cell_distances(a, b.scaled(a.shape))[None], a)[0])
 
     def _largest(self, distances: Floats, cells: Cells) -> Floats:
         if len(cells.energy) == 1:
-            return np.asarray(distances[:, 0] / 2, np.float32)  # see _pooled
+            return np.asarray(distances[:, 0] / 2, np.float32)  # cosine distance, as in _pooled
         own = (distances - self._light(distances, cells)).reshape(-1, cells.rows, cells.columns)
         largest = np.maximum(coherent(own).max((1, 2)), 0)
-        # Of another view the whole distance counts, and not what its neighbours say.
+        # For another view the whole distance counts, without light or neighbours.
         other = median(self._counting(distances, cells)) > self.view
         return np.asarray(np.where(other, distances.max(1), largest), np.float32)
 
 
 def _flicker(found: Comparison, new: Mask | None) -> Floats:
-    """(rows, columns) distances that the noise floor learns from; of what is `new` those to the
-    frame before: a parked car stays near to that, a swaying branch does not."""
+    """Returns the (rows, columns) distances that the noise floor learns from.
+
+    For `new` cells these are the distances to the frame before, if they are smaller. A parked car
+    stays near to that frame, a swaying branch does not.
+    """
     assert found.distances is not None
     if new is None or found.from_previous is None:
         return found.distances

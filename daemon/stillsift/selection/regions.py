@@ -1,7 +1,7 @@
-"""Regions: the parts of a picture that count, and the rest painted over.
+"""Says which parts of a picture count, and paints over the rest.
 
 Points are shares of the picture's width and height, 0 to 1 from the top left, so a region holds at
-any resolution. What is painted is what the picture is compared by; what is kept is kept whole.
+any resolution. Pictures are compared as painted; a kept frame is stored whole.
 """
 
 from __future__ import annotations
@@ -19,51 +19,52 @@ from ..arrays import Image, Mask
 from ..frames import Picture
 
 Polygon = tuple[tuple[float, float], ...]
-"""Corners (x, y), shares of width and height; the last is joined to the first."""
+"""Corners (x, y), shares of width and height; the last corner is joined to the first."""
 
 LEAST = 0.01
-"""Share of the picture that has to count: two cells of the embedder's grid."""
+"""Least share of the picture that has to count: two cells of the embedder's grid."""
 _GREY = 128
 _MOST_MASKS = 32
-"""Of one source: a camera needs three, a folder of pictures of many shapes three for each shape."""
+"""Most masks of one source. A camera needs three; a folder of pictures of many shapes needs three
+for each shape."""
 _FINE = 4
-"""Samples per pixel and axis, when a pixel is asked whether most of it counts."""
+"""Samples per pixel and axis by which the counting share of a pixel is measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Regions:
-    """Which parts of a source's pictures count."""
+    """Says which parts of a source's pictures count."""
 
     ignore: tuple[Polygon, ...] = ()
-    """What lies in any of these does not."""
+    """Areas that do not count."""
     roi: tuple[Polygon, ...] = ()
-    """What lies outside all of these does not. Empty: everything may count."""
+    """Areas outside of which nothing counts. Empty: everything may count."""
     _masks: dict[tuple[int, int], Mask] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    """By width and height. Of each source its own, however many sources there are."""
+    """Masks by width and height. Each source has its own, however many sources there are."""
 
     def __bool__(self) -> bool:
-        """Whether anything is left out."""
+        """Tells whether any part of the picture does not count."""
         return bool(self.ignore or self.roi)
 
     @property
     def key(self) -> str:
-        """Tells pictures that were painted otherwise apart; empty: none is painted."""
+        """Gives a hash that differs if pictures are painted differently; empty: none is painted."""
         text = repr((self.ignore, self.roi))
         return hashlib.sha256(text.encode()).hexdigest()[:16] if self else ""
 
     @property
     def share(self) -> float:
-        """Of the picture that counts, 0 to 1."""
+        """Gives the share of the picture that counts, 0 to 1."""
         return float(_coverage(self, 320, 180).mean()) if self else 1.0
 
     def counting(self, rows: int, columns: int) -> Mask | None:
-        """(rows, columns) cells that count for the most part, never none. None: all count."""
+        """Returns (rows, columns): cells of which most counts, at least one. None: all count."""
         return self._counting(columns, rows) if self else None
 
     def paint(self, image: Image) -> Image:
-        """The image, grey or in colour, with one grey where it does not count."""
+        """Returns the image, grey or in colour, with one grey over all parts that do not count."""
         if not self:
             return image
         painted = image.copy()
@@ -71,12 +72,14 @@ class Regions:
         return painted
 
     def painted(self, picture: Picture) -> Picture:
-        """The picture as the embedder is to see it; itself if all of it counts."""
+        """Returns the picture as the embedder is to see it; the same one if all of it counts."""
         return Painted(picture, self.paint) if self else picture
 
     def _counting(self, width: int, height: int) -> Mask:
-        """(height, width) pixels of which at least half counts; of a region too thin for that,
-        any."""
+        """Returns (height, width): the pixels of which at least half counts.
+
+        If a region is too thin for that, the pixels of which any part counts.
+        """
         if (mask := self._masks.get((width, height))) is None:
             coverage = _coverage(self, width, height)
             most = coverage >= 0.5
@@ -92,7 +95,7 @@ EVERYTHING = Regions()
 
 @dataclass(frozen=True, slots=True)
 class Painted:
-    """A picture of which `rgb` is painted. All else is the picture's own."""
+    """Wraps a picture so that `rgb` is painted; all else is the picture's own."""
 
     picture: Picture
     paint: Callable[[Image], Image]
@@ -120,7 +123,7 @@ class Painted:
 
 
 def polygon_mistake(points: Iterable[tuple[float, float]]) -> str | None:
-    """What is wrong with a polygon, as the end of a sentence; None: nothing."""
+    """Returns what is wrong with a polygon, as the end of a sentence; None: nothing."""
     corners = list(points)
     if len(corners) < 3:
         return f"has {len(corners)} points; a polygon needs three or more"
@@ -137,13 +140,14 @@ def polygon_mistake(points: Iterable[tuple[float, float]]) -> str | None:
 
 
 def _flat(corners: list[tuple[float, float]]) -> bool:
+    """Tells whether all corners lie on one line."""
     (x0, y0), *others = corners
     vectors = [(x - x0, y - y0) for x, y in others]
     return all(abs(a * d - b * c) < 1e-9 for a, b in vectors for c, d in vectors)
 
 
 def _coverage(regions: Regions, width: int, height: int) -> NDArray[np.float32]:
-    """(height, width) share of each pixel that counts, 0 to 1."""
+    """Returns (height, width): the share of each pixel that counts, 0 to 1."""
     size = (height * _FINE, width * _FINE)
     counts = np.full(size, 0 if regions.roi else 1, np.uint8)
     for polygons, value in ((regions.roi, 1), (regions.ignore, 0)):
@@ -154,7 +158,10 @@ def _coverage(regions: Regions, width: int, height: int) -> NDArray[np.float32]:
 
 
 def _fill(counts: NDArray[np.uint8], polygon: Polygon, value: int) -> None:
-    """A sample lies inside when its centre does; cv2 draws the border too, within half a sample."""
+    """Sets the samples whose centre lies inside a polygon.
+
+    cv2 draws the border too, which is within half a sample.
+    """
     height, width = counts.shape
     corners = np.array(polygon) * (width, height) - 0.5
     cv2.fillPoly(counts, [np.round(corners * 256).astype(np.int32)], value, shift=8)

@@ -1,6 +1,6 @@
 """Remembers what a source has been showing lately, and what is usual for it.
 
-It learns from every frame, kept or not: how much each cell flickers by itself, what stays in the
+Learns from every frame, kept or not: how much each cell flickers by itself, what stays in the
 picture for good, where the objects are that were kept already, and how sharp pictures of this view
 are. A cut begins a new scene.
 """
@@ -21,33 +21,33 @@ from .tracking import Tracking
 
 
 class Scene:
-    """Holds all that is remembered of a source beside its gallery."""
+    """Holds all that is remembered of a source's pictures, in addition to its gallery."""
 
     def __init__(self, lowest: float) -> None:
-        """`lowest`: limit of a cell that never flickers; the other distances follow from it."""
+        """Scales all distances by `lowest`, the limit of a cell that never flickers."""
         self.noise = NoiseFloor(lowest)
         self.background = Background(lowest / 0.40)
         self.tracking = Tracking()
         self.level = SharpnessLevel()
         self.previous: Cells | None = None
-        """The frame before; None: there was none."""
+        """The last frame, or one less than `SPACING_S` older; None: there was none."""
         self.previous_s = -np.inf
         self.still_s: Floats | None = None
-        """(rows, columns) how long each cell has not changed."""
+        """(rows, columns) seconds for which each cell has not changed. None: not known yet."""
         self.kept_s = -np.inf
-        """When the last frame was kept."""
+        """Time of the last kept frame, seconds; -inf: none was kept."""
         self.local_s = -np.inf
-        """When the last frame was kept for something in it, and not for being another view."""
+        """Time of the last frame kept for something in its view, seconds; -inf: none was kept."""
 
     def restart(self) -> None:
-        """Begins another view: nothing learned of the last one holds."""
+        """Begins another view, and forgets what was true only of the last one."""
         self.level.restart()
         self.noise.restart()
         self.background.restart()
         self.tracking.end_event()
 
     def arrays(self) -> Arrays:
-        """Gives everything, bit for bit: grids hold values that half precision holds exactly."""
+        """Returns everything, bit for bit. Grids hold values that half precision holds exactly."""
         active_s, level = self.tracking.active_s, self.level
         times = (self.previous_s, active_s, self.kept_s, self.local_s, level.last_s)
         made: Arrays = {
@@ -66,7 +66,7 @@ class Scene:
         return made
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Takes up what `arrays` wrote down."""
+        """Takes over what `arrays` returned."""
         self.previous_s, active_s, self.kept_s, self.local_s, level_s = (
             float(value) for value in arrays["times"]
         )

@@ -1,7 +1,7 @@
-"""Sensitivity: how much must be new, in a word, and what that asks of the rule.
+"""Names the sensitivities, and gives the factors that each one puts on the rule of novelty.
 
-It moves what news must weigh and how soon it may follow the last, and leaves alone what counts as
-noise: that belongs to the model and the scene. bench/README.md has what each word keeps.
+A sensitivity changes how much news must weigh and how soon it may follow the last news. What counts
+as noise stays: that belongs to the model and the scene. bench/README.md has what each one keeps.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Sensitivity(StrEnum):
-    """How little must be new for a frame to be kept."""
+    """Says how little must be new for a frame to be kept."""
 
     LOWEST = "lowest"
     LOW = "low"
@@ -22,13 +22,14 @@ class Sensitivity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SensitivityFactors:
-    """What a sensitivity asks of news."""
+    """Holds what a sensitivity asks of news."""
 
     weight: float
-    """Factor on all weights; 1 is what the rule was found with."""
+    """Factor on all weights that news must have; the rule was found with 1."""
     gap_s: float
+    """Least time between two news of one view that are not urgent, seconds."""
     refresh_s: float
-    """How long something known has to move on before it is shown again, seconds."""
+    """Time for which something known has to move on before it is news again, seconds."""
     picture_share: float
     """Factor on the distance up to which pictures in no order repeat each other."""
 

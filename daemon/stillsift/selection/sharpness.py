@@ -1,13 +1,14 @@
-"""Sharpness: how much fine detail a picture holds, and what is usual for its scene.
+"""Measures how sharp a picture is, and learns which sharpness is usual for its scene.
 
 The variance of the Laplacian (Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield
 microscopy") by itself reads noise and contrast as sharpness: over sharp pictures of twelve scenes
-it spans a factor of 46. Four steps make it comparable. A fixed width, so that resolution does not
-count. A Gaussian first, so that sensor noise does not. The two terms of the Laplacian taken axis by
-axis and the smaller one used, because motion blurs one axis only. Division by the energy of the
-gradient, so that contrast does not count: divided by the grey variance instead, a sharp road lost
-three quarters of its sharpness when a large plain car drove into it (measured: share of the usual
-0.23 at worst, with the gradient 0.68; blurred pictures 0.15 to 0.63 and 0.02 to 0.45).
+it spans a factor of 46. Four steps make it comparable. The width is fixed, so that resolution does
+not count. A Gaussian comes first, so that sensor noise does not count. The two terms of the
+Laplacian are taken axis by axis and the smaller one is used, because motion blurs one axis only.
+The result is divided by the energy of the gradient, so that contrast does not count. When it was
+divided by the grey variance instead, a sharp road lost three quarters of its sharpness as a large
+plain car drove into it (measured: share of the usual 0.23 at worst, with the gradient 0.68; blurred
+pictures 0.15 to 0.63 and 0.02 to 0.45).
 """
 
 from __future__ import annotations
@@ -23,28 +24,31 @@ from ..arrays import Image
 from ..frames import SPACING_S, shrink
 
 WIDTH = 640
-"""Pixels. Pictures are scaled down to this width, never up."""
+"""Pixels to which the width of a larger picture is scaled down."""
 
 
 _SCALE = 16
 """Factor on the 8-bit luma, so that smoothing in 16 bits keeps fractions of a grey level."""
 _GAUSSIAN = np.float32(_SCALE**0.5) * cv2.getGaussianKernel(5, 1.0, cv2.CV_32F)
 _NOISE = 0.05
-"""Gradient energy per pixel, grey levels squared, below which there is nothing to be sharp."""
+"""Gradient energy per pixel, grey levels squared, below which a picture has no detail that could be
+sharp."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sharpness:
-    """How sharp a picture is, by itself and beside others of the same view."""
+    """Describes how sharp a picture is, by itself and beside others of the same view."""
 
     value: float
-    """Second over first derivative, the smaller axis; 0 and up, higher is sharper."""
+    """Energy of the second over that of the first derivative, on the axis where it is smaller; 0
+    and up, higher is sharper."""
     detail: float
-    """Energy of the second derivative, grey levels squared per pixel; for frames of one view."""
+    """Energy of the second derivative, grey levels squared per pixel; only comparable between
+    frames of one view."""
 
 
 def reduced(luma: Image) -> Image:
-    """The luma at a width of `WIDTH`, where `sharpness` looks at it."""
+    """Returns the luma scaled down to `WIDTH`, the size at which `sharpness` measures it."""
     height, width = luma.shape
     if width <= WIDTH:
         return luma
@@ -52,11 +56,11 @@ def reduced(luma: Image) -> Image:
 
 
 def sharpness(luma: Image) -> Sharpness:
-    """How sharp a (height, width) uint8 luma is; it is `reduced` first unless it has been already.
+    """Measures how sharp a (height, width) uint8 luma is, `reduced` first if it has not been yet.
 
-    A picture with next to no contrast has sharpness 0.
+    A picture with almost no contrast has sharpness 0.
     """
-    # The factor goes with the kernel, its root along each axis.
+    # The kernel holds the root of the factor, since it is applied once along each axis.
     smooth: NDArray[np.int16] = np.asarray(
         cv2.sepFilter2D(reduced(luma), cv2.CV_16S, _GAUSSIAN, _GAUSSIAN), np.int16
     )
@@ -73,7 +77,7 @@ def sharpness(luma: Image) -> Sharpness:
 
 
 def _steps(values: NDArray[np.int16], axis: int) -> NDArray[np.int16]:
-    """np.diff of (height, width); cv2 takes a third of the time along a row."""
+    """Returns np.diff of (height, width); cv2 takes a third of the time along a row."""
     ahead, behind = (values[:, 1:], values[:, :-1]) if axis else (values[1:], values[:-1])
     return np.asarray(cv2.subtract(ahead, behind), np.int16) if ahead.size else ahead
 
@@ -84,16 +88,16 @@ def _energy(derivative: NDArray[np.int16]) -> float:
 
 
 class SharpnessLevel:
-    """The sharpness that is usual for a scene: the 75th percentile of its recent pictures.
+    """Learns the sharpness that is usual for a scene: the 75th percentile of its recent pictures.
 
-    The level belongs to the scene and not to the source: edited footage and a camera that turns
-    have soft and crisp views, and one level for all threw whole shots away (24 of 34 left).
+    Each scene has its own level, since edited footage and a camera that turns have soft and crisp
+    views. With one level for the whole source, whole shots were dropped (24 of 34 left).
     """
 
     WINDOW = 48
     WARM_UP = 3
-    """Pictures before the level is trusted. Until then nothing counts as blurred; the best frame of
-    the moment is taken all the same."""
+    """Number of pictures before the level is trusted. Until then nothing counts as blurred; the
+    best frame of the moment is taken all the same."""
 
     def __init__(
         self, recent: Iterable[float] = (), last_s: float = -np.inf, before: float | None = None
@@ -101,10 +105,10 @@ class SharpnessLevel:
         self.recent = list(recent)[-self.WINDOW :]
         self.last_s = last_s
         self.before = before
-        """The level of the scene before, until this one has its own. None: there was none."""
+        """Level of the scene before, in use until this one has its own. None: there was none."""
 
     def add(self, value: float, at_s: float) -> None:
-        """Take one more picture into account."""
+        """Adds the sharpness of one picture; ignored within `SPACING_S` of the last one."""
         if 0 <= at_s - self.last_s < SPACING_S:
             return
         self.recent.append(value)
@@ -112,20 +116,20 @@ class SharpnessLevel:
         self.last_s = at_s
 
     def restart(self) -> None:
-        """Another scene begins."""
+        """Starts another scene, without pictures; the level so far becomes the one before."""
         self.before = self.value() or self.before
         self.recent.clear()
         self.last_s = -np.inf
 
     def value(self) -> float | None:
-        """The level now; None: too few pictures of this scene."""
+        """Returns the level now; None: there are too few pictures of this scene."""
         if len(self.recent) < self.WARM_UP:
             return None
         return quartile(self.recent)
 
 
 def quartile(values: Iterable[float]) -> float:
-    """The 75th percentile; np.percentile takes 0.2 ms for the same."""
+    """Returns the 75th percentile; np.percentile takes 0.2 ms for the same."""
     ordered = sorted(values)
     place = 0.75 * (len(ordered) - 1)
     low = int(place)

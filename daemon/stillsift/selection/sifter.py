@@ -1,13 +1,12 @@
-"""The heart: decides which frames of one source are kept, and says why.
+"""Decides which frames of one source are kept, and says why.
 
-No disk, no clock, no thread. Time is the frame's own, so the same frames give the same decisions
-live, from clips and from archives, with or without a restart in between.
+Uses no disk, no clock and no thread. Time is the frame's own, so the same frames give the same
+decisions live, from clips and from archives, with or without a restart in between.
 
 A frame that shows something new waits for a better picture of the same: `moments` decides about
-what lies on a time line, `photographs` about what does not. Decisions therefore come out later than
-the frames went in, always in the frames' order. Nothing is learned while frames wait: the state
-after the last decision, and the frames that still wait, are all that is needed to go on as if
-nothing had happened.
+frames on a time line, `bursts` about all others. So decisions come out later than the frames went
+in, always in the frames' order. Nothing is learned while frames wait: the state after the last
+decision, and the frames that still wait, are enough to go on after a restart.
 """
 
 from __future__ import annotations
@@ -41,18 +40,18 @@ from .thumbnail import GLANCE_S, changed, difference, thumbnail
 from .verdict import Step, Verdict
 
 _FORMAT = 1
-"""Of the state. A state of another format is forgotten: the scene is learned anew in a minute."""
+"""Format of the state. A state of another format is ignored; a scene is learned in a minute."""
 _STILL = 2.5
-"""Grey levels. Two thumbnails with no block further apart are the same picture to the embedder,
-which is then not asked again. Of an empty road the noise alone drifts by 2.1."""
+"""Grey levels. If no block of two thumbnails is further apart, they count as the same picture and
+the embedder is not asked again. On an empty road, noise alone drifts by 2.1."""
 _AT_ONCE = 0.2
-"""Within `GLANCE_S` of the last picture embedded, one is embedded only where this share of it has
-changed, as at a cut: whatever else came in is still there at the next look, and moved no further
-than the rule follows. At 25 frames/s every third frame of a scene that moves is embedded."""
+"""Share of a picture that has to change, as at a cut, before it is embedded within `GLANCE_S` of
+the last embedded one. Anything smaller that came in is still there a moment later, and has moved no
+further than the rule follows. At 25 frames/s every third frame of a moving scene is embedded."""
 
 
 class Sifter:
-    """Decides frame by frame for one source."""
+    """Decides about the frames of one source, one after the other."""
 
     def __init__(
         self,
@@ -65,12 +64,16 @@ class Sifter:
         alarms: bool = True,
         elsewhere: Callable[[], Sequence[GalleryFrame]] = tuple,
     ) -> None:
-        """`state` as `state` gave it in an earlier life; what another `model` had left is ignored,
-        since its numbers mean nothing to this one. The same goes for other `limits.regions`, and
-        there the gallery is emptied too: painted otherwise, all of it would look new for ever.
-        `alarms`: whether the source is watched for troubles of its own, which changes no decision.
-        `elsewhere` is asked before a frame is kept for what the other sources of the group have
-        kept."""
+        """Starts with a gallery, and goes on from a `state` if there is one.
+
+        `state`: what the method `state` gave before a restart. The part that depends on the model
+        is ignored if another `model` made it, since its numbers mean nothing to this one, and also
+        if it was made with other `limits.regions`. With other regions the gallery is emptied too:
+        painted differently, every frame would look new for ever.
+        `alarms`: whether alarms about the source are raised; they change no decision.
+        `elsewhere`: gives the frames that the other sources of the group have kept; it is asked
+        before a frame is kept.
+        """
         self.limits = limits
         self.gallery = gallery
         self._model = model
@@ -87,27 +90,27 @@ class Sifter:
         self._moments = Moments(limits, self._context)
         self._bursts = Bursts(limits, self._context)
         self._seen: EmbeddedPicture | None = None
-        """The last picture embedded."""
+        """The last embedded picture; None: none was."""
         self.regions_changed = False
-        """Whether `state` was made with other regions, and the gallery emptied for that."""
+        """Whether `state` was made with other regions, so that the gallery was emptied."""
         self._health = CameraHealth()
         self._alarms_on = alarms
         self._unchecked: deque[Image | Sighting | None] = deque()
-        """Of every frame that waits its thumbnail (None: it lies on no time line), and what was not
-        read after it, in their order."""
+        """Thumbnail of every waiting frame (None: it lies on no time line), and a `Sighting` of
+        each still after it that was not read; in the order in which they came."""
         self._alarms: list[Alarm] = []
         if state is not None:
             self._restore(state)
 
     @property
     def waiting(self) -> int:
-        """Frames offered whose decision is not out yet."""
+        """Returns the number of offered frames that are not decided yet."""
         return len(self._moments.waiting) + len(self._bursts.waiting)
 
     def offer(self, frame: Frame) -> list[Verdict]:
-        """Take a frame; return the decisions that are due, in the order of their frames.
+        """Takes a frame; returns the decisions that are due, in the order of their frames.
 
-        Raises what the embedder raises; the frame then counts for nothing.
+        Raises what the embedder raises; the frame then has no effect.
         """
         luma = frame.picture.luma()
         thumb = thumbnail(luma)
@@ -119,8 +122,8 @@ class Sifter:
             verdicts = self._judge([measured])
             measured.luma = None
             return self._checked(verdicts)
-        # It teaches nothing and is compared with nothing, so what the sifter remembers holds as
-        # it is: the next frame is taken as if this one had not been. What waits is older.
+        # A frame that a gate drops is compared with nothing and teaches nothing: the next frame is
+        # taken as if this one had not come. Frames that wait are older, so they are decided first.
         reason, why = shut
         self._context.budgets.settle()
         flushed = self.flush()
@@ -130,7 +133,7 @@ class Sifter:
         return [*flushed, *self._checked([verdict])]
 
     def flush(self) -> list[Verdict]:
-        """Decide what is still waiting: nothing more will come for a while."""
+        """Decides all waiting frames, because no frame will come for a while."""
         verdicts: list[Verdict] = []
         while self.waiting:
             done, again = (self._moments if self._moments.waiting else self._bursts).close()
@@ -139,10 +142,11 @@ class Sifter:
         return self._checked(verdicts)
 
     def repeated(self, at_ns: int, origin: str, content_hash: str) -> list[Verdict]:
-        """A still on the time line that was not read, since an earlier one had the same content.
+        """Takes note of a still on the time line that was not read, as its content was seen before.
 
-        It is decided, and changes no decision about others; but the source goes on to show a
-        picture, and time passes: return the decisions that are due for that, as `offer` does.
+        The still itself is decided already, and it changes no other decision. But it shows that
+        the source goes on and time has passed: returns the decisions that are due by then, as
+        `offer` does.
         """
         self._unchecked.append(Sighting(at_ns, origin, None, None, content=content_hash))
         verdicts: list[Verdict] = []
@@ -154,7 +158,7 @@ class Sifter:
 
     @property
     def holds_stills(self) -> bool:
-        """Whether a still waits; it has let its pixels go, and cannot be offered anew."""
+        """Tells whether a still waits; it has released its pixels and cannot be offered again."""
         waiting = [*self._moments.waiting, *self._bursts.waiting]
         return any(each.measured.frame.content_hash is not None for each in waiting)
 
@@ -166,10 +170,11 @@ class Sifter:
         alarms: bool,
         elsewhere: Callable[[], Sequence[GalleryFrame]] = tuple,
     ) -> tuple[Sifter, list[Verdict]]:
-        """A sifter with other limits and a gallery of another `size` that goes on from here, as
-        after a restart, and the decisions that are due then. What waits is offered to it anew.
+        """Returns a sifter with other limits and a gallery of `size` that goes on from here.
 
-        This one stays as it is. Not while it `holds_stills`. Raises what the embedder raises.
+        It goes on as after a restart: the waiting frames are offered to it again, and the decisions
+        that are due then are returned as well. This sifter stays as it is. Must not be called while
+        it `holds_stills`. Raises what the embedder raises.
         """
         gallery = Gallery(size, self.gallery.kept)
         heir = Sifter(
@@ -192,20 +197,20 @@ class Sifter:
         return heir, due
 
     def take_alarms(self) -> list[Alarm]:
-        """The alarms that began or ended with the decisions given out since the last call."""
+        """Returns the alarms that began or ended with the decisions given since the last call."""
         taken, self._alarms = self._alarms, []
         return taken
 
     @property
     def alarms(self) -> list[Alarm]:
-        """Those that have begun and are not over."""
+        """Gives the alarms that have begun and are not over."""
         return self._health.now
 
     def forget(self, id_: str) -> None:
-        """A frame that was kept could not be written: nothing can repeat it any more.
+        """Removes a kept frame that could not be written, so that no frame is a repeat of it.
 
-        Call it before the next `offer`. What waits is compared anew; what the scene has learned
-        from the frame stays, since that was there to be seen.
+        Call it before the next `offer`. Waiting frames are compared again. What the scene has
+        learned from the frame stays, since the camera did see it.
         """
         self.gallery.remove(id_)
         self._context.give_back(id_)
@@ -214,6 +219,7 @@ class Sifter:
         self._bursts.compare_anew()
 
     def _judge(self, frames: list[Measured]) -> list[Verdict]:
+        """Takes frames, and those to be looked at again, until each is decided or waits."""
         verdicts: list[Verdict] = []
         queue = deque(frames)
         while queue:
@@ -224,7 +230,7 @@ class Sifter:
         return verdicts
 
     def _step(self, measured: Measured) -> Step:
-        """Decisions that are due, and frames to be looked at again."""
+        """Takes one frame; returns the decisions due and the frames to be looked at again."""
         path: Moments | Bursts = self._moments
         other: Moments | Bursts = self._bursts
         if not measured.timed:
@@ -235,10 +241,10 @@ class Sifter:
         return path.step(measured)
 
     def _checked(self, verdicts: list[Verdict]) -> list[Verdict]:
-        """The same verdicts, their frames watched for what is wrong with the source.
+        """Checks the decided frames for what is wrong with the source; returns the same verdicts.
 
-        A frame is watched when it is decided, and not when it is offered: what is remembered then
-        goes with the last decision, as all of the state does.
+        A frame is checked when it is decided, so that the memory of the alarms belongs to the last
+        decision, as all of the state does.
         """
         self._check_unread()
         for verdict in verdicts:
@@ -252,7 +258,7 @@ class Sifter:
         return verdicts
 
     def _check_unread(self) -> None:
-        """What was not read has its turn as soon as all before it is decided."""
+        """Checks the stills that were not read, as soon as all frames before them are decided."""
         while self._unchecked and isinstance(seen := self._unchecked[0], Sighting):
             self._unchecked.popleft()
             health = self._health
@@ -261,8 +267,10 @@ class Sifter:
     # -- measures ----------------------------------------------------------------------------------
 
     def _measure(self, frame: Frame, luma: Image, thumb: Image) -> Measured:
-        """`thumb` is that of the whole picture, as `luma` is. Sharpness is measured on the whole as
-        well: the edge of what is painted would always be sharp."""
+        """Measures a frame; `luma` and `thumb` are those of the whole picture.
+
+        Sharpness is measured on the whole picture too: the edge of a painted area is always sharp.
+        """
         regions = self.limits.regions
         thumb = thumbnail(luma, regions.paint) if regions else thumb
         at_s = frame.captured_at_ns / 1e9
@@ -275,10 +283,10 @@ class Sifter:
     def _look(
         self, picture: Picture, thumb: Image, at_s: float, *, glance: bool
     ) -> EmbeddedPicture:
-        """What the embedder says, or what it said of the last picture if this one looks the same.
+        """Embeds a picture, or returns the last embedded one if this one looks the same.
 
-        The last picture *embedded* is compared, not the last one offered: a slow drift adds up.
-        `glance`: the frame comes out of a stream, where the next one is a moment later.
+        It is compared with the last picture *embedded*, so that a slow drift adds up.
+        `glance`: the frame comes out of a stream, where the next one follows a moment later.
         """
         seen = self._seen
         if seen is not None:
@@ -293,7 +301,7 @@ class Sifter:
     # -- state -------------------------------------------------------------------------------------
 
     def state(self) -> bytes:
-        """All that is remembered beside the gallery, as of the last decision given out."""
+        """Returns all that is remembered beside the gallery, as of the last decision given."""
         arrays: Arrays = {
             "made_by": np.array(self._made_by),
             "regions": np.array(self.limits.regions.key),
@@ -320,9 +328,10 @@ class Sifter:
 
     def _restore(self, state: bytes) -> None:
         with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
-            self._health.restore(arrays)  # which asks no model, and sees the whole picture
-            self._context.budgets.restore(arrays)  # how much was kept depends on no model
-            # A state from before there were regions was painted nowhere.
+            # These two depend on no model and no region.
+            self._health.restore(arrays)
+            self._context.budgets.restore(arrays)
+            # A state from before regions existed was made of whole pictures.
             painted = str(arrays["regions"]) if "regions" in arrays else ""
             if painted != self.limits.regions.key:
                 self.regions_changed = True
@@ -340,16 +349,19 @@ class Sifter:
 
     @property
     def _rule(self) -> str:
-        """All that decides what is found in a frame, beside the frames."""
+        """Returns a text of all settings that decide what is found in a frame."""
         asked = self.limits.sensitivity.value, self.limits.amounts.keep_ratio
         return repr((self.limits.novelty, *asked, self.gallery.size))
 
     def _restored_last(
         self, arrays: Mapping[str, NDArray[np.generic]], cells: Cells
     ) -> Comparison | None:
-        """What was found in the last frame. None: it was news, or another rule found it, or the
-        frame it was compared with is gone from the gallery; then the next one is looked at anew."""
-        # A state from before there were these two names the nearest by its place alone.
+        """Restores what was found in the last frame; with None the next frame is compared anew.
+
+        None: it was news, or another rule found it, or the frame it was compared with is no longer
+        in the gallery.
+        """
+        # A state from before these two keys existed names the nearest by its index alone.
         if "last_nearest_id" not in arrays or str(arrays["last_rule"]) != self._rule:
             return None
         ids = [kept.id for kept in self.gallery.kept]
@@ -382,7 +394,7 @@ class Sifter:
 
 
 def _sighting(verdict: Verdict, thumb: Image) -> Sighting:
-    """What the camera's health is told of a decided frame."""
+    """Returns what the alarms need to know of a decided frame."""
     frame = verdict.frame
     return Sighting(
         frame.captured_at_ns,
@@ -396,5 +408,5 @@ def _sighting(verdict: Verdict, thumb: Image) -> Sighting:
 
 
 def _lightened(frame: Frame) -> Frame:
-    """A still is kept as the file it is; its pixels, which may be many, are needed no more."""
+    """Returns a still without its pixels, as they may be many and its file is stored instead."""
     return frame if frame.content_hash is None else frame.without_pixels()

@@ -1,4 +1,4 @@
-"""Makes thumbnails and compares them: is a view at rest, changed, or the same but blurred?"""
+"""Makes thumbnails, and compares them to tell if a view is at rest, changed, or only blurred."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ THUMBNAIL = (64, 36)
 """Width and height of `thumbnail`, pixels."""
 
 GLANCE_S = 0.09
-"""Frames nearer to each other than this are looked at in full only where much has changed."""
+"""Seconds. Frames nearer to each other than this are embedded only where much has changed."""
 
 
 def thumbnail(luma: Image, paint: Callable[[Image], Image] = lambda luma: luma) -> Image:
-    """(36, 64) uint8 of a luma of any size: the picture without detail, to know a still scene.
+    """Returns (36, 64) uint8 of a luma of any size: the picture without detail.
 
-    A block of a 1080p picture is 30 pixels wide, so sensor noise averages out and blur changes
-    little, while an object of half a percent of the area covers a dozen blocks. `paint` is asked
-    before the last step, so that a block counts by the part of it that it leaves.
+    It serves to recognise a still scene. A block of a 1080p picture is 30 pixels wide, so sensor
+    noise averages out and blur changes little, while an object of half a percent of the area covers
+    a dozen blocks. `paint` is applied before the last step, so that the part of a block that is not
+    painted still counts.
     """
     height, width = luma.shape
     across, down = THUMBNAIL
     if width > 4 * across and height > 4 * down:
-        # Sixteen samples of each block are enough, and four times a whole factor is fast.
+        # Sixteen samples of each block are enough, and the last step is fast with a whole factor.
         size = (4 * across, 4 * down)
         luma = np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     return np.asarray(cv2.resize(paint(luma), THUMBNAIL, interpolation=cv2.INTER_AREA), np.uint8)
@@ -37,14 +38,14 @@ _SAME_BUT_BLURRED = 0.35
 """Root mean square difference of normalised thumbnails, standard deviations."""
 
 _SAME_THERE = 0.15
-"""The same of one field: blur alone made it .07 at most, an object of little contrast .3."""
+"""The same for one cell: blur alone made it .07 at most, an object of little contrast .3."""
 
 
 def same_but_blurred(a: Image, b: Image, where: NDArray[np.bool_] | None = None) -> bool:
-    """Whether two thumbnails show one scene, at a scale where blur does not matter.
+    """Tells whether two thumbnails show one scene, at a scale where blur does not matter.
 
-    On the whole, that is: something small may be another. `where`: (rows, columns) fields of the
-    picture each of which must be the same by itself as well.
+    The whole picture is compared, so a small thing may differ. `where`: (rows, columns) cells of
+    the picture, each of which must be the same by itself too.
     """
     apart = (_coarse(a) - _coarse(b)) ** 2
     if float(np.mean(apart)) >= _SAME_BUT_BLURRED**2:
@@ -57,12 +58,13 @@ def same_but_blurred(a: Image, b: Image, where: NDArray[np.bool_] | None = None)
 
 
 def _coarse(thumb: Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """Returns a thumbnail smoothed and normalised to mean 0 and about one standard deviation."""
     smooth = cv2.GaussianBlur(thumb.astype(np.float32), (0, 0), 2.6)
     return np.asarray((smooth - smooth.mean()) / (smooth.std() + 2), np.float32)
 
 
 def difference(a: Image, b: Image) -> float:
-    """Largest difference of two thumbnails, grey levels, after their means are made equal."""
+    """Returns the largest difference of two thumbnails, grey levels, once their means are equal."""
     apart = cv2.subtract(a, b, dtype=cv2.CV_16S)
     mean = cv2.mean(apart)[0]
     lowest, highest, _, _ = cv2.minMaxLoc(apart)
@@ -70,10 +72,10 @@ def difference(a: Image, b: Image) -> float:
 
 
 _CHANGED = 8.0
-"""Grey levels, as `difference` counts them: well above noise and flicker."""
+"""Grey levels, counted as in `difference`: well above noise and flicker."""
 
 
 def changed(a: Image, b: Image) -> float:
-    """Share of the blocks of two thumbnails that differ, 0 to 1."""
+    """Returns the share of the blocks of two thumbnails that differ, 0 to 1."""
     apart = cv2.subtract(a, b, dtype=cv2.CV_16S)
     return float(np.mean(np.abs(apart - cv2.mean(apart)[0]) > _CHANGED))

@@ -1,4 +1,4 @@
-"""Follows what moves through the picture, and remembers what was kept of it."""
+"""Follows objects that move through the picture, and remembers what was kept of them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from .cells import Cells, energy_of
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Foreground:
-    """Cells of one frame that belong to objects."""
+    """Describes the cells of one frame that belong to objects."""
 
     mask: Mask
-    """(rows, columns)"""
+    """(rows, columns) cells that belong to objects."""
     features: Floats
-    """(mask.sum(), C)"""
+    """(mask.sum(), C) features of these cells."""
     energy: Floats
+    """(mask.sum(),) squared length of each of these cells."""
     at_s: float
 
     @classmethod
@@ -34,58 +35,58 @@ class Foreground:
 class Tracking:
     """Follows objects from frame to frame while an event lasts.
 
-    An event begins with what is kept of it and ends when nothing has stirred for a while.
+    An event begins with its first kept frame and ends when nothing has changed for a while.
     """
 
     _MEMORY_S = 10.0
-    """What was kept longer ago is another thing, however much it looks the same."""
+    """Seconds after which something kept counts as another thing, even if it looks the same."""
     _CALM_S = 1.5
-    """An event is over when nothing has stirred for this long."""
+    """Seconds without a change after which an event is over."""
     _PAUSE_S = 1.0
-    """Objects are followed from frame to frame, not over a longer pause."""
+    """Longest time between two frames over which objects are followed, seconds."""
 
     def __init__(self) -> None:
         self.followed: Foreground | None = None
-        """What of the last frame belongs to objects that were kept."""
+        """Foreground of the last frame that belongs to kept objects; None: there is none."""
         self.kept: tuple[Foreground, ...] = ()
         """Foregrounds of the frames kept in this event."""
         self.shown = 0.0
-        """The most that a frame kept in this event shows of what is in it."""
+        """Largest `Comparison.shown` of the frames kept in this event; 0: none was kept."""
         self.active_s = -np.inf
-        """When something was followed last."""
+        """Time when something was last followed, seconds; -inf: never."""
 
     def end_event(self) -> None:
-        """Forgets what was followed and what was kept of it."""
+        """Ends the event: forgets what was followed and what was kept of it."""
         self.followed, self.kept, self.shown = None, (), 0.0
 
     def is_active(self, at_s: float) -> bool:
-        """Tells whether something moves through the picture now."""
+        """Tells whether objects are being followed now."""
         return self.followed is not None and 0 <= lapse_s(self.followed.at_s, at_s) <= self._PAUSE_S
 
     def recent(self, at_s: float) -> tuple[Foreground, ...]:
-        """Gives what was kept in this event, and not too long ago to be the same thing."""
+        """Returns what was kept in this event at most `_MEMORY_S` ago, so may be the same thing."""
         return tuple(each for each in self.kept if abs(lapse_s(each.at_s, at_s)) <= self._MEMORY_S)
 
     def follow(self, mask: Mask, cells: Cells, at_s: float) -> None:
-        """Takes note that these cells belong to objects that were kept."""
+        """Remembers that these cells of the last frame belong to objects that were kept."""
         self.followed = Foreground.of(mask, cells, at_s)
         self.active_s = at_s
 
     def keep(self, mask: Mask, cells: Cells, at_s: float) -> None:
-        """Takes note that these cells were kept."""
+        """Remembers that a kept frame shows these cells."""
         self.kept = (*self.kept, Foreground.of(mask, cells, at_s))
 
     def rest(self, at_s: float) -> None:
-        """Takes note that nothing stirs in this frame."""
+        """Ends the event if nothing has changed for long enough; this frame shows no change."""
         if lapse_s(self.active_s, at_s) > self._CALM_S:
             self.end_event()
 
     def forget(self, at_s: float) -> None:
-        """Lets go what is too old to matter."""
+        """Forgets what was kept too long ago to be the same thing."""
         self.kept = self.recent(at_s)
 
     def arrays(self) -> Arrays:
-        """Gives all of it but `active_s`; features are such as half precision holds exactly."""
+        """Returns all but `active_s`. Features hold values that half precision holds exactly."""
         fronts = [*self.kept, *([] if self.followed is None else [self.followed])]
         made: Arrays = {
             "shown": np.array(self.shown),
@@ -98,7 +99,7 @@ class Tracking:
         return made
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]], active_s: float) -> None:
-        """Takes up what `arrays` wrote down."""
+        """Takes over what `arrays` returned, and `active_s`."""
         fronts = []
         for number, at_s in enumerate(arrays["fronts"]):
             features = floats(arrays[f"front{number}"])
@@ -111,6 +112,6 @@ class Tracking:
 
 
 def connected(mask: Mask) -> Iterator[Mask]:
-    """Cells that hang together, diagonals too."""
+    """Returns a mask for each group of cells that touch at a side or a corner."""
     count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
     return (labels == number for number in range(1, count))

@@ -1,4 +1,4 @@
-"""Names the decision about a frame, with the frame that it is about."""
+"""Defines the verdict: the decision about a frame, together with the frame."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .measured import Measured
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A decision, with the frame that it is about."""
+    """Joins a decision with the frame that it is about."""
 
     decision: Decision
     frame: Frame
     other_view: bool = False
-    """Whether it was to be kept because the view itself is new: no kept frame showed it. So it is
+    """Whether the frame was to be kept because its view is new: no kept frame shows it. Also true
     where another source has kept the like, and where nothing may be kept now."""
 
     @property
@@ -25,4 +25,4 @@ class Verdict:
 
 
 Step = tuple[list[Verdict], list[Measured]]
-"""Decisions that are due, and frames to be looked at again."""
+"""Decisions that are due, and frames that must be looked at again."""

@@ -1,4 +1,4 @@
-"""Makes the daemon a service: what systemd, signals, the log and Prometheus are told.
+"""Makes the daemon a service: handles signals, writes the log, informs systemd and Prometheus.
 
 Knows nothing of how frames are decided. Read `watchdog` first: what the main thread does while the
 workers work.

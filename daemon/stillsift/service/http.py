@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class MetricsError(Problem):
-    """The address to be scraped at cannot be had."""
+    """Says that the address of the metrics cannot be used."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -32,7 +32,7 @@ class _Server6(_Server):
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """A scrape every fifteen seconds is no news."""
+        """Logs nothing, since a scrape every fifteen seconds is not worth a line."""
 
 
 def serve(
@@ -43,10 +43,10 @@ def serve(
     healthy: Callable[[], str | None],
     ready: Callable[[], str | None],
 ) -> WSGIServer:
-    """Serve /metrics, /healthz and /readyz in a thread of its own until `shutdown()`.
+    """Serves /metrics, /healthz and /readyz in a thread of its own until `shutdown()`.
 
-    `healthy` and `ready` give None, or the reason why not, which is then answered with 503. Raises
-    MetricsError where the address cannot be bound.
+    `healthy` and `ready` return None, or the reason why not, which is then answered with 503.
+    Raises MetricsError where the address cannot be bound.
     """
     scrape = make_wsgi_app(metrics.registry)
     probes = {"/healthz": healthy, "/readyz": ready}

@@ -18,10 +18,10 @@ from ..config.secrets import with_logins_masked
 def set_up_logging(
     level: str, format: str, *, stream: TextIO, environ: Mapping[str, str] = os.environ
 ) -> None:
-    """Send the log to `stream`, as `text` or as `json` lines, in the form its reader expects.
+    """Sends the log to `stream`, as `text` or as `json` lines, in the form its reader expects.
 
-    Under systemd's journal a line begins with its priority (`<4>`) and has no time, since the
-    journal keeps both; elsewhere it begins with the time.
+    In systemd's journal every line begins with its priority (`<4>`), and text has no time, since
+    the journal stores both. Elsewhere text begins with the time.
     """
     formatter: logging.Formatter = (
         _JsonFormatter() if format == "json" else _TextFormatter(timed=True)
@@ -37,7 +37,7 @@ def set_up_logging(
 
 
 def goes_to_journal(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether `stream` is the very connection to the journal that JOURNAL_STREAM names.
+    """Tells whether `stream` is the connection to the journal that JOURNAL_STREAM names.
 
     The variable alone does not tell: a child whose output goes to a file inherits it too.
     """
@@ -49,7 +49,7 @@ def goes_to_journal(stream: TextIO, environ: Mapping[str, str] = os.environ) -> 
 
 
 class _TextFormatter(logging.Formatter):
-    """`2026-03-01 12:00:00 WARNING message`, or `message` alone when not `timed`."""
+    """Formats `2026-03-01 12:00:00 WARNING message`, or `message` alone when not `timed`."""
 
     def __init__(self, *, timed: bool) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s" if timed else "%(message)s")
@@ -60,7 +60,7 @@ class _TextFormatter(logging.Formatter):
 
 
 class _JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, thread, message, and the traceback if any."""
+    """Formats one JSON object a line: time, level, logger, thread, message and any traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -76,9 +76,9 @@ class _JsonFormatter(logging.Formatter):
 
 
 class _JournalFormatter(logging.Formatter):
-    """Another formatter's text with the priority before every line of it.
+    """Puts the priority before every line of another formatter's text.
 
-    Before every line, because the journal takes each for a message of its own.
+    The journal takes each line for a message of its own.
     """
 
     def __init__(self, inner: logging.Formatter) -> None:
@@ -91,7 +91,7 @@ class _JournalFormatter(logging.Formatter):
 
 
 def _priority(level: int) -> int:
-    """The syslog priority of a Python log level."""
+    """Returns the syslog priority of a Python log level."""
     for least, priority in ((50, 2), (40, 3), (30, 4), (20, 6)):
         if level >= least:
             return priority

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: where every frame ended, and how the line is doing."""
+"""Counts where every frame ended and measures how the lines are doing, for Prometheus."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _SHARPNESS_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3
 
 
 class _Accounts(Collector):
-    """Frames offered and where they ended, under one lock, so that the balance holds at a scrape.
+    """Counts frames offered and where they ended, under one lock, so that every scrape balances.
 
     offered = kept + dropped + failed + lost + in flight, for every source. Frames that a line
-    leaves undecided when it ends are in flight still: the next line is offered them again, and they
+    leaves undecided when it ends are still in flight: the next line is offered them again, and they
     are not counted twice.
     """
 
@@ -119,7 +119,7 @@ class _Accounts(Collector):
         return iter((offered, frames, in_flight, kept, gaps, last))
 
     def totals(self) -> Counter[Reason]:
-        """Frames by reason, of all sources together."""
+        """Returns the number of frames by reason, of all sources together."""
         with self._lock:
             totals: Counter[Reason] = Counter()
             for (_, reason), count in self._decided.items():
@@ -128,11 +128,11 @@ class _Accounts(Collector):
 
 
 class _Sources(Collector):
-    """The sources' own word on how they are, read at each scrape."""
+    """Reports the state of the sources, which are asked for it at each scrape."""
 
     def __init__(self) -> None:
         self._watched: dict[str, Source | None] = {}
-        """None: it has not begun yet."""
+        """Sources by name; None: the source has not begun yet."""
         self._alarms: set[tuple[str, AlarmKind]] = set()
         self.troubled: Callable[[], Container[str]] = tuple
 
@@ -183,7 +183,7 @@ class _Sources(Collector):
 
 
 class Metrics:
-    """All that is counted in one process, in a registry of its own."""
+    """Counts everything in one process, in a registry of its own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -231,23 +231,23 @@ class Metrics:
                 ),
             )
         }
-        # To look a series up takes as long as all the rest of it, once for every frame.
+        # Finding a series takes as long as all the rest; it would be done for every frame.
         self._stages = {stage: stages.labels(stage) for stage in STAGES}
 
     def announce(self, source: str) -> None:
-        """Make every series of a source exist, so that a rate is right from the first frame."""
+        """Makes every series of a source exist, so that a rate is right from the first frame."""
         self._accounts.open(source)
         self._sources.announce(source)
         for family in (*self._measures.values(), *self._limits.values()):
             family.labels(source)
 
     def open_source(self, source: str, watched: Source) -> None:
-        """A source begins, or begins again."""
+        """Notes that a source begins, or begins again."""
         self.announce(source)
         self._sources.open(source, watched)
 
     def close_source(self, source: str) -> None:
-        """Forget the state of a source that was removed; what it counted stays."""
+        """Forgets the state of a source that was removed; its counts stay."""
         self._sources.close(source)
 
     def model(self, name: str, provider: str) -> None:
@@ -257,14 +257,14 @@ class Metrics:
         self._free_bytes = free_bytes
 
     def troubles(self, troubled: Callable[[], Container[str]]) -> None:
-        """`troubled` names the sources that something stands in the way of, at each scrape."""
+        """Takes the function that is asked at each scrape for the names of sources in trouble."""
         self._sources.troubled = troubled
 
     def offered(self, source: str) -> None:
         self._accounts.offered(source)
 
     def decided(self, source: str, decisions: list[tuple[Decision, KeptFile | None]]) -> None:
-        """Count decisions about a source that are now in the ledger."""
+        """Counts decisions about a source that are now in the ledger."""
         self._accounts.decided(decisions)
         for measure, histogram in self._measures.items():
             series = histogram.labels(source)
@@ -282,7 +282,7 @@ class Metrics:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time one stage of `STAGES`."""
+        """Measures the time of one stage of `STAGES`."""
         begin = time.perf_counter()
         try:
             yield
@@ -295,7 +295,7 @@ class Metrics:
             yield
 
     def totals(self) -> Counter[Reason]:
-        """Frames by reason, of all sources together."""
+        """Returns the number of frames by reason, of all sources together."""
         return self._accounts.totals()
 
 
@@ -305,7 +305,7 @@ def _known(decisions: list[tuple[Decision, KeptFile | None]], measure: str) -> l
 
 
 class _Facts(Collector):
-    """Versions, and the room left on the store."""
+    """Reports versions, and the free space of the store."""
 
     def __init__(
         self, info: dict[str, dict[str, str]], free: Callable[[], Callable[[], int] | None]
@@ -319,6 +319,6 @@ class _Facts(Collector):
         free_bytes = self._free()
         if free_bytes is not None:
             family = GaugeMetricFamily("stillsift_store_free_bytes", "Room left on the store.")
-            with suppress(Problem):  # a disk that does not answer must not hide all the rest
+            with suppress(Problem):  # a disk that does not answer must not hide the other metrics
                 family.add_metric([], free_bytes())
             yield family

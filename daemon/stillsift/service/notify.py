@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 class Notifier:
-    """Tells the service manager how the daemon is doing (the sd_notify protocol).
+    """Sends the state of the daemon to the service manager (the sd_notify protocol).
 
     Without a manager (no NOTIFY_SOCKET) every call does nothing, so callers need not ask.
     """
@@ -25,26 +25,29 @@ class Notifier:
         self._reached = True
 
     def ready(self, status: str) -> None:
-        """Start-up, or a reload, is over and frames are being worked on."""
+        """Reports that start-up, or a reload, is over and frames are being worked on."""
         self._send("READY=1", f"STATUS={_one_line(status)}")
 
     def status(self, status: str) -> None:
-        """One line for people, which `systemctl status` shows."""
+        """Sends one line for people, which `systemctl status` shows."""
         self._send(f"STATUS={_one_line(status)}")
 
     def reloading(self) -> None:
-        """The configuration is being read again; `ready` ends it."""
-        # Type=notify-reload matches this moment with the signal it sent, so it has to be the
-        # system's monotonic clock and no clock passed in.
+        """Reports that the configuration is being read again; `ready` ends it."""
+        # Type=notify-reload compares this time with that of the signal it sent, so it has to be
+        # the system's monotonic clock and no clock passed in.
         now_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1_000
         self._send("RELOADING=1", f"MONOTONIC_USEC={now_us}")
 
     def stopping(self, status: str) -> None:
-        """The daemon was asked to end and is finishing what it has begun."""
+        """Reports that the daemon was asked to end and is finishing what it has begun."""
         self._send("STOPPING=1", f"STATUS={_one_line(status)}")
 
     def watchdog(self) -> None:
-        """Every worker is making progress. Silence for WatchdogSec means a restart."""
+        """Reports that every worker makes progress.
+
+        The manager restarts the daemon when it gets no such report for WatchdogSec.
+        """
         self._send("WATCHDOG=1")
 
     def _send(self, *assignments: str) -> None:
@@ -54,7 +57,7 @@ class Notifier:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
                 sender.sendto("\n".join(assignments).encode(), self._address)
         except OSError as error:
-            # The manager may be restarting itself. If it stays deaf its watchdog ends us anyway.
+            # The manager may be restarting itself. If it does not return, its watchdog ends us.
             if self._reached:
                 _log.warning("the service manager was not reached: %s", error)
             self._reached = False
@@ -63,7 +66,10 @@ class Notifier:
 
 
 def _socket_address(text: str) -> str | None:
-    """The address for `sendto`: a path, or an abstract name, which is written with a leading @."""
+    """Returns the address for `sendto`; None: there is none.
+
+    It is a path, or an abstract name, which is written with a leading @.
+    """
     if text.startswith("/"):
         return text
     if text.startswith("@"):
@@ -77,7 +83,7 @@ def _one_line(text: str) -> str:
 
 
 def watchdog_interval(environ: Mapping[str, str] = os.environ) -> float | None:
-    """Seconds within which the manager wants to hear WATCHDOG=1; `None` if it does not ask."""
+    """Returns the seconds within which the manager expects WATCHDOG=1; None: it expects none."""
     if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None  # it was meant for the process that started us
     try:

@@ -8,9 +8,10 @@ import threading
 
 
 class Signals:
-    """SIGTERM and SIGINT set `stop`, SIGHUP sets `reload`; a context manager for the main thread.
+    """Sets `stop` at SIGTERM and SIGINT, and `reload` at SIGHUP.
 
-    A second SIGINT raises KeyboardInterrupt, so that Ctrl-C twice always gets the prompt back.
+    A context manager for the main thread. A second SIGINT raises KeyboardInterrupt, so that Ctrl-C
+    twice always ends the command.
     """
 
     def __init__(self) -> None:
@@ -18,20 +19,20 @@ class Signals:
         self.reload = threading.Event()
         self._news = threading.Event()
         self._asked_to_stop = False
-        """As the handlers saw it."""
+        """Whether a handler saw a signal to stop."""
 
     def wait(self, timeout_s: float) -> None:
-        """Return at the next signal, or after `timeout_s` seconds."""
+        """Returns at the next signal, or after `timeout_s` seconds."""
         self._news.wait(timeout_s)
         self._news.clear()
         if self._asked_to_stop:
             self.stop.set()
 
     def __enter__(self) -> Signals:
-        # The events are set by a thread that reads the wake-up descriptor, not by the handlers: a
-        # handler runs in the middle of whatever the main thread does, and if that is Event.wait,
-        # Event.set waits for a lock that the same thread holds. The descriptor holds some hundred
-        # signals and drops the rest, so the handlers note what must not be lost.
+        # The events are set by a thread that reads the wake-up descriptor, not by the handlers. A
+        # handler interrupts the main thread anywhere. If that is in Event.wait, Event.set waits for
+        # a lock that the same thread holds. The descriptor holds some hundred signals and drops
+        # the rest, so the handlers note the request to stop, which must not be lost.
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
         self._previous_fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
@@ -70,4 +71,4 @@ class Signals:
 
 
 def _leave_to_the_thread(_number: int, _frame: object) -> None:
-    """Without a Python handler there would be no byte on the wake-up descriptor."""
+    """Does nothing; without a Python handler no byte would come to the wake-up descriptor."""

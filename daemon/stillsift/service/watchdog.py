@@ -1,4 +1,4 @@
-"""Stands by while the workers work, and tells the manager as long as all of them make progress."""
+"""Watches the workers, and tells the manager as long as all of them make progress."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Clock = Callable[[], float]
 
 
 class Heartbeats:
-    """When each worker last made progress. Used from every thread."""
+    """Remembers when each worker last made progress. Used from every thread."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
@@ -25,18 +25,18 @@ class Heartbeats:
         self._lock = threading.Lock()
 
     def beat(self, name: str) -> None:
-        """The worker has done a step, or has looked for one and found nothing to do."""
+        """Notes that a worker has done a step, or has looked for one and found nothing to do."""
         now = self._clock()
         with self._lock:
             self._last[name] = now
 
     def forget(self, name: str) -> None:
-        """The worker has ended as it should; its silence means nothing from here on."""
+        """Forgets a worker that has ended as it should, so that it is not taken for silent."""
         with self._lock:
             self._last.pop(name, None)
 
     def stale(self, now: float, limit: float) -> list[str]:
-        """Workers that have been silent for more than `limit` seconds, in order of name."""
+        """Returns the workers silent for more than `limit` seconds, in order of name."""
         with self._lock:
             return sorted(name for name, last in self._last.items() if now - last > limit)
 
@@ -51,11 +51,11 @@ def attend(
     watchdog_s: float | None,
     clock: Clock = time.monotonic,
 ) -> None:
-    """Stand by while the workers work, until `signals.stop`; READY and STOPPING are the caller's.
+    """Answers signals and watches the workers until `signals.stop`.
 
-    Each turn tells the manager `status()` if it changed, answers SIGHUP with `reload()`, and
-    sends WATCHDOG=1 while every worker was heard of within half of `watchdog_s` (`None`: the
-    manager asks for none; silence of 30 s is still logged).
+    Each turn tells the manager `status()` if it changed, answers SIGHUP with `reload()`, and sends
+    WATCHDOG=1 while every worker made progress within half of `watchdog_s`. None: the manager asks
+    for none; silence of 30 s is still logged. The first READY and STOPPING are the caller's task.
     """
     limit_s = watchdog_s / 2 if watchdog_s else 30.0
     turn_s = min(1.0, limit_s / 2)
@@ -83,6 +83,3 @@ def _log_silence(before: list[str], now: list[str], limit_s: float) -> None:
         _log.error("%s: no progress for %g s", name, limit_s)
     for name in sorted(set(before) - set(now)):
         _log.warning("%s: makes progress again", name)
-
-
-# -- the log ---------------------------------------------------------------------------------------

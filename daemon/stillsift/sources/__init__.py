@@ -1,7 +1,7 @@
-"""Holds where frames come from: directories of stills and clips, and RTSP cameras.
+"""Gives frames from directories of stills and clips, and from RTSP cameras.
 
-Knows nothing of the ledger or of what is kept: a source tells what happened, in order, and asks the
-past through `Known`. Read `items` first, then `files.directory` and `camera.rtsp`.
+Knows nothing of the ledger or of what is kept: a source yields what happened, in order, and asks
+`Known` what was decided before. Read `items` first, then `files.directory` and `camera.rtsp`.
 """
 
 from .items import (

@@ -1,4 +1,4 @@
-"""Frames out of an open container, with the damage between them."""
+"""Decodes the frames of an open container, and reports the damage between them."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from av.video.stream import VideoStream
 from .skipping import Skipped, Skipping
 
 MAX_PIXELS = 100_000_000
-"""Of a picture that is decoded, unless its source says otherwise."""
+"""Most pixels of a picture that is decoded, unless its source sets another limit."""
 ASSUMED_RATE = 25.0
-"""Frames per second of a stream that does not say."""
+"""Frames per second of a stream that does not say its rate."""
 _READ_RETRIES = 50
-"""Unreadable places in a row after which the rest of a file is given up: a demuxer that fails
-without moving on would be asked for ever."""
+"""Unreadable places in a row after which the rest of a file is given up: otherwise a demuxer that
+fails without moving on would be asked for ever."""
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A stretch that gave no usable picture begins here; the next frame ends it."""
+    """Says that a stretch without usable pictures begins here; the next usable frame ends it."""
 
     detail: str
 
 
 def reason(error: av.error.FFmpegError) -> str:
-    """FFmpeg's own words. Not `str(error)`: that holds the URL, with its password."""
+    """Returns FFmpeg's own message; `str(error)` would hold the URL, with its password."""
     return error.strerror or type(error).__name__
 
 
 def prepare(stream: VideoStream, max_pixels: int) -> None:
-    """One thread per stream (streams run side by side), and no frame larger than allowed."""
+    """Limits a decoder to `max_pixels` per frame and to one thread (streams run side by side)."""
     stream.thread_type = "NONE"
     stream.codec_context.thread_count = 1
     stream.codec_context.options = {"max_pixels": str(max_pixels)}
@@ -50,12 +50,12 @@ def decoded(
     read_on: bool,
     skipping: Skipping | None = None,
 ) -> Iterator[VideoFrame | Damage | Skipped]:
-    """Every frame in presentation order, and one `Damage` at the start of each damaged stretch.
+    """Yields frames in presentation order, and one `Damage` at the start of each damaged stretch.
 
-    With `read_on` unreadable places of the container are damage too; without (a live stream) they
-    raise av.error.FFmpegError. Frames that the decoder marks corrupt come out, marked; they do not
-    end a stretch. `skipping` says what is not decoded (None: everything is); with it,
-    UncertainCount is raised before the first `Damage`.
+    With `read_on`, unreadable places of the container are damage too; without it (a live stream)
+    they raise av.error.FFmpegError. Frames that the decoder marks corrupt come out, marked; they do
+    not end a stretch. `skipping` decides what is not decoded (None: everything is decoded). Raises
+    UncertainCount before the first `Damage` if something was skipped.
     """
     damaged = False
     for packet in _packets(container, stream) if read_on else container.demux(stream):
@@ -89,7 +89,7 @@ def decoded(
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any] | str]:
-    """Packets, and the reason in place of each that could not be read."""
+    """Yields packets, and the reason in place of each that could not be read."""
     failures = 0
     while failures < _READ_RETRIES:
         try:
@@ -100,14 +100,14 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[
         except av.error.InvalidDataError as error:
             failures += 1
             yield reason(error)
-        except av.error.FFmpegError as error:  # the disk, or a time-out: no use asking again
+        except av.error.FFmpegError as error:  # the disk, or a time-out: another try would fail too
             yield reason(error)
             break
     yield from _flushed(stream)
 
 
 def _flushed(stream: VideoStream) -> Iterator[Packet[Any]]:
-    """An empty packet, which makes the decoder hand out what it still holds."""
+    """Yields an empty packet, which makes the decoder give out the frames it still holds."""
     packet: Packet[Any] = Packet()
     packet.stream = stream
     yield packet

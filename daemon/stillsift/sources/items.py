@@ -1,6 +1,6 @@
-"""Names what a source tells, item by item, and what it asks about the past.
+"""Defines the items that a source yields, and what it asks about earlier decisions.
 
-A source is an iterator of what happened, in order. It never raises for one bad file or one lost
+A source iterates over what happened, in order. It never raises for one bad file or one lost
 connection: that is an item like any other, and the next item follows.
 """
 
@@ -17,7 +17,7 @@ from ..frames import Frame, bounded_ns
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """What makes a file the same file after a restart or a rename."""
+    """Identifies a file, also after a restart or a rename."""
 
     device: int
     inode: int
@@ -26,24 +26,27 @@ class FileIdentity:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """Raises OSError where the file cannot be looked at."""
+        """Returns the identity of the file at `path`. Raises OSError if the system gives none."""
         return cls.from_stat(path.stat())
 
     @classmethod
     def from_stat(cls, stat: os.stat_result) -> Self:
-        """Of a file that was looked at already."""
+        """Returns the identity of a file from what `stat` gave."""
         return cls(stat.st_dev, stat.st_ino, stat.st_size, bounded_ns(stat.st_mtime_ns))
 
 
 def origin_of(path: Path, identity: FileIdentity) -> str:
-    """The lasting name of a file: path, size, time of change; text even where the path is not."""
+    """Returns the lasting name of a file: path, size and time of change.
+
+    It is valid text even where the path is not.
+    """
     name = os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")
     return f"{name}|{identity.size}|{identity.mtime_ns}"
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A file is about to be read; its frames, failures and one `Finished` follow."""
+    """Says that a file is about to be read; its frames, failures and one `Finished` follow."""
 
     file: Path
     identity: FileIdentity
@@ -53,23 +56,26 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """A file with the very same content as one that was decided before. It is not read again."""
+    """Says that a file has the same content as one decided before. It is not read again."""
 
     file: Path
     identity: FileIdentity
     content_hash: str
     earlier: Path
     captured_at_ns: int | None = None
-    """As its name tells it, which puts a still on a time line; None: it lies on none, or is a
+    """Time that a still's name gives, UTC nanoseconds; None: the name gives none, or it is a
     clip."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A picture that could not be read, or a damaged stretch of a clip; reading goes on."""
+    """Says that a picture could not be read, or that a stretch of video is damaged.
+
+    Reading goes on.
+    """
 
     file: Path | None
-    """None: a camera."""
+    """The file it is about; None: a camera."""
     origin: str
     frame_index: int
     at_ns: int
@@ -78,18 +84,18 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Nothing more comes out of this file."""
+    """Says that no more frames come out of this file."""
 
     file: Path
     identity: FileIdentity
     content_hash: str
     frames: int
-    """Frames decoded. 0 means that the file failed; a `Failed` item came before."""
+    """Number of frames. 0: the file failed; a `Failed` item came before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overload:
-    """Live frames that were given up because analysis fell behind."""
+    """Says that live frames were given up because analysis fell behind."""
 
     origin: str
     frame_index: int
@@ -100,7 +106,7 @@ class Overload:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A camera was away; told when it is over, or when the source stops."""
+    """Says that a camera was away; yielded when it is back, or when the source stops."""
 
     origin: str
     from_ns: int
@@ -110,44 +116,47 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Nothing happened for a while (at most a second): the source is alive."""
+    """Says that the source is alive; nothing else happened for a while (at most a second)."""
 
     busy: bool = False
-    """At work on something long (hashing a clip); False: waiting for what comes next."""
+    """True: working on something long (hashing a clip); False: waiting for what comes next."""
 
 
 Item = Frame | Opened | Repeated | Failed | Finished | Overload | Gap | Idle
 
 
 class Known(Protocol):
-    """What a file source asks about the past. The ledger answers."""
+    """Answers what a file source asks about earlier decisions. The ledger implements it."""
 
     def next_frame(self, identity: FileIdentity) -> int | None:
-        """Index of the first frame not decided yet: 0 for a new file, None for a finished one."""
+        """Returns the index of the first frame not decided yet.
+
+        0: the file is new. None: it is finished, or it failed.
+        """
 
     def earlier(self, content_hash: str) -> Path | None:
-        """A file with this content that was decided before; None: there was none."""
+        """Returns a file with this content that was decided before; None: there was none."""
 
 
 class Source(Protocol):
-    """One directory, clip, still or camera."""
+    """Yields the items of one directory, clip, still or camera."""
 
     name: str
 
     @property
     def up(self) -> bool:
-        """Whether the directory or camera is there."""
+        """Tells whether the directory or camera is there."""
 
     @property
     def queued(self) -> int:
-        """Files or frames that wait for analysis."""
+        """Gives the number of files or frames that wait for analysis."""
 
     @property
     def reconnects(self) -> int:
-        """Connections made again; 0 for a directory."""
+        """Gives how often a lost connection came back; 0 for a directory."""
 
     def items(self) -> Iterator[Item]:
-        """Everything that happens, until the source is exhausted or `stop` was called."""
+        """Yields everything that happens, until the source is exhausted or `stop` was called."""
 
     def stop(self) -> None:
-        """Ask `items` to end soon (within a second); may be called from any thread."""
+        """Asks `items` to end soon (within a second); may be called from any thread."""

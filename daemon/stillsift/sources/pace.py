@@ -1,11 +1,11 @@
-"""How many frames of a stream are looked at."""
+"""Decides which frames of a stream are looked at."""
 
 from __future__ import annotations
 
 import math
 
 _SLACK = 1e-6
-"""Of a slot: 0.29 s at 100/s is slot 28.999999999999996 in floating point."""
+"""Share of a slot that rounding may lose: 0.29 s at 100/s is slot 28.999999999999996."""
 
 
 class Pace:
@@ -16,7 +16,7 @@ class Pace:
     """
 
     def __init__(self, rate: float | None) -> None:
-        """`rate` in frames per second; None: every frame."""
+        """Takes `rate` in frames per second; None: every frame. Raises ValueError for 0 or less."""
         if rate is not None and rate <= 0:
             raise ValueError(f"rate must be more than 0, not {rate}")
         self._rate = rate
@@ -24,15 +24,15 @@ class Pace:
 
     @property
     def all(self) -> bool:
-        """Whether every frame is looked at."""
+        """Tells whether every frame is looked at."""
         return self._rate is None
 
     def slot(self, time_s: float) -> int | None:
-        """The slot of which at most one frame is looked at; None: there are none."""
+        """Returns the slot, of which at most one frame is looked at; None: there are no slots."""
         return None if self._rate is None else math.floor(time_s * self._rate + _SLACK)
 
     def takes(self, time_s: float) -> bool:
-        """Whether the frame at `time_s` is looked at. Ask once for each usable frame, in order."""
+        """Tells whether a frame is looked at. Call once for each usable frame, in order."""
         if self._rate is None:
             return True
         slot = self.slot(time_s)

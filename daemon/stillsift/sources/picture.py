@@ -1,4 +1,4 @@
-"""The pixels of a decoded video frame, converted only when somebody asks for them."""
+"""Converts the pixels of a decoded video frame, only when they are asked for."""
 
 from __future__ import annotations
 
@@ -30,31 +30,31 @@ _TURNS = {
 
 
 class ConversionError(Problem):
-    """A decoded frame in a pixel format that FFmpeg does not convert."""
+    """Says that FFmpeg does not convert the pixel format of a decoded frame."""
 
 
 class Converter:
     """Scales and converts the frames of one reader.
 
-    A conversion set up once and reused costs a third of a new one per frame, so each kind of
-    result has its own. May be used from several threads.
+    A conversion that is set up once and reused costs a third of a new one per frame, so each kind
+    of result has its own. May be used from several threads.
     """
 
     def __init__(self) -> None:
         self._reformatters = {
             name: VideoReformatter() for name in ("gray", "rgb24", "bgr24")
-        }  # one each: a change of size or format sets a reformatter up anew
+        }  # one each: a change of size or format sets up a reformatter again
         self._lock = threading.Lock()
 
     def convert(self, frame: VideoFrame, width: int, height: int, layout: str) -> Image:
-        """(height, width) for "gray", (height, width, 3) for "rgb24" and "bgr24", 0-255.
+        """Returns (height, width) for "gray", (height, width, 3) for "rgb24" and "bgr24", 0-255.
 
         Colours come out as `ffmpeg -i clip frame.png` writes them: by the frame's own matrix and
         range, chroma interpolated bicubically at full size. Raises ConversionError.
         """
         full_size = (width, height) == (frame.width, frame.height)
         # Measured, 1080p to 288x160: AREA 0.86 ms and closest to OpenCV's area filter, BILINEAR
-        # 1.20 ms; FAST_BILINEAR 0.40 ms, but it looks at 2 of 7 pixels of a row.
+        # 1.20 ms; FAST_BILINEAR 0.40 ms, but it uses 2 of 7 pixels of a row.
         interpolation = Interpolation.BICUBIC if full_size else Interpolation.AREA
         try:
             with self._lock:
@@ -69,12 +69,12 @@ class Converter:
                 )
         except (av.error.FFmpegError, ValueError) as error:
             raise ConversionError(f"{frame.format.name} cannot be converted: {error}") from error
-        # Contiguous: encoders and onnxruntime want it, and odd widths leave padding in the rows.
+        # Encoders and onnxruntime need it contiguous, and odd widths leave padding in the rows.
         return np.ascontiguousarray(plane(converted, 1 if layout == "gray" else 3))
 
 
 def plane(frame: VideoFrame, channels: int) -> Image:
-    """The first plane as a view, rows without their padding."""
+    """Returns the first plane as a view, rows without their padding."""
     return _pixels(frame.planes[0], frame, channels)
 
 
@@ -86,12 +86,12 @@ def _pixels(first: VideoPlane, frame: VideoFrame, channels: int) -> Image:
 
 @dataclass(frozen=True, slots=True)
 class VideoPicture:
-    """A frame as the decoder left it; it stays valid for as long as it is held."""
+    """Holds a frame as decoded and converts it on demand. The frame stays valid while held."""
 
     frame: VideoFrame
     converter: Converter
     rotation: int
-    """Degrees counterclockwise to upright: 0, 90, 180 or 270."""
+    """Degrees counterclockwise that turn the frame upright: 0, 90, 180 or 270."""
 
     @property
     def width(self) -> int:
@@ -104,7 +104,7 @@ class VideoPicture:
     @property
     def levels(self) -> tuple[int, int]:
         name = self.frame.format.name
-        # FFmpeg takes these formats for full range, whatever the stream says or leaves unsaid.
+        # FFmpeg takes these formats for full range, whatever the stream says or does not say.
         full = name.startswith(("yuvj", "gray")) or self.frame.color_range == ColorRange.JPEG
         return FULL_RANGE if full or self._luma_plane() is None else VIDEO_RANGE
 
@@ -120,7 +120,7 @@ class VideoPicture:
         return self._converted(self.width, self.height, "bgr24")
 
     def _luma_plane(self) -> VideoPlane | None:
-        """None: the frame has none, or not from top to bottom."""
+        """Returns the luma plane; None: there is none, or its rows do not run from the top down."""
         if self.frame.format.name not in _LUMA_FIRST:
             return None
         first = self.frame.planes[0]
@@ -137,5 +137,5 @@ class VideoPicture:
 
 
 def upright(frame: VideoFrame, converter: Converter) -> VideoPicture:
-    """The picture of a frame, turned as its container says (quarter turns only)."""
+    """Returns the picture of a frame, turned as its container says (quarter turns only)."""
     return VideoPicture(frame, converter, round(frame.rotation / 90) * 90 % 360)

@@ -1,11 +1,10 @@
-"""Frames that nobody will look at, not decoded where no other frame refers to them.
+"""Skips decoding frames of a clip that are not looked at and that no other frame refers to.
 
-A clip is counted in frames, so a frame that was not decoded still counts: its presentation time is
-remembered until a frame after it comes out. That is certain in few formats only, and
-`UncertainCount` is raised as soon as the decoder does anything else than hand out what it was
-given, in order; the clip is then read again in full. So is a damaged one: frames and failures are
-then numbered as if nothing had been skipped. What cannot be known is damage inside a skipped frame;
-it is not told.
+Frames of a clip are numbered, so a frame that was not decoded still counts: its presentation time
+is stored until a later frame comes out. This is certain in few formats only. `UncertainCount` is
+raised as soon as the decoder does anything but give out what it got, in order. The clip is then
+read again in full, and so is a damaged one: frames and failures are then numbered as if nothing had
+been skipped. Damage inside a skipped frame cannot be known and is not reported.
 """
 
 from __future__ import annotations
@@ -23,40 +22,41 @@ from av.video.stream import VideoStream
 from .pace import Pace
 
 _CONTAINERS = frozenset({"mov", "mp4", "matroska"})
-"""Those that give every frame a packet and a presentation time of its own."""
+"""Containers that give every frame its own packet and presentation time."""
 _H264_SLICE, _H264_HARMLESS = 1, frozenset({6, 9, 12})
-"""Kinds of H.264 units: a slice, and what may stand beside it: SEI, delimiter, filler."""
+"""Kinds of H.264 units: a slice, and what may come beside it (SEI, delimiter, filler)."""
 _HEVC_SLICES, _HEVC_HARMLESS = frozenset({0, 2, 4, 6}), frozenset({35, 38, 39, 40})
-"""The same of HEVC: TRAIL_N, TSA_N, STSA_N and RADL_N. Not RASL_N, which decoders throw away by
-themselves where the stream was cut."""
+"""The same for HEVC: TRAIL_N, TSA_N, STSA_N and RADL_N as slices. RASL_N is left out because
+decoders drop it themselves where the stream was cut."""
 
 
 class UncertainCount(Exception):
-    """What was skipped cannot be counted for certain."""
+    """Says that skipped frames cannot be counted for certain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A frame that was not decoded, in its place in presentation order."""
+    """Stands for a frame that was not decoded, in its place in presentation order."""
 
     pts_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A packet whose frame is not told yet."""
+    """Describes a packet whose frame was not yielded yet."""
 
     skipped: bool
     depth: int
-    """Packets before it in the file whose frames come after it."""
+    """Number of earlier packets in the file whose frames are presented later."""
 
 
 class Skipping:
-    """Decides which packets of a clip are kept from the decoder, and gives their frames back.
+    """Decides which packets of a clip the decoder does not get, and yields `Skipped` for them.
 
-    Skipped is what lies in a slot of `pace` of which an earlier frame was decoded, is no reference
-    and is reordered no deeper than a frame that came out before. The last since a decoder that was
-    not told how far frames are reordered learns it from them, and drops the first of each depth.
+    A packet is skipped if an earlier frame of its slot of `pace` was decoded, no other frame refers
+    to it, and it is reordered no deeper than a frame that came out before. The last condition is
+    there because a decoder that does not know how far frames are reordered learns it from them, and
+    drops the first of each depth.
     """
 
     def __init__(self, pace: Pace, units: _Units) -> None:
@@ -66,23 +66,26 @@ class Skipping:
         self._any = False
         self._sent: dict[int, _Sent] = {}
         self._slots: dict[int | None, int] = {}
-        """Earliest presentation time decoded in each slot that is not past."""
+        """Earliest presentation time decoded in each slot, from the current slot on."""
         self._depth = -1
-        """The deepest reordering of which a frame came out."""
+        """Deepest reordering of which a frame came out."""
         self._start: float | None = None
         self._last: int | None = None
         self._time_base = Fraction(1)
 
     @classmethod
     def of(cls, container: InputContainer, stream: VideoStream, pace: Pace) -> Skipping | None:
-        """None: every packet of this clip has to be decoded."""
+        """Returns the skipping for a clip; None: every packet of it has to be decoded."""
         units = _Units.of(stream)
         if pace.all or units is None or not _CONTAINERS & set(container.format.name.split(",")):
             return None
         return cls(pace, units)
 
     def skips(self, packet: Packet[Any]) -> bool:
-        """Whether the decoder need not see a packet. Ask for each, in the order of the file."""
+        """Tells whether the decoder may skip a packet. Call for each, in the order of the file.
+
+        Raises UncertainCount.
+        """
         if not self._on or packet.size == 0:
             return False
         if packet.pts is None or packet.time_base is None or packet.pts in self._sent:
@@ -100,16 +103,16 @@ class Skipping:
         return skipped
 
     def before(self, frame: VideoFrame) -> Iterator[Skipped]:
-        """The frames skipped before one that came out. Raises UncertainCount."""
+        """Yields the frames skipped before one that came out. Raises UncertainCount."""
         if not self._on:
             return
         pts = frame.pts
         if pts is None or frame.is_corrupt or frame.interlaced_frame:
-            # Fields come in packets of their own in some files.
+            # In some files each field of an interlaced frame has its own packet.
             self.give_up()
             return
         if self._start is None:
-            # Frames before it lack what they refer to, and do not come out.
+            # Frames before the first that came out lack what they refer to, and never come out.
             self._sent = {at: sent for at, sent in self._sent.items() if at >= pts}
             self._start = self._seconds(pts)
             for at in sorted(self._sent):
@@ -126,12 +129,12 @@ class Skipping:
         self._slots = {slot: at for slot, at in self._slots.items() if at >= here}
 
     def rest(self) -> Iterator[Skipped]:
-        """The frames skipped behind the last that came out. Raises UncertainCount."""
+        """Yields the frames skipped after the last that came out. Raises UncertainCount."""
         if self._on:
             yield from self._told(iter(self._sent))
 
     def give_up(self) -> None:
-        """Skip no more. Raises UncertainCount if something was skipped."""
+        """Stops skipping. Raises UncertainCount if something was skipped."""
         self._on = False
         if self._any:
             raise UncertainCount
@@ -141,7 +144,7 @@ class Skipping:
             if not self._on:
                 return
             if not self._sent.pop(pts).skipped:
-                self.give_up()  # the decoder kept one back
+                self.give_up()  # the decoder did not give out a frame
                 return
             yield Skipped(self._seconds(pts))
 
@@ -166,16 +169,19 @@ class Skipping:
 
 @dataclass(frozen=True, slots=True)
 class _Units:
-    """Reads the headers of the units (NAL) that a packet of H.264 or HEVC is made of."""
+    """Reads the headers of the units (NAL) that make up a packet of H.264 or HEVC."""
 
     hevc: bool
     length_size: int
-    """Bytes of the length before each unit."""
+    """Bytes of the length field before each unit."""
 
     @classmethod
     def of(cls, stream: VideoStream) -> _Units | None:
-        """None: another codec, units without lengths, or HEVC in temporal layers, where another
-        layer may refer to what its own layer does not."""
+        """Returns the reader for a stream; None: its units cannot be used.
+
+        None for another codec, for units without lengths, and for HEVC in temporal layers, where a
+        frame may be referred to from another layer though not from its own.
+        """
         codec, head = stream.codec_context.name, stream.codec_context.extradata or b""
         if codec == "h264" and len(head) > 6 and head[0] == 1:
             return cls(hevc=False, length_size=(head[4] & 3) + 1)
@@ -184,7 +190,7 @@ class _Units:
         return None
 
     def no_reference(self, data: memoryview) -> bool:
-        """Whether a packet is whole, holds a picture, and no other picture refers to it."""
+        """Tells whether a packet is whole, holds a picture, and no other picture refers to it."""
         at, slices = 0, 0
         while at < len(data):
             size = int.from_bytes(data[at : at + self.length_size], "big")

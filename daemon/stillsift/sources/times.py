@@ -1,9 +1,9 @@
-"""When a file's pictures were taken, and how that is known.
+"""Finds when the pictures of a file were taken, and names how that is known.
 
-A still: EXIF, then the pattern for file names, then the time of last change. A clip: the pattern
-names its start; else the `creation_time` its recorder wrote; else the time of last change less the
-duration, because a recorder's last write is at the end. Frames of a clip add their presentation
-time to that start.
+For a still: EXIF, else the pattern for file names, else the time of last change. For the start of a
+clip: the pattern for file names, else the `creation_time` that its recorder wrote, else the time of
+last change less the duration, because a recorder's last write is at the end. Frames of a clip add
+their presentation time to its start.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _DIRECTIVES = {
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)
-"""Clocks that were never set count from 1904 or 1970; that is no time at all."""
+"""Earliest `creation_time` that is used. Clocks that were never set count from 1904 or 1970."""
 
 
 class NamePattern:
-    """Reads the time out of a file name: strptime directives, found anywhere in the name.
+    """Reads the time from a file name by a pattern of strptime directives, anywhere in the name.
 
     `%s` is seconds since 1970. A pattern with a slash is looked for in the whole path, so
     `%Y/%m/%d/%H%M%S` reads dates that are spread over folders.
@@ -55,7 +55,7 @@ class NamePattern:
         self._regex = re.compile(_regex_of(pattern))
 
     def time_ns(self, path: Path) -> int | None:
-        """UTC nanoseconds since 1970; None: the name holds no such time."""
+        """Returns UTC nanoseconds since 1970; None: the name holds no such time."""
         text = path.as_posix() if "/" in self._pattern else path.name
         for match in self._regex.finditer(text):
             try:
@@ -87,9 +87,9 @@ def _regex_of(pattern: str) -> str:
 
 
 def nanoseconds(moment: datetime) -> int:
-    """UTC nanoseconds since 1970, exact (a float timestamp is not).
+    """Returns UTC nanoseconds since 1970, exact to the microsecond (a float timestamp is not).
 
-    Raises OverflowError for a time that cannot be recorded, which no camera's clock means.
+    Raises OverflowError for a time that cannot be recorded; no picture has such a time.
     """
     at_ns = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
     if not EARLIEST_NS <= at_ns <= LATEST_NS:
@@ -99,21 +99,24 @@ def nanoseconds(moment: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """How the times of one source's files are found."""
+    """Finds the times of one source's files."""
 
     pattern: NamePattern | None = None
-    """None: file names say nothing about time."""
+    """Pattern of file names; None: file names hold no time."""
     zone: tzinfo = UTC
-    """Of EXIF times without an offset."""
+    """Time zone of EXIF times without an offset."""
 
     def of_name(self, path: Path) -> int | None:
-        """What a file's name tells; None: no time."""
+        """Returns the time in a file's name, UTC nanoseconds since 1970; None: it holds none."""
         return self.pattern.time_ns(path) if self.pattern else None
 
     def of_still(self, path: Path, exif: datetime | None, mtime_ns: int) -> tuple[int, TimeOrigin]:
-        """When a still was taken. `exif` may be naive; None: it holds none."""
+        """Returns when a still was taken, UTC nanoseconds since 1970, and how that is known.
+
+        `exif` may be naive; None: the still holds no EXIF time.
+        """
         if exif is not None:
-            with suppress(OverflowError):  # a clock that was never set
+            with suppress(OverflowError):  # the clock was never set
                 aware = exif if exif.tzinfo else exif.replace(tzinfo=self.zone)
                 return nanoseconds(aware), TimeOrigin.EXIF
         named = self.of_name(path)
@@ -124,7 +127,10 @@ class Times:
     def of_clip_start(
         self, path: Path, created: str | None, mtime_ns: int, duration_s: float
     ) -> tuple[int, TimeOrigin]:
-        """When a clip's first frame was taken. `created` is the container's creation_time."""
+        """Returns when a clip's first frame was taken, and how that is known.
+
+        The time is in UTC nanoseconds since 1970. `created` is the container's creation_time.
+        """
         named = self.of_name(path)
         if named is not None:
             return named, TimeOrigin.FILENAME

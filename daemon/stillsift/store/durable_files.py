@@ -1,4 +1,4 @@
-"""Moves and copies files so that a power cut leaves a whole one or none; overwrites nothing."""
+"""Moves and copies files so that a power cut leaves whole files or none; overwrites none."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _CANNOT_SYNC_FOLDER = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, e
 
 
 def move_without_overwrite(source: Path, target: Path) -> None:
-    """Renames within a file system; raises FileExistsError rather than replace `target`.
+    """Renames a file within a file system; raises FileExistsError where `target` exists.
 
-    A crash in between leaves both names for one file, never none.
+    After a crash in between, the file has one name or both, never none.
     """
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError as error:
         if error.errno not in CANNOT_LINK:
             raise
-        # FAT and some network file systems know no hard links, and the kernel refuses to link files
-        # of other users. The store's lock keeps other writers away, so looking first is as good.
+        # FAT and some network file systems have no hard links, and the kernel refuses to link files
+        # of other users. The store's lock keeps other writers away, so it is enough to look first.
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
         source.rename(target)
@@ -40,7 +40,7 @@ def move_without_overwrite(source: Path, target: Path) -> None:
 
 
 def copy_data(source: BinaryIO, target: BinaryIO) -> None:
-    """Copies all of a file and has it on the disk; by reflink where the file system can."""
+    """Copies a whole file and syncs it to the disk; by reflink where the file system can."""
     size = os.fstat(source.fileno()).st_size
     copied = 0
     try:
@@ -61,7 +61,7 @@ def copy_data(source: BinaryIO, target: BinaryIO) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Has a folder's names on the disk, where its file system knows how."""
+    """Syncs the names in a folder to the disk, where its file system supports that."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -73,4 +73,5 @@ def sync_folder(folder: Path) -> None:
 
 
 def nearest_existing(path: Path) -> Path:
+    """Returns the path itself, or the nearest of its parents that exists."""
     return next(parent for parent in (path, *path.parents) if parent.exists())

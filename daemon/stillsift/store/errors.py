@@ -1,4 +1,4 @@
-"""Turns what the disk refuses into what a person can act on."""
+"""Turns errors of the disk into messages that a person can act on."""
 
 from __future__ import annotations
 
@@ -12,30 +12,33 @@ from ..problems import Problem
 
 
 class StoreError(Problem):
-    """The store could not be read or written; the frame was not kept and its original stays."""
+    """Says that the store could not be read or written.
+
+    The frame was not kept and its original stays.
+    """
 
 
 class StoreUnavailable(StoreError):
-    """The store's disk does not take anything now; the same frame may be placed later."""
+    """Says that the store's disk takes no files now; the same frame may be placed later."""
 
 
 class StoreFull(StoreUnavailable):
-    """No room in the store, or less than the floor that must stay free."""
+    """Says that the store has no room, or less than what must stay free."""
 
 
 class StoreInUse(StoreError):
-    """Another stillsift is writing to this store."""
+    """Says that another stillsift is writing to this store."""
 
     exit_status = 75
 
 
 class OriginalChanged(StoreError):
-    """A still is no longer the file that was decided about; it will be offered again."""
+    """Says that a still has changed since it was decided about; it will be offered again."""
 
 
 @contextmanager
 def os_errors_about(path: Path) -> Iterator[None]:
-    """Turns an OSError about `path` into what a person can act on."""
+    """Turns an OSError about `path` into a `StoreError` that a person can act on."""
     try:
         yield
     except OSError as error:
@@ -56,6 +59,7 @@ _ADVICE = {
 
 
 def store_problem(path: Path, error: OSError) -> StoreError:
+    """Returns the error of the store for an OSError about `path`, with what a person can do."""
     reason = os.strerror(error.errno) if error.errno else str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         what = "quota" if error.errno == errno.EDQUOT else "disk (or its inodes)"

@@ -12,10 +12,13 @@ from .errors import StoreInUse, store_problem
 
 
 class StoreLock:
-    """A store that belongs to this process. The kernel gives it back however the process ends."""
+    """Claims a store for this process. The kernel releases it however the process ends."""
 
     def __init__(self, root: Path) -> None:
-        """`root` is there. Raises StoreInUse where another process has it."""
+        """Locks the store at `root`, which must exist.
+
+        Raises StoreInUse where another process has it.
+        """
         path = root / "lock"
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -36,14 +39,14 @@ class StoreLock:
             os.truncate(self._descriptor, 0)
             os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
         except OSError as error:
-            # Only the name of the holder is lost, and a full disk must not keep retiring and
-            # recovery from making room.
+            # Only the process id of the holder is lost. A full disk must not stop retiring and
+            # recovery, because they make room.
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 self.close()
                 raise store_problem(path, error) from error
 
     def close(self) -> None:
-        """Gives the store back. Closing twice is no error."""
+        """Releases the store. Closing twice is no error."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -1,7 +1,7 @@
-"""metadata.jsonl: beside the kept frames of each day, one line per frame with what is known of it.
+"""Writes a metadata.jsonl beside the kept frames of each day, one line for each frame.
 
 Hugging Face `datasets` reads such a folder as it is: `load_dataset("imagefolder", data_dir=...)`.
-The ledger is the truth; these files can be written again from it at any time.
+Where they differ, the ledger is right: these files can be written again from it at any time.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ _SETTLED_NS = 1_000_000_000
 
 
 class Listing:
-    """Keeps the metadata.jsonl of every day folder in step with the ledger.
+    """Keeps the metadata.jsonl of every day folder up to date with the ledger.
 
-    Lines are appended at once and made safe in groups: each group costs an fsync and a transaction,
-    and what was not safe yet when the power went is written again by recovery.
+    Lines are appended at once and synced many together, because each sync costs an fsync and a
+    transaction. Recovery writes again what was not synced yet at a power cut.
     """
 
     def __init__(
         self, store: Store, ledger: Ledger, clock: Callable[[], int] = time.time_ns
     ) -> None:
-        """`clock` gives nanoseconds since 1970, as the file system does."""
+        """Takes a `clock` that gives nanoseconds since 1970, as the file system does."""
         self._store = store
         self._ledger = ledger
         self._clock = clock
         self._lock = threading.Lock()
         self._unsafe: dict[str, dict[Path, list[str]]] = defaultdict(lambda: defaultdict(list))
         self._torn: set[Path] = set()
-        """Folders whose file may lack a line, or end in a part of one."""
+        """Folders whose metadata.jsonl may lack a line, or end in a part of one."""
         self._ahead: set[str] = set()
-        """Frames whose line came with a rewriting before their own thread appended it."""
+        """Ids of frames whose line a rewrite has written before their own thread appended it."""
 
     def append(self, decisions: Iterable[tuple[Decision, KeptFile | None]]) -> None:
         """Adds the lines of frames that were just committed.
 
         Call it from the thread that placed them, before it places the next ones. Raises `StoreFull`
-        or `StoreError`; the frames are kept all the same, and the lines come with a later call.
+        or `StoreError`; the frames stay kept, and a later call adds the lines.
         """
         lines: dict[Path, list[tuple[KeptFile, bytes]]] = defaultdict(list)
         with self._lock:
@@ -77,12 +77,12 @@ class Listing:
                     self._make_safe(source)
 
     def rewrite(self, folder: Path) -> None:
-        """Writes the file of one day folder anew. No frame may be on its way into it meanwhile."""
+        """Rewrites the metadata.jsonl of one day folder. No frame may be placed there meanwhile."""
         with self._lock:
             self._rewrite(folder, quiet=True)
 
     def close(self) -> None:
-        """Makes all lines safe. No frame may be on its way into the store meanwhile."""
+        """Syncs all lines to the disk. No frame may be placed in the store meanwhile."""
         with self._lock:
             for source in list(self._unsafe):
                 self._make_safe(source)
@@ -103,6 +103,7 @@ class Listing:
             self._unsafe[kept.source][folder].append(kept.id)
 
     def _make_safe(self, source: str) -> None:
+        """Syncs the appended lines of a source to the disk and records them as listed."""
         folders = self._unsafe.pop(source, {})
         mtimes: dict[Path, int | None] = {}
         for folder in folders:
@@ -118,13 +119,16 @@ class Listing:
         self._ledger.mark_listed((id for ids in folders.values() for id in ids), mtimes)
 
     def settled_mtime(self, folder: Path) -> int | None:
-        """A folder's time of change; None while another change could still get the same time."""
+        """Returns a folder's time of change (ns); None while a new change could get the same."""
         with os_errors_about(self._store.root / folder):
             mtime = (self._store.root / folder).stat().st_mtime_ns
         return mtime if abs(self._clock() - mtime) > _SETTLED_NS else None
 
     def _rewrite(self, folder: Path, *, quiet: bool) -> None:
-        """`quiet`: no other thread is placing or has committed what it has yet to list."""
+        """Rewrites the metadata.jsonl of one day folder from the ledger.
+
+        `quiet`: no other thread is placing frames or has committed frames that it has yet to list.
+        """
         records = [kept for kept in self._ledger.kept_in(folder) if not kept.missing]
         path = self._store.root / folder / NAME
         if not path.parent.is_dir():
@@ -148,12 +152,13 @@ class Listing:
 
 
 def line(kept: KeptFile, decision: Decision) -> bytes:
-    """One line of metadata.jsonl.
+    """Returns one line of metadata.jsonl.
 
-    Strict JSON without a null: what was not measured is left out, and a text that there is not is
-    empty. `datasets` 5.2 makes None of what a line lacks, but refuses to load where a column is
-    null in all of the folder that it reads first. A column that this folder lacks altogether it
-    drops, unless it is told the `features`; texts are in every line, so only numbers can be lost.
+    It is strict JSON without null: a measure that was not taken is left out, and a missing text is
+    empty. `datasets` 5.2 reads a missing column of a line as None, but refuses to load where a
+    column is null in the whole folder that it reads first. Where that folder lacks a column
+    altogether, `datasets` drops the column, unless it is told the `features`. Texts are in every
+    line, so only numbers can be lost.
     """
     at = instant(decision.captured_at_ns)
     columns = {
@@ -174,13 +179,13 @@ def line(kept: KeptFile, decision: Decision) -> bytes:
         "bytes": kept.bytes,
         "sha256": kept.sha256,
     }
-    if decision.reason is Reason.AUDIT:  # in folders of its own, where every line has it
+    if decision.reason is Reason.AUDIT:  # only in audit/, where every line has it
         columns["dropped_as"] = str(decision.dropped_as or "")
     return json.dumps(columns, allow_nan=False).encode() + b"\n"
 
 
 def _measures(decision: Decision, *names: str) -> dict[str, float]:
-    """Those of the measures that were taken."""
+    """Returns the named measures that were taken and are finite."""
     values = ((name, getattr(decision, name)) for name in names)
     return {
         name: float(value) for name, value in values if value is not None and math.isfinite(value)
@@ -188,5 +193,5 @@ def _measures(decision: Decision, *names: str) -> dict[str, float]:
 
 
 def _readable(path: Path | None) -> str:
-    """A path as valid Unicode, also where its name is not."""
+    """Returns a path as valid Unicode, also where its name is not; None gives an empty text."""
     return "" if path is None else os.fsencode(path).decode(errors="backslashreplace")

@@ -1,6 +1,6 @@
-"""What a picture is called in the store, and what its name tells: source, day, time and frame.
+"""Names pictures in the store, and reads source, day, time and frame id from their names.
 
-kept/<source>/YYYY/MM/DD/<captured_at UTC>_<id>.<ext>, and audit/ likewise
+kept/<source>/YYYY/MM/DD/<captured_at UTC>_<id>.<ext>, and the same in audit/
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def folder_name(source: str) -> str:
-    """A source's name as a folder: what is unsafe there is percent-encoded, so no two collide."""
+    """Returns the folder name of a source.
+
+    Unsafe characters are percent-encoded, so that no two sources share a folder.
+    """
     safe = "".join(
         c if c.isalnum() or c in "-_.+@=," else quote(c, safe="", errors="backslashreplace")
         for c in source
@@ -30,18 +33,18 @@ def folder_name(source: str) -> str:
 
 
 def source_name(folder: str) -> str:
-    """The source whose folder this is; a name that was too long comes back shortened."""
+    """Returns the source that this folder belongs to; a name that was too long stays shortened."""
     return unquote(folder)
 
 
 def day_folder(area: Path, source: str, at_ns: int) -> Path:
-    """kept/<source>/YYYY/MM/DD, relative to the store, by UTC."""
+    """Returns <area>/<source>/YYYY/MM/DD, relative to the store, by UTC."""
     at = instant(at_ns)
     return area / folder_name(source) / f"{at.year:04d}" / f"{at:%m}" / f"{at:%d}"
 
 
 def instant(at_ns: int) -> datetime:
-    """UTC with microseconds; a time outside the years 1 to 9999 is moved to the nearest end."""
+    """Returns the time in UTC with microseconds, limited to the years 1 to 9999."""
     try:
         return _EPOCH + timedelta(microseconds=at_ns // 1000)
     except OverflowError:
@@ -49,13 +52,13 @@ def instant(at_ns: int) -> datetime:
 
 
 def stem(at_ns: int, id: str) -> str:
-    """A kept file's name without its suffix, as `parse_name` reads it."""
+    """Returns a kept file's name without its suffix, as `parse_name` reads it."""
     at = instant(at_ns)
     return f"{at.year:04d}{at:%m%dT%H%M%S.%f}Z_{id}"
 
 
 def parse_name(name: str) -> tuple[int, str] | None:
-    """Captured time (nanoseconds) and frame id of a kept file's name; None: not one of ours."""
+    """Reads captured time (ns) and frame id from a kept file's name; None: another kind of name."""
     match = _NAME.fullmatch(name)
     if match is None:
         return None
@@ -67,7 +70,7 @@ def parse_name(name: str) -> tuple[int, str] | None:
 
 
 def id_meant(text: str) -> str:
-    """The id in a kept picture's name or path; of any other text, the first digits of one."""
+    """Returns the id in a kept picture's name or path; takes other text as an id's first digits."""
     parsed = parse_name(Path(text).name)
     return text.lower() if parsed is None else parsed[1]
 
@@ -84,7 +87,12 @@ _MAGIC: tuple[tuple[re.Pattern[bytes], tuple[str, ...]], ...] = (
 
 
 def still_suffix(head: bytes, suffix: str) -> str:
-    """The suffix that fits what a still really is; its own, in lower case, where that fits."""
+    """Returns the suffix for a still that begins with the bytes `head`.
+
+    It is the still's own suffix in lower case, where that fits the format that the bytes show. Else
+    it is the usual suffix of that format. For an unknown format it is the still's own, or ".bin"
+    where that is not 1 to 8 letters, digits or underscores.
+    """
     suffix = suffix.lower()
     for magic, suffixes in _MAGIC:
         if magic.match(head):

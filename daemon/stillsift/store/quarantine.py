@@ -1,7 +1,7 @@
-"""Originals after the commit: left, moved into quarantine or deleted, and brought back.
+"""Retires originals after the commit (leave, move into quarantine, delete) and restores them.
 
-The ledger says which files are to be retired, in the same transaction that says what was decided
-about them; `Quarantine.retire` carries it out, at once or after a crash.
+One transaction of the ledger records what was decided about a file and that it is to be retired.
+`Quarantine.retire` then retires it, at once or after a crash.
 """
 
 from __future__ import annotations
@@ -31,41 +31,41 @@ _PAGE = 500
 
 
 class Fate(StrEnum):
-    """What became of an original."""
+    """Tells what became of an original."""
 
     KEPT = "kept"
-    """Removed: it is among the kept frames itself, byte for byte."""
+    """Removed from its folder, because the store holds it as a kept frame, byte for byte."""
     MOVED = "moved"
     DELETED = "deleted"
     LEFT = "left"
-    """Still where it was; `detail` says why."""
+    """Still where it was; `Retired.detail` says why."""
     GONE = "gone"
-    """Somebody else had removed it."""
+    """Already removed by another program or person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retired:
-    """One original, retired or not."""
+    """Tells what became of one original that was to be retired."""
 
     file: FileRecord
     fate: Fate
     detail: str | None = None
-    """Why it was left, for people; None: it was not."""
+    """Why it was left, as a sentence for people; None: it was not left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """One file that was asked back from quarantine."""
+    """Tells what became of one file that was to be restored from quarantine."""
 
     quarantined: Quarantined
     target: Path | None
-    """Where it is now; None: it stays in quarantine."""
+    """Where it is now; None: it was not restored."""
     detail: str | None = None
-    """Why it could not be brought back; None: it was."""
+    """Why it could not be restored; None: it was."""
 
 
 class Quarantine:
-    """The originals' way out of their folders and back."""
+    """Moves originals out of their folders, deletes them, and restores them."""
 
     def __init__(self, store: Store, ledger: Ledger) -> None:
         self._store = store
@@ -74,11 +74,12 @@ class Quarantine:
     def retire(self, source: str | None = None) -> list[Retired]:
         """Retires what the ledger lists, of one source or of all, and tells what became of each.
 
-        Call it after the commit. What was retired is recorded before this returns or raises.
+        Call it after the commit. It records what was retired before it returns or raises. First it
+        removes the superseded files of the store.
 
         Raises:
             StoreFull: no room to copy into quarantine; the rest stays listed for the next call.
-            StoreError: the quarantine cannot be written; likewise.
+            StoreError: the store cannot be written; the rest stays listed as well.
         """
         if superseded := self._ledger.superseded():
             self._store.discard(superseded)
@@ -91,8 +92,8 @@ class Quarantine:
             for file in files:
                 done.append(self._retire(file))
         finally:
-            # Names must be on the disk before the ledger says that they are. Moved files had
-            # their new folder synced already.
+            # The removal of names must be on the disk before the ledger records it. The new folder
+            # of a moved file was synced already.
             for folder in {one.file.file.parent for one, _ in done if one.fate is not Fate.LEFT}:
                 with suppress(OSError):
                     sync_folder(folder)
@@ -115,7 +116,8 @@ class Quarantine:
             kept = self._ledger.kept_file(file.first_kept)
             if kept is None or not (self._store.root / kept.path).is_file():
                 return _left(file, "the frame that shows it is no longer in the store"), None
-            # A copy has the same bytes; only the still itself, under its own name, lives on in it.
+            # A copy has the same bytes, but under another name. Only the still that was kept itself
+            # counts as being in the store.
             if kept.sha256 == file.content_hash and file.first_kept == _id_of_still(file):
                 return _removed(file, Fate.KEPT), None
         if file.retire is Retire.DELETE:
@@ -137,6 +139,7 @@ class Quarantine:
         return Retired(file, Fate.MOVED), _moved(file, target, self._store)
 
     def _bring_in(self, file: FileRecord, target: Path) -> None:
+        """Moves an original to `target`, or copies it where that is on another file system."""
         try:
             move_without_overwrite(file.file, target)
         except OSError as error:
@@ -151,10 +154,10 @@ class Quarantine:
         sync_folder(target.parent)
 
     def enforce(self, max_size: int, max_age_ns: int, now_ns: int) -> list[Quarantined]:
-        """Deletes what is too old, and the oldest until the rest is small enough.
+        """Deletes what is too old from quarantine, and the oldest until the rest is small enough.
 
-        Returns what was deleted. Costs a sum over all that lies in quarantine: once a minute is
-        often enough.
+        Returns what was deleted. It adds up the sizes of all files in quarantine, so once a minute
+        is often enough.
         """
         total = self._ledger.quarantine_total()
         removed: list[Quarantined] = []
@@ -173,10 +176,10 @@ class Quarantine:
         return removed
 
     def restore(self, wanted: Iterable[Quarantined], to: Path | None = None) -> list[Restored]:
-        """Brings files back to where they came from, or into the directory `to`.
+        """Restores files to where they came from, or into the directory `to`.
 
-        Nothing is overwritten. A restored file counts as done for its source, so that a watching
-        daemon does not take it again. Works beside a running daemon.
+        No file is overwritten. A restored file counts as done for its source, so that a watching
+        daemon does not read it again. It may run beside a daemon.
         """
         return [self._restore(one, to) for one in wanted]
 
@@ -204,7 +207,7 @@ class Quarantine:
         return Restored(one, target)
 
     def _bring_out(self, one: Quarantined, lying: Path, target: Path) -> None:
-        """Registers the file before it has a name that a watching source could see."""
+        """Puts a file at `target`, and records it as done before a watching source can see it."""
         if lying.stat().st_dev == target.parent.stat().st_dev:
             self._register(one, target, lying)
             with suppress(OSError):
@@ -228,12 +231,15 @@ class Quarantine:
 
 
 def _id_of_still(file: FileRecord) -> str:
-    """The id of its frame, where the file is a still."""
+    """Returns the id that the frame of the file has if the file is a still."""
     return frame_id(file.source, origin_of(file.file, file.identity), 0)
 
 
 def _place(file: FileRecord) -> Path:
-    """Where a file goes: by its path, size and time, so that recovery finds it there again."""
+    """Returns the place of a file in quarantine, relative to the store.
+
+    It follows from path, size and time of change, so that recovery finds the file there again.
+    """
     identity = file.identity
     key = os.fsencode(f"{file.file}\0{identity.size}\0{identity.mtime_ns}")
     mark = hashlib.blake2b(key, digest_size=6).hexdigest()
@@ -245,7 +251,7 @@ def _place(file: FileRecord) -> Path:
 
 
 def _free_name(target: Path, file: FileRecord) -> Path:
-    """`target`, or beside it where another file has that name; the same bytes are no other file."""
+    """Returns `target`, or a name beside it where a file with other bytes has that name."""
     candidate, number = target, 1
     while candidate.exists() and not _same_data(candidate, file):
         number += 1
@@ -266,7 +272,7 @@ def _sha256(path: Path) -> str:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copies data, times and mode; the data is on the disk."""
+    """Copies data, times and mode, and syncs the data to the disk."""
     with source.open("rb") as read, target.open("xb") as written:
         copy_data(read, written)
     shutil.copystat(source, target)

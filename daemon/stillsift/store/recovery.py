@@ -1,6 +1,6 @@
-"""Recovery: after a crash, makes disk and ledger tell the same story again.
+"""Brings disk and ledger into agreement again after a crash.
 
-Nothing that was kept is removed here. Each step can be cut off and done again.
+It removes no kept frame. Each step can be cut off and done again.
 """
 
 from __future__ import annotations
@@ -26,18 +26,21 @@ from .store import AUDIT, KEPT, QUARANTINE, TEMPORARY, Store
 
 @dataclass(slots=True)
 class Recovered:
-    """What recovery found and did."""
+    """Tells what recovery found and did."""
 
     adopted: list[KeptFile] = field(default_factory=list)
-    """Kept files that had no row."""
+    """Kept files that had no row and now have one."""
     missing: list[KeptFile] = field(default_factory=list)
-    """Kept frames whose file is gone, told once."""
+    """Kept frames whose file is gone; each is reported by one recovery only."""
     warnings: list[str] = field(default_factory=list)
-    """Sentences for people, one per thing that was not as it should be."""
+    """Sentences for people, one for each thing that was wrong."""
 
 
 def recover(store: Store, ledger: Ledger, listing: Listing) -> Recovered:
-    """Call it once at start, with the store's lock held and before anything is placed."""
+    """Recovers a store and its ledger, and returns what was found.
+
+    Call it once at start, with the store's lock held and before any frame is placed.
+    """
     found = Recovered()
     _remove_temporary(store)
     _remove_superseded(store, ledger)
@@ -62,7 +65,10 @@ def _remove_superseded(store: Store, ledger: Ledger) -> None:
 
 
 def _compare_folders(store: Store, ledger: Ledger, listing: Listing, found: Recovered) -> None:
-    """Looks only into folders that changed since they were last known to be in order."""
+    """Compares day folders with the ledger.
+
+    It looks only into folders that changed since they were last known to be in order.
+    """
     known = ledger.folders()
     there = set(_day_folders(store))
     for folder in sorted(there):
@@ -90,6 +96,7 @@ def _day_folders(store: Store) -> Iterator[Path]:
 
 
 def _compare(store: Store, ledger: Ledger, folder: Path, found: Recovered) -> None:
+    """Adopts the files of a day folder that have no row, and records which files are missing."""
     with os_errors_about(store.root / folder):
         names = {path.name for path in (store.root / folder).iterdir()}
     rows = {kept.file.path.name: kept for kept in ledger.kept_in(folder)}
@@ -115,7 +122,10 @@ def _mark_missing(ledger: Ledger, gone: list[KeptFile], found: Recovered) -> Non
 def _adopted(
     store: Store, ledger: Ledger, path: Path, found: Recovered
 ) -> tuple[Decision, KeptFile] | None:
-    """The rows for a file without any; None: it is not a kept frame, or is kept elsewhere."""
+    """Makes the rows for a file that has none.
+
+    None: the file is not a kept frame, or the same frame is kept in another file.
+    """
     parsed = parse_name(path.name)
     if parsed is None:
         return None
@@ -154,7 +164,7 @@ def _adopted(
 
 
 def _image_size(data: bytes) -> tuple[int, int]:
-    """Width and height as stored; (0, 0) where OpenCV cannot read it."""
+    """Returns width and height as stored; (0, 0) where OpenCV cannot read the picture."""
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:

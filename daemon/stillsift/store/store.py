@@ -1,8 +1,8 @@
-"""The store: kept frames as files, placed so that a power cut leaves a whole file or none.
+"""Places kept frames as files, so that a power cut leaves a whole file or none.
 
-Layout: kept/<source>/YYYY/MM/DD/<captured_at UTC>_<id>.<ext>, audit/ likewise,
-quarantine/<source>/..., lock, ledger.sqlite. OSError ends here, as `StoreFull`, `StoreError` and
-`StoreInUse`.
+Layout: kept/<source>/YYYY/MM/DD/<captured_at UTC>_<id>.<ext>, the same in audit/,
+quarantine/<source>/..., lock, ledger.sqlite. An OSError becomes a `StoreFull`, `StoreError` or
+`StoreInUse` here.
 """
 
 from __future__ import annotations
@@ -37,17 +37,18 @@ ImageFormat = Literal["jpeg", "png", "webp"]
 
 KEPT = Path("kept")
 AUDIT = Path("audit")
-"""Dropped frames that a person is to judge, laid out as kept/ is and never mixed with it."""
+"""Folder for audit samples: dropped frames that a person is to judge. It is laid out like kept/ and
+never mixed with it."""
 QUARANTINE = Path("quarantine")
 TEMPORARY = ".placing"
-"""Folder for files that are being written; inside kept/, audit/ and quarantine/ rather than beside
-them, because each may be a mount of its own and a rename must not leave its file system."""
+"""Folder for files that are being written. One lies inside each of kept/, audit/ and quarantine/,
+because each may be a mount of its own and a rename must stay within one file system."""
 
 _SUFFIX = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
 
 
 class Store:
-    """One directory that kept frames go into. `place` is safe to call from several threads."""
+    """Holds kept frames in one directory. Several threads may call `place`."""
 
     def __init__(
         self,
@@ -56,12 +57,12 @@ class Store:
         image_format: ImageFormat = "jpeg",
         jpeg_quality: int = 95,
     ) -> None:
-        """Touches nothing yet; `prepare` makes the directories.
+        """Takes the settings only; `prepare` makes the directories.
 
         Args:
-            min_free: bytes that must stay free on the file system; placing stops below.
-            image_format: of frames out of clips and streams. Stills stay what they are.
-            jpeg_quality: 1-100, also WebP's.
+            min_free: bytes that must stay free on the file system; no frame is placed below that.
+            image_format: format for frames out of clips and streams. Stills stay as they are.
+            jpeg_quality: 1-100, also used for WebP.
         """
         self.root = root.absolute()
         self.min_free = min_free
@@ -80,9 +81,9 @@ class Store:
         return self.root / "ledger.sqlite"
 
     def prepare(self) -> None:
-        """Makes the directories and proves that files can be placed.
+        """Makes the directories and writes a test file, so that a problem shows at once.
 
-        Raises `StoreError` or `StoreFull`, each naming the path and the way out.
+        Raises `StoreError` or `StoreFull`, each with the path and what to do.
         """
         for area in (KEPT, QUARANTINE):
             with self.temporary(area) as temporary:
@@ -100,13 +101,13 @@ class Store:
         return StoreLock(self.root)
 
     def free_bytes(self) -> int:
-        """What this user may still write on the store's file system."""
+        """Returns the bytes that this user may still write on the store's file system."""
         with os_errors_about(self.root):
             stat = os.statvfs(nearest_existing(self.root))
         return stat.f_bavail * stat.f_frsize
 
     def require_room(self, size: int = 0) -> None:
-        """Raises `StoreFull` where `size` more bytes would leave less free than the floor."""
+        """Raises `StoreFull` where `size` more bytes would leave less than `min_free` free."""
         free = self.free_bytes()
         if free - size < self.min_free:
             floor = (
@@ -121,27 +122,27 @@ class Store:
             )
 
     def path_of(self, frame: Frame, suffix: str, area: Path = KEPT) -> Path:
-        """Where a frame goes, relative to the store."""
+        """Returns the path of a frame, relative to the store."""
         name = f"{stem(frame.captured_at_ns, frame.id)}{suffix}"
         return day_folder(area, frame.source, frame.captured_at_ns) / name
 
     def place(self, frame: Frame, decision: Decision, *, link: bool = False) -> KeptFile:
         """Puts a frame into the store; on return it is on the disk.
 
-        What is kept goes into kept/, a sample of the audit into audit/: a still byte for byte, a
-        frame of a clip or stream encoded. Placing the same frame again is no error and changes
-        nothing.
+        A kept frame goes into kept/, an audit sample into audit/. A still goes there byte for byte,
+        a frame of a clip or stream is encoded. Placing the same frame again is no error and changes
+        no file.
 
         Args:
-            link: a still may share its data with the original as a hard link. Only safe where the
-                original is moved or deleted afterwards: as long as both names exist, a program that
-                rewrites the original in place rewrites the kept frame. Where linking fails the
-                still is copied.
+            link: a still may share its data with the original as a hard link. This is only safe
+                where the original is moved or deleted afterwards: as long as both names exist, a
+                program that rewrites the original in place rewrites the kept frame. Where a link is
+                impossible the still is copied.
 
         Raises:
-            StoreFull: no room.
-            OriginalChanged: the still is not the one that was decided about any more.
-            StoreError: anything else, also another content under the same name.
+            StoreFull: there is no room.
+            OriginalChanged: the still has changed since it was decided about, or cannot be opened.
+            StoreError: any other failure, also other content under the same name.
         """
         if frame.file is not None and frame.content_hash is not None:
             return self._place_still(frame, frame.file, frame.content_hash, decision, link)
@@ -154,7 +155,7 @@ class Store:
             size = os.fstat(source.fileno()).st_size
             suffix = still_suffix(source.read(32), original.suffix)
             source.seek(0)
-            # A link takes no room; whether the original may be linked shows only when trying.
+            # A link takes no room. Whether the original can be linked is known only after trying.
             self.require_room(0 if link else size)
             area = _area(decision)
             path = self.path_of(frame, suffix, area)
@@ -200,19 +201,19 @@ class Store:
 
     @contextmanager
     def temporary(self, area: Path) -> Iterator[Path]:
-        """A name for a file that is being written into an area; gone afterwards."""
+        """Gives a path for writing a file into an area; removes what is left of it afterwards."""
         folder = self.root / area / TEMPORARY
         self.make_folder(folder)
         path = folder / f"{os.getpid()}-{next(self._numbers)}"
         try:
             yield path
         finally:
-            # A leftover is removed by recovery; the error that led here is worth more than this.
+            # Recovery removes a leftover. An error here must not hide the one that led here.
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
     def make_folder(self, folder: Path) -> None:
-        """Makes a folder and its parents and has them on the disk."""
+        """Makes a folder and its parents, and syncs them to the disk."""
         if folder in self._folders and folder.is_dir():
             return
         with self._folders_lock, os_errors_about(folder):
@@ -224,7 +225,7 @@ class Store:
 
     def _linked(self, original: Path, target: Path) -> bool:
         try:
-            # Resolved: Linux would link a symbolic link itself.
+            # Resolved, because Linux would link the symbolic link itself.
             os.link(original.resolve(), target)
         except OSError as error:
             if error.errno in CANNOT_LINK or error.errno == errno.EXDEV:
@@ -237,14 +238,18 @@ class Store:
             copy_data(source, file)
 
     def _synced(self, path: Path) -> tuple[str, int]:
-        """SHA-256 (hex) and size of a file that is on the disk now."""
+        """Syncs a file to the disk and returns its SHA-256 (hex) and its size (bytes)."""
         with os_errors_about(path), path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             os.fsync(file.fileno())
             return sha256, os.fstat(file.fileno()).st_size
 
     def _name(self, temporary: Path, target: Path, sha256: str) -> None:
-        """Gives a finished file its name without ever taking one that is in use."""
+        """Renames a finished file to `target` without overwriting.
+
+        Where `target` holds the same content already, it stays. Raises `StoreError` where it holds
+        other content.
+        """
         self.make_folder(target.parent)
         with os_errors_about(target):
             try:
@@ -260,7 +265,10 @@ class Store:
 
 
 def _opened(original: Path) -> BinaryIO:
-    """Whatever keeps an original from being opened is no matter of the store's disk."""
+    """Opens an original; raises `OriginalChanged` where that fails.
+
+    The cause is never the store's disk, so the error must not be one about that disk.
+    """
     try:
         return original.open("rb")
     except OSError as error:

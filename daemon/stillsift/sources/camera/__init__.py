@@ -1,4 +1,4 @@
-"""Reads RTSP cameras: connects, decodes, and calls again for as long as it takes.
+"""Reads RTSP cameras: connects, decodes, and reconnects without end.
 
 Knows nothing of files. Read `rtsp` first.
 """

@@ -1,4 +1,4 @@
-"""Where a camera is, kept apart from the secret that opens it."""
+"""Separates what may be shown of a camera's URL from its secrets."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ...config.secrets import with_parameters_masked
 
 @dataclass(frozen=True, slots=True)
 class CameraAddress:
-    """An RTSP URL in two forms: one to show, one to call."""
+    """Holds an RTSP URL in two forms: one to show, and one to connect with."""
 
     shown: str
-    """Without user and password, and with secret parameters masked."""
+    """URL without user and password, and with secret parameters masked."""
     host: str
     """Host and port as in the URL."""
     rest: str = field(repr=False)
@@ -23,7 +23,7 @@ class CameraAddress:
 
     @classmethod
     def parse(cls, url: str, user: str | None = None, password: str | None = None) -> CameraAddress:
-        """`user` and `password` count more than those in the URL. Raises ValueError."""
+        """Reads an RTSP URL; `user` and `password` replace those in it. Raises ValueError."""
         parts = urlsplit(url)
         userinfo, _, host = parts.netloc.rpartition("@")
         if parts.scheme not in ("rtsp", "rtsps") or not host:
@@ -40,7 +40,7 @@ class CameraAddress:
         )
 
     def with_secret(self) -> str:
-        """The URL to call with. Never to be stored, logged or raised."""
+        """Returns the URL to connect with. It must never be stored, logged or raised."""
         if self.user is None:
             return f"{self.scheme}://{self.host}{self.rest}"
         login = quote(self.user, safe="")

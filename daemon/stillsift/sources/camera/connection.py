@@ -1,8 +1,8 @@
-"""One connection to a camera: a thread that reads, decodes and never makes anybody wait.
+"""Reads one connection to a camera in a thread, so that others never wait for it.
 
 FFmpeg may block in a read, and closing its container from outside does not free it. So a connection
-that gives nothing is left behind: its thread ends when FFmpeg's own time-out does, and what it
-still says is not heard.
+that gives no frames is abandoned: its thread ends at FFmpeg's own time-out, and what it still gives
+is ignored.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class NoVideo(Exception):
-    """The stream has nothing to decode."""
+    """Says that the stream has no video that can be decoded."""
 
 
 class Connection(threading.Thread):
-    """One connection: opens, decodes, and puts what is due into the inbox."""
+    """Opens one connection, decodes it, and puts the frames to be looked at into the inbox."""
 
     def __init__(
         self,
@@ -69,20 +69,20 @@ class Connection(threading.Thread):
         self._first_pts_s: float | None = None
         self._counted = 0
         self.begun_at = self.active_at = monotonic()
-        """Monotonic time of the start, and of the last sign of life."""
+        """Monotonic time of the start, and of the last frame (or of opening)."""
         self.opened = False
         self.frames = 0
-        """Decoded."""
+        """Number of decoded frames, also those marked corrupt."""
         self.first_ns: int | None = None
         self.last_ns: int | None = None
-        """When the first and the last frame were taken."""
+        """Times of the first and the last usable frame, UTC nanoseconds; None: there was none."""
         self.refused = False
-        """The camera wants another user or password."""
+        """True: the camera refused the user or password."""
         self.ended: str | None = None
-        """Why; None: it goes on."""
+        """Reason why the connection ended; None: it goes on."""
 
     def abandon(self, cause: str) -> None:
-        """Hear no more of it. Does not wait for the thread, which may be blocked in a read."""
+        """Ignores the connection from now on; does not wait for its thread, which may block."""
         self._abandoned = True
         if self.ended is None:
             self.ended = cause
@@ -94,7 +94,7 @@ class Connection(threading.Thread):
             cause = "the camera ended the stream"
         except (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError) as error:
             self.refused, cause = True, reason(error)
-        except av.error.ExitError:  # FFmpeg's interrupt callback: our own time-out
+        except av.error.ExitError:  # from FFmpeg's interrupt callback: the time-out set here
             cause = f"no data for {self._timeout_s:g} s"
         except av.error.FFmpegError as error:
             cause = reason(error)
@@ -162,7 +162,7 @@ class Connection(threading.Thread):
 
     def _put_damage(self, damage: Damage) -> None:
         if self.first_ns is None:
-            return  # joined between two key frames: what comes before the next is nobody's fault
+            return  # before the first key frame nothing can be decoded; that is no damage
         self._stretches += 1
         self.inbox.put(
             Failed(
@@ -175,10 +175,10 @@ class Connection(threading.Thread):
         )
 
     def _pts_s(self, frame: VideoFrame, stream: VideoStream) -> float:
-        """Seconds since the connection's first usable frame.
+        """Returns the seconds since the connection's first usable frame.
 
-        The first frames of a connection have no presentation time yet (FFmpeg waits for a second
-        packet to know it), so theirs is counted in frames.
+        The first frames of a connection have no presentation time yet (FFmpeg needs a second packet
+        for it), so frames are counted instead.
         """
         counted_s = self._counted / float(stream.average_rate or ASSUMED_RATE)
         self._counted += 1

@@ -1,4 +1,4 @@
-"""The few live frames that may wait for analysis."""
+"""Holds the few live frames that may wait for analysis."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..items import Failed, Overload
 
 
 class Inbox:
-    """Between a reader thread and the analysis: never blocks the reader, never grows.
+    """Passes frames from a reader thread to the analysis: never blocks the reader, never grows.
 
-    When it is full the oldest goes, since the newest says most about what a camera sees; how many
-    went is told as one `Overload` in their place.
+    When it is full, the oldest item is given up, because the newest says most about what a camera
+    sees. One `Overload` in the place of those given up holds their number.
     """
 
     def __init__(self, limit: int) -> None:
@@ -30,7 +30,7 @@ class Inbox:
         return len(self._waiting)
 
     def put(self, item: Frame | Failed) -> None:
-        """Does nothing once closed: a reader that wakes up late has nothing to say any more."""
+        """Adds an item; ignores it once closed, as from a reader that was abandoned."""
         with self._changed:
             if self._closed:
                 return
@@ -40,7 +40,7 @@ class Inbox:
             self._changed.notify()
 
     def get(self, timeout_s: float) -> Frame | Failed | Overload | None:
-        """The oldest item, waiting for one at most this long; None: nothing came."""
+        """Returns the oldest item; waits for one at most `timeout_s`. None: nothing came."""
         with self._changed:
             if not self._waiting and not self._closed:
                 self._changed.wait(timeout_s)
@@ -50,7 +50,7 @@ class Inbox:
             return self._waiting.popleft() if self._waiting else None
 
     def close(self) -> None:
-        """Take nothing more in; what waits can still be got."""
+        """Stops taking items; those that wait can still be got."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

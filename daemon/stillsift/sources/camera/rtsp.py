@@ -1,7 +1,7 @@
-"""A camera over RTSP, for as long as it takes.
+"""Reads a camera over RTSP and reconnects without end.
 
-A connection that ends, or gives no frame for too long, is left; the camera is called again, and
-the time between is told as a gap.
+A connection that ends, or gives no frame for too long, is abandoned. The camera is called again,
+and the time between is yielded as a gap.
 """
 
 from __future__ import annotations
@@ -23,29 +23,32 @@ from .inbox import Inbox
 
 _LOG = logging.getLogger(__name__)
 _STEADY_S = 10.0
-"""A connection that gave frames for this long was a good one: the next wait starts short again."""
+"""Seconds after which a connection with frames was a good one: the next wait is short again."""
 _FAREWELL_S = 0.5
-"""How long the thread of a connection that was left is waited for."""
+"""Seconds to wait for the thread of an abandoned connection to end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How long to wait before calling a camera again."""
+    """Computes how long to wait before a camera is called again."""
 
     first_s: float = 1.0
     longest_s: float = 30.0
     refused_s: float = 300.0
-    """After a wrong user or password: cameras lock out whoever keeps trying."""
+    """Wait after a wrong user or password: cameras lock out clients that try again and again."""
 
     def wait_s(self, failures: int) -> float:
-        """Doubles with each failure in a row (1 and up), up to the longest, jittered by half so
-        that many cameras behind one switch are not called in step."""
+        """Returns the seconds to wait after `failures` in a row (1 and up).
+
+        The wait doubles with each failure, up to the longest. It is then shortened at random by up
+        to half, so that many cameras behind one switch are not called at the same time.
+        """
         whole = min(self.longest_s, self.first_s * 2.0 ** min(failures - 1, 30))
         return whole * random.uniform(0.5, 1.0)
 
 
 class RtspSource:
-    """Frames of one camera; a lost connection is a `Gap`, and the next one follows."""
+    """Yields frames of one camera; the time between two connections becomes a `Gap`."""
 
     def __init__(
         self,
@@ -64,10 +67,10 @@ class RtspSource:
         monotonic: Callable[[], float] = time.monotonic,
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Raises ValueError for a URL that is none of RTSP, or an impossible value.
+        """Takes the URL and options. Raises ValueError for a wrong URL or `transport`.
 
-        `transport` tcp or udp. `timeout_s` for opening, and then between frames. `duration_s` ends
-        `items` by itself; None: never.
+        `transport` is tcp or udp. `timeout_s` is for opening, and then between frames. `items` ends
+        by itself after `duration_s`; None: never.
         """
         if transport not in ("tcp", "udp"):
             raise ValueError(f"transport is tcp or udp, not {transport}")
@@ -93,18 +96,18 @@ class RtspSource:
 
     @property
     def up(self) -> bool:
-        """Whether frames are coming."""
+        """Tells whether the current connection has given a frame."""
         connection = self._connection
         return connection is not None and connection.frames > 0
 
     @property
     def reconnects(self) -> int:
-        """Times that frames came back after the camera was away."""
+        """Gives how often frames came back after the camera was away."""
         return self._reconnects
 
     @property
     def queued(self) -> int:
-        """Frames waiting for analysis."""
+        """Gives the number of frames that wait for analysis."""
         connection = self._connection
         return len(connection.inbox) if connection else 0
 
@@ -120,7 +123,7 @@ class RtspSource:
         begun = self._monotonic()
         deadline = None if self._duration_s is None else begun + self._duration_s
         ended = _Ended(self._stop, self._monotonic, deadline)
-        # Away from the start: told as a gap only if the first call does not get through.
+        # Away from the start on: this becomes a gap only if the first call fails.
         away_since_ns, failures = self._wall_ns(), 0
         try:
             while not ended():
@@ -158,7 +161,7 @@ class RtspSource:
         return connection
 
     def _heard(self, connection: Connection, ended: Callable[[], bool]) -> Iterator[Item]:
-        """What one connection says, until it ends or gives nothing for too long."""
+        """Yields the items of one connection, until it ends or gives no frame for too long."""
         idle_at = self._monotonic() + 1
         while not ended():
             item = connection.inbox.get(min(1.0, self._timeout_s / 4))
@@ -182,7 +185,7 @@ class RtspSource:
                 yield Idle()
 
     def _back(self, connection: Connection) -> Iterator[Gap]:
-        """The gap that this connection's first frame ends."""
+        """Yields the gap that this connection's first frame ends, if there is one."""
         if self._away is None or connection.first_ns is None:
             return
         away, self._away = self._away, None
@@ -229,7 +232,7 @@ class RtspSource:
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """Whether to go on: until stopped, or until the time is up."""
+    """Tells whether to end: the source was stopped, or its time is up."""
 
     stop: threading.Event
     monotonic: Callable[[], float]
@@ -242,7 +245,7 @@ class _Ended:
 
 @dataclass(slots=True)
 class _Away:
-    """A gap that is not over yet."""
+    """Describes a gap that is not over yet."""
 
     origin: str
     since_ns: int

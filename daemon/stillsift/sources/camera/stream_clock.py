@@ -1,28 +1,28 @@
-"""When the frames of a live stream were taken."""
+"""Computes when the frames of a live stream were taken."""
 
 from __future__ import annotations
 
 _TOLERANCE_NS = 5 * 10**9
-"""A stream may lag this far behind the wall clock before its times are counted anew."""
+"""Most that a stream may lag behind the wall clock before its start is corrected."""
 
 
 class StreamClock:
-    """Presentation times set against the wall clock of the moment the connection began.
+    """Adds presentation times to the wall clock time at which the connection began.
 
-    Arrival says little: opening takes a second, then a second of buffered frames comes at once. So
-    a frame's time is the start plus its presentation time. Two things correct the start: no frame
-    was taken after it arrived (the camera's clock runs fast), and a frame that seems to be more
-    than 5 s old means that presentation times jumped, wrapped or drifted.
+    The time of arrival is not exact enough: opening takes a second, then a second of buffered
+    frames comes at once. So a frame's time is the start plus its presentation time. Two things
+    correct the start: a frame that would be taken after it arrived (the camera's clock runs fast),
+    and a frame that would be more than 5 s old (presentation times jumped, wrapped or drifted).
     """
 
     def __init__(self, started_ns: int) -> None:
-        """`started_ns`: UTC nanoseconds when the connection was begun."""
+        """Takes the time when the connection was begun, UTC nanoseconds."""
         self._started_ns = started_ns
         self._anchor_ns: int | None = None
         self._last_ns: int | None = None
 
     def at(self, pts_s: float, arrived_ns: int) -> int:
-        """UTC nanoseconds of the frame presented at `pts_s`."""
+        """Returns when the frame presented at `pts_s` was taken, UTC nanoseconds."""
         at_ns = self._anchored(round(pts_s * 1e9), arrived_ns)
         # Times of one connection increase, unless the wall clock itself was set back.
         if self._last_ns is not None and at_ns <= self._last_ns < arrived_ns:

@@ -1,6 +1,6 @@
-"""Reads directories: which files are footage, when one is whole, and the pictures in it.
+"""Reads directories: finds stills and clips, waits until each is whole, and decodes it.
 
-Knows nothing of cameras, and nothing of what was decided but what `Known` answers. Read `directory`
+Knows nothing of cameras. Of earlier decisions it knows only what `Known` answers. Read `directory`
 first.
 """
 

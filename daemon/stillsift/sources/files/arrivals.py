@@ -1,10 +1,10 @@
-"""Files that appear in watched directories, each told once it is whole.
+"""Finds files that appear in watched directories, and reports each once it is whole.
 
-inotify says `closed` when a writer is done and `moved` for a rename inside the tree: both are
-whole. A rename or a hard link from outside gives `created` and nothing else, and so does the start
-of a slow write: those must first stay as they are for a while. A network mount gives no events at
-all, and the kernel's queue can overflow without a word, so directories are also read again in
-turn.
+inotify sends `closed` when a writer is done and `moved` for a rename inside the tree: such files
+are whole. A rename or a hard link from outside sends only `created`, and so does the start of a
+slow write: such files must first stay unchanged for a while. A network mount sends no events at
+all, and the kernel's queue can overflow without notice, so directories are also read again from
+time to time.
 """
 
 from __future__ import annotations
@@ -41,23 +41,26 @@ _EVENTS: list[type[FileSystemEvent]] = [
     FileModifiedEvent,
     FileMovedEvent,
 ]
-"""Not `opened` and `closed without writing`: our own reading would cause those."""
+"""Events that are handled. `opened` and `closed without writing` are not: reading causes them."""
 _WRITER_PATIENCE_S = 60.0
-"""How long a file that was seen being written may pause before it counts as whole. Its `closed`
-should have come, also from a writer that crashed; this is for the one that got lost."""
+"""Seconds that a file seen while it was written must stay unchanged to count as whole. `closed`
+comes even from a writer that crashed; this limit is for the case that the event was lost."""
 _LOOK_SOON_S = 1.0
-"""A new folder may have been filled before its watch stood, so read it again after this."""
+"""Seconds until directories are read again after a new folder appeared: files may have been put
+into it before it was watched."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Event:
+    """Describes one event of a watched directory."""
+
     path: Path
     kind: str
-    """closed, moved, created, modified, or folder."""
+    """One of closed, moved, created, modified and folder."""
 
 
 class _Enqueue(FileSystemEventHandler):
-    """Does nothing but pass on: while a handler works, the kernel's queue fills."""
+    """Only passes events on: while a handler works, the kernel's queue fills."""
 
     def __init__(self, events: queue.SimpleQueue[_Event | None]) -> None:
         self._events = events
@@ -74,26 +77,28 @@ def _text(path: str | bytes) -> str:
 
 @dataclass(slots=True)
 class _Watch:
-    """One root and what watches it."""
+    """Holds one root and what watches it."""
 
     tree: Tree
     device_and_inode: tuple[int, int] | None = None
-    """Of the root when the watch was set; None: the root is away."""
+    """Device and inode of the root when the watch was set; None: the root is away."""
     observer: BaseObserver | None = None
-    """None: no events, reading again in turn is all there is."""
+    """Thread that gives events; None: there are no events, directories are only read again."""
     reported_away: bool = False
 
 
 @dataclass(slots=True)
 class _Unsettled:
+    """Describes a file that must stay unchanged for `patience_s` to count as whole."""
+
     identity: FileIdentity
     since: float
-    """Monotonic time since when it has looked like this."""
+    """Monotonic time since when the file has been unchanged."""
     patience_s: float
 
 
 class Arrivals:
-    """Watches trees and says which files are whole. Not thread-safe, but for `wake`."""
+    """Watches trees and gives the files that are whole. Only `wake` is thread-safe."""
 
     def __init__(
         self,
@@ -105,7 +110,11 @@ class Arrivals:
         rescan_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`polling` sets no inotify watch (network mounts) and reads again every `settle_s`."""
+        """Takes the trees to watch; `settle_s` is how long a file must stay unchanged.
+
+        `polling` (for network mounts) sets no inotify watch and reads directories again every
+        `settle_s`, at least 1 s; otherwise they are read again every `rescan_s`.
+        """
         self._source = source
         self._watches = [_Watch(tree) for tree in trees]
         self._polling = polling
@@ -115,16 +124,16 @@ class Arrivals:
         self._events: queue.SimpleQueue[_Event | None] = queue.SimpleQueue()
         self._unsettled: dict[Path, _Unsettled] = {}
         self._told: set[Path] = set()
-        """What cannot be looked at and was told of."""
+        """Paths that cannot be read and were logged."""
         self._rescan_at = self._clock()
 
     @property
     def up(self) -> bool:
-        """Whether all roots are there."""
+        """Tells whether all roots are there."""
         return all(watch.device_and_inode is not None for watch in self._watches)
 
     def wake(self) -> None:
-        """End a running `wait`; from any thread."""
+        """Ends a running `wait`; may be called from any thread."""
         self._events.put(None)
 
     def close(self) -> None:
@@ -132,7 +141,7 @@ class Arrivals:
             _unwatch(watch)
 
     def wait(self, timeout_s: float) -> list[Path]:
-        """Files that have become whole, waiting for them at most this long."""
+        """Returns the files that have become whole; waits for one at most `timeout_s`."""
         whole: list[Path] = []
         until_look = self._rescan_at - self._clock()
         pause = min(timeout_s, 0.25) if self._unsettled else timeout_s
@@ -151,9 +160,10 @@ class Arrivals:
         return self._clock() >= self._rescan_at
 
     def rescan(self, is_done: Callable[[FileIdentity], bool]) -> tuple[list[Path], set[int]]:
-        """Whole files nobody told of, in natural order, and hashes of all identities present.
+        """Reads all trees again; returns new whole files and the hashes of all identities present.
 
-        A directory that is away is reported once and waited for.
+        The files are in natural order, without those that are done. A root that is away is logged
+        once and waited for.
         """
         self._rescan_at = self._clock() + self._rescan_s
         present: set[int] = set()
@@ -166,7 +176,7 @@ class Arrivals:
                     present.add(hash(found.identity))
                     if not is_done(found.identity) and self._looks_whole(found):
                         whole.append(found.path)
-            except OSError as error:  # it went while we looked
+            except OSError as error:  # the root disappeared while it was read
                 self._away(watch, error.strerror or str(error))
         return sorted(whole, key=natural), present
 
@@ -200,9 +210,9 @@ class Arrivals:
         self._unsettled[event.path] = _Unsettled(identity, self._clock(), patience)
 
     def _looks_whole(self, found: Found) -> bool:
-        """Unchanged for as long as it takes, by its own time or by our watching it."""
+        """Tells whether a file's time of change is old enough; if not, begins to watch the file."""
         if found.path in self._unsettled:
-            return False  # `_settled` will tell
+            return False  # `_settled` will give it
         if 0 <= self._settle_s <= time.time() - found.identity.mtime_ns / 1e9:
             return True
         self._unsettled[found.path] = _Unsettled(found.identity, self._clock(), self._settle_s)
@@ -224,10 +234,10 @@ class Arrivals:
                 whole.append(path)
         return sorted(whole, key=natural)
 
-    # --- roots that come and go
+    # --- roots that appear and disappear
 
     def _watched(self, watch: _Watch) -> bool:
-        """Whether the root is there, its watch set on what is there now."""
+        """Tells whether the root is there, and sets its watch on the directory there now."""
         try:
             stat = watch.tree.root.stat()
             if not watch.tree.root.is_dir():

@@ -1,8 +1,8 @@
-"""A video file, frame by frame.
+"""Reads a video file frame by frame.
 
-Every file is decoded from the start, also after a restart: seeking lands on other frames than
-counting does in files with open groups of pictures, variable rate or damage, and a decoded frame
-that nobody looks at costs no conversion. It is not even decoded where it can be counted without
+Every file is decoded from the start, also after a restart: in files with open groups of pictures,
+variable rate or damage, seeking finds other frames than counting does. A decoded frame that is not
+looked at costs no conversion, and it is not even decoded where it can be counted without
 (`skipping`).
 """
 
@@ -33,15 +33,15 @@ _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,m4v,gif,asf,flv,"
     "ogg,mxf,ivf,obu,nut,mjpeg,jpeg_pipe,png_pipe"
 )
-"""Demuxers that may look at a file. Left out above all: playlists (HLS, DASH, concat), which would
-open other files and addresses on behalf of whoever wrote the file."""
+"""Demuxers that may read a file. Playlists (HLS, DASH, concat) above all are left out: they would
+open other files and addresses that the author of the file chose."""
 _TIMEOUT_S = 30.0
-"""A read that takes longer (a dead network mount) ends the file."""
+"""Seconds after which a read (from a dead network mount) ends the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """What the times of a clip's frames are counted from."""
+    """Describes the start that the times of a clip's frames are counted from."""
 
     captured_at_ns: int
     known_by: TimeOrigin
@@ -50,9 +50,9 @@ class _Start:
 
 
 class ClipReader:
-    """Reads one clip: `Opened`, then frames and failures in order, then `Finished`.
+    """Reads one clip: yields `Opened`, then frames and failures in order, then `Finished`.
 
-    Frames before `start_frame` are decoded and not told again, nor is the damage among them.
+    Frames before `start_frame` and the damage among them are decoded but not yielded again.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class ClipReader:
         stopped: Callable[[], bool] = lambda: False,
         earlier: Callable[[str], Path | None] = lambda _hash: None,
     ) -> None:
-        """`rate` in frames per second of the clip's own time; None: every frame. `earlier` gives
-        the file with a content hash that was decided before; the clip is not read again then.
+        """Takes `rate` in frames per second of the clip's own time; None: every frame.
 
-        `stopped` is asked between frames; once true, reading ends without a `Finished`.
+        `earlier` gives the file with a content hash that was decided before; the clip is then not
+        read again. `stopped` is asked between frames; once true, reading ends without a `Finished`.
         """
         self.path = path.absolute()
         self._source = source
@@ -86,7 +86,7 @@ class ClipReader:
         self._stretches = 0
 
     def items(self) -> Iterator[Item]:
-        """Raises OSError only where the file is gone before it was opened."""
+        """Yields the items. Raises OSError only if the file is gone before it is opened."""
         identity = FileIdentity.of(self.path)
         origin = origin_of(self.path, identity)
         content_hash = ""
@@ -101,7 +101,7 @@ class ClipReader:
             yield Repeated(self.path, identity, content_hash, earlier)
             return
         if failure is not None:
-            # Not recorded as done: the next start, with other permissions, may well read it.
+            # Not recorded as done: the next start, with other permissions, may be able to read it.
             yield Failed(self.path, origin, 0, identity.mtime_ns, failure)
             return
         yield Opened(self.path, identity, content_hash)
@@ -116,7 +116,7 @@ class ClipReader:
         yield Finished(self.path, identity, content_hash, self._index)
 
     def _frames(self, identity: FileIdentity, origin: str) -> Generator[Item, None, str | None]:
-        """Gives back what kept the file from being opened; None: it was."""
+        """Yields frames and failures; returns why the file was not opened, None: it was."""
         try:
             return (yield from self._pass(identity, origin, skip=True))
         except UncertainCount:
@@ -127,9 +127,9 @@ class ClipReader:
     def _pass(
         self, identity: FileIdentity, origin: str, *, skip: bool
     ) -> Generator[Item, None, str | None]:
-        """Reads from the first frame; those before `start_frame` are not told.
+        """Reads from the first frame on; yields none before `start_frame`.
 
-        Raises UncertainCount.
+        Returns why the file was not opened; None: it was. Raises UncertainCount.
         """
         try:
             with _open(self.path) as container:
@@ -166,7 +166,7 @@ class ClipReader:
             elif isinstance(found, Skipped):
                 pts_s = found.pts_s
                 if start is None or self._pace.takes(pts_s - start.pts_s):
-                    raise UncertainCount  # the frame that was to be looked at in its place was none
+                    raise UncertainCount  # no frame was looked at in its slot
                 self._index += 1
             else:
                 pts_s = _pts_s(found, stream, pts_s, self._index)
@@ -180,9 +180,10 @@ class ClipReader:
                 told = time.monotonic()
                 yield item
             if isinstance(item, Frame):
-                self._start_frame = self._index  # not told again, should all be read again
+                self._start_frame = self._index  # not yielded twice if the clip is read again
         # The index at the front of an MP4 that was cut off promises more than there is, and FFmpeg
-        # ends such a file without a word. It may be off by a frame or two; an AVI's says anything.
+        # ends such a file without an error. The index may be off by a frame or two; that of an AVI
+        # is not reliable.
         short = "mp4" in container.format.name and self._index < 0.95 * stream.frames - 5
         if short and start is not None and not self._stretches:
             damage = Damage(f"cut off: its index promises {stream.frames} frames")
@@ -202,7 +203,10 @@ class ClipReader:
         return _Start(at_ns, known_by, pts_s)
 
     def _frame(self, frame: VideoFrame, origin: str, start: _Start, pts_s: float) -> Frame | None:
-        """None: not to be looked at. A damaged frame leaves its turn to the next."""
+        """Returns the frame to be looked at; None: it is not, or it lies before `start_frame`.
+
+        A damaged frame does not use up its slot: the next frame is looked at instead.
+        """
         if frame.is_corrupt or not self._pace.takes(pts_s - start.pts_s):
             return None
         if self._index < self._start_frame:
@@ -219,7 +223,10 @@ class ClipReader:
         )
 
     def _failed(self, damage: Damage, origin: str, start: _Start, pts_s: float) -> Failed | None:
-        """The stretch gets an origin of its own, since its index is also that of the next frame."""
+        """Returns the failure of a damaged stretch; None: it lies before `start_frame`.
+
+        The stretch has its own origin, because its index is also that of the next frame.
+        """
         self._stretches += 1
         if self._index < self._start_frame:
             return None
@@ -234,7 +241,7 @@ class ClipReader:
 
 
 def _open(path: Path) -> InputContainer:
-    """Raises av.error.FFmpegError."""
+    """Opens a video file. Raises av.error.FFmpegError."""
     return av.open(
         str(path),
         mode="r",
@@ -245,7 +252,7 @@ def _open(path: Path) -> InputContainer:
 
 
 def _pts_s(frame: VideoFrame, stream: VideoStream, last_s: float, index: int) -> float:
-    """Presentation time; raw streams have none, so theirs is counted in frames."""
+    """Returns the presentation time, seconds; raw streams have none, so frames are counted."""
     if (pts_s := frame.time) is not None and math.isfinite(pts_s):
         return pts_s
     step = 1 / float(stream.average_rate or stream.guessed_rate or ASSUMED_RATE)
@@ -253,7 +260,10 @@ def _pts_s(frame: VideoFrame, stream: VideoStream, last_s: float, index: int) ->
 
 
 def _duration_s(container: InputContainer, stream: VideoStream) -> float:
-    """As the container says, 0 where it does not or says nonsense."""
+    """Returns the duration that the container gives, seconds; 0: it gives none or nonsense.
+
+    Below 0, and 10 years or more, count as nonsense.
+    """
     if stream.duration is not None and stream.time_base is not None:
         seconds = float(stream.duration * stream.time_base)
     else:

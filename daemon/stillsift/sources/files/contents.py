@@ -1,4 +1,4 @@
-"""What a file really holds, whatever its name says: its hash and its kind."""
+"""Reads what a file really holds, whatever its name: its hash and its kind."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CHUNK = 1 << 20
 
 
 class Kind(Enum):
-    """What the first bytes of a file announce."""
+    """Names the kind of content that the first bytes of a file announce."""
 
     JPEG = "a JPEG"
     PNG = "a PNG"
@@ -59,7 +59,7 @@ _SIGNATURES = (
 
 
 def kind_of(head: bytes) -> Kind:
-    """The kind that the first 64 bytes of a file announce."""
+    """Returns the kind that the first 64 bytes of a file announce."""
     if not head:
         return Kind.EMPTY
     for signature, kind in _SIGNATURES:
@@ -90,15 +90,15 @@ def _text_kind(head: bytes) -> Kind:
 
 
 def head_of(path: Path) -> bytes:
-    """The first 64 bytes. Raises OSError."""
+    """Returns the first 64 bytes of a file. Raises OSError."""
     with path.open("rb") as file:
         return file.read(64)
 
 
 def hashing(path: Path, stopped: Callable[[], bool]) -> Generator[Idle, None, str]:
-    """Hash a whole file; the SHA-256 (hex) is what `yield from` gives back, "" when stopped.
+    """Hashes a whole file; `yield from` returns the SHA-256 (hex), or "" when stopped.
 
-    A long recording takes a while, so a sign of life comes every second. Raises OSError.
+    A long recording takes a while, so an `Idle` is yielded every second. Raises OSError.
     """
     digest = hashlib.sha256()
     told = time.monotonic()

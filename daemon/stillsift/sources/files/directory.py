@@ -1,6 +1,6 @@
-"""A directory of stills and clips: what is there, and what arrives.
+"""Reads a directory of stills and clips: what is there, and what arrives.
 
-The same files in the same order give the same frames, watched or read once.
+The same files in the same order give the same frames, whether watched or read once.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from .tree import natural, trees
 
 _LOG = logging.getLogger(__name__)
 _MOST_KINDS = 6
-"""Named of the suffixes that are left alone."""
+"""Most suffixes of ignored files that a message names."""
 
 
 class SourceMissing(Problem):
-    """What was asked to be read is not there."""
+    """Says that a file or directory that was to be read is not there."""
 
 
 class DirectorySource:
-    """Everything readable below some roots, in natural order of names, then what arrives.
+    """Reads all stills and clips below some roots, in natural order of names, then what arrives.
 
-    A root may also be a single file. What `known` calls finished is not read again, and a file
-    that failed is finished too, until it changes.
+    A root may also be a single file. A file that `known` calls finished is not read again. A file
+    whose content failed is finished too, until it changes.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class DirectorySource:
         rescan_s: float = 45.0,
         exclude: Sequence[Path] = (),
     ) -> None:
-        """Raises ValueError for a `filename_time` that is no pattern.
+        """Takes the options. Raises ValueError for a `filename_time` that is no pattern.
 
-        `watch` False: `items` ends when everything has been read. `timezone` belongs to EXIF times
-        without an offset and to `filename_time`. `exclude` are directories never looked into, such
-        as the store.
+        With `watch` False, `items` ends when everything has been read. `timezone` is that of EXIF
+        times without an offset and of `filename_time`. `exclude` are directories that are never
+        read, such as the store.
         """
         self.name = name
         self._trees = trees(root, recursive=recursive, exclude=exclude)
@@ -78,25 +78,25 @@ class DirectorySource:
         )
         self._ready: deque[Path] = deque()
         self._done: set[int] = set()
-        """Hashes of the identities read in this session: 64 bits stand in for four numbers."""
+        """Hashes (64 bits each, to save memory) of the identities read in this session."""
         self._bare = False
-        """There was nothing to read."""
+        """True: no still or clip was found, when read once."""
         self._stop = threading.Event()
         self._told = time.monotonic()
 
     @property
     def up(self) -> bool:
-        """Whether the roots are there."""
+        """Tells whether the roots are there; always true if they are not watched."""
         return not self._watch or self._arrivals.up
 
     @property
     def queued(self) -> int:
-        """Files known to be waiting."""
+        """Gives the number of files that are known to wait."""
         return len(self._ready)
 
     @property
     def reconnects(self) -> int:
-        """A directory has no connection."""
+        """Gives 0: a directory has no connection."""
         return 0
 
     def stop(self) -> None:
@@ -104,9 +104,9 @@ class DirectorySource:
         self._arrivals.wake()
 
     def nothing_to_read(self) -> str | None:
-        """What a person is told where no file was footage by its name; None: there was some.
+        """Returns a message if no file was a still or clip by its name; None: there was one.
 
-        Of what was read once, to be asked at its end.
+        Only for directories that are read once. Call it after `items` has ended.
         """
         if not self._bare:
             return None
@@ -122,7 +122,10 @@ class DirectorySource:
         return f"{told}; {_are(links, 'symbolic link')} not followed" if links else told
 
     def items(self) -> Iterator[Item]:
-        """Raises SourceMissing where a root is not there and is not to be waited for."""
+        """Yields what is there and what arrives.
+
+        Raises SourceMissing if a root is not there and is not watched.
+        """
         return self._as_they_come() if self._watch else self._once()
 
     def _once(self) -> Iterator[Item]:
@@ -163,7 +166,7 @@ class DirectorySource:
 
     def _file(self, path: Path) -> Iterator[Item]:
         if time.monotonic() - self._told > 1:
-            # Thousands of known files on a slow mount are passed over without an item of theirs.
+            # Thousands of known files on a slow mount may be passed over without an item.
             self._told = time.monotonic()
             yield Idle(busy=True)
         try:
@@ -176,7 +179,7 @@ class DirectorySource:
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
                 _LOG.warning("%s: %s cannot be read: %s", self.name, path, error.strerror)
-            return  # gone before its turn came
+            return  # the file disappeared before it was read, or cannot be read
         if not self._stop.is_set():
             self._done.add(hash(identity))
 
@@ -209,11 +212,11 @@ class DirectorySource:
         except FileNotFoundError:
             raise
         except OSError as error:
-            # Not recorded as done: the next start, with other permissions, may well read it.
+            # Not recorded as done: the next start, with other permissions, may be able to read it.
             reason = f"cannot be read: {error.strerror}"
             yield Failed(path, origin_of(path, identity), 0, identity.mtime_ns, reason)
             return
-        if FileIdentity.of(path) != identity:  # written to while it was read: its turn comes again
+        if FileIdentity.of(path) != identity:  # it was written to while it was read: read it again
             if not self._watch:
                 self._ready.append(path)
             return
@@ -242,9 +245,10 @@ def _are(number: int, what: str) -> str:
 
 
 def _is_still(path: Path) -> bool:
-    """By what it holds; by its name where that says nothing. A file that cannot be read is a still.
+    """Tells whether a file is a still, by its content, else by its name.
 
-    GIFs are clips: they may be animated.
+    A file that cannot be read is a still. GIFs are clips: they may be animated. Raises
+    FileNotFoundError.
     """
     try:
         kind = kind_of(head_of(path))

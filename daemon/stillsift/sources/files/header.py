@@ -1,4 +1,4 @@
-"""Reads the header of a photo: its size, its layout, and what EXIF says.
+"""Reads the header of a photo: its size, its pixel layout, and its EXIF data.
 
 Pillow reads headers and EXIF without decoding a pixel.
 """
@@ -22,19 +22,19 @@ from PIL import ExifTags, Image, TiffImagePlugin
 from ...problems import Problem
 from .contents import STILL_KINDS, Kind, kind_of
 
-# Our own limit is checked on the header before anything is decoded.
+# `read_header` checks a limit of its own before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
 MALFORMED = (OSError, SyntaxError, ValueError, LookupError, TypeError, struct.error)
-"""What Pillow raises: OSError where it cannot identify a file, the others from within its parsers
-of malformed ones."""
+"""Errors of Pillow: OSError for a file that it cannot identify, the others from its parsers of
+malformed files."""
 
 _PILLOW = threading.Lock()
-"""Warnings are switched off for the whole process while Pillow reads a header."""
+"""Lock held while Pillow reads, because warnings are then off for the whole process."""
 
 
 class DecodeError(Problem):
-    """A file that gives no picture."""
+    """Says that a file gives no picture."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
@@ -44,23 +44,29 @@ class DecodeError(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Header:
+    """Describes what the header of a photo says."""
+
     mode: str
-    """Pillow's name of the pixel layout; "" where Pillow cannot read the pixels."""
+    """Pillow's name of the pixel layout; "" if Pillow cannot read the pixels."""
     orientation: int
-    """EXIF: 1 upright, 2-8 as in the standard."""
+    """EXIF orientation: 1 upright, 2-8 as in the standard."""
     taken: datetime | None
-    """EXIF DateTimeOriginal, naive without an offset; None: not written."""
+    """EXIF DateTimeOriginal, naive without an offset; None: not written, or no time."""
 
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
+    """Switches Pillow's warnings off, for one thread at a time."""
     with _PILLOW, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "Corrupt EXIF data" is no reason to refuse a picture
+        warnings.simplefilter("ignore")  # "Corrupt EXIF data" must not refuse a picture
         yield
 
 
 def read_header(data: bytes, path: Path, max_pixels: int) -> Header:
-    """Size, layout and EXIF, without decoding. Raises DecodeError, also where it is too large."""
+    """Reads pixel layout and EXIF without decoding.
+
+    Raises DecodeError, also for a picture of more than `max_pixels`.
+    """
     kind = kind_of(data[:64])
     if kind not in STILL_KINDS:
         raise DecodeError(path, f"is no picture that can be read: it holds {kind.value}")
@@ -68,7 +74,7 @@ def read_header(data: bytes, path: Path, max_pixels: int) -> Header:
         with quiet_pillow(), Image.open(io.BytesIO(data)) as image:
             _refuse_large(image.width, image.height, max_pixels, path)
             orientation, taken = _exif(image)
-            # Decoders turn a TIFF upright themselves (OpenCV also where it is told not to).
+            # Decoders turn a TIFF upright themselves (OpenCV also if it is told not to).
             return Header(image.mode, 1 if kind is Kind.TIFF else orientation, taken)
     except MALFORMED as error:
         if kind is Kind.TIFF and (size := _tiff_size(data)):
@@ -84,9 +90,9 @@ def _refuse_large(width: int, height: int, max_pixels: int, path: Path) -> None:
 
 
 def _exif(image: Image.Image) -> tuple[int, datetime | None]:
-    """Orientation and time; a damaged block counts as absent."""
+    """Returns EXIF orientation and time; a damaged block counts as absent."""
     try:
-        # Not image.getexif(): a PNG's own decodes the whole picture to look behind its pixels.
+        # image.getexif() of a PNG would decode the whole picture to find data after its pixels.
         exif = Image.Image.getexif(image)
         details = exif.get_ifd(ExifTags.IFD.Exif)
         orientation = exif.get(ExifTags.Base.Orientation, 1)
@@ -97,7 +103,10 @@ def _exif(image: Image.Image) -> tuple[int, datetime | None]:
 
 
 def _taken(details: dict[int, Any]) -> datetime | None:
-    """DateTimeOriginal with its fraction and offset; None: absent, or an unset clock's zeros."""
+    """Returns DateTimeOriginal with its fraction and offset.
+
+    None: it is absent or no time, such as the zeros of an unset clock.
+    """
     text = str(details.get(ExifTags.Base.DateTimeOriginal, "")).strip("\0 ")
     try:
         moment = datetime.strptime(text, "%Y:%m:%d %H:%M:%S")
@@ -108,13 +117,16 @@ def _taken(details: dict[int, Any]) -> datetime | None:
         moment = moment.replace(microsecond=int(fraction[:6].ljust(6, "0")))
     offset = str(details.get(ExifTags.Base.OffsetTimeOriginal, "")).strip("\0 ")
     if re.fullmatch(r"[+-]\d\d:\d\d", offset):
-        with suppress(ValueError):  # of 24 hours or more: the time stands without it
+        with suppress(ValueError):  # an offset of 24 hours or more is left out
             moment = datetime.fromisoformat(moment.isoformat() + offset)
     return moment
 
 
 def _tiff_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height of a TIFF whose pixels Pillow does not know (three floats, for one)."""
+    """Returns width and height of a TIFF whose pixels Pillow does not know (such as three floats).
+
+    None: they cannot be read.
+    """
     try:
         with quiet_pillow():
             tags = TiffImagePlugin.ImageFileDirectory_v2(data[:8])

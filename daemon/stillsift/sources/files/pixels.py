@@ -1,7 +1,7 @@
 """Decodes a photo, whole or not at all.
 
-OpenCV decodes, because it is faster than Pillow. What it gets wrong without a word (CMYK, Lab, a
-JPEG that ends early) is caught here.
+OpenCV decodes, because it is faster than Pillow. What it decodes wrongly without an error (CMYK,
+Lab, a JPEG that ends early) is caught here.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ...arrays import Image as Pixels
 from .contents import Kind, kind_of
 from .header import MALFORMED, DecodeError, Header, quiet_pillow
 
-# What OpenCV prints to stderr about a bad file, the error below says with the file's name. libjpeg
-# and libpng inside it print as well, and know no switch.
+# OpenCV would print errors to stderr; DecodeError reports them with the file's name. libjpeg and
+# libpng inside it print too, and that cannot be switched off.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def decoded_pixels(data: bytes, header: Header, path: Path) -> Pixels:
-    """(height, width, 3) uint8 BGR as stored, not yet upright."""
+    """Returns (height, width, 3) uint8 BGR as stored, not yet upright. Raises DecodeError."""
     _refuse_cut_off(data, path)
     if header.mode in ("CMYK", "YCbCr", "LAB"):
         return _decoded_by_pillow(data, path)
@@ -34,7 +34,7 @@ def decoded_pixels(data: bytes, header: Header, path: Path) -> Pixels:
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         pixels = cv2.imdecode(encoded, flags)
-        if pixels is None and header.mode == "F":  # one float per pixel comes only as it is
+        if pixels is None and header.mode == "F":  # one float per pixel is decoded only unchanged
             pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise DecodeError(path, f"cannot be decoded: {error.err}") from error
@@ -45,7 +45,10 @@ def decoded_pixels(data: bytes, header: Header, path: Path) -> Pixels:
 
 
 def _refuse_cut_off(data: bytes, path: Path) -> None:
-    """OpenCV fills what is missing of these with grey or black and reports nothing."""
+    """Raises DecodeError for a JPEG or BMP that is cut off.
+
+    OpenCV fills what is missing with grey or black and reports nothing.
+    """
     kind = kind_of(data[:64])
     if kind is Kind.JPEG and (share := _jpeg_share(data)) is not None:
         raise DecodeError(path, f"is cut off: the JPEG's end marker is missing{share}")
@@ -60,10 +63,10 @@ _ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 
 
 def _jpeg_share(data: bytes) -> str | None:
-    """None for a JPEG that reaches its end marker, else a remark on how far it got.
+    """Returns None for a JPEG that reaches its end marker, else a remark on how far it goes.
 
-    Walks the segments, so that the end marker of an embedded thumbnail does not count, and stops
-    at the real one, so that bytes behind it do not matter.
+    Reads segment by segment, so that the end marker of an embedded thumbnail does not count. Stops
+    at the real end marker, so that bytes after it do not matter.
     """
     position, scans = 2, 0
     while marker := _MARKER_IN_SCAN.search(data, position):
@@ -78,7 +81,7 @@ def _jpeg_share(data: bytes) -> str | None:
 
 
 def _bmp_missing(data: bytes) -> int:
-    """Bytes of pixels that an uncompressed BMP announces and does not hold."""
+    """Returns how many bytes an uncompressed BMP announces and does not hold; 0 or less: none."""
     start, header, width, height = (
         int.from_bytes(data[at : at + 4], "little", signed=at >= 18) for at in (10, 14, 18, 22)
     )
@@ -90,11 +93,14 @@ def _bmp_missing(data: bytes) -> int:
 
 
 _LAB_SIGN = np.array((0, 128, 128), np.uint8)
-"""Pillow keeps a and b signed, OpenCV with an offset of 128."""
+"""Mask that turns Pillow's signed a and b into those of OpenCV, with an offset of 128."""
 
 
 def _decoded_by_pillow(data: bytes, path: Path) -> Pixels:
-    """Colour spaces that OpenCV takes for RGB or inverts (measured against Pillow's own)."""
+    """Decodes colour spaces that OpenCV takes for RGB or inverts (measured against Pillow).
+
+    Raises DecodeError.
+    """
     try:
         with quiet_pillow(), Image.open(io.BytesIO(data)) as image:
             if image.mode == "LAB":
@@ -107,10 +113,11 @@ def _decoded_by_pillow(data: bytes, path: Path) -> Pixels:
 
 
 def _eight_bit(pixels: NDArray[Any]) -> Pixels:
-    """Any depth to 0-255, by a rule that depends on the format rather than on the picture.
+    """Returns pixels of any depth as 0-255, by fixed rules.
 
-    16 bits: the high byte, except that a picture wholly below 4096 comes from a 12-bit sensor
-    (those leave the upper bits empty, and would be black). Floats: 0-1, or 0-255 if larger.
+    16 bits: the high byte. A picture wholly below 4096 comes from a 12-bit sensor, which leaves the
+    upper bits empty (it would be black): 8 of its 12 bits. Floats: 0-1 is scaled to 0-255; up to
+    255 they stay; above, the largest value becomes 255. NaN becomes 0.
     """
     if pixels.dtype == np.uint8:
         return pixels
@@ -124,7 +131,7 @@ def _eight_bit(pixels: NDArray[Any]) -> Pixels:
 
 
 def upright_pixels(pixels: Pixels, orientation: int) -> Pixels:
-    """EXIF orientation 1-8 undone."""
+    """Turns pixels of EXIF orientation 1-8 upright."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (3, 4, 7, 8):

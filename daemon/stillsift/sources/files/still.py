@@ -1,4 +1,4 @@
-"""Makes one frame of one photo: header first, then whole or not at all."""
+"""Makes one frame of one photo: reads its header, then decodes it whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .header import DecodeError, read_header
 from .pixels import decoded_pixels, upright_pixels
 
 _BYTES_PER_PIXEL = 16
-"""No real file is larger than its pixels times this (four channels of 32 bits, uncompressed)."""
+"""Most bytes of a real file for each pixel (four channels of 32 bits, uncompressed)."""
 _HEADER_ALLOWANCE = 64 << 20
-"""Bytes of a file that may be metadata: thumbnails, colour profiles, maker notes."""
+"""Most bytes of a file that may be metadata: thumbnails, colour profiles, maker notes."""
 
 
 def read(
     path: Path, source: str, max_pixels: int = MAX_PIXELS, times: Times | None = None
 ) -> Frame:
-    """The one frame of a photo. Raises DecodeError, naming the file and the reason."""
+    """Reads the one frame of a photo. Raises DecodeError with the file and the reason."""
     try:
         identity = FileIdentity.of(path)
         if too_large(identity, max_pixels):
@@ -34,7 +34,7 @@ def read(
 
 
 def too_large(identity: FileIdentity, max_pixels: int) -> bool:
-    """Whether the file cannot be one picture of at most `max_pixels`, so is not worth reading."""
+    """Tells whether a file is too large to be one picture of at most `max_pixels`."""
     return identity.size > max_pixels * _BYTES_PER_PIXEL + _HEADER_ALLOWANCE
 
 
@@ -47,7 +47,7 @@ def frame_of(
     max_pixels: int,
     times: Times,
 ) -> Frame:
-    """The frame in `data`, the whole content of `path`. Raises DecodeError."""
+    """Returns the frame in `data`, the whole content of `path`. Raises DecodeError."""
     header = read_header(data, path, max_pixels)
     captured_at_ns, known_by = times.of_still(path, header.taken, identity.mtime_ns)
     return Frame(
@@ -62,9 +62,3 @@ def frame_of(
         file=path,
         content_hash=content_hash,
     )
-
-
-# --- header
-
-
-# --- pixels

@@ -1,4 +1,4 @@
-"""Which files below a directory are footage, and in which order they are read."""
+"""Finds the stills and clips below a directory, and the order in which they are read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .contents import CLIP_SUFFIXES, STILL_SUFFIXES
 _LOG = logging.getLogger(__name__)
 _SUFFIXES = STILL_SUFFIXES | CLIP_SUFFIXES
 _FOREIGN_DIRECTORIES = frozenset({"@eaDir", "__MACOSX", "$RECYCLE.BIN", "lost+found"})
-"""Thumbnails, resource forks and waste bins that other systems leave among the pictures."""
+"""Directories of thumbnails, resource forks and waste bins that other systems create."""
 
 natural = natsort_keygen(key=str, alg=ns.PATH)
 """Sort key of paths: img2.jpg before img10.jpg, folder by folder."""
@@ -25,15 +25,17 @@ natural = natsort_keygen(key=str, alg=ns.PATH)
 
 @dataclass(frozen=True, slots=True)
 class Found:
+    """Describes one still or clip that was found."""
+
     path: Path
     identity: FileIdentity
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A directory (or one file) to read from.
+    """Finds the stills and clips below a directory, or the one file given instead of it.
 
-    Left alone: what begins with `.` or `~` (hidden, or being written by a tool that renames when
+    Ignores names that begin with `.` or `~` (hidden, or being written by a tool that renames when
     done), names without a known suffix (so also .part, .tmp, .crdownload and `name.jpg~`),
     symbolic links, and everything below `exclude`.
     """
@@ -43,7 +45,7 @@ class Tree:
     exclude: tuple[Path, ...] = ()
 
     def holds(self, path: Path) -> bool:
-        """Whether a path below the root is footage by its name."""
+        """Tells whether a path is below the root and by its name a still or clip to read."""
         inside = path.relative_to(self.root) if path.is_relative_to(self.root) else None
         if inside is None or self._excluded(path) or not _named_as_footage(path.name):
             return False
@@ -51,10 +53,10 @@ class Tree:
         return all(map(_entered, folders)) and (self.recursive or not folders)
 
     def files(self, told: set[Path] | None = None) -> Iterator[Found]:
-        """Everything there now, in no order. What cannot be looked at is logged and left out.
+        """Yields every still and clip there now, in no order.
 
-        Not logged is what `told` holds from the last time; what is logged is added. Raises OSError
-        where the root itself cannot be looked at.
+        What cannot be read is logged and left out. Paths in `told` are not logged again, and every
+        path that is logged is added to it. Raises OSError if the root itself cannot be read.
         """
         told = set() if told is None else told
         if self.root.is_file():
@@ -76,16 +78,17 @@ class Tree:
                     elif _named_as_footage(entry.name) and entry.is_file():
                         yield Found(path, FileIdentity.from_stat(entry.stat()))
                 except FileNotFoundError:
-                    continue  # it went while we looked
+                    continue  # it disappeared after the directory was listed
                 except OSError as error:
                     if path not in told:
                         _LOG.warning("%s cannot be looked at: %s", path, error.strerror)
                     told.add(path)
 
     def left_alone(self) -> Counter[str]:
-        """Visible files that are no footage by their names, by suffix in lower case, and `links`.
+        """Counts by suffix the visible files that are not stills or clips, and links as `links`.
 
-        A suffix begins with a dot, or is empty. What cannot be looked at is not counted.
+        A suffix is in lower case and begins with a dot, or is empty. What cannot be read is not
+        counted.
         """
         counted: Counter[str] = Counter()
         for folder, folders, files in os.walk(self.root):
@@ -111,7 +114,7 @@ class Tree:
 def trees(
     roots: Path | Sequence[Path], *, recursive: bool, exclude: Sequence[Path]
 ) -> tuple[Tree, ...]:
-    """One tree for each root; links on the way to a root are followed, links below it are not."""
+    """Returns one tree for each root; follows links in the path of a root, but none below it."""
     given = [roots] if isinstance(roots, Path) else list(roots)
     left_out = tuple(path.resolve() for path in exclude)
     return tuple(Tree(_resolved(path), recursive, left_out) for path in given)
@@ -120,7 +123,7 @@ def trees(
 def _resolved(path: Path) -> Path:
     try:
         return path.resolve()
-    except RuntimeError:  # a loop of links; whoever opens it is told so by the system
+    except RuntimeError:  # a loop of links: opening it will fail with a clear error
         return path.absolute()
 
 
