@@ -165,27 +165,3 @@ def time_text(at_ns: int) -> str:
     """Returns UTC with microseconds, as ISO 8601: 2026-03-01T12:00:00.000000Z."""
     at = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC)
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ns % 1_000_000_000 // 1000:06d}Z"
-
-
-def row(decision: Decision, kept_path: Path | None) -> dict[str, str | int | float | None]:
-    """Returns the decision as a row of JSON or CSV. None: the measure was not taken."""
-    return {
-        "source": decision.source,
-        "file": None if decision.file is None else str(decision.file),
-        "frame_index": decision.frame_index,
-        "pts_s": decision.pts_s,
-        "captured_at": time_text(decision.captured_at_ns),
-        "outcome": decision.outcome.value,
-        "reason": decision.reason.value,
-        "sharpness": decision.sharpness,
-        "sharpness_limit": decision.sharpness_limit,
-        "similarity": decision.similarity,
-        "novelty": decision.novelty,
-        "novelty_limit": decision.novelty_limit,
-        "nearest_kept": decision.nearest_kept,
-        "kept_path": None if kept_path is None else str(kept_path),
-        "id": decision.id,
-        "captured_at_origin": decision.captured_at_origin.value,
-        "detail": decision.detail,
-        "dropped_as": None if decision.dropped_as is None else decision.dropped_as.value,
-    }

@@ -40,7 +40,7 @@ from stillsift.pipeline.fleet import Fleet
 from stillsift.pipeline.model_choice import open_model
 from stillsift.service import Metrics
 from stillsift.service.metrics import STAGES
-from stillsift.service.watchdog import Heartbeats
+from stillsift.service.watchdog import Liveness
 
 
 def directory(name: str, folder: Path, **settings: Any) -> dict[str, Any]:
@@ -484,25 +484,25 @@ def test_probes_turn_bad_while_a_worker_is_stuck_or_nothing_has_started(tmp_path
     from stillsift.commands.run import _Daemon
 
     clock = [1000.0]
-    heartbeats = Heartbeats(lambda: clock[0])
+    liveness = Liveness(lambda: clock[0])
     asked = Daemon(tmp_path, [directory("gate", tmp_path / "gate")])
     config, metrics = load(asked.config_file), Metrics()
     with Engine(config, metrics) as engine:
         inside = _Daemon(
             asked.config_file,
             config,
-            Fleet(engine, heartbeats),
+            Fleet(engine, liveness),
             metrics,
-            lambda: heartbeats.stale(clock[0], 30),
+            lambda: liveness.stale(clock[0], 30),
         )
         server = inside.serve(config)
         assert server is not None
         try:
-            heartbeats.beat("gate")
+            liveness.beat("gate")
             assert asked.get("/healthz") == (200, "ok\n")
             clock[0] += 31
             assert asked.get("/healthz") == (503, "no progress for 30 s: gate\n")
-            heartbeats.beat("gate")
+            liveness.beat("gate")
             assert asked.get("/healthz") == (200, "ok\n")
             assert asked.get("/readyz") == (503, "no source has been started yet\n")
             assert asked.get("/nowhere")[0] == 404

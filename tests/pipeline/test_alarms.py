@@ -28,7 +28,7 @@ from stillsift.pipeline.fleet import Fleet
 from stillsift.pipeline.recorder import Recorder
 from stillsift.selection import Gallery, Sifter
 from stillsift.service import Metrics
-from stillsift.service.watchdog import Heartbeats
+from stillsift.service.watchdog import Liveness
 from troubled import START_NS, covered, days, usual
 
 
@@ -145,7 +145,7 @@ def test_the_alarm_of_a_source_that_is_removed_ends_with_its_last_frame(tmp_path
     before = sources(store, "yard", "gate")
     after = before.model_copy(update={"sources": before.sources[1:]})
     with Engine(before, Metrics()) as engine:
-        fleet = Fleet(engine, Heartbeats())
+        fleet = Fleet(engine, Liveness())
         fleet.begin(before.sources)
         (standing,) = recorded(store)
         assert standing.to_ns is None
@@ -162,7 +162,7 @@ def test_an_alarm_ends_with_the_frames_and_goes_on_with_more_of_them(tmp_path: P
     (standing,) = recorded(store)
     gate = sources(store, "gate")
     with Engine(gate, Metrics()) as engine:
-        fleet = Fleet(engine, Heartbeats())
+        fleet = Fleet(engine, Liveness())
         fleet.begin(gate.sources)  # a daemon that was started again without the source
         assert fleet.stop_all(8.0) == []
     (ended,) = recorded(store)

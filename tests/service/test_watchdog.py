@@ -10,21 +10,21 @@ import pytest
 from managers import Manager
 from stillsift.service.notify import Notifier
 from stillsift.service.signals import Signals
-from stillsift.service.watchdog import Heartbeats, attend
+from stillsift.service.watchdog import Liveness, attend
 
 
 def test_a_worker_is_stale_after_the_limit_until_it_beats_or_ends() -> None:
     now = 100.0
-    heartbeats = Heartbeats(clock=lambda: now)
-    heartbeats.beat("porch")
-    heartbeats.beat("garden")
+    liveness = Liveness(clock=lambda: now)
+    liveness.beat("porch")
+    liveness.beat("garden")
     now = 105.0
-    heartbeats.beat("porch")
-    assert heartbeats.stale(now=105.0, limit=5.0) == []
-    assert heartbeats.stale(now=105.1, limit=5.0) == ["garden"]
-    assert heartbeats.stale(now=110.1, limit=5.0) == ["garden", "porch"]
-    heartbeats.forget("garden")
-    assert heartbeats.stale(now=110.1, limit=5.0) == ["porch"]
+    liveness.beat("porch")
+    assert liveness.stale(now=105.0, limit=5.0) == []
+    assert liveness.stale(now=105.1, limit=5.0) == ["garden"]
+    assert liveness.stale(now=110.1, limit=5.0) == ["garden", "porch"]
+    liveness.forget("garden")
+    assert liveness.stale(now=110.1, limit=5.0) == ["porch"]
 
 
 class Clock:
@@ -39,7 +39,7 @@ class Daemon:
 
     def __init__(self, environ: dict[str, str]) -> None:
         self.clock = Clock()
-        self.heartbeats = Heartbeats(self.clock)
+        self.liveness = Liveness(self.clock)
         self.signals = Signals()
         self.reloads = 0
         self.line = "idle"
@@ -49,7 +49,7 @@ class Daemon:
         attend(
             self.signals,
             Notifier(environ),
-            self.heartbeats,
+            self.liveness,
             reload=self._reload,
             status=lambda: self.line,
             watchdog_s=0.2,
@@ -76,7 +76,7 @@ def test_the_watchdog_is_fed_only_while_every_worker_makes_progress(
     manager: Manager, caplog: pytest.LogCaptureFixture
 ) -> None:
     daemon = Daemon(manager.environ)
-    daemon.heartbeats.beat("porch")
+    daemon.liveness.beat("porch")
     with daemon:
         assert _hears_within(manager, "WATCHDOG=1", 3)
         daemon.clock.now = 0.11  # half of the watchdog's 0.2 s, and a little
@@ -86,7 +86,7 @@ def test_the_watchdog_is_fed_only_while_every_worker_makes_progress(
         # Several turns later there is still silence. This can only err towards passing.
         threading.Event().wait(0.3)
         assert manager.heard_nothing()
-        daemon.heartbeats.beat("porch")
+        daemon.liveness.beat("porch")
         assert _hears_within(manager, "WATCHDOG=1", 3)
     assert "porch: makes progress again" in caplog.text
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..decisions import Outcome, Reason, row
+from ..decisions import Outcome, Reason
 from ..frames import bounded_ns
 from ..store.names import id_meant
 from .arguments import (
@@ -28,7 +28,7 @@ from .arguments import (
     opened_ledger,
     store_path,
 )
-from .tables import table
+from .tables import decision_row, table
 
 _EXAMPLES = """\
   stillsift decisions --store sifted --outcome kept
@@ -99,7 +99,9 @@ def decisions(given: argparse.Namespace) -> int:
             limit=given.limit,
         )
         rows = (
-            row(record.decision, None if record.kept_path is None else store / record.kept_path)
+            decision_row(
+                record.decision, None if record.kept_path is None else store / record.kept_path
+            )
             for record in records
         )
         {"text": _text, "jsonl": _jsonl, "csv": _csv, "parquet": _parquet}[given.format](rows)

@@ -27,7 +27,7 @@ from ..service.http import serve
 from ..service.logs import set_up_logging
 from ..service.notify import Notifier, watchdog_interval
 from ..service.signals import Signals
-from ..service.watchdog import Heartbeats, attend
+from ..service.watchdog import Liveness, attend
 from ..units import counted
 from .arguments import Commands, UsageError, add_command, add_config, usual_config
 
@@ -64,14 +64,14 @@ def run(given: argparse.Namespace) -> int:
         raise UsageError("run: name a configuration: stillsift run -c config.yaml")
     config = _loaded(file)
     set_up_logging(config.log.level, config.log.format, stream=sys.stderr)
-    notifier, heartbeats = Notifier(), Heartbeats()
+    notifier, liveness = Notifier(), Liveness()
     metrics = Metrics()
     with Signals() as signals:
         notifier.status("opening the store and the model")
         with Engine(config, metrics, patient=True) as engine:
-            fleet = Fleet(engine, heartbeats)
+            fleet = Fleet(engine, liveness)
             daemon = _Daemon(
-                file, config, fleet, metrics, lambda: heartbeats.stale(time.monotonic(), _SILENT_S)
+                file, config, fleet, metrics, lambda: liveness.stale(time.monotonic(), _SILENT_S)
             )
             server = daemon.serve(config)
             fleet.begin(config.sources)
@@ -84,7 +84,7 @@ def run(given: argparse.Namespace) -> int:
             attend(
                 signals,
                 notifier,
-                heartbeats,
+                liveness,
                 reload=daemon.reload,
                 status=daemon.status,
                 watchdog_s=watchdog_interval(),

@@ -18,7 +18,7 @@ from .. import units
 from ..config import Config, SourceConfig, load
 from ..config.secrets import redacted
 from ..config.yaml_file import with_overrides
-from ..decisions import Reason, row
+from ..decisions import Reason
 from ..pipeline import Engine, Line
 from ..pipeline.engine import place_of
 from ..problems import Problem
@@ -29,6 +29,7 @@ from ..sources import Source
 from ..sources.files import DirectorySource
 from .arguments import Commands, UsageError, add_command, add_json
 from .progress import Progress, show_progress
+from .tables import decision_row
 from .tally import Tally
 
 log = logging.getLogger(__name__)
@@ -250,7 +251,7 @@ def _write_decisions(file: Path, engine: Engine, sources: list[str]) -> None:
                     path = record.kept_path
                     if path is not None:
                         path = engine.config.store.path / path
-                    json.dump(row(record.decision, path), out, ensure_ascii=False)
+                    json.dump(decision_row(record.decision, path), out, ensure_ascii=False)
                     out.write("\n")
         partial.replace(file)
     except OSError as error:

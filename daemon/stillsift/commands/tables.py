@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
-from ..decisions import time_text
+from ..decisions import Decision, time_text
 
 
 def print_records(given: argparse.Namespace, rows: list[dict[str, object]], none: str) -> None:
@@ -39,3 +40,27 @@ def table(rows: list[list[str]]) -> str:
         for row in rows
     ]
     return "\n".join(lines)
+
+
+def decision_row(decision: Decision, kept_path: Path | None) -> dict[str, str | int | float | None]:
+    """Returns the decision as a row of JSON or CSV. None: the measure was not taken."""
+    return {
+        "source": decision.source,
+        "file": None if decision.file is None else str(decision.file),
+        "frame_index": decision.frame_index,
+        "pts_s": decision.pts_s,
+        "captured_at": time_text(decision.captured_at_ns),
+        "outcome": decision.outcome.value,
+        "reason": decision.reason.value,
+        "sharpness": decision.sharpness,
+        "sharpness_limit": decision.sharpness_limit,
+        "similarity": decision.similarity,
+        "novelty": decision.novelty,
+        "novelty_limit": decision.novelty_limit,
+        "nearest_kept": decision.nearest_kept,
+        "kept_path": None if kept_path is None else str(kept_path),
+        "id": decision.id,
+        "captured_at_origin": decision.captured_at_origin.value,
+        "detail": decision.detail,
+        "dropped_as": None if decision.dropped_as is None else decision.dropped_as.value,
+    }

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ..config import Config, SourceConfig
 from ..config.reload import ReloadPlan
 from ..problems import Problem
-from ..service.watchdog import Heartbeats
+from ..service.watchdog import Liveness
 from .engine import Engine
 from .line import Line
 
@@ -30,7 +30,7 @@ class _Worker:
 
     config: SourceConfig
     engine: Engine
-    heartbeats: Heartbeats
+    liveness: Liveness
     line: Line | None = None
     error: str | None = None
     started: bool = False
@@ -58,7 +58,7 @@ class _Worker:
                 pause_s = _FIRST_PAUSE_S
             self._pause(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-        self.heartbeats.forget(self.config.name)
+        self.liveness.forget(self.config.name)
 
     def _run_line(self) -> None:
         config = self.config
@@ -70,12 +70,12 @@ class _Worker:
 
     def _beat(self) -> None:
         self.error, self.started = None, True
-        self.heartbeats.beat(self.config.name)
+        self.liveness.beat(self.config.name)
 
     def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while time.monotonic() < until and not self.stopped.wait(min(1.0, seconds)):
-            self.heartbeats.beat(self.config.name)
+            self.liveness.beat(self.config.name)
 
     def retune(self, config: SourceConfig) -> None:
         """Changes the settings for what is kept, in this line and in all that follow."""
@@ -97,9 +97,9 @@ class _Worker:
 class Fleet:
     """Starts, stops and changes the workers of all sources."""
 
-    def __init__(self, engine: Engine, heartbeats: Heartbeats) -> None:
+    def __init__(self, engine: Engine, liveness: Liveness) -> None:
         self._engine = engine
-        self._heartbeats = heartbeats
+        self._liveness = liveness
         self._workers: dict[str, _Worker] = {}
         self._ended = threading.Event()
         self._tidier = threading.Thread(target=self._tidy, name="quarantine", daemon=True)
@@ -114,13 +114,13 @@ class Fleet:
 
     def start(self, sources: Iterable[SourceConfig]) -> None:
         """Starts more sources."""
-        workers = [_Worker(source, self._engine, self._heartbeats) for source in sources]
+        workers = [_Worker(source, self._engine, self._liveness) for source in sources]
         # All are known before the first one works, so that a part is not taken for the whole.
         for worker in workers:
             self._engine.metrics.announce(worker.config.name)
         self._workers |= {worker.config.name: worker for worker in workers}
         for worker in workers:
-            self._heartbeats.beat(worker.config.name)
+            self._liveness.beat(worker.config.name)
             worker.thread.start()
 
     def stop(self, names: list[str], timeout_s: float) -> list[str]:

@@ -16,7 +16,7 @@ Clock = Callable[[], float]
 """Seconds on a clock that never goes back, such as `time.monotonic`."""
 
 
-class Heartbeats:
+class Liveness:
     """Remembers when each worker last made progress. Used from every thread."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
@@ -44,7 +44,7 @@ class Heartbeats:
 def attend(
     signals: Signals,
     notifier: Notifier,
-    heartbeats: Heartbeats,
+    liveness: Liveness,
     *,
     reload: Callable[[], None],
     status: Callable[[], str],
@@ -68,7 +68,7 @@ def attend(
             reload()
             told = status()
             notifier.ready(told)
-        before, silent = silent, heartbeats.stale(clock(), limit_s)
+        before, silent = silent, liveness.stale(clock(), limit_s)
         _log_silence(before, silent, limit_s)
         if not silent:
             notifier.watchdog()
