@@ -155,7 +155,7 @@ class SourceSettings(_Section):
     gallery: Whole = Field(default=32, ge=1, le=4096)
     """Number of frames kept last that a new frame is compared with, each of them."""
     novelty_limit: Limit = Field(default=None, gt=0)
-    """A frame is kept when it is more novel than this; None (`auto`): the model's own limit."""
+    """Distance from which a cell counts as changed; None (`auto`): the model's own limit."""
     sensitivity: Literal["lowest", "low", "normal", "high", "highest"] = "normal"
     """How little must be new for a frame to be kept; higher keeps smaller things, and more."""
     ignore: Polygons = ()
