@@ -37,13 +37,14 @@ MODULES = {
         secrets marked_yaml field_types settings errors yaml_file password lint json_schema
         reload""",
     "sources": "items pace times picture skipping decoding",
-    "sources.files": "contents tree arrivals header pixels still clip directory",
+    "sources.files": "opening contents tree events arrivals header pixels still clip directory",
     "sources.camera": "address stream_clock inbox connection rtsp",
     "ledger": "records schema rows filters totals reader writer",
-    "store": "errors durable_files names lock store metadata_jsonl quarantine recovery",
+    "store": "errors durable_files names lock store metadata_jsonl original quarantine recovery",
     "service": "notify signals watchdog logs metrics http",
     "pipeline": """
-        troubles groups tuning recorder losses persistence line model_choice engine fleet""",
+        troubles groups tuning reading_mark recorder losses persistence line model_choice engine
+        fleet""",
     "commands": """
         arguments tables tally progress alarms audit check_config decisions doctor gaps models
         restore run sift stats""",

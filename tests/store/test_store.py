@@ -9,11 +9,11 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -25,7 +25,8 @@ from stillsift.decisions import Decision, Reason, about
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.ledger import Ledger
 from stillsift.ledger.records import Batch, KeptFile
-from stillsift.store import Store, StoreError, StoreFull
+from stillsift.store import Store, StoreError, StoreFull, durable_files
+from stillsift.store import store as store_module
 from stillsift.store.errors import OriginalChanged, StoreInUse
 from stillsift.store.metadata_jsonl import Listing
 from stillsift.store.names import folder_name, parse_name, still_suffix
@@ -113,13 +114,52 @@ def test_a_still_is_kept_byte_for_byte(store: Store, tmp_path: Path, link: bool)
     assert kept.sha256 == one.content_hash
 
 
-def test_a_still_behind_a_symbolic_link_is_kept_itself(store: Store, tmp_path: Path) -> None:
-    one = still(tmp_path / "real.jpg")
-    (tmp_path / "link.jpg").symlink_to(tmp_path / "real.jpg")
-    kept = place(store, replace(one, file=tmp_path / "link.jpg"), link=True)
-    path = store.root / kept.path
-    assert not path.is_symlink()
-    assert path.samefile(tmp_path / "real.jpg")
+@pytest.mark.parametrize("link", [True, False])
+def test_a_symbolic_link_in_the_place_of_a_still_or_its_folder_is_not_followed(
+    store: Store, tmp_path: Path, link: bool
+) -> None:
+    (tmp_path / "in").mkdir()
+    one = still(tmp_path / "in" / "a.jpg")
+    (tmp_path / "in").rename(tmp_path / "elsewhere")
+    (tmp_path / "in").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OriginalChanged, match=r"a\.jpg: .* after it was read"):
+        place(store, one, link=link)
+    (tmp_path / "in").unlink()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jpg").symlink_to(tmp_path / "elsewhere" / "a.jpg")
+    with pytest.raises(OriginalChanged, match="symbolic links"):
+        place(store, one, link=link)
+
+
+def _another_name(path: Path) -> None:
+    os.link(path, path.with_name(".keep"))
+
+
+def _open_elsewhere(path: Path) -> None:
+    _OPEN.append(path.open("ab"))
+
+
+_OPEN: list[BinaryIO] = []
+
+
+@pytest.mark.parametrize(
+    "share",
+    [
+        _another_name,
+        _open_elsewhere,
+        lambda path: path.chmod(0o664),
+        lambda path: path.chmod(0o646),
+    ],
+)
+def test_what_others_can_change_is_copied_and_not_linked(
+    store: Store, tmp_path: Path, share: Callable[[Path], None]
+) -> None:
+    one = still(tmp_path / "a.jpg")
+    share(tmp_path / "a.jpg")
+    kept = place(store, one, link=True)
+    assert not (store.root / kept.path).samefile(tmp_path / "a.jpg")
+    while _OPEN:
+        _OPEN.pop().close()
 
 
 def test_a_still_is_copied_where_it_cannot_be_linked(store: Store) -> None:
@@ -224,20 +264,19 @@ def test_data_then_name_then_folder_are_on_the_disk_in_this_order(
     one = still(tmp_path / "a.jpg")
     place(store, replace(one, frame_index=1))  # makes the folders
     calls: list[tuple[str, str]] = []
-    real_fsync, real_link = os.fsync, os.link
+    real_fsync, real_move = os.fsync, durable_files.move_without_overwrite
 
     def fsync(descriptor: int) -> None:
         name = Path(f"/proc/self/fd/{descriptor}").readlink()
         calls.append(("fsync", name.parent.name if name.is_file() else "folder"))
         real_fsync(descriptor)
 
-    def named(source: Path, target: Path, **options: bool) -> None:
-        real_link(source, target, **options)
-        if target.parent.name != ".placing":
-            calls.append(("name", ""))
+    def named(source: Path, target: Path) -> None:
+        real_move(source, target)
+        calls.append(("name", ""))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(os, "link", named)
+    monkeypatch.setattr(store_module, "move_without_overwrite", named)
     place(store, one, link=link)
     assert calls[0] == ("fsync", ".placing")
     assert calls[-2:] == [("name", ""), ("fsync", "folder")]

@@ -230,8 +230,14 @@ def _runs(store: Store) -> bool:
 class _Nothing:
     """Answers like a ledger in which nothing is recorded."""
 
-    def next_frame(self, _identity: FileIdentity) -> int | None:
+    def next_frame(self, _file: Path, _identity: FileIdentity) -> int | None:
         return 0
+
+    def begin(self, _file: Path, _identity: FileIdentity) -> None:
+        return None
+
+    def grown_from(self, _file: Path, _identity: FileIdentity) -> None:
+        return None
 
     def earlier(self, _content_hash: str) -> Path | None:
         return None

@@ -44,6 +44,7 @@ from .rows import (
     file_record,
     kept_file,
     key_of,
+    path_in,
     path_out,
     quarantined,
 )
@@ -121,14 +122,24 @@ class LedgerReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def next_frame(self, source: str, identity: FileIdentity) -> int | None:
+    def next_frame(
+        self, source: str, identity: FileIdentity, file: Path | None = None
+    ) -> int | None:
         """Returns the index of the first frame not decided yet.
 
-        0: the file is new. None: it is finished, or it failed.
+        0: the file is new. None: it is finished, or it failed. A `file` of the same path, size and
+        time of change is the same file, though its device or inode number is another: a disk may
+        get another number at every start, and some file systems make inode numbers up.
         """
         row = self._one(
             f"SELECT next_frame, state FROM files WHERE {SAME_FILE}", key_of(source, identity)
         )
+        if row is None and file is not None:
+            row = self._one(
+                "SELECT next_frame, state FROM files WHERE source = ? AND file = ?"
+                " AND size = ? AND mtime_ns = ? ORDER BY key DESC LIMIT 1",
+                (source, path_in(file), identity.size, identity.mtime_ns),
+            )
         if row is None:
             return 0
         return int(row[0]) if row[1] == FileState.READING else None
@@ -136,6 +147,18 @@ class LedgerReader:
     def file(self, source: str, identity: FileIdentity) -> FileRecord | None:
         """Returns what is recorded of one file; None: nothing."""
         row = self._one(f"{SELECT_FILE} WHERE {SAME_FILE}", key_of(source, identity))
+        return file_record(row) if row else None
+
+    def grown_from(self, source: str, identity: FileIdentity, file: Path) -> FileRecord | None:
+        """Returns what is recorded of a file from when it was shorter; None: nothing.
+
+        Whether it only grew is known once its first bytes are compared with the recorded hash.
+        """
+        row = self._one(
+            f"{SELECT_FILE} WHERE source = ? AND file = ? AND device = ? AND inode = ?"
+            " AND size < ? AND state != 'failed' ORDER BY size DESC LIMIT 1",
+            (source, path_in(file), *key_of(source, identity)[1:4]),
+        )
         return file_record(row) if row else None
 
     def files(self, source: str, state: FileState | None = None) -> list[FileRecord]:
@@ -157,26 +180,30 @@ class LedgerReader:
     def seen(self, source: str, content_hash: str) -> SeenFile | None:
         """Returns the first file of this content that was kept or dropped; None: there is none.
 
-        A still is found by its decision. A clip is found once it was read to its end.
+        A still is found by its decision. A clip is found once it was read to its end. What was
+        shown by a kept frame that is missing by now was not seen: that frame explains nothing.
         """
-        row = self._one(
+        rows = self._all(
             "SELECT id, outcome, file, nearest_kept, reason FROM decisions"
             " WHERE source = ? AND content_hash = ? AND content_hash IS NOT NULL"
-            " AND reason != 'exact_duplicate' AND outcome IN ('kept', 'dropped')"
-            " ORDER BY rowid LIMIT 1",
+            " AND reason != 'exact_duplicate' AND outcome IN ('kept', 'dropped') ORDER BY rowid",
             (source, content_hash),
         )
-        if row is not None:
+        for row in rows:
             outcome = Outcome(row[1])
             itself = outcome is Outcome.KEPT and row[4] != Reason.AUDIT
             shown_by = row[0] if itself else row[3]
-            return SeenFile(row[0], outcome, path_out(row[2]), shown_by)
-        row = self._one(
-            "SELECT file, first_kept FROM files"
-            " WHERE source = ? AND content_hash = ? AND state = 'done' ORDER BY rowid LIMIT 1",
+            if shown_by is None or self.kept_file(shown_by) is not None:
+                return SeenFile(row[0], outcome, path_out(row[2]), shown_by)
+        rows = self._all(
+            f"{SELECT_FILE} WHERE source = ? AND content_hash = ? AND state = 'done'"
+            " ORDER BY rowid",
             (source, content_hash),
         )
-        return SeenFile(None, None, path_out(row[0]), row[1]) if row else None
+        for record in map(file_record, rows):
+            if all(self.kept_file(id) is not None for id in record.named):
+                return SeenFile(None, None, record.file, record.first_kept)
+        return None
 
     def gallery(self, source: str, model: str) -> list[GalleryEntry]:
         """Returns the gallery of a source, oldest first; empty where another model made it."""

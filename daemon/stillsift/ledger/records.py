@@ -64,8 +64,11 @@ class Checkpoint:
     retire: Retire = Retire.LEAVE
     """What becomes of the original after this commit; used only once the file is done."""
     shown_by: str | None = None
-    """In a group, the kept frame that shows the same, for a file none of whose frames was kept. The
-    original is retired only while that frame is in the store. None: it depends on no such frame."""
+    """In a group, the kept frame that shows the same, for a file none of whose frames was kept.
+    None: there is none."""
+    named: tuple[str, ...] = ()
+    """Ids of all kept frames that show the frames of the file, its own included. The original is
+    retired only while all of them are in the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +189,8 @@ class FileRecord:
     kept, the id of the kept frame that shows it."""
     retire: Retire
     """What is still to be done with the original; LEAVE: nothing."""
+    named: tuple[str, ...] = ()
+    """Ids of all kept frames that show its frames, its own included; see `Checkpoint.named`."""
 
 
 @dataclass(frozen=True, slots=True)

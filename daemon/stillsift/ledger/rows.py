@@ -6,6 +6,7 @@ numbers as signed ones.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import fields
@@ -59,13 +60,13 @@ PUT_KEPT = (
 )
 PUT_FILE = """
 INSERT INTO files (source, device, inode, size, mtime_ns, file, content_hash, next_frame, state,
-                   attempts, error, first_kept, retire, changed_at_ns)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   attempts, error, first_kept, retire, named, changed_at_ns)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (source, device, inode, size, mtime_ns) DO UPDATE SET
     file = excluded.file, content_hash = excluded.content_hash, next_frame = excluded.next_frame,
     state = excluded.state, attempts = files.attempts + excluded.attempts, error = excluded.error,
     first_kept = COALESCE(files.first_kept, excluded.first_kept), retire = excluded.retire,
-    changed_at_ns = excluded.changed_at_ns
+    named = excluded.named, changed_at_ns = excluded.changed_at_ns
 """
 SAME_FILE = "source = ? AND device = ? AND inode = ? AND size = ? AND mtime_ns = ?"
 
@@ -202,20 +203,21 @@ def file_row(
         text_in(checkpoint.error),
         first_kept.get((checkpoint.source, checkpoint.file), checkpoint.shown_by),
         checkpoint.retire if to_retire else None,
+        json.dumps(checkpoint.named),
         now,
     )
 
 
 SELECT_FILE = (
     "SELECT source, file, device, inode, size, mtime_ns, content_hash, next_frame, state,"
-    " error, first_kept, retire FROM files"
+    " error, first_kept, retire, named FROM files"
 )
 
 
 def file_record(row: Sequence[Any]) -> FileRecord:
     """Makes a file record out of a row of `SELECT_FILE`."""
     source, file, device, inode, size, mtime_ns, content_hash, next_frame, state, *rest = row
-    error, first_kept, retire = rest
+    error, first_kept, retire, named = rest
     return FileRecord(
         source,
         _path(file),
@@ -226,6 +228,8 @@ def file_record(row: Sequence[Any]) -> FileRecord:
         error,
         first_kept,
         Retire(retire) if retire else Retire.LEAVE,
+        # A row from before there were these names holds none but the first.
+        tuple(json.loads(named)) if named else (() if first_kept is None else (first_kept,)),
     )
 
 

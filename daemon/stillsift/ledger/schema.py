@@ -149,6 +149,11 @@ CREATE TABLE alarms (
 );
 """
 
-MIGRATIONS = (_FIRST, _AUDIT, _ALARMS)
+_NAMED = """
+ALTER TABLE files ADD COLUMN named TEXT;
+CREATE INDEX files_by_name ON files (source, file);
+"""
+
+MIGRATIONS = (_FIRST, _AUDIT, _ALARMS, _NAMED)
 """Steps in order: step n makes schema version n + 1 out of version n. Never edit a step that was
 released; add a new one."""

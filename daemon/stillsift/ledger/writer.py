@@ -217,6 +217,15 @@ class Ledger(LedgerReader):
                         ),
                     )
 
+    def reopen(self, file: FileRecord) -> None:
+        """Records that a file is to be read again from its first frame, and not to be retired."""
+        with self._writing() as db:
+            db.execute(
+                "UPDATE files SET state = ?, next_frame = 0, retire = NULL, named = NULL,"
+                f" first_kept = NULL, changed_at_ns = ? WHERE {SAME_FILE}",
+                (FileState.READING, self._clock(), *key_of(file.source, file.identity)),
+            )
+
     def register_done(
         self, source: str, file: Path, identity: FileIdentity, content_hash: str
     ) -> None:

@@ -31,12 +31,15 @@ from ..sources.camera import RtspSource
 from ..sources.files import DirectorySource
 from ..store import Quarantine, Store, StoreFull
 from ..store.metadata_jsonl import Listing
+from ..store.names import folder_name
 from ..store.recovery import Recovered, recover
+from ..store.store import READING
 from ..units import counted
 from . import model_choice
 from .groups import Groups
 from .line import Line
 from .persistence import Storage
+from .reading_mark import ReadingMark
 from .recorder import Recorder
 from .tuning import Tuning
 
@@ -89,7 +92,7 @@ class Engine:
         else:
             self._open_storage()
         self.ledger.record_config(self.config.hash, self.config.to_yaml())
-        self.groups = Groups(self.ledger, self.model.spec.name)
+        self.groups = Groups(self.ledger, self.model.spec.name, self._is_there)
         self.groups.define(self.config.sources)
 
     def _open_storage(self) -> None:
@@ -168,6 +171,8 @@ class Engine:
             model=self.model.spec.name,
             retire=tuning.retire,
             siblings=tuning.siblings,
+            is_there=self._is_there,
+            mark=self._mark(config.name),
         )
         store = None if self.storage is None else self.storage.store.root
         source = open_source(config, recorder, watch=watch, duration_s=duration_s, leave_out=store)
@@ -203,6 +208,7 @@ class Engine:
         kept = [
             GalleryFrame.from_bytes(entry.id, entry.data)
             for entry in self.ledger.gallery(source, model)
+            if self._is_there(entry.id)
         ]
         if not kept:
             self._tell_of_another_model(source)
@@ -233,6 +239,26 @@ class Engine:
                     last.model,
                     self.model.spec.name,
                 )
+
+    def _is_there(self, id: str) -> bool:
+        """Tells whether the file of a kept frame is in the store. What is gone shows nothing."""
+        if self.storage is None:
+            return True
+        kept = self.ledger.kept_file(id)
+        return kept is not None and self.storage.store.holds(kept)
+
+    def _mark(self, source: str) -> ReadingMark:
+        """Opens the mark of what a source is reading; closed with the engine."""
+        if self.storage is None:
+            return ReadingMark(None)
+        folder = self.storage.store.root / READING
+        try:
+            mark = ReadingMark(folder / folder_name(source))
+        except OSError as error:
+            log.warning("%s: %s: what is read is not marked: %s", source, folder, error.strerror)
+            return ReadingMark(None)
+        self._opened.callback(mark.close)
+        return mark
 
     def _embed(self, picture: Picture) -> Embedding:
         with self.metrics.stage("embed"):

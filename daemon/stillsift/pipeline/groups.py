@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from ..config import SourceConfig
@@ -26,9 +26,15 @@ a picture that is kept twice is the lesser evil then."""
 class Groups:
     """Knows which sources belong together, and what each of them has kept last."""
 
-    def __init__(self, ledger: LedgerReader, model: str) -> None:
-        """Takes the ledger; what was kept with another model than `model` cannot be compared."""
+    def __init__(
+        self, ledger: LedgerReader, model: str, is_there: Callable[[str], bool] = lambda _id: True
+    ) -> None:
+        """Takes the ledger; what was kept with another model than `model` cannot be compared.
+
+        `is_there` tells whether the file of a kept frame is in the store.
+        """
         self._ledger = ledger
+        self._is_there = is_there
         self._model = model
         self._lock = threading.Lock()
         self._sources: tuple[SourceConfig, ...] = ()
@@ -68,7 +74,11 @@ class Groups:
         with self._lock:
             if source not in self._kept:
                 entries = self._ledger.gallery(source, self._model)
-                kept = (GalleryFrame.from_bytes(entry.id, entry.data) for entry in entries)
+                kept = (
+                    GalleryFrame.from_bytes(entry.id, entry.data)
+                    for entry in entries
+                    if self._is_there(entry.id)
+                )
                 self._kept[source] = _own(source, kept)
             return self._kept[source]
 

@@ -124,9 +124,13 @@ class Line:
                 self._persist(self.sifter.flush())
             self._recorder.end()
             self._record()
+            self._recorder.leave_file()
         except _Stopped:
+            self._recorder.leave_file()
             log.warning("%s: stopped while the store was out of order", self.source.name)
-        except Exception:
+        except Exception as error:
+            if isinstance(error, Problem):
+                self._recorder.leave_file()
             # After any error, what was decided before it is recorded, and not decided again. The
             # exception: the sifter takes frames for kept that never came to the disk. A file is
             # read again then, and its frame would be a repeat of itself.
@@ -273,6 +277,8 @@ class Line:
             if self._on_decision is not None:
                 self._on_decision(decision, kept)
         self._persistence.follow_up(recorded)
+        for gone in self._persistence.take_lost():
+            self.sifter.forget(gone)
 
     def _wait(self, task: str, error: Problem) -> None:
         """Reports a full or failing disk as trouble, and waits before the next try.

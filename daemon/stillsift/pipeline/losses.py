@@ -21,7 +21,8 @@ def losses(source: str, item: Failed | Overload | Gap, *, live: bool) -> Iterato
             yield _about(source, item, Reason.GAP, 0, item.cause, live)
         case Overload():
             for index in range(item.frame_index, item.frame_index + item.frames):
-                yield _about(source, item, Reason.OVERLOAD, index, "too slow", live)
+                why = "too slow" if item.file is None else "overwritten before it was read"
+                yield _about(source, item, Reason.OVERLOAD, index, why, live)
 
 
 def _about(
@@ -39,7 +40,7 @@ def _about(
         item.from_ns if isinstance(item, Gap) else item.at_ns,
         time_origin=TimeOrigin.PTS if live else TimeOrigin.MTIME,
         frame_index=frame_index,
-        file=item.file if isinstance(item, Failed) else None,
+        file=None if isinstance(item, Gap) else item.file,
         detail=detail,
     )
 

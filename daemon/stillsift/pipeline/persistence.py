@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ..decisions import Decision, Reason
 from ..frames import Frame
@@ -25,6 +26,7 @@ from ..sources.picture import ConversionError
 from ..store import Quarantine, Store, StoreError
 from ..store.errors import StoreUnavailable
 from ..store.metadata_jsonl import Listing
+from ..store.quarantine import Fate, Retired
 from .recorder import Recorded
 from .troubles import Troubles
 from .tuning import Tuning
@@ -32,6 +34,8 @@ from .tuning import Tuning
 log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
+_USE_RETRY_S = 30.0
+"""Seconds between two attempts to retire an original that somebody may still write to."""
 _ROOM = 4_000_000
 """Bytes of a large picture; with room for them, keeping works again."""
 _NOTHING_KEPT = "nothing can be kept"
@@ -74,7 +78,15 @@ class Persistence:
         self._troubles = troubles
         self._wait = wait
         self._live = live
-        self._tried = time.monotonic()
+        self._tried = self._used_at = time.monotonic()
+        self._in_use: set[Path] = set()
+        """Originals that wait to be retired and were told."""
+        self._lost: list[str] = []
+
+    def take_lost(self) -> list[str]:
+        """Returns the ids of kept frames that were found missing since the last call."""
+        lost, self._lost = self._lost, []
+        return lost
 
     # -- persist -----------------------------------------------------------------------------------
 
@@ -167,8 +179,13 @@ class Persistence:
 
         The next frame to be kept may be hours away.
         """
+        if self._storage is None:
+            return
+        if self._in_use and time.monotonic() - self._used_at >= _USE_RETRY_S:
+            self._used_at = time.monotonic()
+            self._follow(self._storage, [], retire=True)
         stands = _NOTHING_KEPT in self._troubles or _FOLLOWING_UP in self._troubles
-        if self._storage is None or not stands or time.monotonic() - self._tried < RETRY_S:
+        if not stands or time.monotonic() - self._tried < RETRY_S:
             return
         self._tried = time.monotonic()
         if _NOTHING_KEPT in self._troubles:
@@ -184,14 +201,21 @@ class Persistence:
         try:
             storage.listing.append(decisions)
             if retire:
-                for retired in storage.quarantine.retire(self._source):
-                    if retired.detail is not None:
-                        log.warning("%s: %s", self._source, retired.detail)
+                self._tell(storage.quarantine.retire(self._source))
         except (StoreError, LedgerError) as error:
             # Nothing is lost: the ledger knows what is still to be listed and retired.
             self._troubles.begin(_FOLLOWING_UP, str(error))
             return False
         return True
+
+    def _tell(self, retired: list[Retired]) -> None:
+        """Tells of originals that stay; of one that waits, once."""
+        waits = {one.file.file for one in retired if one.fate is Fate.WAITS}
+        for one in retired:
+            self._lost += one.missing
+            if one.detail is not None and one.file.file not in self._in_use:
+                log.warning("%s: %s", self._source, one.detail)
+        self._in_use = waits
 
 
 def _audited(decision: Decision, tuning: Tuning) -> Decision:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..decisions import Decision, Outcome
@@ -29,7 +29,8 @@ from ..ledger.records import (
     SeenFile,
 )
 from ..selection import Sifter
-from ..sources import FileIdentity, Finished, Opened
+from ..sources import FileIdentity, Finished, Opened, Shorter
+from .reading_mark import ReadingMark
 
 MOST_UNRECORDED = 256
 _STATE_EVERY_S = 30.0
@@ -55,6 +56,8 @@ class _File:
     """The first thing that went wrong with the file; None: nothing did."""
     shown_by: str | None = None
     """The kept frame that its first dropped frame repeats; None: none was named."""
+    named: dict[str, None] = field(default_factory=dict)
+    """Ids of the kept frames that show its frames so far, in the order in which they were named."""
 
 
 @dataclass(slots=True)
@@ -101,14 +104,19 @@ class Recorder:
         model: str,
         retire: Retire,
         siblings: Callable[[], Sequence[str]] = tuple,
+        is_there: Callable[[str], bool] = lambda _id: True,
+        mark: ReadingMark | None = None,
     ) -> None:
         """Takes the source, and the ledger to record in.
 
         `siblings` returns the other sources of the group: a file that one of them has decided is
-        not new here.
+        not new here. `is_there` tells whether the file of a kept frame is in the store. `mark`
+        notes what is being read; None: it is not noted.
         """
         self.source = source
         self._siblings = siblings
+        self._is_there = is_there
+        self._mark = mark or ReadingMark(None)
         self._ledger = ledger
         self._config_hash = config_hash
         self._model = model
@@ -125,8 +133,17 @@ class Recorder:
 
     # -- sources.Known -----------------------------------------------------------------------------
 
-    def next_frame(self, identity: FileIdentity) -> int | None:
-        return self._ledger.next_frame(self.source, identity)
+    def begin(self, file: Path, identity: FileIdentity) -> str | None:
+        return self._mark.begin(file, identity)
+
+    def next_frame(self, file: Path, identity: FileIdentity) -> int | None:
+        return self._ledger.next_frame(self.source, identity, file)
+
+    def grown_from(self, file: Path, identity: FileIdentity) -> Shorter | None:
+        record = self._ledger.grown_from(self.source, identity, file)
+        if record is None:
+            return None
+        return Shorter(record.identity.size, record.content_hash, record.next_frame)
 
     def earlier(self, content_hash: str) -> Path | None:
         content = self._contents.get(content_hash)
@@ -142,8 +159,12 @@ class Recorder:
         record here must not rest on it.
         """
         for source in (self.source, *self._siblings()):
-            if (seen := self._ledger.seen(source, content_hash)) is not None:
-                return seen
+            while (seen := self._ledger.seen(source, content_hash)) is not None:
+                if seen.nearest_kept is None or self._is_there(seen.nearest_kept):
+                    return seen
+                # Somebody removed it while we ran: it shows nothing any more.
+                if (gone := self._ledger.kept_file(seen.nearest_kept)) is not None:
+                    self._ledger.mark_missing([gone])
         return None
 
     def retune(
@@ -157,13 +178,19 @@ class Recorder:
     def open_file(self, opened: Opened) -> None:
         # A failure before a restart still counts: the file was not read as a whole.
         record = self._ledger.file(self.source, opened.identity)
+        if record is None:
+            record = self._ledger.grown_from(self.source, opened.identity, opened.file)
         self._file = _File(opened, None if record is None else record.error)
+        if record is not None:
+            self._file.named = dict.fromkeys(record.named)
         content = self._contents.get(opened.content_hash)
         if content is None or content.failed:
             self._contents[opened.content_hash] = _Content(opened.file)
 
     def expect(self, frame_index: int) -> None:
         """Notes that a frame was offered; `fill` follows, in the order of the frames."""
+        if self._file is not None:
+            self._mark.reach(frame_index + 1)
         entry = _Entry(file=self._file, next_frame=frame_index + 1, open=True)
         self._entries.append(entry)
         self._open.append(entry)
@@ -177,6 +204,8 @@ class Recorder:
         if decision.outcome is Outcome.FAILED:
             self._fail(entry.file, decision, whole=decision.content_hash is not None)
             return
+        if decision.shown_by is not None:
+            entry.file.named[decision.shown_by] = None
         # A frame of the audit sample lies in the store as well, but another frame shows it.
         if entry.file.shown_by is None and decision.shown_by != decision.id:
             entry.file.shown_by = decision.shown_by
@@ -211,6 +240,7 @@ class Recorder:
     def close_file(self, finished: Finished) -> None:
         """Notes that the file is done; that is recorded once all its frames are decided."""
         assert self._file is not None
+        self._mark.passed()
         failed = finished.frames == 0
         content = self._contents.get(finished.content_hash)
         if failed and content is not None:
@@ -228,6 +258,7 @@ class Recorder:
         """Notes a file with the content of an earlier one; it is decided and done at once."""
         assert decision.file is not None
         assert decision.content_hash is not None
+        self._mark.passed()
         file = _File(Opened(decision.file, identity, decision.content_hash))
         self._entries.append(
             _Entry(decision, file=file, next_frame=1, state=FileState.DONE, repeated=True)
@@ -318,6 +349,10 @@ class Recorder:
         self._state_at = now if wanted else self._state_at
         return wanted
 
+    def leave_file(self) -> None:
+        """Notes that the file being read is left for an expected reason: a stop, a full disk."""
+        self._mark.leave()
+
     def end(self) -> None:
         """Announces that the next commit is the last one: the source is at its end, or stops."""
         self._ending = True
@@ -342,6 +377,7 @@ class Recorder:
             error=file.failed,
             retire=self._retire if self._may_go(entry) else Retire.LEAVE,
             shown_by=file.shown_by if done and self._siblings() else None,
+            named=tuple(file.named),
         )
 
     def _may_go(self, entry: _Entry) -> bool:
@@ -373,6 +409,8 @@ class Recorder:
             file.shown_by = content.shown_by
         elif (seen := self._seen(file.opened.content_hash)) is not None:
             file.shown_by = seen.nearest_kept
+        if file.shown_by is not None:
+            file.named[file.shown_by] = None
         entry.decision = replace(decision, nearest_kept=file.shown_by)
 
 

@@ -15,6 +15,7 @@ from .items import (
     Opened,
     Overload,
     Repeated,
+    Shorter,
     Source,
     origin_of,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "Opened",
     "Overload",
     "Repeated",
+    "Shorter",
     "Source",
     "origin_of",
 ]

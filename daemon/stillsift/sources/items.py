@@ -102,6 +102,8 @@ class Overload:
     """Index of the first frame lost."""
     at_ns: int
     frames: int
+    file: Path | None = None
+    """The file that was overwritten before it was read; None: a camera."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +127,32 @@ class Idle:
 Item = Frame | Opened | Repeated | Failed | Finished | Overload | Gap | Idle
 
 
-class Known(Protocol):
-    """Answers what a file source asks about earlier decisions. The ledger implements it."""
+@dataclass(frozen=True, slots=True)
+class Shorter:
+    """Describes a file as it was decided when it was shorter than it is now."""
 
-    def next_frame(self, identity: FileIdentity) -> int | None:
+    size: int
+    """Bytes."""
+    content_hash: str
+    """SHA-256 (hex) of all of it."""
+    next_frame: int
+    """Index of the first frame not decided then."""
+
+
+class Known(Protocol):
+    """Answers what a file source asks about earlier decisions. The recorder implements it."""
+
+    def begin(self, file: Path, identity: FileIdentity) -> str | None:
+        """Notes that a file is about to be read.
+
+        Returns why it is to be left alone, since reading it has ended the process or the line again
+        and again; None: it may be read.
+        """
+
+    def grown_from(self, file: Path, identity: FileIdentity) -> Shorter | None:
+        """Returns what was decided of this file when it was shorter; None: nothing."""
+
+    def next_frame(self, file: Path, identity: FileIdentity) -> int | None:
         """Returns the index of the first frame not decided yet.
 
         0: the file is new. None: it is finished, or it failed.

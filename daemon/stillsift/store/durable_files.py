@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 from pathlib import Path
 from typing import BinaryIO
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_READ_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_RENAME_NOREPLACE = 1
+_AT_FDCWD = -100
+_CANNOT_RENAME_SO = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
+"""The C library, the kernel or the file system has no rename that replaces nothing."""
 
 CANNOT_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
 
@@ -16,27 +24,74 @@ _CANNOT_COPY_RANGE = frozenset(
 _CANNOT_SYNC_FOLDER = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF})
 
 
-def move_without_overwrite(source: Path, target: Path) -> None:
+def move_without_overwrite(
+    source: Path | str,
+    target: Path | str,
+    *,
+    source_folder: int | None = None,
+    target_folder: int | None = None,
+) -> None:
     """Renames a file within a file system; raises FileExistsError where `target` exists.
 
     After a crash in between, the file has one name or both, never none.
+
+    Args:
+        source_folder: descriptor of the open folder that `source` is a name in; None: it is a path.
+        target_folder: the same of `target`.
     """
+    if _renamed(source, target, source_folder, target_folder):
+        return
     try:
-        os.link(source, target, follow_symlinks=False)
+        os.link(
+            source,
+            target,
+            src_dir_fd=source_folder,
+            dst_dir_fd=target_folder,
+            follow_symlinks=False,
+        )
     except OSError as error:
         if error.errno not in CANNOT_LINK:
             raise
         # FAT and some network file systems have no hard links, and the kernel refuses to link files
-        # of other users. The store's lock keeps other writers away, so it is enough to look first.
-        if os.path.lexists(target):
+        # of other users. What is left is to look first.
+        if _exists(target, target_folder):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
-        source.rename(target)
+        os.rename(source, target, src_dir_fd=source_folder, dst_dir_fd=target_folder)
         return
     try:
-        source.unlink()
+        os.unlink(source, dir_fd=source_folder)
     except OSError:
-        target.unlink()
+        os.unlink(target, dir_fd=target_folder)
         raise
+
+
+def _renamed(
+    source: Path | str, target: Path | str, source_folder: int | None, target_folder: int | None
+) -> bool:
+    """Renames in one step by renameat2(2); returns False where that is not possible here."""
+    if not hasattr(_LIBC, "renameat2"):
+        return False
+    done = _LIBC.renameat2(
+        _AT_FDCWD if source_folder is None else source_folder,
+        os.fsencode(source),
+        _AT_FDCWD if target_folder is None else target_folder,
+        os.fsencode(target),
+        _RENAME_NOREPLACE,
+    )
+    if done == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _CANNOT_RENAME_SO:
+        return False
+    raise OSError(code, os.strerror(code), str(target))
+
+
+def _exists(name: Path | str, folder: int | None) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def copy_data(source: BinaryIO, target: BinaryIO) -> None:
@@ -62,7 +117,15 @@ def copy_data(source: BinaryIO, target: BinaryIO) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Syncs the names in a folder to the disk, where its file system supports that."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(os.open(folder, _READ_FOLDER))
+
+
+def sync_open_folder(folder: int) -> None:
+    """Syncs the names in an open folder (also one opened by O_PATH), as `sync_folder` does."""
+    _sync(os.open(".", _READ_FOLDER, dir_fd=folder))
+
+
+def _sync(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:

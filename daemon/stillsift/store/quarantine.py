@@ -9,20 +9,28 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import shutil
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import BinaryIO
 
 from ..frames import frame_id
 from ..ledger import Ledger
 from ..ledger.records import FileRecord, Quarantined, Retire
 from ..sources import FileIdentity, origin_of
-from .durable_files import copy_data, move_without_overwrite, sync_folder
+from ..sources.files.opening import made_folder, open_beneath
+from .durable_files import (
+    copy_data,
+    move_without_overwrite,
+    sync_folder,
+    sync_open_folder,
+)
 from .errors import os_errors_about
 from .names import day_folder
+from .original import ClaimedOriginal, OriginalDiffers, OriginalInUse, claimed
 from .store import QUARANTINE, Store
 
 _NAME_BYTES = 255
@@ -41,6 +49,8 @@ class Fate(StrEnum):
     """Still where it was; `Retired.detail` says why."""
     GONE = "gone"
     """Already removed by another program or person."""
+    WAITS = "waits"
+    """Still where it was, and to be retired later; `Retired.detail` says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,9 @@ class Retired:
     file: FileRecord
     fate: Fate
     detail: str | None = None
-    """Why it was left, as a sentence for people; None: it was not left."""
+    """Why it was left or waits, as a sentence for people; None: it did not."""
+    missing: tuple[str, ...] = ()
+    """Ids of kept frames that show it and are no longer in the store. It is read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,64 +106,114 @@ class Quarantine:
         finally:
             # The removal of names must be on the disk before the ledger records it. The new folder
             # of a moved file was synced already.
-            for folder in {one.file.file.parent for one, _ in done if one.fate is not Fate.LEFT}:
+            stays = (Fate.LEFT, Fate.WAITS)
+            for folder in {one.file.file.parent for one, _ in done if one.fate not in stays}:
                 with suppress(OSError):
                     sync_folder(folder)
-            self._ledger.retired((one.file, moved) for one, moved in done)
+            self._ledger.retired(
+                (one.file, moved) for one, moved in done if one.fate is not Fate.WAITS
+            )
+            self._reopen([one for one, _ in done if one.missing])
         return [one for one, _ in done]
+
+    def _reopen(self, shown_by_none: Iterable[Retired]) -> None:
+        """Records kept frames that are gone, and that what they showed is to be read again."""
+        for one in shown_by_none:
+            gone = [kept for id in one.missing if (kept := self._ledger.kept_file(id)) is not None]
+            self._ledger.mark_missing(gone)
+            self._ledger.reopen(one.file)
 
     def _retire(self, file: FileRecord) -> tuple[Retired, Quarantined | None]:
         target = self._store.root / _place(file)
         try:
-            stat = file.file.lstat()
+            with claimed(file) as original:
+                return self._retire_claimed(file, original, target)
         except FileNotFoundError:
             if file.retire is Retire.MOVE and _same_data(target, file):
                 return Retired(file, Fate.MOVED), _moved(file, target, self._store)
             return Retired(file, Fate.GONE), None
-        except OSError as error:
-            return _left(file, error.strerror), None
-        if FileIdentity.from_stat(stat) != file.identity:
-            return _left(file, "it changed after it was read"), None
-        if file.first_kept is not None:
-            kept = self._ledger.kept_file(file.first_kept)
-            if kept is None or not (self._store.root / kept.path).is_file():
-                return _left(file, "the frame that shows it is no longer in the store"), None
-            # A copy has the same bytes, but under another name. Only the still that was kept itself
-            # counts as being in the store.
-            if kept.sha256 == file.content_hash and file.first_kept == _id_of_still(file):
-                return _removed(file, Fate.KEPT), None
-        if file.retire is Retire.DELETE:
-            return _removed(file, Fate.DELETED), None
-        return self._move(file, target)
-
-    def _move(self, file: FileRecord, target: Path) -> tuple[Retired, Quarantined | None]:
-        self._store.make_folder(target.parent)
-        target = _free_name(target, file)
-        try:
-            if not target.exists():
-                self._bring_in(file, target)
-            file.file.unlink(missing_ok=True)
+        except OriginalInUse as error:
+            return Retired(file, Fate.WAITS, _told(file, str(error))), None
+        except OriginalDiffers as error:
+            return _left(file, str(error)), None
         except OSError as error:
             if error.errno in _NO_ROOM or error.errno == errno.EIO:
                 with os_errors_about(target):
                     raise
             return _left(file, error.strerror), None
+
+    def _retire_claimed(
+        self, file: FileRecord, original: ClaimedOriginal, target: Path
+    ) -> tuple[Retired, Quarantined | None]:
+        named = dict.fromkeys(file.named)
+        if file.first_kept is not None:
+            named[file.first_kept] = None
+        missing = [id for id in named if not self._is_there(id)]
+        if missing:
+            why = (
+                "a kept frame that shows it is no longer in the store; it is read again after the "
+                "next start"
+            )
+            return replace(_left(file, why), missing=tuple(missing)), None
+        if file.first_kept == _id_of_still(file) and self._is_there(file.first_kept, file):
+            # Only the still that was kept itself: a copy has the same bytes under another name.
+            original.delete()
+            return Retired(file, Fate.KEPT), None
+        # Another device or inode number, as after a restart: its bytes tell whether it is the same.
+        same = FileIdentity.from_stat(os.fstat(original.data.fileno())) == file.identity
+        if not same and not original.has_the_content():
+            raise OriginalDiffers("it changed after it was read")
+        if file.retire is Retire.DELETE:
+            original.delete()
+            return Retired(file, Fate.DELETED), None
+        return self._move(file, original, target)
+
+    def _is_there(self, id: str, still: FileRecord | None = None) -> bool:
+        """Tells whether the file of a kept frame is in the store with its size.
+
+        `still`: the frame is this very file, so the bytes must be the same, too: they are the last.
+        """
+        kept = self._ledger.kept_file(id)
+        if kept is None:
+            return False
+        if not self._store.holds(kept):
+            return False
+        if still is None:
+            return True
+        try:
+            return kept.sha256 == still.content_hash == _sha256(self._store.root / kept.path)
+        except OSError:
+            return False
+
+    def _move(
+        self, file: FileRecord, original: ClaimedOriginal, target: Path
+    ) -> tuple[Retired, Quarantined | None]:
+        self._store.make_folder(target.parent)
+        target = _free_name(target, file)
+        if target.exists():  # an attempt that was cut off had brought it there
+            original.delete()
+        else:
+            self._bring_in(file, original, target)
         return Retired(file, Fate.MOVED), _moved(file, target, self._store)
 
-    def _bring_in(self, file: FileRecord, target: Path) -> None:
+    def _bring_in(self, file: FileRecord, original: ClaimedOriginal, target: Path) -> None:
         """Moves an original to `target`, or copies it where that is on another file system."""
         try:
-            move_without_overwrite(file.file, target)
+            original.move(target)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
             self._store.require_room(file.identity.size)
             with self._store.temporary(QUARANTINE) as temporary:
-                _copy(file.file, temporary)
+                _copy(original.data, temporary)
                 if _sha256(temporary) != file.content_hash:
-                    raise OSError(errno.ESTALE, "it changed while it was copied") from error
+                    raise OriginalDiffers("it changed while it was copied") from error
+                original.check()
                 move_without_overwrite(temporary, target)
-        sync_folder(target.parent)
+            sync_folder(target.parent)
+            original.delete()
+        else:
+            sync_folder(target.parent)
 
     def enforce(self, max_size: int, max_age_ns: int, now_ns: int) -> list[Quarantined]:
         """Deletes what is too old from quarantine, and the oldest until the rest is small enough.
@@ -188,16 +250,19 @@ class Quarantine:
         if not lying.is_file():
             self._ledger.left_quarantine([one.key])
             return Restored(one, None, f"{lying}: no longer in quarantine")
-        target = one.original if to is None else to / one.original.name
-        if to is not None and target.exists() and _sha256(target) != one.sha256:
-            target = to / one.path.name
+        # Where it came from, no link is followed: others may write there. `to` is the operator's.
+        target = one.original if to is None else to.resolve() / one.original.name
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if not target.exists():
-                self._bring_out(one, lying, target)
-            elif _sha256(target) != one.sha256:
-                return Restored(one, None, f"{target}: another file is there; nothing overwritten")
-            sync_folder(target.parent)
+            with made_folder(target.parent) as folder:
+                if to is not None and _hash_in(folder, target.name) not in (None, one.sha256):
+                    target = target.with_name(one.path.name)
+                there = _hash_in(folder, target.name)
+                if there is None:
+                    self._bring_out(one, lying, target, folder)
+                elif there != one.sha256:
+                    why = "another file is there; nothing overwritten"
+                    return Restored(one, None, f"{target}: {why}")
+                sync_open_folder(folder)
             lying.unlink(missing_ok=True)
         except OSError as error:
             if error.errno in _NO_ROOM:
@@ -206,28 +271,37 @@ class Quarantine:
         self._ledger.left_quarantine([one.key])
         return Restored(one, target)
 
-    def _bring_out(self, one: Quarantined, lying: Path, target: Path) -> None:
+    def _bring_out(self, one: Quarantined, lying: Path, target: Path, folder: int) -> None:
         """Puts a file at `target`, and records it as done before a watching source can see it."""
-        if lying.stat().st_dev == target.parent.stat().st_dev:
-            self._register(one, target, lying)
-            with suppress(OSError):
-                os.link(lying, target)
+        if lying.stat().st_dev == os.fstat(folder).st_dev:
+            self._register(one, target, lying.stat())
+            try:
+                os.link(lying, target.name, dst_dir_fd=folder, follow_symlinks=False)
+            except FileExistsError:
+                raise
+            except OSError:
+                pass
+            else:
                 return
-            if target.exists():
-                raise FileExistsError(errno.EEXIST, "another file is there", str(target))
-        temporary = target.parent / f".stillsift-{one.key}.tmp"
-        temporary.unlink(missing_ok=True)
+        temporary = f".stillsift-{one.key}.tmp"
+        with suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=folder)
         try:
-            _copy(lying, temporary)
-            if _sha256(temporary) != _sha256(lying):
+            with lying.open("rb") as read, _created(folder, temporary) as written:
+                copy_data(read, written)
+                _copy_facts(read, written)
+                self._register(one, target, os.fstat(written.fileno()))
+            if _hash_in(folder, temporary) != _sha256(lying):
                 raise OSError(errno.EIO, "the copy differs from what lies in quarantine")
-            self._register(one, target, temporary)
-            move_without_overwrite(temporary, target)
+            move_without_overwrite(
+                temporary, target.name, source_folder=folder, target_folder=folder
+            )
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=folder)
 
-    def _register(self, one: Quarantined, target: Path, file: Path) -> None:
-        self._ledger.register_done(one.source, target, FileIdentity.of(file), one.sha256)
+    def _register(self, one: Quarantined, target: Path, facts: os.stat_result) -> None:
+        self._ledger.register_done(one.source, target, FileIdentity.from_stat(facts), one.sha256)
 
 
 def _id_of_still(file: FileRecord) -> str:
@@ -271,23 +345,45 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: BinaryIO, target: Path) -> None:
     """Copies data, times and mode, and syncs the data to the disk."""
-    with source.open("rb") as read, target.open("xb") as written:
-        copy_data(read, written)
-    shutil.copystat(source, target)
+    source.seek(0)
+    with target.open("xb") as written:
+        copy_data(source, written)
+        _copy_facts(source, written)
 
 
-def _removed(file: FileRecord, fate: Fate) -> Retired:
+def _copy_facts(source: BinaryIO, target: BinaryIO) -> None:
+    """Gives a copy the times and the mode of its source."""
+    facts = os.fstat(source.fileno())
+    os.fchmod(target.fileno(), stat.S_IMODE(facts.st_mode))
+    os.utime(target.fileno(), ns=(facts.st_atime_ns, facts.st_mtime_ns))
+
+
+def _created(folder: int, name: str) -> BinaryIO:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(name, flags, 0o666, dir_fd=folder), "wb")
+
+
+def _hash_in(folder: int, name: str) -> str | None:
+    """Returns the SHA-256 (hex) of a file in an open folder; None: there is none.
+
+    Raises OSError, also for what is no regular file.
+    """
     try:
-        file.file.unlink(missing_ok=True)
-    except OSError as error:
-        return _left(file, error.strerror)
-    return Retired(file, fate)
+        descriptor = open_beneath(folder, name)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _left(file: FileRecord, reason: str | None) -> Retired:
-    return Retired(file, Fate.LEFT, f"{file.file}: not {_PAST[file.retire]}: {reason}")
+    return Retired(file, Fate.LEFT, _told(file, reason))
+
+
+def _told(file: FileRecord, reason: str | None) -> str:
+    return f"{file.file}: not {_PAST[file.retire]}: {reason}"
 
 
 _PAST = {Retire.MOVE: "moved", Retire.DELETE: "deleted", Retire.LEAVE: "touched"}

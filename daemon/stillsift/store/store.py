@@ -10,9 +10,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -22,6 +23,7 @@ import cv2
 from ..decisions import Decision, Reason
 from ..frames import Frame
 from ..ledger.records import KeptFile
+from ..sources.files.opening import being_written, opened, path_of
 from .durable_files import (
     CANNOT_LINK,
     copy_data,
@@ -40,6 +42,8 @@ AUDIT = Path("audit")
 """Folder for audit samples: dropped frames that a person is to judge. It is laid out like kept/ and
 never mixed with it."""
 QUARANTINE = Path("quarantine")
+READING = Path("reading")
+"""Holds a mark for each source of what it reads."""
 TEMPORARY = ".placing"
 """Folder for files that are being written. One lies inside each of kept/, audit/ and quarantine/,
 because each may be a mount of its own and a rename must stay within one file system."""
@@ -134,10 +138,11 @@ class Store:
         no file.
 
         Args:
-            link: a still may share its data with the original as a hard link. This is only safe
-                where the original is moved or deleted afterwards: as long as both names exist, a
-                program that rewrites the original in place rewrites the kept frame. Where a link is
-                impossible the still is copied.
+            link: the still may become a hard link to the original, which is moved or deleted
+                afterwards. That is done only where the file is this user's alone: no other name, no
+                other owner, nobody who may write or has it open for writing. Whoever else could
+                change the original would change the kept frame. Else the still is copied (as a
+                reflink, where the file system can).
 
         Raises:
             StoreFull: there is no room.
@@ -151,16 +156,17 @@ class Store:
     def _place_still(
         self, frame: Frame, original: Path, content_hash: str, decision: Decision, link: bool
     ) -> KeptFile:
-        with os_errors_about(original), _opened(original) as source:
+        with _opened(original) as source, os_errors_about(original):
             size = os.fstat(source.fileno()).st_size
             suffix = still_suffix(source.read(32), original.suffix)
             source.seek(0)
+            link = link and _is_ours_alone(source)
             # A link takes no room. Whether the original can be linked is known only after trying.
             self.require_room(0 if link else size)
             area = _area(decision)
             path = self.path_of(frame, suffix, area)
             with self.temporary(area) as temporary:
-                if not (link and self._linked(original, temporary)):
+                if not (link and self._linked(source, temporary)):
                     self._copy(source, temporary)
                 sha256, size = self._synced(temporary)
                 if sha256 != content_hash:
@@ -193,6 +199,13 @@ class Store:
             self._name(temporary, self.root / path, sha256)
         return _kept(frame, decision, path, len(data), sha256)
 
+    def holds(self, kept: KeptFile) -> bool:
+        """Tells whether the file of a kept frame is there with its size."""
+        try:
+            return (self.root / kept.path).stat().st_size == kept.bytes
+        except OSError:
+            return False
+
     def discard(self, paths: Iterable[Path]) -> None:
         """Removes files (relative to the store) that the ledger no longer needs."""
         for path in paths:
@@ -223,10 +236,10 @@ class Store:
                     sync_folder(missing.parent)
         self._folders.add(folder)
 
-    def _linked(self, original: Path, target: Path) -> bool:
+    def _linked(self, original: BinaryIO, target: Path) -> bool:
         try:
-            # Resolved, because Linux would link the symbolic link itself.
-            os.link(original.resolve(), target)
+            # Python follows links only where it is given a descriptor; the path is absolute.
+            os.link(path_of(original), target, src_dir_fd=original.fileno(), follow_symlinks=True)
         except OSError as error:
             if error.errno in CANNOT_LINK or error.errno == errno.EXDEV:
                 return False
@@ -264,17 +277,29 @@ class Store:
             sync_folder(target.parent)
 
 
-def _opened(original: Path) -> BinaryIO:
+@contextmanager
+def _opened(original: Path) -> Iterator[BinaryIO]:
     """Opens an original; raises `OriginalChanged` where that fails.
 
     The cause is never the store's disk, so the error must not be one about that disk.
     """
-    try:
-        return original.open("rb")
-    except OSError as error:
-        raise OriginalChanged(
-            f"{original}: {error.strerror} after it was read; it is looked at again once it is back"
-        ) from error
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(opened(original))
+        except OSError as error:
+            raise OriginalChanged(
+                f"{original}: {error.strerror} after it was read; it is looked at again once it is "
+                "back"
+            ) from error
+        yield file
+
+
+def _is_ours_alone(original: BinaryIO) -> bool:
+    """Tells whether no other user and no other name can change this file."""
+    facts = os.fstat(original.fileno())
+    others = facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    alone = facts.st_nlink == 1 and facts.st_uid == os.geteuid() and not others
+    return alone and being_written(original.fileno()) is False
 
 
 def _area(decision: Decision) -> Path:

@@ -20,7 +20,7 @@ from watchdog.events import FileMovedEvent
 
 from clips import SHARED_MEDIA, real_pictures, write_clip
 from stillsift.frames import Frame
-from stillsift.sources import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated
+from stillsift.sources import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated, Shorter
 from stillsift.sources.files import DirectorySource, SourceMissing, arrivals
 from stillsift.sources.files.tree import trees
 
@@ -34,7 +34,13 @@ class Remembered:
         self.next: dict[FileIdentity, int | None] = {}
         self.contents: dict[str, Path] = {}
 
-    def next_frame(self, identity: FileIdentity) -> int | None:
+    def begin(self, _file: Path, _identity: FileIdentity) -> str | None:
+        return None
+
+    def grown_from(self, _file: Path, _identity: FileIdentity) -> Shorter | None:
+        return None
+
+    def next_frame(self, _file: Path, identity: FileIdentity) -> int | None:
         return self.next.get(identity, 0)
 
     def earlier(self, content_hash: str) -> Path | None:
@@ -195,7 +201,7 @@ def test_a_photo_that_changes_while_it_is_read_is_read_as_it_became(tmp_path: Pa
     path = photo(tmp_path / "a.jpg", 0)
 
     class Overwriting(Remembered):
-        def next_frame(self, identity: FileIdentity) -> int | None:
+        def next_frame(self, _file: Path, identity: FileIdentity) -> int | None:
             if not self.next:  # the first time it is asked
                 self.next[identity] = 0
                 path.write_bytes(photo_bytes(9) + b"longer")
@@ -378,7 +384,7 @@ def test_an_event_that_never_came_is_made_up_for(
     tmp_path: Path, watch: Callable[..., Watching], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As after an overflow of the kernel's queue: files are there and nobody was told.
-    monkeypatch.setattr(arrivals, "_EVENTS", [FileMovedEvent])
+    monkeypatch.setattr(arrivals, "EVENTS", [FileMovedEvent])
     watching = watch(tmp_path, rescan_s=1.0)
     photo(tmp_path / "a.jpg")
     assert watching.opened() == "a.jpg"

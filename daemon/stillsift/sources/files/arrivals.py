@@ -10,69 +10,27 @@ time to time.
 from __future__ import annotations
 
 import logging
-import queue
+import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from watchdog.events import (
-    DirCreatedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
 from ..items import FileIdentity
+from .events import EVENTS, Arrived, Event, Events
+from .opening import is_being_written
 from .tree import Found, Tree, natural
 
 _LOG = logging.getLogger(__name__)
-_EVENTS: list[type[FileSystemEvent]] = [
-    DirCreatedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
-]
-"""Events that are handled. `opened` and `closed without writing` are not: reading causes them."""
-_WRITER_PATIENCE_S = 60.0
+WRITER_PATIENCE_S = 60.0
 """Seconds that a file seen while it was written must stay unchanged to count as whole. `closed`
 comes even from a writer that crashed; this limit is for the case that the event was lost."""
 _LOOK_SOON_S = 1.0
 """Seconds until directories are read again after a new folder appeared: files may have been put
 into it before it was watched."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Event:
-    """Describes one event of a watched directory."""
-
-    path: Path
-    kind: str
-    """One of closed, moved, created, modified and folder."""
-
-
-class _Enqueue(FileSystemEventHandler):
-    """Only passes events on: while a handler works, the kernel's queue fills."""
-
-    def __init__(self, events: queue.SimpleQueue[_Event | None]) -> None:
-        self._events = events
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        where = event.dest_path if event.event_type == "moved" else event.src_path
-        kind = "folder" if event.is_directory else event.event_type
-        self._events.put(_Event(Path(_text(where)), kind))
-
-
-def _text(path: str | bytes) -> str:
-    return path.decode("utf-8", "surrogateescape") if isinstance(path, bytes) else path
 
 
 @dataclass(slots=True)
@@ -91,6 +49,7 @@ class _Watch:
 class _Unsettled:
     """Describes a file that must stay unchanged for `patience_s` to count as whole."""
 
+    arrived: Arrived
     identity: FileIdentity
     since: float
     """Monotonic time since when the file has been unchanged."""
@@ -121,7 +80,7 @@ class Arrivals:
         self._settle_s = settle_s
         self._rescan_s = max(settle_s, 1.0) if polling else rescan_s
         self._clock = clock
-        self._events: queue.SimpleQueue[_Event | None] = queue.SimpleQueue()
+        self._events = Events()
         self._unsettled: dict[Path, _Unsettled] = {}
         self._told: set[Path] = set()
         """Paths that cannot be read and were logged."""
@@ -134,32 +93,37 @@ class Arrivals:
 
     def wake(self) -> None:
         """Ends a running `wait`; may be called from any thread."""
-        self._events.put(None)
+        self._events.wake()
 
     def close(self) -> None:
         for watch in self._watches:
             _unwatch(watch)
 
-    def wait(self, timeout_s: float) -> list[Path]:
+    def wait(self, timeout_s: float) -> list[Arrived]:
         """Returns the files that have become whole; waits for one at most `timeout_s`."""
-        whole: list[Path] = []
+        whole: list[Arrived] = []
         until_look = self._rescan_at - self._clock()
         pause = min(timeout_s, 0.25) if self._unsettled else timeout_s
+        for event in self._events.take(max(0.0, min(pause, until_look))):
+            self._take(event, whole)
+        return whole + self._settled()
+
+    def hold(self, arrived: Arrived, *, patience_s: float | None = None) -> None:
+        """Lets a file wait that is not whole after all; `wait` gives it once it is.
+
+        `patience_s`: how long it must stay unchanged; None: as long as any file.
+        """
         try:
-            event = self._events.get(timeout=max(0.0, min(pause, until_look)))
-            while True:
-                if event is not None:
-                    self._take(event, whole)
-                event = self._events.get_nowait()
-        except queue.Empty:
-            pass
-        whole += self._settled()
-        return whole
+            identity = FileIdentity.of(arrived.path)
+        except OSError:
+            return
+        patience = self._settle_s if patience_s is None else patience_s
+        self._unsettled[arrived.path] = _Unsettled(arrived, identity, self._clock(), patience)
 
     def rescan_due(self) -> bool:
         return self._clock() >= self._rescan_at
 
-    def rescan(self, is_done: Callable[[FileIdentity], bool]) -> tuple[list[Path], set[int]]:
+    def rescan(self, is_done: Callable[[FileIdentity], bool]) -> tuple[list[Arrived], set[int]]:
         """Reads all trees again; returns new whole files and the hashes of all identities present.
 
         The files are in natural order, without those that are done. A root that is away is logged
@@ -178,36 +142,44 @@ class Arrivals:
                         whole.append(found.path)
             except OSError as error:  # the root disappeared while it was read
                 self._away(watch, error.strerror or str(error))
-        return sorted(whole, key=natural), present
+        return [Arrived(path) for path in sorted(whole, key=natural)], present
 
     # --- events
 
-    def _take(self, event: _Event, whole: list[Path]) -> None:
+    def _take(self, event: Event, whole: list[Arrived]) -> None:
+        path = event.arrived.path
         if event.kind == "folder":
             self._rescan_at = min(self._rescan_at, self._clock() + _LOOK_SOON_S)
-        elif not any(watch.tree.holds(event.path) for watch in self._watches):
+        elif not any(watch.tree.holds(path) for watch in self._watches):
             return
-        elif event.kind in ("closed", "moved"):
-            self._unsettled.pop(event.path, None)
-            if not event.path.is_symlink():
-                whole.append(event.path)
+        elif event.kind in ("closed", "moved") or _only_touched(event.arrived):
+            whole.append(self._and_before(event.arrived))
         else:
             self._unsettle(event)
 
-    def _unsettle(self, event: _Event) -> None:
+    def _and_before(self, arrived: Arrived) -> Arrived:
+        """Returns what happened to a path with what was known of it while it was not whole."""
+        if (known := self._unsettled.pop(arrived.path, None)) is None:
+            return arrived
+        known.arrived.follow(arrived)
+        return known.arrived
+
+    def _unsettle(self, event: Event) -> None:
+        path = event.arrived.path
         try:
-            if event.path.is_symlink():
-                return
-            identity = FileIdentity.of(event.path)
+            facts = path.lstat()
         except OSError:
+            return
+        if not stat.S_ISREG(facts.st_mode):
             return
         patience = self._settle_s
         if event.kind == "modified":
-            patience = max(_WRITER_PATIENCE_S, 10 * self._settle_s)
-        known = self._unsettled.get(event.path)
-        if known is not None:
+            patience = max(WRITER_PATIENCE_S, 10 * self._settle_s)
+        if (known := self._unsettled.get(path)) is not None:
             patience = max(patience, known.patience_s)
-        self._unsettled[event.path] = _Unsettled(identity, self._clock(), patience)
+        self._unsettled[path] = _Unsettled(
+            self._and_before(event.arrived), FileIdentity.from_stat(facts), self._clock(), patience
+        )
 
     def _looks_whole(self, found: Found) -> bool:
         """Tells whether a file's time of change is old enough; if not, begins to watch the file."""
@@ -215,12 +187,15 @@ class Arrivals:
             return False  # `_settled` will give it
         if 0 <= self._settle_s <= time.time() - found.identity.mtime_ns / 1e9:
             return True
-        self._unsettled[found.path] = _Unsettled(found.identity, self._clock(), self._settle_s)
+        self._unsettled[found.path] = _Unsettled(
+            Arrived(found.path), found.identity, self._clock(), self._settle_s
+        )
         return False
 
-    def _settled(self) -> list[Path]:
+    def _settled(self) -> list[Arrived]:
+        """Returns the files that have been unchanged for long enough, and that nobody writes to."""
         now = self._clock()
-        whole = []
+        whole: list[Arrived] = []
         for path, seen in list(self._unsettled.items()):
             try:
                 identity = FileIdentity.of(path)
@@ -230,9 +205,12 @@ class Arrivals:
             if identity != seen.identity:
                 seen.identity, seen.since = identity, now
             elif now - seen.since >= seen.patience_s:
+                if _known_to_be_written(path):
+                    seen.since = now
+                    continue
                 del self._unsettled[path]
-                whole.append(path)
-        return sorted(whole, key=natural)
+                whole.append(seen.arrived)
+        return sorted(whole, key=lambda arrived: natural(arrived.path))
 
     # --- roots that appear and disappear
 
@@ -260,10 +238,10 @@ class Arrivals:
         observer = Observer()
         try:
             observer.schedule(
-                _Enqueue(self._events),
+                self._events,
                 str(tree.root),
                 recursive=tree.recursive,
-                event_filter=_EVENTS,
+                event_filter=EVENTS,
             )
             observer.start()
         except OSError as error:
@@ -294,3 +272,21 @@ def _unwatch(watch: _Watch) -> None:
         watch.observer.stop()
         watch.observer.join(timeout=2)
         watch.observer = None
+
+
+def _only_touched(arrived: Arrived) -> bool:
+    """Tells whether a file that was closed got nothing but other permissions or times since."""
+    if arrived.whole is None:
+        return False
+    try:
+        now = FileIdentity.of(arrived.path)
+    except OSError:
+        return False
+    return now.size == arrived.whole.size and not _known_to_be_written(arrived.path)
+
+
+def _known_to_be_written(path: Path) -> bool:
+    try:
+        return is_being_written(path)
+    except OSError:
+        return False  # who reads it will tell what is wrong with it

@@ -9,10 +9,12 @@ looked at costs no conversion, and it is not even decoded where it can be counte
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import av.error
@@ -22,12 +24,13 @@ from av.video.stream import VideoStream
 
 from ...frames import Frame, TimeOrigin
 from ..decoding import ASSUMED_RATE, MAX_PIXELS, Damage, decoded, prepare, reason
-from ..items import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated, origin_of
+from ..items import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated, Shorter, origin_of
 from ..pace import Pace
 from ..picture import Converter, upright
 from ..skipping import Skipped, Skipping, UncertainCount
 from ..times import Times
 from .contents import hashing
+from .opening import opened, path_of
 
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,m4v,gif,asf,flv,"
@@ -66,11 +69,14 @@ class ClipReader:
         max_pixels: int = MAX_PIXELS,
         stopped: Callable[[], bool] = lambda: False,
         earlier: Callable[[str], Path | None] = lambda _hash: None,
+        shorter: Shorter | None = None,
     ) -> None:
         """Takes `rate` in frames per second of the clip's own time; None: every frame.
 
         `earlier` gives the file with a content hash that was decided before; the clip is then not
         read again. `stopped` is asked between frames; once true, reading ends without a `Finished`.
+        `shorter` tells what was decided of the file when it was shorter: if it has only grown, it
+        is read on from there. A file that grows while it is read ends without a `Finished`, too.
         """
         self.path = path.absolute()
         self._source = source
@@ -81,58 +87,58 @@ class ClipReader:
         self._max_pixels = max_pixels
         self._stopped = stopped
         self._earlier = earlier
+        self._shorter = shorter
         self._converter = Converter()
         self._index = 0
         self._stretches = 0
 
     def items(self) -> Iterator[Item]:
-        """Yields the items. Raises OSError only if the file is gone before it is opened."""
-        identity = FileIdentity.of(self.path)
+        """Yields the items. Raises OSError where the file cannot be opened or read."""
+        with opened(self.path) as data:
+            yield from self._items(data)
+
+    def _items(self, data: BinaryIO) -> Iterator[Item]:
+        identity = FileIdentity.from_stat(os.fstat(data.fileno()))
         origin = origin_of(self.path, identity)
-        content_hash = ""
-        failure: str | None = None
-        try:
-            content_hash = yield from hashing(self.path, self._stopped)
-        except OSError as error:
-            failure = f"cannot be read: {error.strerror}"
-        if self._stopped():
+        shorter = self._shorter
+        hashes = yield from hashing(data, self._stopped, shorter.size if shorter else None)
+        if hashes is None:
             return
-        if not self._start_frame and content_hash and (earlier := self._earlier(content_hash)):
-            yield Repeated(self.path, identity, content_hash, earlier)
+        if shorter is not None and hashes.beginning == shorter.content_hash:
+            self._start_frame = max(self._start_frame, shorter.next_frame)
+        if not self._start_frame and (earlier := self._earlier(hashes.whole)):
+            yield Repeated(self.path, identity, hashes.whole, earlier)
             return
-        if failure is not None:
-            # Not recorded as done: the next start, with other permissions, may be able to read it.
-            yield Failed(self.path, origin, 0, identity.mtime_ns, failure)
-            return
-        yield Opened(self.path, identity, content_hash)
-        if failure is None:
-            failure = yield from self._frames(identity, origin)
-        if self._stopped():
+        yield Opened(self.path, identity, hashes.whole)
+        failure = yield from self._frames(data, identity, origin)
+        if self._stopped() or FileIdentity.from_stat(os.fstat(data.fileno())) != identity:
             return
         if failure is None and self._index == 0 and self._stretches == 0:
             failure = "opened, but gave no frame"
         if failure is not None:
             yield Failed(self.path, origin, self._index, identity.mtime_ns, failure)
-        yield Finished(self.path, identity, content_hash, self._index)
+        yield Finished(self.path, identity, hashes.whole, self._index)
 
-    def _frames(self, identity: FileIdentity, origin: str) -> Generator[Item, None, str | None]:
+    def _frames(
+        self, data: BinaryIO, identity: FileIdentity, origin: str
+    ) -> Generator[Item, None, str | None]:
         """Yields frames and failures; returns why the file was not opened, None: it was."""
         try:
-            return (yield from self._pass(identity, origin, skip=True))
+            return (yield from self._pass(data, identity, origin, skip=True))
         except UncertainCount:
             self._pace = Pace(self._rate)
             self._index = 0
-            return (yield from self._pass(identity, origin, skip=False))
+            return (yield from self._pass(data, identity, origin, skip=False))
 
     def _pass(
-        self, identity: FileIdentity, origin: str, *, skip: bool
+        self, data: BinaryIO, identity: FileIdentity, origin: str, *, skip: bool
     ) -> Generator[Item, None, str | None]:
         """Reads from the first frame on; yields none before `start_frame`.
 
         Returns why the file was not opened; None: it was. Raises UncertainCount.
         """
         try:
-            with _open(self.path) as container:
+            with _open(data) as container:
                 stream = container.streams.best("video")
                 if not isinstance(stream, VideoStream):
                     return "holds no video"
@@ -240,10 +246,10 @@ class ClipReader:
         )
 
 
-def _open(path: Path) -> InputContainer:
+def _open(data: BinaryIO) -> InputContainer:
     """Opens a video file. Raises av.error.FFmpegError."""
     return av.open(
-        str(path),
+        path_of(data),
         mode="r",
         container_options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
         metadata_errors="replace",

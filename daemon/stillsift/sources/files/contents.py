@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
+from typing import BinaryIO
 
 from ..items import Idle
 
@@ -89,25 +90,43 @@ def _text_kind(head: bytes) -> Kind:
     )
 
 
-def head_of(path: Path) -> bytes:
-    """Returns the first 64 bytes of a file. Raises OSError."""
-    with path.open("rb") as file:
-        return file.read(64)
+def head_of(file: BinaryIO) -> bytes:
+    """Returns the first 64 bytes of an open file. Raises OSError."""
+    file.seek(0)
+    return file.read(64)
 
 
-def hashing(path: Path, stopped: Callable[[], bool]) -> Generator[Idle, None, str]:
-    """Hashes a whole file; `yield from` returns the SHA-256 (hex), or "" when stopped.
+@dataclass(frozen=True, slots=True)
+class Hashes:
+    """Holds the SHA-256 (hex) of a file, and of its beginning."""
 
-    A long recording takes a while, so an `Idle` is yielded every second. Raises OSError.
+    whole: str
+    beginning: str | None
+    """Of the first bytes that were asked for; None: none were."""
+
+
+def hashing(
+    file: BinaryIO, stopped: Callable[[], bool], beginning: int | None = None
+) -> Generator[Idle, None, Hashes | None]:
+    """Hashes a whole open file, and its first `beginning` bytes; `yield from` returns the hashes.
+
+    It returns None when it is stopped. It yields an `Idle` every second, since a long recording
+    takes a while. Raises OSError.
     """
-    digest = hashlib.sha256()
+    digest, first = hashlib.sha256(), None
     told = time.monotonic()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            if stopped():
-                return ""
-            if time.monotonic() - told >= 1:
-                told = time.monotonic()
-                yield Idle(busy=True)
-    return digest.hexdigest()
+    done = 0
+    file.seek(0)
+    while chunk := file.read(_CHUNK):
+        if beginning is not None and done < beginning <= done + len(chunk):
+            part = digest.copy()
+            part.update(chunk[: beginning - done])
+            first = part.hexdigest()
+        digest.update(chunk)
+        done += len(chunk)
+        if stopped():
+            return None
+        if time.monotonic() - told >= 1:
+            told = time.monotonic()
+            yield Idle(busy=True)
+    return Hashes(digest.hexdigest(), first)

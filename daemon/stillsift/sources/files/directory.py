@@ -7,28 +7,47 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, tzinfo
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 from ...problems import Problem
 from ..decoding import MAX_PIXELS
-from ..items import Failed, FileIdentity, Finished, Idle, Item, Known, Opened, Repeated, origin_of
+from ..items import (
+    Failed,
+    FileIdentity,
+    Finished,
+    Idle,
+    Item,
+    Known,
+    Opened,
+    Overload,
+    Repeated,
+    origin_of,
+)
 from ..times import NamePattern, Times
-from .arrivals import Arrivals
+from .arrivals import WRITER_PATIENCE_S, Arrivals
 from .clip import ClipReader
 from .contents import STILL_KINDS, STILL_SUFFIXES, Kind, hashing, head_of, kind_of
+from .events import Arrived, overwrites
 from .header import DecodeError
+from .opening import being_written, opened
 from .still import frame_of, too_large
 from .tree import natural, trees
 
 _LOG = logging.getLogger(__name__)
 _MOST_KINDS = 6
 """Most suffixes of ignored files that a message names."""
+_BEING_WRITTEN = "another program is still writing it; it is read the next time"
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
+_NO_FILE = frozenset({errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.EISDIR})
+"""What opening a symbolic link, a pipe, a socket or a folder gives: they are no footage."""
 
 
 class SourceMissing(Problem):
@@ -39,7 +58,8 @@ class DirectorySource:
     """Reads all stills and clips below some roots, in natural order of names, then what arrives.
 
     A root may also be a single file. A file that `known` calls finished is not read again. A file
-    whose content failed is finished too, until it changes.
+    whose content failed is finished too, until it changes. One that cannot be opened or read is
+    told once and tried again. One that somebody has open for writing is not read before that ends.
     """
 
     def __init__(
@@ -76,9 +96,12 @@ class DirectorySource:
         self._arrivals = Arrivals(
             name, self._trees, polling=polling, settle_s=settle_s, rescan_s=rescan_s
         )
-        self._ready: deque[Path] = deque()
+        self._ready: dict[Path, Arrived] = {}
+        """Files that wait to be read, in order."""
         self._done: set[int] = set()
         """Hashes (64 bits each, to save memory) of the identities read in this session."""
+        self._unreadable: dict[Path, FileIdentity | None] = {}
+        """Files that could not be read, and were told."""
         self._bare = False
         """True: no still or clip was found, when read once."""
         self._stop = threading.Event()
@@ -136,9 +159,9 @@ class DirectorySource:
             except OSError as error:
                 raise SourceMissing(f"{tree.root}: {error.strerror}") from error
         self._bare = not found
-        self._ready.extend(found)
+        self._add([Arrived(path) for path in found])
         while self._ready and not self._stop.is_set():
-            yield from self._file(self._ready.popleft())
+            yield from self._file(self._next())
 
     def _as_they_come(self) -> Iterator[Item]:
         try:
@@ -146,45 +169,107 @@ class DirectorySource:
                 if self._arrivals.rescan_due():
                     self._look_again()
                 if self._ready:
-                    self._ready.extend(self._arrivals.wait(0))
-                    yield from self._file(self._ready.popleft())
+                    self._add(self._arrivals.wait(0))
+                    yield from self._file(self._next())
                     continue
-                self._ready.extend(self._arrivals.wait(1))
+                self._add(self._arrivals.wait(1))
                 if not self._ready:
                     yield Idle()
         finally:
             self._arrivals.close()
 
     def _look_again(self) -> None:
-        waiting = set(self._ready)
         whole, present = self._arrivals.rescan(lambda identity: hash(identity) in self._done)
-        self._ready.extend(path for path in whole if path not in waiting)
+        self._add([arrived for arrived in whole if arrived.path not in self._ready])
         if self._arrivals.up:
             self._done &= present
 
+    def _add(self, arrived: list[Arrived]) -> None:
+        for one in arrived:
+            if (waiting := self._ready.get(one.path)) is None:
+                self._ready[one.path] = one
+            else:
+                waiting.follow(one)
+
+    def _next(self) -> Arrived:
+        return self._ready.pop(next(iter(self._ready)))
+
     # --- one file
 
-    def _file(self, path: Path) -> Iterator[Item]:
+    def _file(self, arrived: Arrived) -> Iterator[Item]:
         if time.monotonic() - self._told > 1:
             # Thousands of known files on a slow mount may be passed over without an item.
             self._told = time.monotonic()
             yield Idle(busy=True)
+        path = arrived.path
         try:
             identity = FileIdentity.of(path)
-            if hash(identity) in self._done:
+            if not arrived.lost and hash(identity) in self._done:
                 return
-            next_frame = self._known.next_frame(identity)
-            if next_frame is not None:
-                yield from self._items_of(path, identity, next_frame)
+            with opened(path) as data:
+                identity = FileIdentity.from_stat(os.fstat(data.fileno()))
+                yield from self._overwritten(arrived, identity)
+                if hash(identity) in self._done:
+                    return
+                next_frame = self._known.next_frame(path, identity)
+                if next_frame is not None:
+                    if self._not_whole(arrived, data, identity):
+                        if not self._watch:
+                            yield from self._told_unreadable(path, identity, _BEING_WRITTEN)
+                        return
+                    yield from self._items_of(path, data, identity, next_frame)
         except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
-                _LOG.warning("%s: %s cannot be read: %s", self.name, path, error.strerror)
-            return  # the file disappeared before it was read, or cannot be read
+            if error.errno in _GONE or error.errno in _NO_FILE:
+                return  # the file disappeared before it was read, or is none
+            reason = f"cannot be read: {error.strerror}"
+            yield from self._told_unreadable(path, _identity(path), reason)
+            return
+        self._unreadable.pop(path, None)
         if not self._stop.is_set():
             self._done.add(hash(identity))
 
-    def _items_of(self, path: Path, identity: FileIdentity, next_frame: int) -> Iterator[Item]:
-        if not _is_still(path):
+    def _not_whole(self, arrived: Arrived, data: BinaryIO, identity: FileIdentity) -> bool:
+        """Tells whether somebody still writes to a file; a watching source lets it wait then."""
+        if being_written(data.fileno()):
+            if self._watch:
+                self._arrivals.hold(arrived)
+            return True
+        fresh = 0 <= time.time() - identity.mtime_ns / 1e9 < WRITER_PATIENCE_S
+        if identity.size == 0 and fresh and self._watch:
+            # Some write a name first and the data later, as servers for uploads do.
+            self._arrivals.hold(arrived, patience_s=WRITER_PATIENCE_S)
+            return True
+        return False
+
+    def _overwritten(self, arrived: Arrived, now: FileIdentity) -> Iterator[Item]:
+        """Tells what was at this path and is gone, since it was overwritten before its turn."""
+        lost = arrived.lost
+        if arrived.whole is not None and overwrites(now, arrived.whole, arrived.path):
+            lost = [*lost, arrived.whole]
+        arrived.lost, arrived.whole = [], now
+        lost = [one for one in lost if hash(one) not in self._done]
+        if lost:
+            origin = origin_of(arrived.path, lost[0])
+            yield Overload(origin, 0, lost[0].mtime_ns, len(lost), arrived.path)
+
+    def _told_unreadable(
+        self, path: Path, identity: FileIdentity | None, reason: str
+    ) -> Iterator[Item]:
+        """Tells once that a file cannot be read. It is not done: it is tried again."""
+        if path in self._unreadable and self._unreadable[path] == identity:
+            return
+        self._unreadable[path] = identity
+        if identity is None:
+            _LOG.warning("%s: %s %s", self.name, path, reason)
+            return
+        yield Failed(path, origin_of(path, identity), 0, identity.mtime_ns, reason)
+
+    def _items_of(
+        self, path: Path, data: BinaryIO, identity: FileIdentity, next_frame: int
+    ) -> Iterator[Item]:
+        if (why := self._known.begin(path, identity)) is not None:
+            yield from self._left_alone(path, data, identity, why)
+        elif not _is_still(path, data):
             reader = ClipReader(
                 path,
                 self.name,
@@ -194,31 +279,30 @@ class DirectorySource:
                 max_pixels=self._max_pixels,
                 stopped=self._stop.is_set,
                 earlier=self._known.earlier,
+                shorter=self._known.grown_from(path, identity) if next_frame == 0 else None,
             )
             yield from reader.items()
-            return
-        if too_large(identity, self._max_pixels):
-            digest = yield from hashing(path, self._stop.is_set)
-            if not self._stop.is_set():
-                reason = f"{identity.size:,} bytes are too many for one picture (max_pixels)"
-                yield Opened(path, identity, digest)
-                yield from self._failed(path, identity, digest, reason)
-            return
-        yield from self._still(path, identity)
+        elif too_large(identity, self._max_pixels):
+            reason = f"{identity.size:,} bytes are too many for one picture (max_pixels)"
+            yield from self._left_alone(path, data, identity, reason)
+        else:
+            yield from self._still(path, data, identity)
 
-    def _still(self, path: Path, identity: FileIdentity) -> Iterator[Item]:
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            # Not recorded as done: the next start, with other permissions, may be able to read it.
-            reason = f"cannot be read: {error.strerror}"
-            yield Failed(path, origin_of(path, identity), 0, identity.mtime_ns, reason)
-            return
-        if FileIdentity.of(path) != identity:  # it was written to while it was read: read it again
+    def _left_alone(
+        self, path: Path, data: BinaryIO, identity: FileIdentity, reason: str
+    ) -> Iterator[Item]:
+        hashes = yield from hashing(data, self._stop.is_set)
+        if hashes is not None:
+            yield Opened(path, identity, hashes.whole)
+            yield from self._failed(path, identity, hashes.whole, reason)
+
+    def _still(self, path: Path, file: BinaryIO, identity: FileIdentity) -> Iterator[Item]:
+        file.seek(0)
+        data = file.read()
+        if FileIdentity.from_stat(os.fstat(file.fileno())) != identity:
+            # It was written to while it was read: read it again.
             if not self._watch:
-                self._ready.append(path)
+                self._add([Arrived(path)])
             return
         digest = sha256(data).hexdigest()
         if (earlier := self._known.earlier(digest)) is not None:
@@ -244,18 +328,19 @@ def _are(number: int, what: str) -> str:
     return f"1 {what} is" if number == 1 else f"{number} {what}s are"
 
 
-def _is_still(path: Path) -> bool:
+def _is_still(path: Path, data: BinaryIO) -> bool:
     """Tells whether a file is a still, by its content, else by its name.
 
-    A file that cannot be read is a still. GIFs are clips: they may be animated. Raises
-    FileNotFoundError.
+    GIFs are clips: they may be animated. Raises OSError.
     """
-    try:
-        kind = kind_of(head_of(path))
-    except FileNotFoundError:
-        raise
-    except OSError:
-        return True
+    kind = kind_of(head_of(data))
     if kind is Kind.GIF or kind is Kind.CLIP:
         return False
     return kind in STILL_KINDS or path.suffix.lower() in STILL_SUFFIXES
+
+
+def _identity(path: Path) -> FileIdentity | None:
+    try:
+        return FileIdentity.of(path)
+    except OSError:
+        return None
