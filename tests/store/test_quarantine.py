@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.ledger import Ledger
 from stillsift.ledger.records import Batch, Checkpoint, FileState, KeptFile, Quarantined, Retire
 from stillsift.sources import FileIdentity, origin_of
-from stillsift.store import Quarantine, Store, StoreFull
+from stillsift.store import Quarantine, Store, StoreFull, original, quarantine
 from stillsift.store.quarantine import Fate, Retired
 
 NOW_NS = 1_764_000_000_000_000_000
@@ -355,3 +356,149 @@ def test_a_retired_file_tells_what_it_was(box: Box) -> None:
     (one,) = box.quarantine.retire()
     assert one == Retired(one.file, Fate.DELETED)
     assert (one.file.file, one.file.source, one.file.retire) == (path, "in", Retire.DELETE)
+
+
+# --- what others do meanwhile
+
+
+@pytest.fixture
+def box_elsewhere(tmp_path: Path, elsewhere: Path) -> Iterator[Box]:
+    """A box whose folder lies in another file system than its store."""
+    with closing(Box(tmp_path)) as made:
+        made.incoming = elsewhere
+        yield made
+
+
+@pytest.mark.parametrize("what", ["replaced", "appended to"])
+def test_what_comes_under_the_name_while_an_original_is_copied_stays(
+    box_elsewhere: Box, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, path = box_elsewhere, box_elsewhere.file("rec.mp4", JPEG + b"first")
+    box.decide(path, Retire.MOVE)
+    real = quarantine._copy
+    still_open = path.open("ab", buffering=0) if what == "appended to" else None
+
+    def copying(source: BufferedReader, target: Path) -> None:
+        real(source, target)
+        if still_open is None:
+            path.write_bytes(b"the next recording")
+        else:
+            still_open.write(b"more footage")
+
+    if still_open is not None:  # as where nobody can tell who has it open
+        monkeypatch.setattr(original, "being_written", lambda _descriptor: None)
+        os.utime(path, (1, 1))
+        box.decide(path, Retire.MOVE)
+    monkeypatch.setattr(quarantine, "_copy", copying)
+    (one, *_) = box.quarantine.retire()
+    if still_open is None:
+        assert one.fate is Fate.MOVED
+        assert path.read_bytes() == b"the next recording"
+        (lying,) = box.ledger.quarantined()
+        assert (box.store.root / lying.path).read_bytes() == JPEG + b"first"
+    else:
+        still_open.close()
+        assert one.fate is Fate.LEFT
+        assert path.read_bytes() == JPEG + b"firstmore footage"
+        assert box.ledger.quarantined() == []
+    assert [each.name for each in box.incoming.iterdir()] == ["rec.mp4"]
+
+
+def test_an_original_that_is_open_for_writing_waits(box: Box) -> None:
+    path = box.file("a.mp4")
+    box.decide(path, Retire.DELETE)
+    with path.open("ab"):
+        (one,) = box.quarantine.retire()
+        assert one.fate is Fate.WAITS
+        assert path.exists()
+    (one,) = box.quarantine.retire()
+    assert one.fate is Fate.DELETED
+    assert files_in(box.incoming) == []
+
+
+def test_where_nobody_can_tell_who_writes_an_original_must_be_quiet_for_minutes(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(original, "being_written", lambda _descriptor: None)
+    path = box.file("a.jpg")
+    box.decide(path, Retire.DELETE)
+    (one,) = box.quarantine.retire()
+    assert one.fate is Fate.WAITS
+    monkeypatch.setattr(original, "QUIET_S", 0.0)
+    (one,) = box.quarantine.retire()
+    assert one.fate is Fate.DELETED
+
+
+def test_a_link_in_the_place_of_the_folder_is_not_followed(box: Box, tmp_path: Path) -> None:
+    box.incoming = box.incoming / "cam"
+    box.incoming.mkdir()
+    path = box.file("a.jpg")
+    box.decide(path, Retire.DELETE)
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    os.link(path, victim / "a.jpg")
+    box.incoming.rename(tmp_path / "away")
+    box.incoming.symlink_to(victim)
+    (one,) = box.quarantine.retire()
+    assert one.fate is Fate.LEFT
+    assert [each.name for each in victim.iterdir()] == ["a.jpg"]
+
+
+def test_restoring_follows_no_link_that_was_put_in(box: Box, tmp_path: Path) -> None:
+    box.incoming = box.incoming / "cam"
+    box.incoming.mkdir()
+    lying = box.moved("a.jpg")
+    box.incoming.rmdir()
+    (tmp_path / "victim").mkdir()
+    box.incoming.symlink_to(tmp_path / "victim")
+    (one,) = box.quarantine.restore([lying])
+    assert one.target is None
+    assert one.detail is not None
+    assert list((tmp_path / "victim").iterdir()) == []
+    assert (box.store.root / lying.path).exists()
+
+
+def test_an_original_stays_if_a_frame_that_shows_it_is_gone(box: Box) -> None:
+    shown_by = box.decide(box.file("kept.jpg"), Retire.LEAVE, keep=True)
+    assert shown_by is not None
+    (kept_id,) = [record.file.id for record in box.ledger.kept_in(shown_by.path.parent)]
+    path = box.file("near.jpg", JPEG + b"near")
+    identity = FileIdentity.of(path)
+    content_hash = hashlib.sha256(path.read_bytes()).hexdigest()
+    mark = Checkpoint(
+        "in",
+        path,
+        identity,
+        content_hash,
+        1,
+        FileState.DONE,
+        retire=Retire.DELETE,
+        named=(kept_id,),
+    )
+    decision = about(still(path, identity, content_hash), Reason.NEAR_DUPLICATE)
+    box.ledger.commit(Batch("c", "m", [(decision, None)], [mark]))
+    (box.store.root / shown_by.path).write_bytes(b"cut off")
+    (one,) = box.quarantine.retire()
+    assert (one.fate, one.missing) == (Fate.LEFT, (kept_id,))
+    assert path.exists()
+    assert box.ledger.next_frame("in", identity, path) == 0
+    assert box.ledger.kept_file(kept_id) is None
+
+
+def test_the_same_file_under_another_device_number_is_the_same_file(box: Box) -> None:
+    path = box.file("a.jpg")
+    box.decide(path, Retire.DELETE)
+    there = FileIdentity.of(path)
+    moved = FileIdentity(there.device + 1, there.inode + 7, there.size, there.mtime_ns)
+    assert box.ledger.next_frame("in", moved, path) is None
+    assert box.ledger.next_frame("in", moved, box.incoming / "b.jpg") == 0
+
+
+def test_an_attempt_that_was_cut_off_after_the_name_was_taken_is_finished(box: Box) -> None:
+    path = box.file("a.jpg")
+    box.decide(path, Retire.MOVE)
+    (record,) = box.ledger.retiring()
+    path.rename(path.with_name(original.private_name(record)))
+    (one,) = box.quarantine.retire()
+    assert one.fate is Fate.MOVED
+    assert files_in(box.incoming) == []

@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -126,12 +126,14 @@ class Quarantine:
     def _retire(self, file: FileRecord) -> tuple[Retired, Quarantined | None]:
         target = self._store.root / _place(file)
         try:
-            with claimed(file) as original:
+            with ExitStack() as opened:
+                try:
+                    original = opened.enter_context(claimed(file))
+                except FileNotFoundError:
+                    if file.retire is Retire.MOVE and _same_data(target, file):
+                        return Retired(file, Fate.MOVED), _moved(file, target, self._store)
+                    return Retired(file, Fate.GONE), None
                 return self._retire_claimed(file, original, target)
-        except FileNotFoundError:
-            if file.retire is Retire.MOVE and _same_data(target, file):
-                return Retired(file, Fate.MOVED), _moved(file, target, self._store)
-            return Retired(file, Fate.GONE), None
         except OriginalInUse as error:
             return Retired(file, Fate.WAITS, _told(file, str(error))), None
         except OriginalDiffers as error:

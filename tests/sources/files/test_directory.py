@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -16,12 +17,23 @@ from typing import Any
 
 import cv2
 import pytest
-from watchdog.events import FileMovedEvent
+from watchdog.events import FileModifiedEvent, FileMovedEvent
 
 from clips import SHARED_MEDIA, real_pictures, write_clip
 from stillsift.frames import Frame
-from stillsift.sources import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated, Shorter
-from stillsift.sources.files import DirectorySource, SourceMissing, arrivals
+from stillsift.sources import (
+    Failed,
+    FileIdentity,
+    Finished,
+    Idle,
+    Item,
+    Opened,
+    Overload,
+    Repeated,
+    Shorter,
+)
+from stillsift.sources.files import DirectorySource, SourceMissing, arrivals, opening
+from stillsift.sources.files.events import Events
 from stillsift.sources.files.tree import trees
 
 SETTLE_S = 0.4
@@ -474,3 +486,210 @@ def test_a_folder_that_cannot_be_read_is_told_once_until_it_can(
     assert caplog.messages == [f"{locked} cannot be looked at: Permission denied"]
     assert [found.path.name for found in tree.files(told)] == ["a.jpg"]
     assert told == set()
+
+
+# --- files that others still use, or that are none
+
+
+@pytest.mark.parametrize("polling", [False, True])
+def test_a_file_that_is_open_for_writing_is_not_read(
+    polling: bool, tmp_path: Path, watch: Callable[..., Watching]
+) -> None:
+    """Not at the start either, however long its writer pauses."""
+    clip = write_clip(tmp_path / "outside.mp4", real_pictures()[:4])
+    root = tmp_path / "root"
+    root.mkdir()
+    data = clip.read_bytes()
+    recording = root / "a.mp4"
+    with recording.open("wb", buffering=0) as file:
+        file.write(data[: len(data) // 2])
+        os.utime(recording, (1, 1))
+        watching = watch(root, polling=polling, rescan_s=0.5)
+        watching.nothing_for(4 * SETTLE_S)
+        file.write(data[len(data) // 2 :])
+    assert watching.until(Finished).frames == 4
+    watching.nothing_for(1)
+
+
+def test_a_file_that_is_open_for_writing_is_told_when_read_once(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg")
+    with (tmp_path / "b.jpg").open("wb", buffering=0) as file:
+        file.write(photo_bytes()[:1000])
+        items = list(source(tmp_path).items())
+    assert [type(item) for item in items] == [Opened, Frame, Finished, Failed]
+    assert isinstance(items[-1], Failed)
+    assert "still writing" in items[-1].detail
+
+
+def test_a_recording_that_grew_is_read_on_and_not_anew(tmp_path: Path) -> None:
+    pictures = real_pictures()[:8]
+    whole = write_clip(tmp_path / "whole.mkv", pictures).read_bytes()
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a.mkv").write_bytes(whole[: len(whole) * 2 // 3])
+    first = list(source(root).items())
+    before = [item.frame_index for item in first if isinstance(item, Frame)]
+    assert 1 <= len(before) < 8
+    opened = next(item for item in first if isinstance(item, Opened))
+
+    class Grown(Remembered):
+        def grown_from(self, _file: Path, _identity: FileIdentity) -> Shorter | None:
+            return Shorter(opened.identity.size, opened.content_hash, len(before))
+
+    (root / "a.mkv").write_bytes(whole)
+    then = list(source(root, known=Grown()).items())
+    after = [item.frame_index for item in then if isinstance(item, Frame)]
+    assert before + after == list(range(8))
+    # Another recording of the same name is read from its start, however long it is.
+    other = write_clip(tmp_path / "other.mkv", real_pictures()[8:16]).read_bytes()
+    (root / "a.mkv").write_bytes(other + b"\0" * len(whole))
+    anew = list(source(root, known=Grown()).items())
+    assert [item.frame_index for item in anew if isinstance(item, Frame)][:3] == [0, 1, 2]
+
+
+def test_an_empty_file_that_was_just_made_is_no_failure(
+    tmp_path: Path, watch: Callable[..., Watching]
+) -> None:
+    """As servers for uploads make it, before the data."""
+    watching = watch(tmp_path, rescan_s=0.5)
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(queue.Empty):
+        pytest.fail(str(watching.until(Failed, within_s=2)))
+    photo(tmp_path / "a.jpg")
+    assert watching.until(Finished).frames == 1
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_pipe_does_not_hold_up_what_comes_after(
+    before: bool, tmp_path: Path, watch: Callable[..., Watching]
+) -> None:
+    if before:
+        os.mkfifo(tmp_path / "live.jpg")
+        os.mkfifo(tmp_path / "live.h264")
+    watching = watch(tmp_path, rescan_s=0.5)
+    if not before:
+        os.mkfifo(tmp_path / "live.jpg")
+        os.mkfifo(tmp_path / "live.h264")
+        watching.nothing_for(2 * SETTLE_S)
+    photo(tmp_path / "a.jpg")
+    assert watching.opened() == "a.jpg"
+    watching.nothing_for(1)
+
+
+def test_a_link_put_in_the_place_of_a_folder_is_not_followed(tmp_path: Path) -> None:
+    """While the file waits for its turn."""
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    for number in range(2):
+        photo(root / "a" / f"{number}.jpg", number)
+        photo(elsewhere / f"{number}.jpg", number + 2)
+
+    class Swapping(Remembered):
+        def next_frame(self, file: Path, identity: FileIdentity) -> int | None:
+            if not (root / "a").is_symlink():
+                (root / "a").rename(tmp_path / "away")
+                (root / "a").symlink_to(elsewhere)
+            return super().next_frame(file, identity)
+
+    items = list(source(root, known=Swapping()).items())
+    assert names(items) == ["0.jpg"]
+    frame = next(item for item in items if isinstance(item, Frame))
+    assert frame.content_hash == hashlib.sha256(photo_bytes(0)).hexdigest()
+
+
+def test_what_cannot_be_read_for_a_moment_is_told_once_and_read_later(
+    tmp_path: Path, watch: Callable[..., Watching], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = opening.open_beneath
+    broken = threading.Event()
+    broken.set()
+
+    def failing(folder: int, name: str) -> int:
+        if broken.is_set():
+            raise OSError(errno.EIO, os.strerror(errno.EIO), name)
+        return real(folder, name)
+
+    monkeypatch.setattr(opening, "open_beneath", failing)
+    watching = watch(tmp_path, rescan_s=0.3)
+    photo(tmp_path / "a.jpg")
+    assert watching.until(Failed).detail == "cannot be read: Input/output error"
+    with pytest.raises(queue.Empty):
+        pytest.fail(str(watching.until(Failed, within_s=1.5)))
+    broken.clear()
+    assert watching.until(Finished).frames == 1
+    watching.nothing_for(1)
+
+
+class Busy(Remembered):
+    """Makes the source wait at one file, as a long clip does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits, self.go_on = threading.Event(), threading.Event()
+
+    def next_frame(self, file: Path, identity: FileIdentity) -> int | None:
+        if file.name == "long.jpg":
+            self.waits.set()
+            assert self.go_on.wait(10)
+        return super().next_frame(file, identity)
+
+
+@pytest.mark.parametrize("how", ["in place", "renamed"])
+def test_what_is_overwritten_before_its_turn_is_counted(
+    how: str, tmp_path: Path, watch: Callable[..., Watching]
+) -> None:
+    known = Busy()
+    watching = watch(tmp_path, known=known)
+    photo(tmp_path / "long.jpg", 9)
+    assert known.waits.wait(5)
+    for number in range(4):
+        if how == "renamed":
+            photo(tmp_path / "upload.tmp.jpg", number).rename(tmp_path / "upload")
+            (tmp_path / "upload").rename(tmp_path / "snapshot.jpg")
+        else:
+            photo(tmp_path / "snapshot.jpg", number)
+        time.sleep(0.05)
+    time.sleep(0.8)  # watchdog holds events back for half a second
+    known.go_on.set()
+    lost = watching.until(Overload)
+    assert (lost.frames, lost.file) == (3, tmp_path / "snapshot.jpg")
+    frame = watching.until(Frame)
+    assert frame.content_hash == hashlib.sha256(photo_bytes(3)).hexdigest()
+    watching.nothing_for(1)
+
+
+def test_a_recording_that_is_appended_to_is_not_lost(
+    tmp_path: Path, watch: Callable[..., Watching]
+) -> None:
+    known = Busy()
+    watching = watch(tmp_path, known=known)
+    photo(tmp_path / "long.jpg", 9)
+    assert known.waits.wait(5)
+    (tmp_path / ".made").mkdir()
+    data = write_clip(tmp_path / ".made" / "a.mkv", real_pictures()[:4]).read_bytes()
+    for part in range(4):
+        with (tmp_path / "a.mkv").open("ab") as file:
+            file.write(data[part * len(data) // 4 : (part + 1) * len(data) // 4])
+    os.utime(tmp_path / "a.mkv", (1, 1))
+    time.sleep(0.8)
+    known.go_on.set()
+    with pytest.raises(queue.Empty):
+        pytest.fail(str(watching.until(Overload, within_s=2)))
+
+
+def test_many_small_writes_are_one_entry() -> None:
+    collected = Events()
+    for _ in range(100_000):
+        collected.on_any_event(FileModifiedEvent("/nowhere/a.mkv"))
+    assert len(collected.take(0)) == 1
+    assert collected.take(0) == []
+
+
+def test_a_file_that_is_to_be_left_alone_fails_and_the_next_is_read(tmp_path: Path) -> None:
+    class Marked(Remembered):
+        def begin(self, file: Path, _identity: FileIdentity) -> str | None:
+            return "it ended stillsift" if file.name == "a.mkv" else None
+
+    write_clip(tmp_path / "a.mkv", real_pictures()[:3])
+    photo(tmp_path / "b.jpg")
+    items = list(source(tmp_path, known=Marked()).items())
+    assert [type(item) for item in items] == [Opened, Failed, Finished, Opened, Frame, Finished]
