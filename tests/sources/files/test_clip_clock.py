@@ -41,7 +41,8 @@ def test_a_jump_ahead_is_another_recording_where_such_are_joined() -> None:
     assert times(PART, ahead, joins=True) == steady(40, 7)
     assert times(PART, ahead, joins=False) == [*PART, *ahead]
     slow = [60.0 * number for number in range(9)]
-    assert times(slow, joins=True, step_s=60.0) == slow, "a picture a minute is no jump"
+    for step_s in (60.0, 0.04):  # what an MPEG-TS says of its rate may be wrong
+        assert times(slow, joins=True, step_s=step_s) == slow, "a picture a minute is no jump"
 
 
 def test_years_within_a_clip_are_no_time() -> None:

@@ -12,10 +12,11 @@ _BACK_S = 0.5
 """Least step back that is a clock which began anew, seconds; and two frames at least. A smaller one
 is a frame out of order: decoders hold back up to 16 of them."""
 _FAR_S = 10.0
-"""Least step ahead that can be another clock, seconds; and ten frames at least. FFmpeg takes the
-same (`dts_delta_threshold`)."""
+"""Least step ahead that can be another clock, seconds. FFmpeg takes the same for formats that are
+joined (`dts_delta_threshold`)."""
 _FEW = 5
-"""Most frames in a row whose presentation times count as damaged. More are another recording."""
+"""Most frames in a row whose presentation times count as damaged. More are another recording. Jumps
+ahead that follow each other sooner are the pace of the clip, such as a picture a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class ClipClock:
         """
         step_s = step_s if step_s < ABSURD_S else _UNKNOWN_S
         self._step_s = step_s
-        self._back_s, self._far_s = max(_BACK_S, 2 * step_s), max(_FAR_S, 10 * step_s)
+        self._back_s = max(_BACK_S, 2 * step_s)
         self._joins = joins
         self._pts_s: float | None = None
         self._offset_s = 0.0
@@ -61,7 +62,7 @@ class ClipClock:
         last_s = self._pts_s
         if pts_s is None:
             pts_s = 0.0 if last_s is None else last_s + self._step_s
-        if last_s is not None and not -self._back_s <= pts_s - last_s <= self._far_s:
+        if last_s is not None and not -self._back_s <= pts_s - last_s <= _FAR_S:
             self._jump(last_s, pts_s)
         self._since += 1
         self._pts_s = pts_s
@@ -70,7 +71,7 @@ class ClipClock:
     def _jump(self, last_s: float, pts_s: float) -> None:
         left, since = self._left, self._since
         self._left, self._since = _Left(last_s, self._offset_s), 0
-        if left is not None and since <= _FEW and 0 <= pts_s - left.pts_s <= self._far_s:
+        if left is not None and since <= _FEW and 0 <= pts_s - left.pts_s <= _FAR_S:
             self._offset_s = left.offset_s  # back to where the jump before came from: damage
-        elif pts_s < last_s or self._joins or pts_s - last_s >= ABSURD_S:
+        elif pts_s < last_s or (self._joins and since > _FEW) or pts_s - last_s >= ABSURD_S:
             self._offset_s += last_s + self._step_s - pts_s
