@@ -37,7 +37,9 @@ MODULES = {
         secrets marked_yaml field_types settings errors yaml_file password lint json_schema
         reload""",
     "sources": "items pace times picture skipping decoding",
-    "sources.files": "opening contents tree events arrivals header pixels still clip directory",
+    "sources.files": """
+        opening contents tree events arrivals header pixels still clip_clock clip
+        directory""",
     "sources.camera": "address stream_clock inbox connection rtsp",
     "ledger": "records schema rows filters totals reader writer",
     "store": "errors durable_files names lock store metadata_jsonl original quarantine recovery",

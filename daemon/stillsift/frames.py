@@ -161,6 +161,8 @@ class Frame:
     """Presentation time in the file or connection, seconds; None: a still has none."""
     content_hash: str | None = None
     """SHA-256 (hex) of the whole file, for stills; None: the frame is one of many in its file."""
+    timed: bool = False
+    """Whether a still lies on a time line although its time does not come from its name."""
 
     def without_pixels(self) -> Frame:
         """Returns the same frame without its pixels, to free their memory."""

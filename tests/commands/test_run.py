@@ -90,6 +90,20 @@ def test_what_is_there_and_what_arrives_is_taken_once_and_whole(tmp_path: Path) 
         assert_agree(running.store)
 
 
+def test_a_pattern_that_no_name_matches_is_told_once(tmp_path: Path) -> None:
+    wrong = directory("wrong", tmp_path / "wrong", filename_time="cam_%Y%m%d")
+    right = directory("right", tmp_path / "right", filename_time="img%s")
+    with daemon(tmp_path, [wrong, right]) as running:
+        write_stills(tmp_path / "wrong", [1, 2])
+        write_still(tmp_path / "right" / "img1761350400.jpg", 3)
+        running.start()
+        running.until_done(3)
+        assert running.stop() == 0
+        (line,) = [line for line in running.log.splitlines() if "filename_time" in line]
+    assert "wrong: filename_time 'cam_%Y%m%d' does not match any of 2 files" in line
+    assert "img1.jpg" in line
+
+
 def test_a_missing_directory_does_not_stop_another_and_is_taken_up_when_it_comes(
     tmp_path: Path,
 ) -> None:

@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
+from PIL import Image
 
 from conftest import Command
-from footage import jpeg, taken, write_clip, write_still, write_stills
+from footage import jpeg, scene, taken, write_clip, write_still, write_stills
 from running import (
     STILLSIFT,
     assert_agree,
@@ -124,6 +126,87 @@ def test_what_is_told_beside_kept_frames_is_strict_json_without_null(
     assert second.keys() & {"pts_s", "similarity", "novelty"} == {"similarity", "novelty"}
     assert (first["nearest_kept"], second["nearest_kept"]) == ("", first["id"])
     assert "pts_s" in told[str(clip)]
+
+
+def write_static_camera(folder: Path, name: str, exif: str | None) -> None:
+    """Twelve stills of one scene, two seconds apart, in which something comes and goes."""
+    folder.mkdir()
+    for number in range(12):
+        picture = scene(1)
+        if number % 6 > 2:
+            picture[40:100, 20 + 8 * number : 80 + 8 * number] = 255 - picture[40:100, 20:80]
+        data = Image.Exif()
+        if exif is not None:
+            data.get_ifd(0x8769)[0x9003] = exif.format(2 * number)
+        file = folder / name.format(2 * number)
+        Image.fromarray(picture).save(file, exif=data, comment=file.name)  # else it is a copy
+
+
+def test_exif_changes_nothing_where_names_tell_the_time_and_is_one_by_a_key(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    def decided_as(exif: str | None, name: str, setting: str) -> list[dict[str, Any]]:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        told = folder.with_suffix(".jsonl")
+        write_static_camera(folder, name, exif)
+        options = ("--dry-run", "--decisions", told, "--set", setting)
+        done = stillsift("sift", folder, *options)
+        assert (done.status, done.err) == (0, "")
+        keys = ("captured_at", "outcome", "reason", "novelty")
+        return [{key: row[key] for key in keys} for row in lines(told)]
+
+    named, pattern = "cam_20260501_1000{:02}.jpg", "filename_time=cam_%Y%m%d_%H%M%S"
+    wanted = decided_as(None, named, pattern)
+    assert wanted[1]["captured_at"] == "2026-05-01T10:00:02.000000Z"
+    for exif in ("2026:05:01 10:00:{:02}", "1970:01:01 00:00:{:02}", "2000:01:01 00:00:{:02}"):
+        assert decided_as(exif, named, pattern) == wanted, exif
+    numbered = ("2026:05:01 10:00:{:02}", "IMG_{:04}.jpg")
+    assert decided_as(*numbered, "exif_timeline=true") == wanted
+    photographs = decided_as(*numbered, "exif_timeline=false")
+    assert [row["captured_at"] for row in photographs] == [row["captured_at"] for row in wanted]
+    assert photographs != wanted
+
+
+def test_a_pattern_that_no_name_matches_is_told_once(
+    stillsift: Command, clip: Path, tmp_path: Path
+) -> None:
+    photos = write_stills(tmp_path / "photos", [1, 2, 3])
+
+    def told(pattern: str, *paths: Path) -> list[str]:
+        done = stillsift("sift", *paths, "--dry-run", "--set", f"filename_time={pattern}")
+        assert done.status == 0
+        return [line for line in done.err.splitlines() if "filename_time" in line]
+
+    (line,) = told("cam_%Y%m%d", tmp_path / "photos")
+    assert "photos: filename_time 'cam_%Y%m%d' does not match any of 3 files" in line
+    assert "img1.jpg" in line
+    (line,) = told("cam_%Y%m%d", *photos, clip)
+    assert "'cam_%Y%m%d' does not match any of 4 files" in line
+    assert "img1.jpg" in line
+    dated = write_still(tmp_path / "cam_20240102.jpg", 4)
+    assert told("cam_%Y%m%d", *photos, dated) == []
+
+
+@pytest.mark.parametrize("setting", ["heartbeat=1s", "min_gap=1s", "max_per_day=2"])
+def test_a_clip_whose_frames_last_68_years_is_decided(
+    setting: str, stillsift: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "long.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.pix_fmt = "yuvj420p"
+        stream.height, stream.width = scene(0).shape[:2]
+        for number in range(6):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(scene(number), "bgr24")))
+        container.mux(stream.encode())
+    data = bytearray(path.read_bytes())
+    rate = data.index(b"strh") + 28
+    data[rate : rate + 8] = (2**31 - 1).to_bytes(4, "little") + (1).to_bytes(4, "little")
+    path.write_bytes(data)
+    done = stillsift("sift", path, "--output", tmp_path / "out", "--set", setting)
+    assert done.status == 0, done.err
+    assert "long: 6 frames" in done.out
+    assert_agree(tmp_path / "out")
 
 
 def test_a_tree_of_stills_and_clips_is_read_to_its_leaves(

@@ -26,7 +26,7 @@ from ..service import Metrics
 from ..service.logs import set_up_logging
 from ..service.signals import Signals
 from ..sources import Source
-from ..sources.files import DirectorySource
+from ..sources.files import DirectorySource, unmatched
 from .arguments import Commands, UsageError, add_command, add_json
 from .progress import Progress, show_progress
 from .tables import decision_row
@@ -101,6 +101,7 @@ def sift(given: argparse.Namespace) -> int:
         engine.groups.define(sources)
         runs = [_Run(engine, source, tallies[source.name], duration_s) for source in sources]
         _run_all(runs, signals, progress)
+        _tell_unmatched(runs, config)
         _tidy(engine)
         if given.decisions is not None:
             _write_decisions(given.decisions, engine, [source.name for source in sources])
@@ -155,6 +156,12 @@ class _Run:
             return None
         return source.nothing_to_read()
 
+    @property
+    def file(self) -> DirectorySource | None:
+        """Gives the source if it is a single file that was begun; None: it is not."""
+        source = None if self._line is None else self._line.source
+        return source if isinstance(source, DirectorySource) and source.is_file else None
+
     def stop(self) -> None:
         self._stopped.set()
         if self._line is not None:
@@ -182,6 +189,15 @@ def _run_all(runs: list[_Run], signals: Signals, progress: Progress) -> None:
                 run.stop()
     for thread in threads:
         thread.join()
+
+
+def _tell_unmatched(runs: list[_Run], config: Config) -> None:
+    """Tells once of a `filename_time` that matches none of the files given one by one."""
+    read = [run.file for run in runs if run.file is not None]
+    examples = [file.unmatched for file in read if file.unmatched is not None]
+    if read and len(examples) == len(read):
+        pattern = str(config.defaults.filename_time)
+        log.warning("%s", unmatched(pattern, len(read), examples[0]))
 
 
 def _tidy(engine: Engine) -> None:

@@ -202,6 +202,8 @@ class SourceSettings(_Section):
     """Largest still that is decoded, in pixels; a larger one fails by its header alone."""
     filename_time: TimePattern | None = None
     """strptime pattern of the time in a file's name (with a slash: path); None: there is none."""
+    exif_timeline: bool = False
+    """Whether stills with an EXIF time lie on a time line, as those with a time in the name do."""
     timezone: ZoneName = "UTC"
     """Zone of times without one: of `filename_time` and of EXIF."""
     transport: Literal["tcp", "udp"] = "tcp"

@@ -296,6 +296,7 @@ def open_source(
         polling=config.polling,
         recursive=config.recursive,
         filename_time=config.filename_time,
+        exif_timeline=config.exif_timeline,
         timezone=config.tz,
         max_pixels=config.max_pixels,
         settle_s=config.settle,

@@ -54,7 +54,7 @@ def repetition(source: str, item: Repeated) -> tuple[str, Decision]:
         origin,
         Reason.EXACT_DUPLICATE,
         item.identity.mtime_ns if at_ns is None else at_ns,
-        time_origin=TimeOrigin.MTIME if at_ns is None else TimeOrigin.FILENAME,
+        time_origin=item.captured_at_origin,
         file=item.file,
         detail=f"same content as {item.earlier}",
         content_hash=item.content_hash,

@@ -13,9 +13,12 @@ from .sharpness import Sharpness, sharpness
 
 
 def on_time_line(frame: Frame) -> bool:
-    """Tells whether a frame lies on a time line. A still does only if its name holds its time."""
+    """Tells whether a frame lies on a time line.
+
+    A still does only if its name holds its time, or its source says so.
+    """
     still = frame.content_hash is not None
-    return not still or frame.captured_at_origin is TimeOrigin.FILENAME
+    return not still or frame.timed or frame.captured_at_origin is TimeOrigin.FILENAME
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -58,7 +58,7 @@ def decoded(
     UncertainCount before the first `Damage` if something was skipped.
     """
     damaged = False
-    for packet in _packets(container, stream) if read_on else container.demux(stream):
+    for packet in packets(container, stream) if read_on else container.demux(stream):
         found: list[VideoFrame] = []
         trouble: str | None = None
         if isinstance(packet, str):
@@ -88,7 +88,7 @@ def decoded(
         yield from skipping.rest()
 
 
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any] | str]:
+def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any] | str]:
     """Yields packets, and the reason in place of each that could not be read."""
     failures = 0
     while failures < _READ_RETRIES:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
-from ..frames import Frame, bounded_ns
+from ..frames import Frame, TimeOrigin, bounded_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,10 @@ class Repeated:
     content_hash: str
     earlier: Path
     captured_at_ns: int | None = None
-    """Time that a still's name gives, UTC nanoseconds; None: the name gives none, or it is a
-    clip."""
+    """When a still on a time line was taken, UTC nanoseconds; None: it is a photograph or a clip.
+    """
+    captured_at_origin: TimeOrigin = TimeOrigin.MTIME
+    """How that is known."""
 
 
 @dataclass(frozen=True, slots=True)

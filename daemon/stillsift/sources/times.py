@@ -1,15 +1,14 @@
 """Finds when the pictures of a file were taken, and names how that is known.
 
-For a still: EXIF, else the pattern for file names, else the time of last change. For the start of a
+For a still: the pattern for file names, else EXIF, else the time of last change. For the start of a
 clip: the pattern for file names, else the `creation_time` that its recorder wrote, else the time of
 last change less the duration, because a recorder's last write is at the end. Frames of a clip add
-their presentation time to its start.
+their presentation time to its start. What a clock says that was never set is no time.
 """
 
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -34,8 +33,18 @@ _DIRECTIVES = {
     "%": "%",
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)
-"""Earliest `creation_time` that is used. Clocks that were never set count from 1904 or 1970."""
+_EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+"""Earliest time that EXIF or a container can tell. Both are younger, and the clocks that write them
+count from 1904, 1970 or 1980 until they are set. Names are also given by people, to old pictures.
+"""
+_UNSET_DAYS = tuple(
+    datetime(*day, tzinfo=UTC)
+    for day in ((1904, 1, 1), (1970, 1, 1), (1980, 1, 1), (1980, 1, 6), (2000, 1, 1))
+)
+"""Days at which clocks begin that were never set: those of QuickTime, Unix, DOS, GPS, and of many
+cameras."""
+_EAST, _WEST = timedelta(hours=14), timedelta(hours=12)
+"""How far zones go: a day begins 14 hours before that of UTC and ends 12 hours after it."""
 
 
 class NamePattern:
@@ -54,21 +63,26 @@ class NamePattern:
         self._epoch = "%s" in pattern.replace("%%", "")
         self._regex = re.compile(_regex_of(pattern))
 
-    def time_ns(self, path: Path) -> int | None:
-        """Returns UTC nanoseconds since 1970; None: the name holds no such time."""
+    def __str__(self) -> str:
+        return self._pattern
+
+    def time_ns(self, path: Path, near_ns: int | None = None) -> int | None:
+        """Returns UTC nanoseconds since 1970; None: the name holds no such time.
+
+        `near_ns` chooses between the two times of a repeated hour, as in `instant_ns`.
+        """
         text = path.as_posix() if "/" in self._pattern else path.name
         for match in self._regex.finditer(text):
             try:
-                return self._parsed(match)
+                return self._parsed(match, near_ns)
             except (ValueError, OverflowError):  # digits in the right places, but no date
                 continue
         return None
 
-    def _parsed(self, match: re.Match[str]) -> int:
+    def _parsed(self, match: re.Match[str], near_ns: int | None) -> int:
         if self._epoch:
             return nanoseconds(_EPOCH + timedelta(seconds=int(match["epoch"])))
-        moment = datetime.strptime(match[0], self._pattern)
-        return nanoseconds(moment if moment.tzinfo else moment.replace(tzinfo=self._zone))
+        return instant_ns(datetime.strptime(match[0], self._pattern), self._zone, near_ns)
 
 
 def _regex_of(pattern: str) -> str:
@@ -97,6 +111,37 @@ def nanoseconds(moment: datetime) -> int:
     return at_ns
 
 
+def instant_ns(moment: datetime, zone: tzinfo, near_ns: int | None) -> int:
+    """Returns UTC nanoseconds since 1970 of a moment that is in `zone` if it names none itself.
+
+    A local time in the hour that the end of summer time repeats can mean two times: returns the one
+    nearer to `near_ns`, the first if that is None. Raises OverflowError as `nanoseconds` does.
+    """
+    if moment.tzinfo is not None:
+        return nanoseconds(moment)
+    first, second = (nanoseconds(moment.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
+    if near_ns is None:
+        return first
+    return min((first, second), key=lambda at_ns: abs(at_ns - near_ns))
+
+
+def _never_set(at_ns: int) -> bool:
+    """Tells whether it is a day, in any zone, at which clocks begin that were never set."""
+    at = _EPOCH + timedelta(microseconds=at_ns // 1000)
+    return any(-_EAST <= at - day < timedelta(days=1) + _WEST for day in _UNSET_DAYS)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Says when a still was taken."""
+
+    at_ns: int
+    """UTC, nanoseconds since 1970."""
+    known_by: TimeOrigin
+    timed: bool
+    """Whether this puts the still on a time line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Times:
     """Finds the times of one source's files."""
@@ -105,24 +150,32 @@ class Times:
     """Pattern of file names; None: file names hold no time."""
     zone: tzinfo = UTC
     """Time zone of EXIF times without an offset."""
+    exif_timeline: bool = False
+    """Whether EXIF times put stills on a time line, as times in names do."""
 
-    def of_name(self, path: Path) -> int | None:
-        """Returns the time in a file's name, UTC nanoseconds since 1970; None: it holds none."""
-        return self.pattern.time_ns(path) if self.pattern else None
+    @property
+    def on_time_line(self) -> bool:
+        """Tells whether any still can lie on a time line."""
+        return self.pattern is not None or self.exif_timeline
 
-    def of_still(self, path: Path, exif: datetime | None, mtime_ns: int) -> tuple[int, TimeOrigin]:
-        """Returns when a still was taken, UTC nanoseconds since 1970, and how that is known.
+    def matches(self, path: Path) -> bool:
+        """Tells whether a file's name holds a time, be it that of a clock that was never set."""
+        return self.pattern is not None and self.pattern.time_ns(path) is not None
 
-        `exif` may be naive; None: the still holds no EXIF time.
+    def of_still(self, path: Path, exif: datetime | None, mtime_ns: int) -> Taken:
+        """Returns when a still was taken.
+
+        `exif` may be naive; None: the still holds no EXIF time. A still whose name matches lies on
+        the time line even if its clock was never set.
         """
-        if exif is not None:
-            with suppress(OverflowError):  # the clock was never set
-                aware = exif if exif.tzinfo else exif.replace(tzinfo=self.zone)
-                return nanoseconds(aware), TimeOrigin.EXIF
-        named = self.of_name(path)
+        named = self._named(path, mtime_ns)
         if named is not None:
-            return named, TimeOrigin.FILENAME
-        return mtime_ns, TimeOrigin.MTIME
+            return Taken(named, TimeOrigin.FILENAME, timed=True)
+        matches = self.matches(path)
+        written = None if exif is None else _written_ns(exif, self.zone, mtime_ns)
+        if written is not None:
+            return Taken(written, TimeOrigin.EXIF, timed=matches or self.exif_timeline)
+        return Taken(mtime_ns, TimeOrigin.MTIME, timed=matches)
 
     def of_clip_start(
         self, path: Path, created: str | None, mtime_ns: int, duration_s: float
@@ -131,19 +184,35 @@ class Times:
 
         The time is in UTC nanoseconds since 1970. `created` is the container's creation_time.
         """
-        named = self.of_name(path)
+        began_ns = bounded_ns(mtime_ns - round(duration_s * 1e9))
+        named = self._named(path, began_ns)
         if named is not None:
             return named, TimeOrigin.FILENAME
         tagged = _creation_ns(created)
-        if tagged is not None:
-            return tagged, TimeOrigin.PTS
-        return bounded_ns(mtime_ns - round(duration_s * 1e9)), TimeOrigin.PTS
+        return (began_ns if tagged is None else tagged), TimeOrigin.PTS
+
+    def needs_duration(self, path: Path, created: str | None) -> bool:
+        """Tells whether only its duration tells when a clip began."""
+        return self._named(path, None) is None and _creation_ns(created) is None
+
+    def _named(self, path: Path, near_ns: int | None) -> int | None:
+        """Returns the time in a file's name; None: it holds none, or its clock was never set."""
+        at_ns = self.pattern.time_ns(path, near_ns) if self.pattern else None
+        return None if at_ns is None or _never_set(at_ns) else at_ns
+
+
+def _written_ns(moment: datetime, zone: tzinfo, near_ns: int | None) -> int | None:
+    """Returns a time that a recorder wrote; None: its clock was never set."""
+    try:
+        at_ns = instant_ns(moment, zone, near_ns)
+    except OverflowError:
+        return None
+    return None if at_ns < nanoseconds(_EARLIEST) or _never_set(at_ns) else at_ns
 
 
 def _creation_ns(created: str | None) -> int | None:
     try:
         moment = datetime.fromisoformat(created or "")
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return nanoseconds(aware) if aware >= _EARLIEST else None
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
+    return _written_ns(moment, UTC, None)

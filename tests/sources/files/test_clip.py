@@ -18,9 +18,10 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.video.stream import VideoStream
 
 from clips import SHARED_MEDIA, real_clip, real_pictures, write_clip
-from stillsift.frames import Frame, TimeOrigin
+from stillsift.frames import LATEST_NS, Frame, TimeOrigin
 from stillsift.sources import Failed, FileIdentity, Finished, Item, Opened
 from stillsift.sources.files import ClipReader
 from stillsift.sources.files.contents import CLIP_SUFFIXES
@@ -289,6 +290,8 @@ def seconds(moment: datetime) -> int:
             TimeOrigin.PTS,
         ),
         ("a.mp4", "1904-01-01T00:00:00Z", MTIME_NS - 12 * 10**8, TimeOrigin.PTS),
+        ("a.mp4", "1970-01-01T00:00:00Z", MTIME_NS - 12 * 10**8, TimeOrigin.PTS),
+        ("a.mp4", "2000-01-01T00:03:00Z", MTIME_NS - 12 * 10**8, TimeOrigin.PTS),
         (
             "cam_20230405-060708.mp4",
             "2024-01-02T03:04:05Z",
@@ -307,6 +310,84 @@ def test_captured_time_is_the_files_start_and_the_presentation_time(
     for number, frame in enumerate(frames):
         assert frame.captured_at_ns == start_ns + number * 10**8
         assert frame.captured_at_origin is known_by
+
+
+def recording(path: Path, start_s: int, frames: int = 20) -> bytes:
+    """Frames at 25 a second, whose presentation time begins at `start_s`, as MPEG-TS or MPEG-PS."""
+    with av.open(str(path), "w", format="mpeg" if path.suffix == ".mpg" else "mpegts") as container:
+        stream = container.add_stream("mpeg2video", rate=25)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        pictures: list[Any] = [*real_pictures()[:frames], None]
+        for picture in pictures:
+            frame = None if picture is None else av.VideoFrame.from_ndarray(picture, "rgb24")
+            for packet in stream.encode(frame):
+                assert packet.pts is not None
+                assert packet.dts is not None
+                assert packet.time_base is not None
+                packet.pts += round(start_s / packet.time_base)
+                packet.dts += round(start_s / packet.time_base)
+                container.mux(packet)
+    return path.read_bytes()
+
+
+WRAP_S = 2**33 // 90000
+"""Seconds after which the clock of an MPEG-TS begins again at 0."""
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mpg"])
+@pytest.mark.parametrize(
+    "starts_s", [(1, 1, 1), (1000, 10), (10, 1000), (95000, 10, 95000), (WRAP_S,), (WRAP_S, 500)]
+)
+@pytest.mark.parametrize("named", [False, True])
+def test_time_goes_on_where_recordings_were_joined(
+    starts_s: tuple[int, ...], named: bool, suffix: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"cam_20231114-221300{suffix}"
+    parts = [recording(tmp_path / f"part{suffix}", start_s) for start_s in starts_s]
+    path.write_bytes(b"".join(parts))
+    os.utime(path, ns=(0, MTIME_NS))
+    frames = read(path, times=Times(NamePattern("%Y%m%d-%H%M%S") if named else None)).frames
+    assert len(frames) >= 20 * len(parts) - 1  # an MPEG-PS gives up a picture at a seam
+    taken_s = np.array([(frame.captured_at_ns - MTIME_NS) / 1e9 for frame in frames])
+    assert np.diff(taken_s) == pytest.approx(1 / 25, abs=0.05)
+    pts_s = np.array([frame.pts_s for frame in frames], np.float64)
+    assert np.diff(pts_s) == pytest.approx(np.diff(taken_s)), "so that no alarm tells of it"
+    if named:
+        assert taken_s[0] == -20
+    else:  # a recorder's last write is at the end
+        assert taken_s[-1] == pytest.approx(-1 / 25, abs=0.05)
+
+
+def test_the_last_write_to_a_joined_matroska_is_at_its_end(tmp_path: Path) -> None:
+    part = write_clip(tmp_path / "part.mkv", real_pictures()).read_bytes()
+    path = tmp_path / "a.mkv"
+    path.write_bytes(part + part)
+    os.utime(path, ns=(0, MTIME_NS))
+    taken = [frame.captured_at_ns - MTIME_NS for frame in read(path).frames]
+    assert taken == pytest.approx([n * 10**8 for n in range(-60, 0)], abs=4 * 10**8)
+
+
+def test_frames_of_68_years_have_times_that_can_be_recorded(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.avi", real_pictures()[:6], codec="mjpeg")
+    data = bytearray(path.read_bytes())
+    rate = data.index(b"strh") + 28
+    data[rate : rate + 8] = (2**31 - 1).to_bytes(4, "little") + (1).to_bytes(4, "little")
+    path.write_bytes(data)
+    os.utime(path, ns=(0, MTIME_NS))
+    frames = read(path).frames
+    assert len(frames) == 6
+    assert [frame.captured_at_ns for frame in frames] == [MTIME_NS + n * 10**9 for n in range(6)]
+
+
+def test_times_beyond_what_can_be_recorded_end_there(tmp_path: Path) -> None:
+    times = [n * 250_000_000_000 for n in range(30)]  # eight years apart, in milliseconds
+    path = write_clip(tmp_path / "a.mkv", real_pictures(), codec="mjpeg", pts=times, rate=1000)
+    os.utime(path, ns=(0, LATEST_NS - 10**18))
+    taken = [frame.captured_at_ns for frame in read(path).frames]
+    assert len(taken) == 30
+    assert taken == sorted(taken)
+    assert taken[0] < taken[1] < taken[-1] == LATEST_NS
 
 
 def test_stop_ends_it_between_frames_without_a_finish(tmp_path: Path) -> None:

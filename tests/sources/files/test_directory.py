@@ -12,15 +12,17 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import cv2
 import pytest
+from PIL import Image
 from watchdog.events import FileModifiedEvent, FileMovedEvent
 
 from clips import SHARED_MEDIA, real_pictures, write_clip
-from stillsift.frames import Frame
+from stillsift.frames import Frame, TimeOrigin
 from stillsift.sources import (
     Failed,
     FileIdentity,
@@ -207,6 +209,55 @@ def test_a_copy_of_what_was_decided_is_not_read_again(name: str, tmp_path: Path)
     known.contents[digest] = Path("/earlier") / name
     items = list(source(tmp_path, known=known).items())
     assert items == [Repeated(path, FileIdentity.of(path), digest, Path("/earlier") / name)]
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "origin"),
+    [
+        ({}, "a.jpg", None),
+        ({"exif_timeline": True}, "a.jpg", TimeOrigin.EXIF),
+        ({"filename_time": "%Y%m%d"}, "20240506.jpg", TimeOrigin.FILENAME),
+        ({"filename_time": "%Y%m%d"}, "a.jpg", None),
+    ],
+)
+def test_a_copy_tells_its_time_where_it_lies_on_a_time_line(
+    options: dict[str, Any], name: str, origin: TimeOrigin | None, tmp_path: Path
+) -> None:
+    path, exif, known = tmp_path / name, Image.Exif(), Remembered()
+    exif.get_ifd(0x8769)[0x9003] = "2024:05:06 00:00:00"
+    Image.fromarray(real_pictures()[0]).save(path, exif=exif)
+    known.contents[hashlib.sha256(path.read_bytes()).hexdigest()] = Path("/earlier.jpg")
+    (copy,) = source(tmp_path, known=known, **options).items()
+    assert isinstance(copy, Repeated)
+    at_ns = int(datetime(2024, 5, 6, tzinfo=UTC).timestamp()) * 10**9
+    assert copy.captured_at_ns == (None if origin is None else at_ns)
+    assert copy.captured_at_origin is (origin or TimeOrigin.MTIME)
+
+
+@pytest.mark.parametrize("watch", [False, True])
+@pytest.mark.parametrize("pattern", ["cam_%Y%m%d", "img_%Y%m%d", None])
+def test_a_pattern_that_no_name_matches_is_told_once(
+    pattern: str | None, watch: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in (1, 2):
+        photo(tmp_path / f"img_2024010{number}.jpg", number)
+    photo(tmp_path / "other.jpg")
+    reading = source(tmp_path, filename_time=pattern, watch=watch, settle_s=0.0)
+    read = 0
+    for item in reading.items():
+        read += isinstance(item, Finished)
+        if watch and read == 3 and isinstance(item, Finished):
+            photo(tmp_path / "late.jpg", 3)
+        if read == 4:
+            reading.stop()
+    assert read == (4 if watch else 3)
+    told = [record.message for record in caplog.records]
+    if pattern != "cam_%Y%m%d":
+        assert told == []
+        return
+    (line,) = told
+    assert "'cam_%Y%m%d' does not match any of 3 files" in line
+    assert "img_20240101.jpg" in line
 
 
 def test_a_photo_that_changes_while_it_is_read_is_read_as_it_became(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from PIL import Image
 
 from clips import SHARED_MEDIA, real_pictures
 from stillsift.frames import Frame, TimeOrigin
+from stillsift.selection.measured import on_time_line
 from stillsift.sources.files import still
 from stillsift.sources.files.header import DecodeError
 from stillsift.sources.times import NamePattern, Times
@@ -170,21 +171,33 @@ TOKYO = timezone(timedelta(hours=9))
 def test_exif_says_when(
     tags: dict[str, str], moment: datetime, tmp_path: Path, scene: np.ndarray[Any, Any]
 ) -> None:
-    path = with_exif(tmp_path / "a 20200101.jpg", scene, taken="2024:05:06 07:08:09", **tags)
+    path = with_exif(tmp_path / "a 2020.jpg", scene, taken="2024:05:06 07:08:09", **tags)
     frame = read(path, times=Times(NamePattern("%Y%m%d"), TOKYO))
     assert frame.captured_at_origin is TimeOrigin.EXIF
+    assert not on_time_line(frame)
+    assert on_time_line(read(path, times=Times(zone=TOKYO, exif_timeline=True)))
     assert frame.captured_at_ns == int(moment.timestamp() * 1000) * 10**6
 
 
-@pytest.mark.parametrize("year", ["0000:00:00", "0001:01:01", "9999:12:31"])
+def test_a_name_counts_before_exif(tmp_path: Path, scene: np.ndarray[Any, Any]) -> None:
+    path = with_exif(tmp_path / "a 20200101.jpg", scene, taken="2024:05:06 07:08:09")
+    frame = read(path, times=Times(NamePattern("%Y%m%d")))
+    assert frame.captured_at_origin is TimeOrigin.FILENAME
+    assert frame.captured_at_ns == int(datetime(2020, 1, 1, tzinfo=UTC).timestamp()) * 10**9
+    assert on_time_line(frame)
+
+
+@pytest.mark.parametrize(
+    "year", ["0000:00:00", "0001:01:01", "1970:01:01", "1980:01:01", "2000:01:01", "9999:12:31"]
+)
 def test_what_an_unset_clock_says_is_no_time(
     year: str, tmp_path: Path, scene: np.ndarray[Any, Any]
 ) -> None:
-    path = with_exif(tmp_path / "cam_20240102-030405.jpg", scene, taken=f"{year} 00:00:00")
-    frame = read(path, times=Times(NamePattern("%Y%m%d-%H%M%S")))
-    assert frame.captured_at_origin is TimeOrigin.FILENAME
-    moment = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
-    assert frame.captured_at_ns == int(moment.timestamp()) * 10**9
+    path = with_exif(tmp_path / "cam.jpg", scene, taken=f"{year} 00:00:22")
+    os.utime(path, ns=(0, MTIME_NS))
+    frame = read(path, times=Times(exif_timeline=True))
+    assert (frame.captured_at_ns, frame.captured_at_origin) == (MTIME_NS, TimeOrigin.MTIME)
+    assert not on_time_line(frame)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,6 @@ first.
 """
 
 from .clip import ClipReader
-from .directory import DirectorySource, SourceMissing
+from .directory import DirectorySource, SourceMissing, unmatched
 
-__all__ = ["ClipReader", "DirectorySource", "SourceMissing"]
+__all__ = ["ClipReader", "DirectorySource", "SourceMissing", "unmatched"]

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, tzinfo
 from hashlib import sha256
 from pathlib import Path
@@ -38,7 +38,7 @@ from .contents import STILL_KINDS, STILL_SUFFIXES, Kind, hashing, head_of, kind_
 from .events import Arrived, overwrites
 from .header import DecodeError
 from .opening import being_written, opened
-from .still import frame_of, too_large
+from .still import frame_of, taken_of, too_large
 from .tree import natural, trees
 
 _LOG = logging.getLogger(__name__)
@@ -73,6 +73,7 @@ class DirectorySource:
         polling: bool = False,
         recursive: bool = True,
         filename_time: str | None = None,
+        exif_timeline: bool = False,
         timezone: tzinfo = UTC,
         max_pixels: int = MAX_PIXELS,
         settle_s: float = 2.0,
@@ -82,8 +83,8 @@ class DirectorySource:
         """Takes the options. Raises ValueError for a `filename_time` that is no pattern.
 
         With `watch` False, `items` ends when everything has been read. `timezone` is that of EXIF
-        times without an offset and of `filename_time`. `exclude` are directories that are never
-        read, such as the store.
+        times without an offset and of `filename_time`. With `exif_timeline`, stills with an EXIF
+        time lie on a time line. `exclude` are directories that are never read, such as the store.
         """
         self.name = name
         self._trees = trees(root, recursive=recursive, exclude=exclude)
@@ -92,7 +93,7 @@ class DirectorySource:
         self._watch = watch
         self._max_pixels = max_pixels
         pattern = None if filename_time is None else NamePattern(filename_time, timezone)
-        self._times = Times(pattern, timezone)
+        self._times = Times(pattern, timezone, exif_timeline)
         self._arrivals = Arrivals(
             name, self._trees, polling=polling, settle_s=settle_s, rescan_s=rescan_s
         )
@@ -104,6 +105,11 @@ class DirectorySource:
         """Files that could not be read, and were told."""
         self._bare = False
         """True: no still or clip was found, when read once."""
+        self.unmatched: Path | None = None
+        """A file whose name holds no time, if `filename_time` matches none; None: it matches, or
+        nothing is known yet. A directory tells of it itself, once; a single file is told of by
+        whoever reads it, since it may be one of many."""
+        self._names_checked = pattern is None
         self._stop = threading.Event()
         self._told = time.monotonic()
 
@@ -111,6 +117,11 @@ class DirectorySource:
     def up(self) -> bool:
         """Tells whether the roots are there; always true if they are not watched."""
         return not self._watch or self._arrivals.up
+
+    @property
+    def is_file(self) -> bool:
+        """Tells whether its one root is a file, or was one that is gone by now."""
+        return len(self._trees) == 1 and not self._trees[0].root.is_dir()
 
     @property
     def queued(self) -> int:
@@ -159,6 +170,7 @@ class DirectorySource:
             except OSError as error:
                 raise SourceMissing(f"{tree.root}: {error.strerror}") from error
         self._bare = not found
+        self._check_names(found)
         self._add([Arrived(path) for path in found])
         while self._ready and not self._stop.is_set():
             yield from self._file(self._next())
@@ -173,6 +185,7 @@ class DirectorySource:
                     yield from self._file(self._next())
                     continue
                 self._add(self._arrivals.wait(1))
+                self._check_names(self._ready)
                 if not self._ready:
                     yield Idle()
         finally:
@@ -181,6 +194,7 @@ class DirectorySource:
     def _look_again(self) -> None:
         whole, present = self._arrivals.rescan(lambda identity: hash(identity) in self._done)
         self._add([arrived for arrived in whole if arrived.path not in self._ready])
+        self._check_names(self._ready)
         if self._arrivals.up:
             self._done &= present
 
@@ -193,6 +207,18 @@ class DirectorySource:
 
     def _next(self) -> Arrived:
         return self._ready.pop(next(iter(self._ready)))
+
+    def _check_names(self, paths: Collection[Path]) -> None:
+        """Looks once whether `filename_time` matches any of the first files that there are."""
+        if self._names_checked or not paths:
+            return
+        self._names_checked = True
+        if any(map(self._times.matches, paths)):
+            return
+        self.unmatched = next(iter(paths))
+        if self._watch or not self.is_file:
+            told = unmatched(str(self._times.pattern), len(paths), self.unmatched)
+            _LOG.warning("%s: %s", self.name, told)
 
     # --- one file
 
@@ -306,7 +332,7 @@ class DirectorySource:
             return
         digest = sha256(data).hexdigest()
         if (earlier := self._known.earlier(digest)) is not None:
-            yield Repeated(path, identity, digest, earlier, self._times.of_name(path))
+            yield self._repeated(path, identity, digest, earlier, data)
             return
         yield Opened(path, identity, digest)
         try:
@@ -317,11 +343,30 @@ class DirectorySource:
             yield frame
             yield Finished(path, identity, digest, 1)
 
+    def _repeated(
+        self, path: Path, identity: FileIdentity, digest: str, earlier: Path, data: bytes
+    ) -> Repeated:
+        if self._times.on_time_line:
+            taken = taken_of(data, path, identity, self._max_pixels, self._times)
+            if taken.timed:
+                return Repeated(path, identity, digest, earlier, taken.at_ns, taken.known_by)
+        return Repeated(path, identity, digest, earlier)
+
     def _failed(
         self, path: Path, identity: FileIdentity, digest: str, reason: str
     ) -> Iterator[Item]:
         yield Failed(path, origin_of(path, identity), 0, identity.mtime_ns, reason)
         yield Finished(path, identity, digest, 0)
+
+
+def unmatched(pattern: str, files: int, example: Path) -> str:
+    """Returns a message that `filename_time` matches none of so many files."""
+    which = "the file" if files == 1 else f"any of {files} files, such as"
+    # Its quotes keep what a strange name holds, such as a line break, apart from the message.
+    return (
+        f"filename_time {pattern!r} does not match {which} {str(example)!r}; "
+        "their times come from elsewhere (EXIF, the clip itself, the last change)"
+    )
 
 
 def _are(number: int, what: str) -> str:

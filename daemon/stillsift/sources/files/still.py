@@ -8,7 +8,7 @@ from pathlib import Path
 from ...frames import ArrayPicture, Frame
 from ..decoding import MAX_PIXELS
 from ..items import FileIdentity, origin_of
-from ..times import Times
+from ..times import Taken, Times
 from .header import DecodeError, read_header
 from .pixels import decoded_pixels, upright_pixels
 
@@ -49,16 +49,28 @@ def frame_of(
 ) -> Frame:
     """Returns the frame in `data`, the whole content of `path`. Raises DecodeError."""
     header = read_header(data, path, max_pixels)
-    captured_at_ns, known_by = times.of_still(path, header.taken, identity.mtime_ns)
+    taken = times.of_still(path, header.taken, identity.mtime_ns)
     return Frame(
         source=source,
         origin=origin_of(path, identity),
         frame_index=0,
-        captured_at_ns=captured_at_ns,
-        captured_at_origin=known_by,
+        captured_at_ns=taken.at_ns,
+        captured_at_origin=taken.known_by,
         picture=ArrayPicture(
             upright_pixels(decoded_pixels(data, header, path), header.orientation)
         ),
         file=path,
         content_hash=content_hash,
+        timed=taken.timed,
     )
+
+
+def taken_of(
+    data: bytes, path: Path, identity: FileIdentity, max_pixels: int, times: Times
+) -> Taken:
+    """Returns when the photo in `data` was taken, without decoding it."""
+    try:
+        exif = read_header(data, path, max_pixels).taken
+    except DecodeError:
+        exif = None
+    return times.of_still(path, exif, identity.mtime_ns)
