@@ -39,7 +39,7 @@ MODULES = {
     "sources": "items pace times picture skipping decoding",
     "sources.files": "contents tree arrivals header pixels still clip directory",
     "sources.camera": "address stream_clock inbox connection rtsp",
-    "ledger": "records schema rows filters totals reader writer",
+    "ledger": "records schema lifetime rows filters totals search reader writer",
     "store": "errors durable_files names lock store metadata_jsonl quarantine recovery",
     "service": "notify signals watchdog logs metrics http",
     "pipeline": """
