@@ -41,7 +41,7 @@ MODULES = {
         opening contents tree events arrivals header pixels still clip_clock clip
         directory""",
     "sources.camera": "address stream_clock inbox connection rtsp",
-    "ledger": "records schema rows filters totals reader writer",
+    "ledger": "records schema lifetime rows filters totals search reader writer",
     "store": "errors durable_files names lock store metadata_jsonl original quarantine recovery",
     "service": "notify signals watchdog logs metrics http",
     "pipeline": """

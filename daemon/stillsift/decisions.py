@@ -102,6 +102,9 @@ class Decision:
     dropped_as: Reason | None = None
     """Reason why a frame of the audit sample was to be dropped. None: it is not in the sample, or
     recovery found only its picture."""
+    frames: int = 1
+    """Number of frames that it is about, from `frame_index` on: 1, but for an overload, in which
+    any number is lost at once."""
 
     @property
     def outcome(self) -> Outcome:

@@ -24,7 +24,7 @@ def test_samples_are_not_forgotten_and_come_back_as_they_were(tmp_path: Path) ->
     with Ledger(tmp_path / "l.sqlite", clock=lambda: 1) as ledger:
         ledger.commit(Batch("c", "m", [(aside(0), placed(aside(0))), (dropped(1), None)]))
         ledger.judge({aside(0).id: True})
-        assert ledger.forget_dropped(10) == 1
+        assert not ledger.forget(ledger.lifetime_ns() + 1)
         (left,) = ledger.decisions()
         assert left.decision == aside(0)
         assert ledger.judgements() == {aside(0).id: True}

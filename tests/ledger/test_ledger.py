@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 from stillsift.decisions import Decision, Outcome, Reason, outcome_of
 from stillsift.frames import EARLIEST_NS, LATEST_NS, TimeOrigin, frame_id
 from stillsift.ledger import Ledger, LedgerError, LedgerFull, LedgerReader
+from stillsift.ledger.lifetime import Uptime
 from stillsift.ledger.records import (
     Batch,
     Checkpoint,
@@ -113,6 +115,7 @@ names = st.binary(min_size=1, max_size=40).filter(lambda b: b"\0" not in b and b
     at=st.integers(-(2**62), 2**62),
     name=st.none() | names,
     detail=st.none() | st.text(st.characters(exclude_categories=["Cs"])),
+    frames=st.integers(1, 2**40),
 )
 def test_a_decision_comes_back_as_it_was(
     reason: Reason,
@@ -123,6 +126,7 @@ def test_a_decision_comes_back_as_it_was(
     at: int,
     name: bytes | None,
     detail: str | None,
+    frames: int,
 ) -> None:
     made = Decision(
         id=frame_id("door", "x", 7),
@@ -137,6 +141,7 @@ def test_a_decision_comes_back_as_it_was(
         similarity=similarity,
         novelty=novelty,
         detail=detail,
+        frames=frames,
     )
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -577,15 +582,75 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_old_decisions_about_dropped_frames_are_forgotten_and_kept_ones_are_not(
+def test_old_decisions_about_dropped_and_lost_frames_are_forgotten_and_no_others(
     tmp_path: Path,
 ) -> None:
-    now = [NOW_NS]
-    with Ledger(tmp_path / "l.sqlite", clock=lambda: now[0]) as ledger:
-        ledger.commit(batch(decision(0, Reason.NOVEL), decision(1), decision(2, Reason.BLURRY)))
+    now = [0]
+    with Ledger(tmp_path / "l.sqlite", uptime=lambda: Uptime("boot", now[0])) as ledger:
+        first = (Reason.NOVEL, Reason.NEAR_DUPLICATE, Reason.BLURRY, Reason.OVERLOAD, Reason.GAP)
+        ledger.commit(batch(*(decision(index, reason) for index, reason in enumerate(first))))
         now[0] += 100
-        ledger.commit(batch(decision(3), decision(4, Reason.DECODE_ERROR)))
-        assert ledger.forget_dropped(NOW_NS) == 0
-        assert ledger.forget_dropped(NOW_NS + 1) == 2
-        left = [record.decision.frame_index for record in ledger.decisions()]
-    assert left == [0, 3, 4]
+        ledger.commit(batch(decision(5), decision(6, Reason.DECODE_ERROR)))
+
+        def left() -> list[int]:
+            return [record.decision.frame_index for record in ledger.decisions()]
+
+        ledger.forget(0)
+        assert left() == [0, 1, 2, 3, 4, 5, 6]
+        ledger.forget(1)
+        assert left() == [0, 5, 6]
+        ledger.forget(101)
+        assert left() == [0, 6]
+        assert ledger.counts() == {("door", Reason.NOVEL): 1, ("door", Reason.DECODE_ERROR): 1}
+
+
+def test_a_frame_that_is_decided_again_is_as_young_as_that(tmp_path: Path) -> None:
+    now = [0]
+    with Ledger(tmp_path / "l.sqlite", uptime=lambda: Uptime("boot", now[0])) as ledger:
+        ledger.commit(batch(decision(0, Reason.WRITE_ERROR), decision(1)))
+        now[0] += 100
+        ledger.commit(batch(decision(0)))
+        ledger.forget(100)
+        assert [record.decision.frame_index for record in ledger.decisions()] == [0]
+
+
+def test_much_is_forgotten_in_many_short_steps(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.commit(batch(*(decision(index) for index in range(3000))))
+        steps = 1
+        while ledger.forget(ledger.lifetime_ns() + 1):
+            steps += 1
+        assert steps > 3
+        assert list(ledger.decisions()) == []
+        assert ledger.counts() == {}
+
+
+steps_taken = st.lists(
+    st.tuples(
+        st.integers(0, 5),
+        st.sampled_from(["door", "yard"]),
+        st.sampled_from([Reason.BLURRY, Reason.NOVEL, Reason.OVERLOAD, Reason.WRITE_ERROR]),
+        st.integers(1, 1000),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps_taken)
+def test_the_counts_are_those_of_the_rows(steps: list[tuple[int, str, Reason, int]]) -> None:
+    """Also where rows are replaced, refused or forgotten."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Ledger(Path(folder) / "l.sqlite") as ledger,
+    ):
+        for index, source, reason, frames in steps:
+            made = decision(index, reason, source=source)
+            ledger.commit(batch(replace(made, frames=frames)))
+            if frames % 7 == 0:
+                ledger.forget(ledger.lifetime_ns() + 1)
+            found: Counter[tuple[str, Reason]] = Counter()
+            for record in ledger.decisions():
+                one = record.decision
+                found[one.source, one.reason] += one.frames
+            assert ledger.counts() == found

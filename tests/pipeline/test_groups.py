@@ -7,7 +7,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,15 @@ from clips import real_pictures, write_clip
 from conftest import Command
 from footage import taken, write_still, write_stills
 from running import Daemon, assert_agree, decided, kept_on_disk, until
+from scripted import Script
 from stillsift.arrays import Image
 from stillsift.config import Config, SourceConfig, load
+from stillsift.decisions import Reason
 from stillsift.ledger import LedgerReader
 from stillsift.pipeline import Engine, Line
 from stillsift.pipeline.persistence import Storage
 from stillsift.service import Metrics
+from stillsift.sources import Item, Repeated
 from stillsift.store import Quarantine
 from stillsift.store.quarantine import Retired
 
@@ -326,6 +329,30 @@ def test_a_daemon_takes_up_a_group_without_a_restart(tmp_path: Path) -> None:
         "a": kept["b"].decision.id,
         "b": kept["a"].decision.id,
     }
+
+
+def test_a_copy_names_what_shows_it_although_its_group_ends_at_that_moment(tmp_path: Path) -> None:
+    """A reload comes between the look at the file and its record."""
+    folders = [tmp_path / name for name in ("a", "b")]
+    for folder in folders:
+        write_still(folder / "x.jpg", 1)
+    config = grouped(tmp_path / "out", *folders)
+    with Engine(config, Metrics()) as engine:
+        first, second = config.sources
+        engine.line(first, watch=False).run()
+        line = engine.line(second, watch=False)
+        items = line.source.items()
+
+        def dissolved() -> Iterator[Item]:
+            for item in items:
+                if isinstance(item, Repeated):
+                    line.retune(engine.tuning(second.model_copy(update={"group": None})))
+                yield item
+
+        line.source = Script(dissolved())
+        line.run()
+    shown, copy = (record.decision for record in decided(tmp_path / "out"))
+    assert (copy.reason, copy.nearest_kept) == (Reason.EXACT_DUPLICATE, shown.id)
 
 
 def test_groups_do_not_hear_of_each_other(tmp_path: Path) -> None:

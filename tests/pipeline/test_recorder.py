@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from stillsift.decisions import Decision, Reason, about, without_frame
 from stillsift.embedding import Embedding
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.ledger import Ledger
-from stillsift.ledger.records import FileState, GapRecord, KeptFile, Retire
+from stillsift.ledger.records import Batch, FileState, GapRecord, KeptFile, Retire
 from stillsift.pipeline.recorder import Recorder
 from stillsift.selection import Gallery, Limits, Sifter
 from stillsift.sources import FileIdentity, Finished, Opened
@@ -262,6 +262,33 @@ def test_a_copy_goes_only_if_the_first_was_decided(ledger: Ledger, failed: bool)
     assert retiring == ([] if failed else [first.file, copy.file])
     named = [record.decision.nearest_kept for record in ledger.decisions()]
     assert named == [None, None if failed else decision.id]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_copy_names_what_shows_it_although_the_group_has_changed_since(
+    ledger: Ledger, again: bool
+) -> None:
+    """`again`: meanwhile the source also reads such a file for itself."""
+    shown = replace(about(frame(opened(9), 0), Reason.NOVEL), source="yard", content_hash="same")
+    ledger.commit(Batch("c", "m", [(shown, kept(shown))]))
+    copy, ours = opened(1, "same"), recorder(ledger, Retire.DELETE)
+    ours.retune("c", Retire.DELETE, lambda: ("yard",))
+    assert ours.earlier("same") == shown.file
+    ours.retune("d", Retire.DELETE, lambda: ())
+    repeat = without_frame(
+        *(SOURCE, "copy", Reason.EXACT_DUPLICATE, 0), file=copy.file, content_hash="same"
+    )
+    ours.repeat(repeat, copy.identity)
+    if again:
+        assert ours.earlier("same") is None
+        ours.open_file(opened(2, "same"))
+        ours.expect(0)
+    ours.commit(sifter())
+    (named,) = [record.decision.nearest_kept for record in ledger.decisions(source=SOURCE)]
+    assert named == shown.id
+    # And it goes only while that frame is there, as in the group.
+    (retiring,) = ledger.retiring()
+    assert (retiring.file, retiring.first_kept) == (copy.file, shown.id)
 
 
 def test_copies_of_a_file_that_failed_are_each_read_for_themselves(ledger: Ledger) -> None:

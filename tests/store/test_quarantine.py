@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from stillsift.decisions import Reason, about
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.ledger import Ledger
+from stillsift.ledger.lifetime import Uptime
 from stillsift.ledger.records import Batch, Checkpoint, FileState, KeptFile, Quarantined, Retire
 from stillsift.sources import FileIdentity, origin_of
 from stillsift.store import Quarantine, Store, StoreFull, original, quarantine
@@ -38,7 +39,11 @@ class Box:
         self.store = Store(root / "store", min_free=0)
         self.store.prepare()
         self.now = NOW_NS
-        self.ledger = Ledger(self.store.ledger_path, clock=lambda: self.now)
+        self.ledger = Ledger(
+            self.store.ledger_path,
+            clock=lambda: self.now,
+            uptime=lambda: Uptime("boot", self.now),
+        )
         self.quarantine = Quarantine(self.store, self.ledger)
 
     def close(self) -> None:
@@ -270,14 +275,14 @@ def test_size_and_age_are_held_oldest_first(box: Box) -> None:
         box.now = NOW_NS + day * DAY_NS
         lying.append(box.moved(f"{day}.jpg", JPEG + bytes(97)))
     assert box.ledger.quarantine_total() == 600
-    assert box.quarantine.enforce(1000, 10 * DAY_NS, box.now) == []
-    assert box.quarantine.enforce(1000, 4 * DAY_NS, box.now) == lying[:1]
-    assert box.quarantine.enforce(250, 10 * DAY_NS, box.now) == lying[1:4]
+    assert box.quarantine.enforce(1000, 10 * DAY_NS) == []
+    assert box.quarantine.enforce(1000, 4 * DAY_NS) == lying[:1]
+    assert box.quarantine.enforce(250, 10 * DAY_NS) == lying[1:4]
     assert box.ledger.quarantined() == lying[4:]
     left = {box.store.root / one.path for one in lying[4:]}
     assert set(files_in(box.store.root / "quarantine")) == left
-    assert box.quarantine.enforce(0, 0, box.now) == lying[4:]
-    assert box.quarantine.enforce(0, 0, box.now) == []
+    assert box.quarantine.enforce(0, 0) == lying[4:]
+    assert box.quarantine.enforce(0, 0) == []
 
 
 def test_a_restored_file_is_not_taken_again(box: Box, tmp_path: Path) -> None:

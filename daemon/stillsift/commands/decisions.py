@@ -41,7 +41,7 @@ _EXAMPLES = """\
 
 _MEASURES = ("sharpness", "novelty")
 """Measures that are shown with their limits."""
-_SHOWN = ("captured_at", "source", "outcome", "reason", *_MEASURES, "nearest_kept")
+_SHOWN = ("captured_at", "source", "outcome", "reason", "frames", *_MEASURES, "nearest_kept")
 
 _ID_DIGITS = 8
 """Digits of an id on a terminal: enough to tell a million frames apart, and to ask for one."""
@@ -165,6 +165,8 @@ def _table(lines: list[dict[str, str]]) -> str:
 def _line(row: Row) -> dict[str, str]:
     """Returns the cells of one decision by column."""
     cells = {name: _cell(row[name]) for name in _SHOWN}
+    if row["frames"] == 1:
+        cells["frames"] = "-"
     for name in _MEASURES:
         if row[name] is not None and row[f"{name}_limit"] is not None:
             cells[name] += f"/{_cell(row[f'{name}_limit'])}"

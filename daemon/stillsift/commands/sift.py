@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 _LONGEST_NAME = 60
 """Longest name of a source: 64 characters, less room for a number."""
 
+_TIDY_S = 5.0
+"""Seconds for forgetting old decisions at the end; the next run goes on with the rest."""
+
 _EXAMPLES = """\
   stillsift sift photos/ --output sifted
   stillsift sift day1.mp4 day2.mp4 --output sifted --set rate=all
@@ -102,7 +105,7 @@ def sift(given: argparse.Namespace) -> int:
         runs = [_Run(engine, source, tallies[source.name], duration_s) for source in sources]
         _run_all(runs, signals, progress)
         _tell_unmatched(runs, config)
-        _tidy(engine)
+        _tidy(engine, signals)
         if given.decisions is not None:
             _write_decisions(given.decisions, engine, [source.name for source in sources])
         interrupted = signals.stop.is_set()
@@ -200,9 +203,10 @@ def _tell_unmatched(runs: list[_Run], config: Config) -> None:
         log.warning("%s", unmatched(pattern, len(read), examples[0]))
 
 
-def _tidy(engine: Engine) -> None:
+def _tidy(engine: Engine, signals: Signals) -> None:
+    until = time.monotonic() + _TIDY_S
     try:
-        engine.tidy(time.time_ns())
+        engine.tidy(lambda: time.monotonic() < until and not signals.stop.is_set())
     except Problem as problem:
         log.warning("quarantine: %s", problem)
 

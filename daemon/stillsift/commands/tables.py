@@ -63,4 +63,5 @@ def decision_row(decision: Decision, kept_path: Path | None) -> dict[str, str | 
         "captured_at_origin": decision.captured_at_origin.value,
         "detail": decision.detail,
         "dropped_as": None if decision.dropped_as is None else decision.dropped_as.value,
+        "frames": decision.frames,
     }

@@ -38,8 +38,8 @@ class Tally:
     error: str | None = None
 
     def note(self, decision: Decision, kept: KeptFile | None) -> None:
-        """Counts one decision."""
-        self.reasons[decision.reason] += 1
+        """Counts the frames of one decision."""
+        self.reasons[decision.reason] += decision.frames
         self.kept_bytes += 0 if kept is None else kept.bytes
         if decision.outcome is Outcome.FAILED:
             reason = decision.detail or decision.reason.value

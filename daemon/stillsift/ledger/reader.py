@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,10 +49,10 @@ from .rows import (
     path_out,
     quarantined,
 )
+from .search import PAGE, Wanted, found, pages
 from .totals import stats_of
 
 _BUSY_S = 30.0
-_PAGE = 1000
 _FULL_BELOW = 1 << 20
 
 
@@ -223,9 +224,9 @@ class LedgerReader:
         return bytes(row[0]) if row else None
 
     def counts(self) -> dict[tuple[str, Reason], int]:
-        """Returns the number of decisions for each source and reason."""
-        rows = self._all("SELECT source, reason, count(*) FROM decisions GROUP BY source, reason")
-        return {(source, Reason(reason)): int(n) for source, reason, n in rows}
+        """Returns the number of frames for each source and reason, as the ledger holds them."""
+        rows = self._all("SELECT source, reason, frames FROM counts WHERE frames > 0")
+        return {(source, Reason(reason)): int(frames) for source, reason, frames in rows}
 
     def sources(self) -> list[str]:
         """Returns the names of all sources that have a decision, a file, a gap or an alarm."""
@@ -258,26 +259,64 @@ class LedgerReader:
             begins_with(id),
             of_file(file),
         )
-        # Only this index has its rows in the order of seq. With any other index, SQLite would sort
-        # all the remaining rows for every page.
-        index = "INDEXED BY decisions_by_reason" if source and reason else "NOT INDEXED"
+        wanted = Wanted(
+            sources=self.sources() if source is None else [source],
+            outcome=outcome,
+            reason=reason,
+            since_ns=since_ns,
+            until_ns=until_ns,
+            id=id,
+            all_sources=source is None,
+            by_file=file is not None,
+        )
+        if limit is not None and limit < 1:
+            return
+        seqs = found(self._all, wanted, newest=limit)
+        if seqs is None:
+            yield from self._scanned(condition, values, limit)
+            return
+        if limit is not None:
+            matching = self._matching(seqs, condition, values, limit)
+            seqs = reversed(list(islice(matching, limit)))
+        for these, numbers in pages(seqs):
+            rows = self._all(
+                f"{SELECT_DECISION} FROM decisions AS d{ITS_CONTEXT}"
+                f" WHERE {these} AND {condition} ORDER BY d.seq",
+                (*numbers, *values),
+            )
+            yield from map(decision_record, rows)
+
+    def _matching(
+        self, seqs: Iterator[int], condition: str, values: tuple[object, ...], wanted: int
+    ) -> Iterator[int]:
+        """Yields those of the decisions, newest first, that meet a condition."""
+        for these, numbers in pages(seqs, wanted):
+            query = f"SELECT d.seq FROM decisions AS d WHERE {these} AND {condition}"
+            for row in self._all(f"{query} ORDER BY d.seq DESC", (*numbers, *values)):
+                yield int(row[0])
+
+    def _scanned(
+        self, condition: str, values: tuple[object, ...], limit: int | None
+    ) -> Iterator[DecisionRecord]:
+        """Yields decisions that meet a condition for which there is no index."""
+        # With an index, SQLite would sort all the remaining rows for every page.
+        table = "decisions AS d NOT INDEXED"
         after = -1
         if limit is not None:
             first = self._one(
-                f"SELECT min(seq) FROM (SELECT d.seq FROM decisions AS d {index} WHERE {condition}"
+                f"SELECT min(seq) FROM (SELECT d.seq FROM {table} WHERE {condition}"
                 " ORDER BY d.seq DESC LIMIT ?)",
-                (*values, max(0, limit)),
+                (*values, limit),
             )
             if first is None or first[0] is None:
                 return
             after = int(first[0]) - 1
         query = (
-            f"{SELECT_DECISION} FROM decisions AS d {index}{ITS_CONTEXT}"
-            f" WHERE {condition} AND d.seq > ? ORDER BY d.seq LIMIT {_PAGE}"
+            f"{SELECT_DECISION} FROM {table}{ITS_CONTEXT}"
+            f" WHERE {condition} AND d.seq > ? ORDER BY d.seq LIMIT {PAGE}"
         )
         while rows := self._all(query, (*values, after)):
-            for row in rows:
-                yield decision_record(row)
+            yield from map(decision_record, rows)
             after = int(rows[-1][0])
 
     def decision(self, id: str) -> DecisionRecord | None:
@@ -346,7 +385,7 @@ class LedgerReader:
     def quarantined(self, source: str | None = None) -> list[Quarantined]:
         """Returns what lies in quarantine, oldest first."""
         condition, values = where(("source = ?", source))
-        rows = self._all(f"{SELECT_QUARANTINED} WHERE {condition} ORDER BY at_ns, key", values)
+        rows = self._all(f"{SELECT_QUARANTINED} WHERE {condition} ORDER BY key", values)
         return [quarantined(row) for row in rows]
 
     def quarantine_total(self) -> int:
@@ -356,7 +395,7 @@ class LedgerReader:
 
     def oldest_quarantined(self, most: int) -> list[Quarantined]:
         """Returns the oldest files in quarantine, at most `most` of them, oldest first."""
-        rows = self._all(f"{SELECT_QUARANTINED} ORDER BY at_ns, key LIMIT ?", (most,))
+        rows = self._all(f"{SELECT_QUARANTINED} ORDER BY key LIMIT ?", (most,))
         return [quarantined(row) for row in rows]
 
     def judgements(self) -> dict[str, bool]:

@@ -206,7 +206,9 @@ class Quarantined:
     size: int
     sha256: str
     at_ns: int
-    """Time of the move."""
+    """Time of the move, as the clock on the wall told it."""
+    lifetime_ns: int = 0
+    """The ledger's lifetime at the move, from which its age is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +229,7 @@ class SourceStats:
 
     source: str
     reasons: dict[Reason, int]
+    """Number of frames by reason."""
     kept_bytes: int
     missing: int
     """Kept frames whose file is gone, without audit samples."""
@@ -240,5 +243,5 @@ class SourceStats:
 
     @property
     def offered(self) -> int:
-        """Returns the number of decisions of all reasons."""
+        """Returns the number of frames of all reasons."""
         return sum(self.reasons.values())

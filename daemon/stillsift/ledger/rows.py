@@ -33,6 +33,7 @@ _DECISION_COLUMNS = (
     *_DECISION_FIELDS,
     "outcome",
     "decided_at_ns",
+    "lifetime_ns",
     "kept_path",
     "config",
     "model",
@@ -123,7 +124,12 @@ def _number(measure: float | None) -> float | None:
 
 
 def decision_row(
-    decision: Decision, kept: KeptFile | None, now: int, config: int | None, model: int | None
+    decision: Decision,
+    kept: KeptFile | None,
+    now: int,
+    lifetime: int,
+    config: int | None,
+    model: int | None,
 ) -> tuple[object, ...]:
     """Returns the values for `PUT_DECISION`; `config` and `model` are the keys of their rows."""
     return (
@@ -146,8 +152,10 @@ def decision_row(
         decision.height,
         text_in(decision.detail),
         decision.dropped_as,
+        int(decision.frames),
         decision.outcome,
         now,
+        lifetime,
         kept.path.as_posix() if kept else None,
         config,
         model,
@@ -291,10 +299,15 @@ to the next by their index, because SQLite looks at every row for a UNION or DIS
 a million rows: 60 ms, against nearly none)."""
 
 
-SELECT_QUARANTINED = "SELECT key, source, original, path, size, sha256, at_ns FROM quarantine"
+SELECT_QUARANTINED = (
+    "SELECT key, source, original, path, size, sha256, at_ns, lifetime_ns FROM quarantine"
+)
+
+SELECT_LIFETIME = "SELECT lifetime_ns, boot, uptime_ns FROM lifetime"
+PUT_LIFETIME = "UPDATE lifetime SET lifetime_ns = ?, boot = ?, uptime_ns = ?"
 
 
 def quarantined(row: Sequence[Any]) -> Quarantined:
     """Makes a quarantine record out of a row of `SELECT_QUARANTINED`."""
-    key, source, original, path, size, sha256, at_ns = row
-    return Quarantined(key, source, _path(original), _path(path), size, sha256, at_ns)
+    key, source, original, path, size, sha256, at_ns, lifetime_ns = row
+    return Quarantined(key, source, _path(original), _path(path), size, sha256, at_ns, lifetime_ns)

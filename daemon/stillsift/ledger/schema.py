@@ -154,6 +154,43 @@ ALTER TABLE files ADD COLUMN named TEXT;
 CREATE INDEX files_by_name ON files (source, file);
 """
 
-MIGRATIONS = (_FIRST, _AUDIT, _ALARMS, _NAMED)
+_COUNTS_AND_LIFETIME = """
+ALTER TABLE decisions ADD COLUMN frames INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE decisions ADD COLUMN lifetime_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE quarantine ADD COLUMN lifetime_ns INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE counts (
+    source TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    frames INTEGER NOT NULL,
+    PRIMARY KEY (source, reason)
+) WITHOUT ROWID;
+INSERT INTO counts SELECT source, reason, count(*) FROM decisions GROUP BY source, reason;
+CREATE TRIGGER decision_made AFTER INSERT ON decisions BEGIN
+    INSERT INTO counts VALUES (new.source, new.reason, new.frames)
+        ON CONFLICT (source, reason) DO UPDATE SET frames = frames + new.frames;
+END;
+CREATE TRIGGER decision_forgotten AFTER DELETE ON decisions BEGIN
+    UPDATE counts SET frames = frames - old.frames
+        WHERE source = old.source AND reason = old.reason;
+END;
+CREATE TRIGGER decision_changed AFTER UPDATE OF source, reason, frames ON decisions BEGIN
+    UPDATE counts SET frames = frames - old.frames
+        WHERE source = old.source AND reason = old.reason;
+    INSERT INTO counts VALUES (new.source, new.reason, new.frames)
+        ON CONFLICT (source, reason) DO UPDATE SET frames = frames + new.frames;
+END;
+CREATE INDEX decisions_by_age ON decisions (lifetime_ns) WHERE outcome IN ('dropped', 'lost');
+DROP INDEX quarantine_by_age;
+CREATE INDEX quarantine_sizes ON quarantine (size);
+CREATE TABLE lifetime (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    lifetime_ns INTEGER NOT NULL,
+    boot TEXT NOT NULL,
+    uptime_ns INTEGER NOT NULL
+);
+INSERT INTO lifetime VALUES (1, 0, '', 0);
+"""
+
+MIGRATIONS = (_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME)
 """Steps in order: step n makes schema version n + 1 out of version n. Never edit a step that was
 released; add a new one."""

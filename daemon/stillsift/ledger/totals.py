@@ -9,7 +9,7 @@ from .records import FileState, SampleStats, SourceStats
 
 
 def stats_of(db: sqlite3.Connection, source: str, reasons: dict[Reason, int]) -> SourceStats:
-    """Returns the totals of a source; `reasons` counts its decisions by reason."""
+    """Returns the totals of a source; `reasons` counts its frames by reason."""
     samples = _samples(db, source)
     kept_bytes, missing = db.execute(
         "SELECT COALESCE(sum(bytes), 0), COALESCE(sum(missing), 0) FROM kept WHERE source = ?",

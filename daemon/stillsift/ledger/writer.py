@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..decisions import Decision, Outcome, Reason, outcome_of
+from ..decisions import Decision, Outcome, Reason
 from ..sources import FileIdentity
 from . import schema
+from .lifetime import Lifetime, Uptime, uptime
 from .reader import LedgerReader, connected, path_uri
 from .records import Batch, Checkpoint, FileRecord, FileState, GalleryNow, KeptFile, Quarantined
 from .rows import (
@@ -25,7 +26,9 @@ from .rows import (
     PUT_DECISION,
     PUT_FILE,
     PUT_KEPT,
+    PUT_LIFETIME,
     SAME_FILE,
+    SELECT_LIFETIME,
     alarm_row,
     decision_row,
     file_row,
@@ -35,43 +38,61 @@ from .rows import (
     text_in,
 )
 
-_MOST_FORGOTTEN = 5000
-"""Most rows of one source and reason per call: more than come in a minute, and quickly deleted."""
+_MOST_FORGOTTEN = 500
+"""Most rows that one transaction deletes. Each lies in a page of its own of some index."""
+_FORGETTING_S = 0.02
+"""Time after which a transaction deletes no more rows, on a slow disk, since others wait for it."""
+_AT_ONCE = 25
+"""Rows that are deleted between two looks at the time."""
+
+_LIFETIME_EVERY_NS = 60_000_000_000
+"""Time between two records of the lifetime: as much is lost of it when the machine loses power."""
 
 
 class Ledger(LedgerReader):
     """Writes a store's ledger as its only writer; opening it makes or updates the tables."""
 
-    def __init__(self, path: Path, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], int] = time.time_ns,
+        uptime: Callable[[], Uptime] = uptime,
+    ) -> None:
         """Opens the ledger and brings its tables up to date.
 
-        `clock` gives nanoseconds since 1970, for the times at which things are recorded.
+        `clock` gives nanoseconds since 1970, for the times at which things are recorded. Ages are
+        told from `uptime`.
         """
         self.path = path
         self._clock = clock
         self._lock = threading.RLock()
         self._config_keys: dict[str, int] = {}
         self._model_keys: dict[str, int] = {}
+        self._lifetime_at: int | None = None
+        """The lifetime that this process recorded last; None: it has not yet."""
         with self._translated():
             self._db = connected(path_uri(path))
             try:
                 self._prepare()
+                lifetime, boot, ns = self._db.execute(SELECT_LIFETIME).fetchone()
+                self._lifetime = Lifetime(lifetime, Uptime(boot, ns), uptime)
             except BaseException:
                 self._db.close()
                 raise
             self._adopted = {row[0] for row in self._all("SELECT id FROM kept WHERE adopted = 1")}
 
     def _prepare(self) -> None:
+        version = self._check_version()  # first, so that a file that is refused stays as it is
         # With FULL, a commit in WAL mode is on the disk before it returns. Otherwise a power cut
         # could take back a record because of which an original was already retired.
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA journal_size_limit = 67108864")
-        for version in range(self._check_version(), len(schema.MIGRATIONS)):
+        for number, step in enumerate(schema.MIGRATIONS[version:], version + 1):
             self._db.executescript(
-                f"BEGIN IMMEDIATE; {schema.MIGRATIONS[version]}"
+                f"BEGIN IMMEDIATE; {step}"
                 f"PRAGMA application_id = {schema.APPLICATION_ID};"
-                f"PRAGMA user_version = {version + 1}; COMMIT;"
+                f"PRAGMA user_version = {number}; COMMIT;"
             )
 
     def commit(self, batch: Batch) -> tuple[Path, ...]:
@@ -84,6 +105,7 @@ class Ledger(LedgerReader):
         """
         now = self._clock()
         with self._writing() as db:
+            lifetime = self._put_lifetime()
             config = self._config_key(db, batch.config_hash, now) if batch.config_hash else None
             model = self._model_key(db, batch.model) if batch.model else None
             superseded: list[Path] = []
@@ -100,7 +122,7 @@ class Ledger(LedgerReader):
                     continue
                 if kept is not None:
                     db.execute(PUT_KEPT, kept_row(kept, adopted=False))
-                rows.append(decision_row(decision, kept, now, config, model))
+                rows.append(decision_row(decision, kept, now, lifetime, config, model))
             db.executemany(PUT_DECISION, rows)
             first_kept = _first_kept(batch.decisions)
             db.executemany(PUT_FILE, (file_row(c, first_kept, now) for c in batch.checkpoints))
@@ -146,7 +168,8 @@ class Ledger(LedgerReader):
                 db.execute("DELETE FROM decisions WHERE id = ?", (decision.id,))
                 db.execute("DELETE FROM kept WHERE id = ?", (kept.id,))
                 db.execute(PUT_KEPT, kept_row(kept, adopted=True))
-                db.execute(PUT_DECISION, decision_row(decision, kept, now, None, None))
+                row = decision_row(decision, kept, now, self.lifetime_ns(), None, None)
+                db.execute(PUT_DECISION, row)
         self._adopted.update(kept.id for _, kept in found)
 
     def mark_missing(self, gone: Iterable[KeptFile], *, missing: bool = True) -> None:
@@ -194,7 +217,7 @@ class Ledger(LedgerReader):
     def retired(self, done: Iterable[tuple[FileRecord, Quarantined | None]]) -> None:
         """Records originals that are retired, and where the moved ones lie in quarantine.
 
-        The `key` and `at_ns` of the quarantined are set here; given values are ignored.
+        The `key` and times of the quarantined are set here; given values are ignored.
         """
         now = self._clock()
         with self._writing() as db:
@@ -205,8 +228,9 @@ class Ledger(LedgerReader):
                 )
                 if moved is not None:
                     db.execute(
-                        "INSERT INTO quarantine (source, original, path, size, sha256, at_ns)"
-                        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO NOTHING",
+                        "INSERT INTO quarantine"
+                        " (source, original, path, size, sha256, at_ns, lifetime_ns)"
+                        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO NOTHING",
                         (
                             moved.source,
                             path_in(moved.original),
@@ -214,6 +238,7 @@ class Ledger(LedgerReader):
                             moved.size,
                             moved.sha256,
                             now,
+                            self.lifetime_ns(),
                         ),
                     )
 
@@ -239,29 +264,36 @@ class Ledger(LedgerReader):
         with self._writing() as db:
             db.executemany("DELETE FROM quarantine WHERE key = ?", ((key,) for key in keys))
 
-    def forget_dropped(self, before_ns: int) -> int:
-        """Deletes decisions about dropped frames that were made before a time; returns how many.
+    def lifetime_ns(self) -> int:
+        """Returns the time that has passed for this ledger, from which all ages are told."""
+        return self._lifetime.read()[0]
 
-        Their files stay known, so no file is read again. One call deletes a bounded number, so call
-        it repeatedly. It reads the oldest rows of each source and reason.
+    def record_lifetime(self) -> int:
+        """Records the lifetime where that was not done for a minute, and returns it."""
+        with self._writing():
+            return self._put_lifetime()
+
+    def forget(self, before_ns: int) -> bool:
+        """Deletes decisions about dropped and lost frames that were made before a lifetime.
+
+        Their files stay known, so no file is read again. One call deletes the oldest, as many as
+        others can wait for; it returns whether there may be more.
         """
-        forgotten = 0
-        dropped = [reason for reason in Reason if outcome_of(reason) is Outcome.DROPPED]
-        for source in self.sources():
-            for reason in dropped:
-                # The index holds the rows of one source and reason in the order of seq, so the
-                # oldest come first and no other row is read.
-                rows = self._all(
-                    "SELECT seq, decided_at_ns FROM decisions INDEXED BY decisions_by_reason"
-                    " WHERE source = ? AND reason = ? ORDER BY seq LIMIT ?",
-                    (source, reason.value, _MOST_FORGOTTEN),
-                )
-                old = [(seq,) for seq, decided_at_ns in rows if decided_at_ns < before_ns]
-                if old:
-                    with self._writing() as db:
-                        db.executemany("DELETE FROM decisions WHERE seq = ?", old)
-                forgotten += len(old)
-        return forgotten
+        old = self._all(
+            "SELECT seq FROM decisions INDEXED BY decisions_by_age"
+            " WHERE outcome IN ('dropped', 'lost') AND lifetime_ns < ?"
+            " ORDER BY lifetime_ns LIMIT ?",
+            (before_ns, _MOST_FORGOTTEN),
+        )
+        if not old:
+            return False
+        with self._writing() as db:
+            until = time.monotonic() + _FORGETTING_S
+            for first in range(0, len(old), _AT_ONCE):
+                if time.monotonic() > until:
+                    return True
+                db.executemany("DELETE FROM decisions WHERE seq = ?", old[first : first + _AT_ONCE])
+        return len(old) == _MOST_FORGOTTEN
 
     def judge(self, wrong: Mapping[str, bool]) -> None:
         """Records what a person said of audit samples, by id; the last judgement counts.
@@ -290,6 +322,14 @@ class Ledger(LedgerReader):
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+    def _put_lifetime(self) -> int:
+        """Returns the lifetime, and records it if it was not for long."""
+        lifetime, now = self._lifetime.read()
+        if self._lifetime_at is None or lifetime - self._lifetime_at >= _LIFETIME_EVERY_NS:
+            self._db.execute(PUT_LIFETIME, (lifetime, now.boot, now.ns))
+            self._lifetime_at = lifetime
+        return lifetime
 
     def _config_key(self, db: sqlite3.Connection, hash: str, now: int) -> int:
         if hash not in self._config_keys:

@@ -128,21 +128,26 @@ class Engine:
         self.config = config
         self.groups.define(config.sources)
 
-    def tidy(self, now_ns: int) -> None:
-        """Removes old decisions about dropped frames, and what exceeds the quarantine's limits.
+    def tidy(self, go_on: Callable[[], bool]) -> None:
+        """Removes what exceeds the quarantine's limits, and old decisions about frames not kept.
 
-        Once a minute is often enough. Raises StoreError and LedgerError.
+        Once a minute is often enough. Decisions go by a few hundred, so that lines can record in
+        between; before each further step, `go_on` waits for a moment and tells whether to take it.
+        Raises StoreError and LedgerError.
         """
         if self.storage is None:
             return
-        if keep_s := self.config.store.keep_decisions:
-            self.ledger.forget_dropped(now_ns - round(keep_s * 1e9))
+        lifetime_ns = self.ledger.record_lifetime()
         limits = self.config.store.quarantine
-        gone = self.storage.quarantine.enforce(limits.max_size, round(limits.max_age * 1e9), now_ns)
+        gone = self.storage.quarantine.enforce(limits.max_size, round(limits.max_age * 1e9))
         if gone:
             size = sum(one.size for one in gone) / 1e6
             files = counted(len(gone), "file")
             log.info("quarantine: %s deleted, %.1f MB: too old or too much", files, size)
+        if keep_s := self.config.store.keep_decisions:
+            before_ns = lifetime_ns - round(keep_s * 1e9)
+            while self.ledger.forget(before_ns) and go_on():
+                pass
 
     def close(self) -> None:
         self._opened.close()

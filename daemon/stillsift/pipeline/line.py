@@ -28,7 +28,7 @@ from ..service import Metrics
 from ..sources import Failed, Finished, Gap, Idle, Item, Opened, Overload, Repeated, Source
 from ..sources.picture import ConversionError
 from .groups import Member
-from .losses import losses, repetition
+from .losses import loss, repetition
 from .persistence import RETRY_S, Persistence, Storage
 from .recorder import MOST_UNRECORDED, Recorder
 from .troubles import Troubles
@@ -313,9 +313,9 @@ class Line:
         elif isinstance(item, Gap):
             gap = GapRecord(self.source.name, item.from_ns, item.to_ns, item.cause)
             self._metrics.gap(self.source.name, (item.to_ns - item.from_ns) / 1e9)
-        for decision in losses(self.source.name, item, live=self._live):
-            self._metrics.offered(self.source.name)
-            self._recorder.add(decision, gap=gap)
+        decision = loss(self.source.name, item, live=self._live)
+        self._metrics.offered(self.source.name, decision.frames)
+        self._recorder.add(decision, gap=gap)
 
     def _repeated(self, item: Repeated) -> bool:
         """Records a file that was not read, since its content was decided before.

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 
 from ..decisions import Decision, Reason, without_frame
 from ..frames import TimeOrigin
 from ..sources import Failed, Gap, Overload, Repeated, origin_of
 
 
-def losses(source: str, item: Failed | Overload | Gap, *, live: bool) -> Iterator[Decision]:
-    """Yields a decision for each lost frame, or one for all where their number is not known.
+def loss(source: str, item: Failed | Overload | Gap, *, live: bool) -> Decision:
+    """Returns the one decision about an item, with the number of frames that it is about.
 
-    `live`: `source` is a camera.
+    How many a gap or a damaged stretch would have had is not known: it counts as one. `live`:
+    `source` is a camera.
     """
     match item:
         case Failed():
-            yield _about(source, item, Reason.DECODE_ERROR, item.frame_index, item.detail, live)
+            return _about(source, item, Reason.DECODE_ERROR, item.frame_index, item.detail, live)
         case Gap():
-            yield _about(source, item, Reason.GAP, 0, item.cause, live)
+            return _about(source, item, Reason.GAP, 0, item.cause, live)
         case Overload():
-            for index in range(item.frame_index, item.frame_index + item.frames):
-                why = "too slow" if item.file is None else "overwritten before it was read"
-                yield _about(source, item, Reason.OVERLOAD, index, why, live)
+            why = "too slow" if item.file is None else "overwritten before it was read"
+            decision = _about(source, item, Reason.OVERLOAD, item.frame_index, why, live)
+            return replace(decision, frames=item.frames)
 
 
 def _about(

@@ -26,7 +26,6 @@ from ..ledger.records import (
     GapRecord,
     KeptFile,
     Retire,
-    SeenFile,
 )
 from ..selection import Sifter
 from ..sources import FileIdentity, Finished, Opened, Shorter
@@ -38,13 +37,15 @@ _STATE_EVERY_S = 30.0
 
 @dataclass(slots=True)
 class _Content:
-    """Holds what is known of a content whose decisions are not in the ledger yet."""
+    """Holds what is known of a content: one that is being decided, or one in the ledger."""
 
-    file: Path
+    file: Path | None
     """The first file that held the content."""
     shown_by: str | None = None
     """The first kept frame that shows it; None: none does so far."""
     failed: bool = False
+    elsewhere: bool = False
+    """Whether another source of the group has decided it."""
 
 
 @dataclass(slots=True)
@@ -58,6 +59,8 @@ class _File:
     """The kept frame that its first dropped frame repeats; None: none was named."""
     named: dict[str, None] = field(default_factory=dict)
     """Ids of the kept frames that show its frames so far, in the order in which they were named."""
+    repeats: _Content | None = None
+    """What was known of its content when it was taken for a copy; None: it is none, or nothing."""
 
 
 @dataclass(slots=True)
@@ -73,6 +76,7 @@ class _Entry:
     """Index of the frame at which the file is taken up again once this is recorded."""
     state: FileState = FileState.READING
     repeated: bool = False
+    """Whether the file is a copy, of which nothing is read."""
     open: bool = False
     """Whether it is a frame whose decision is not out yet."""
 
@@ -127,6 +131,9 @@ class Recorder:
         self._alarms: list[AlarmRecord] = []
         self._contents: dict[str, _Content] = {}
         """Contents by their hash, of files that are not all recorded yet."""
+        self._answer: tuple[str, _Content] | None = None
+        """The last content that was known, by its hash. The copy that it was asked for names what
+        the answer named: by the time it is recorded, the group may be another one."""
         self._state_at = -_STATE_EVERY_S
         self._ending = False
         self._in_ledger = {entry.id for entry in ledger.gallery(source, model)}
@@ -146,25 +153,27 @@ class Recorder:
         return Shorter(record.identity.size, record.content_hash, record.next_frame)
 
     def earlier(self, content_hash: str) -> Path | None:
-        content = self._contents.get(content_hash)
-        if content is not None and not content.failed:
-            return content.file
-        seen = self._seen(content_hash)
-        return None if seen is None else seen.file
+        content = self._known(content_hash)
+        self._answer = None if content is None else (content_hash, content)
+        return None if content is None else content.file
 
-    def _seen(self, content_hash: str) -> SeenFile | None:
-        """Returns the first file of this content that was decided, here or else by a sibling.
+    def _known(self, content_hash: str) -> _Content | None:
+        """Returns what is known of a content that was decided, here or else by a sibling.
 
         A sibling's file that is not recorded yet does not count: its record may never come, and a
         record here must not rest on it.
         """
+        content = self._contents.get(content_hash)
+        if content is not None and not content.failed:
+            return content
         for source in (self.source, *self._siblings()):
             while (seen := self._ledger.seen(source, content_hash)) is not None:
                 if seen.nearest_kept is None or self._is_there(seen.nearest_kept):
-                    return seen
+                    return _Content(seen.file, seen.nearest_kept, elsewhere=source != self.source)
                 # Somebody removed it while we ran: it shows nothing any more.
-                if (gone := self._ledger.kept_file(seen.nearest_kept)) is not None:
-                    self._ledger.mark_missing([gone])
+                if (gone := self._ledger.kept_file(seen.nearest_kept)) is None:
+                    break
+                self._ledger.mark_missing([gone])
         return None
 
     def retune(
@@ -260,6 +269,11 @@ class Recorder:
         assert decision.content_hash is not None
         self._mark.passed()
         file = _File(Opened(decision.file, identity, decision.content_hash))
+        answered, self._answer = self._answer, None
+        if answered is not None and answered[0] == decision.content_hash:
+            file.repeats = answered[1]
+        else:
+            file.repeats = self._known(decision.content_hash)
         self._entries.append(
             _Entry(decision, file=file, next_frame=1, state=FileState.DONE, repeated=True)
         )
@@ -376,7 +390,7 @@ class Recorder:
             state=entry.state,
             error=file.failed,
             retire=self._retire if self._may_go(entry) else Retire.LEAVE,
-            shown_by=file.shown_by if done and self._siblings() else None,
+            shown_by=file.shown_by if done and self._grouped(file) else None,
             named=tuple(file.named),
         )
 
@@ -392,23 +406,21 @@ class Recorder:
             return False
         if not entry.repeated:
             return True
-        if self._siblings() and entry.file.shown_by is None:
+        if self._grouped(entry.file) and entry.file.shown_by is None:
             return False
-        content = self._contents.get(entry.file.opened.content_hash)
-        if content is not None:
-            return not content.failed
-        return self._seen(entry.file.opened.content_hash) is not None
+        return entry.file.repeats is not None and not entry.file.repeats.failed
+
+    def _grouped(self, file: _File) -> bool:
+        """Tells whether what shows a file may be another source's; also one of an earlier group."""
+        return bool(self._siblings()) or (file.repeats is not None and file.repeats.elsewhere)
 
     def _name(self, entry: _Entry) -> None:
         """Gives an exact duplicate the kept frame that shows the same, which is known by now."""
         decision, file = entry.decision, entry.file
         if not entry.repeated or decision is None or file is None:
             return
-        content = self._contents.get(file.opened.content_hash)
-        if content is not None:
-            file.shown_by = content.shown_by
-        elif (seen := self._seen(file.opened.content_hash)) is not None:
-            file.shown_by = seen.nearest_kept
+        if file.repeats is not None:
+            file.shown_by = file.repeats.shown_by
         if file.shown_by is not None:
             file.named[file.shown_by] = None
         entry.decision = replace(decision, nearest_kept=file.shown_by)

@@ -59,19 +59,18 @@ class _Accounts(Collector):
             for reason in Reason:
                 self._decided[source, reason] += 0
 
-    def offered(self, source: str) -> None:
+    def offered(self, source: str, frames: int) -> None:
         now = time.time()
         with self._lock:
-            if self._again[source] > 0:
-                self._again[source] -= 1
-            else:
-                self._offered[source] += 1
+            again = min(frames, self._again[source])
+            self._again[source] -= again
+            self._offered[source] += frames - again
             self._last_frame[source] = now
 
     def decided(self, decisions: Iterable[tuple[Decision, KeptFile | None]]) -> None:
         with self._lock:
             for decision, kept in decisions:
-                self._decided[decision.source, decision.reason] += 1
+                self._decided[decision.source, decision.reason] += decision.frames
                 self._kept_bytes[decision.source] += 0 if kept is None else kept.bytes
 
     def gap(self, source: str, seconds: float) -> None:
@@ -260,8 +259,9 @@ class Metrics:
         """Takes the function that is asked at each scrape for the names of sources in trouble."""
         self._sources.troubled = troubled
 
-    def offered(self, source: str) -> None:
-        self._accounts.offered(source)
+    def offered(self, source: str, frames: int = 1) -> None:
+        """Counts frames that a source offers."""
+        self._accounts.offered(source, frames)
 
     def decided(self, source: str, decisions: list[tuple[Decision, KeptFile | None]]) -> None:
         """Counts decisions about a source that are now in the ledger."""

@@ -217,18 +217,19 @@ class Quarantine:
         else:
             sync_folder(target.parent)
 
-    def enforce(self, max_size: int, max_age_ns: int, now_ns: int) -> list[Quarantined]:
+    def enforce(self, max_size: int, max_age_ns: int) -> list[Quarantined]:
         """Deletes what is too old from quarantine, and the oldest until the rest is small enough.
 
-        Returns what was deleted. It adds up the sizes of all files in quarantine, so once a minute
-        is often enough.
+        Ages are told from the ledger's lifetime, not from the clock on the wall. Returns what was
+        deleted. It adds up the sizes of all files in quarantine, so once a minute is often enough.
         """
+        before_ns = self._ledger.lifetime_ns() - max_age_ns
         total = self._ledger.quarantine_total()
         removed: list[Quarantined] = []
         while oldest := self._ledger.oldest_quarantined(_PAGE):
             over = []
             for one in oldest:
-                if total <= max_size and one.at_ns >= now_ns - max_age_ns:
+                if total <= max_size and one.lifetime_ns >= before_ns:
                     break
                 self._store.discard([one.path])
                 total -= one.size
