@@ -38,7 +38,7 @@ MODULES = {
         reload""",
     "sources": "items pace times picture skipping decoding",
     "sources.files": "contents tree arrivals header pixels still clip directory",
-    "sources.camera": "address stream_clock inbox connection rtsp",
+    "sources.camera": "address stream_clock inbox enquiry connection rtsp",
     "ledger": "records schema rows filters totals reader writer",
     "store": "errors durable_files names lock store metadata_jsonl quarantine recovery",
     "service": "notify signals watchdog logs metrics http",

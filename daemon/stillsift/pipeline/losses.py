@@ -12,12 +12,12 @@ from ..sources import Failed, Gap, Overload, Repeated, origin_of
 def losses(source: str, item: Failed | Overload | Gap, *, live: bool) -> Iterator[Decision]:
     """Yields a decision for each lost frame, or one for all where their number is not known.
 
-    `live`: `source` is a camera.
+    None for the gap of a camera that has not answered yet. `live`: `source` is a camera.
     """
     match item:
         case Failed():
             yield _about(source, item, Reason.DECODE_ERROR, item.frame_index, item.detail, live)
-        case Gap():
+        case Gap() if item.answered:
             yield _about(source, item, Reason.GAP, 0, item.cause, live)
         case Overload():
             for index in range(item.frame_index, item.frame_index + item.frames):

@@ -8,6 +8,7 @@ looked at costs no conversion, and it is not even decoded where it can be counte
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -21,13 +22,25 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ...frames import Frame, TimeOrigin
-from ..decoding import ASSUMED_RATE, MAX_PIXELS, Damage, decoded, prepare, reason
+from ..decoding import (
+    ASSUMED_RATE,
+    MAX_PIXELS,
+    Damage,
+    decoded,
+    largest_video,
+    packets_of_file,
+    prepare,
+    reason,
+    unread_videos,
+)
 from ..items import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated, origin_of
 from ..pace import Pace
 from ..picture import Converter, upright
 from ..skipping import Skipped, Skipping, UncertainCount
 from ..times import Times
 from .contents import hashing
+
+_LOG = logging.getLogger(__name__)
 
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,m4v,gif,asf,flv,"
@@ -133,11 +146,14 @@ class ClipReader:
         """
         try:
             with _open(self.path) as container:
-                stream = container.streams.best("video")
-                if not isinstance(stream, VideoStream):
+                stream = largest_video(container)
+                if stream is None:
                     return "holds no video"
                 if stream.codec_context is None:
                     return "holds video in a format that FFmpeg has no decoder for"
+                others = unread_videos(container, stream)
+                if others is not None and skip:
+                    _LOG.warning("%s: %s: %s", self._source, self.path, others)
                 prepare(stream, self._max_pixels)
                 skipping = Skipping.of(container, stream, self._pace) if skip else None
                 yield from self._decoded(container, stream, skipping, identity, origin)
@@ -156,7 +172,7 @@ class ClipReader:
         start: _Start | None = None
         pts_s = 0.0
         told = time.monotonic()
-        for found in decoded(container, stream, read_on=True, skipping=skipping):
+        for found in decoded(packets_of_file(container, stream), skipping=skipping):
             if self._stopped():
                 return
             item: Item | None = None
