@@ -1,17 +1,25 @@
-"""Runs the test camera as a process of its own, and makes streams for it."""
+"""Runs the test camera as a process of its own, makes streams for it, and watches cameras."""
 
 from __future__ import annotations
 
+import queue
 import signal
 import subprocess
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
-import pytest
 from av.video.stream import VideoStream
 
 from running import free_port
+from stillsift.frames import Frame
+from stillsift.sources import Gap, Item
+from stillsift.sources.camera import RtspSource
+from stillsift.sources.camera.rtsp import Retry
 
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 
@@ -49,17 +57,6 @@ def write_stream(path: Path, width: int, height: int, frames: int = 50) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def streams(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("streams")
-    return [
-        write_stream(folder / "small.h264", 320, 240),
-        write_stream(folder / "large.h264", 640, 360),
-        write_stream(folder / "other.hevc", 640, 480),
-        write_stream(folder / "other.mjpeg", 480, 272),
-    ]
-
-
 class Camera:
     """The test server as a subprocess."""
 
@@ -93,3 +90,71 @@ class Camera:
     def _expect(self, word: str) -> None:
         assert self._process.stdout is not None
         assert self._process.stdout.readline().strip() == word
+
+
+QUICK = Retry(first_s=0.1, longest_s=0.4)
+
+
+class Watching:
+    """A source whose items are collected by a thread, as the daemon does."""
+
+    def __init__(self, source: RtspSource) -> None:
+        self.source = source
+        self.items: list[Item] = []
+        self._arrived: queue.SimpleQueue[Item | BaseException | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._collect, daemon=True)
+        self._thread.start()
+
+    def _collect(self) -> None:
+        try:
+            for item in self.source.items():
+                self._arrived.put(item)
+            self._arrived.put(None)
+        except BaseException as error:  # noqa: BLE001 - raised again where it is looked at
+            self._arrived.put(error)
+
+    def until(self, what: Callable[[Item], bool], within_s: float = 15) -> Item:
+        """The next item that is `what`."""
+        deadline = time.monotonic() + within_s
+        while True:
+            item = self._arrived.get(timeout=max(0.01, deadline - time.monotonic()))
+            if isinstance(item, BaseException):
+                raise item
+            assert item is not None, "the source ended"
+            self.items.append(item)
+            if what(item):
+                return item
+
+    def frame(self, within_s: float = 15) -> Frame:
+        found = self.until(is_frame, within_s)
+        assert isinstance(found, Frame)
+        return found
+
+    def gap(self, within_s: float = 15) -> Gap:
+        found = self.until(lambda item: isinstance(item, Gap), within_s)
+        assert isinstance(found, Gap)
+        return found
+
+    def rest(self) -> list[Item]:
+        """Stop, and say what still came."""
+        self.source.stop()
+        self._thread.join(5)
+        assert not self._thread.is_alive()
+        late = []
+        while (item := self._arrived.get(timeout=1)) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            late.append(item)
+        return late
+
+
+def anything(_: Item) -> bool:
+    return True
+
+
+def is_frame(item: Item) -> bool:
+    return isinstance(item, Frame)
+
+
+def source(url: str, **options: Any) -> RtspSource:
+    return RtspSource("cam", url, **{"timeout_s": 3.0, "retry": QUICK, **options})

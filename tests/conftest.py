@@ -1,4 +1,4 @@
-"""What many tests need: the command, run in this process."""
+"""What many tests need: the command, run in this process; cameras, and the end of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,3 +62,34 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]
     manager = Manager(address)
     yield manager
     manager.close()
+
+
+@pytest.fixture(scope="session")
+def streams(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """What `cameras.Camera` plays."""
+    from cameras import write_stream
+
+    folder = tmp_path_factory.mktemp("streams")
+    return [
+        write_stream(folder / "small.h264", 320, 240),
+        write_stream(folder / "large.h264", 640, 360),
+        write_stream(folder / "other.hevc", 640, 480),
+        write_stream(folder / "other.mjpeg", 480, 272),
+    ]
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[..., Any]]:
+    """Makes cameras and watched sources, and ends them."""
+    from cameras import Watching
+
+    ends: list[Callable[[], Any]] = []
+
+    def start(what: Any, *arguments: Any, **options: Any) -> Any:
+        made = what(*arguments, **options)
+        ends.append(made.source.stop if isinstance(made, Watching) else made.kill)
+        return made
+
+    yield start
+    for end in reversed(ends):
+        end()

@@ -40,7 +40,7 @@ MODULES = {
     "sources.files": """
         opening contents tree events arrivals header pixels still clip_clock clip
         directory""",
-    "sources.camera": "address stream_clock inbox connection rtsp",
+    "sources.camera": "address stream_clock inbox enquiry connection rtsp",
     "ledger": "records schema lifetime rows filters totals search reader writer",
     "store": "errors durable_files names lock store metadata_jsonl original quarantine recovery",
     "service": "notify signals watchdog logs metrics http",

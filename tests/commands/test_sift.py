@@ -22,6 +22,7 @@ from running import (
     STILLSIFT,
     assert_agree,
     decided,
+    free_port,
     kept_on_disk,
     started,
     story,
@@ -688,3 +689,14 @@ def test_a_terminal_sees_progress_and_a_pipe_sees_plain_lines(
     assert b"long: 80 frames" in out
     piped = stillsift("sift", long_clip, "-o", tmp_path / "out")
     assert "\x1b[" not in piped.out + piped.err
+
+
+def test_a_camera_that_gives_nothing_fails_with_the_reason(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    url = f"rtsp://127.0.0.1:{free_port()}/cam"
+    done = stillsift("sift", url, "-o", tmp_path / "out", "--duration", "1s", "--json")
+    assert done.status == 1
+    (source,) = json.loads(done.out)["sources"]
+    assert source["error"] == "no frame came: Connection refused"
+    assert source["frames"] == 0

@@ -37,9 +37,16 @@ def frame(index: int, *, at_s: float | None = None) -> Frame:
     return Frame("yard", ORIGIN, index, round(at_s * 1e9), TimeOrigin.PTS, picture)
 
 
-def run(store: Path, items: Iterable[Item], *, min_free: int = 0, audit: float = 0) -> Metrics:
+def run(
+    store: Path,
+    items: Iterable[Item],
+    *,
+    min_free: int = 0,
+    audit: float = 0,
+    metrics: Metrics | None = None,
+) -> Metrics:
     """The items of one camera through the whole line."""
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     settings = config(store, min_free)
     yard = SourceConfig.model_validate({"name": "yard", "rtsp": "rtsp://yard/cam", "audit": audit})
     with Engine(settings, metrics) as engine:
@@ -87,9 +94,41 @@ def test_every_loss_is_one_entry_in_the_order_of_events(tmp_path: Path) -> None:
             ("no answer", 3 * 10**9),
             ("refused", 10**9),
         ]
-    seconds = metrics.registry.get_sample_value("stillsift_gap_seconds_total", {"source": "yard"})
-    assert seconds == 4
+    assert gap_seconds(metrics) == 4
     assert_agree(tmp_path)
+
+
+def gap_seconds(metrics: Metrics) -> float | None:
+    return metrics.registry.get_sample_value("stillsift_gap_seconds_total", {"source": "yard"})
+
+
+def test_a_camera_that_never_answered_is_a_gap_and_no_lost_frame(tmp_path: Path) -> None:
+    ns = START_S * 10**9
+    metrics = run(tmp_path, [Gap(f"{ORIGIN}|gap", ns, ns + 9 * 10**9, "no answer", answered=False)])
+    assert not decided(tmp_path)
+    assert accounts(metrics) == {"offered_total": 0, "in_flight": 0}
+    assert gap_seconds(metrics) == 9
+    with LedgerReader(tmp_path / "ledger.sqlite") as ledger:
+        assert [gap.cause for gap in ledger.gaps()] == ["no answer"]
+
+
+def test_an_outage_counts_while_it_lasts_and_once_in_all(tmp_path: Path) -> None:
+    ns = START_S * 10**9
+    metrics = Metrics()
+    seen: list[float | None] = []
+
+    def items() -> Iterator[Item]:
+        for away_s in (0, 2, 5):
+            yield Idle(away_s=away_s)
+            seen.append(gap_seconds(metrics))
+        yield Gap(f"{ORIGIN}|gap", ns, ns + 4 * 10**9, "no answer")
+        seen.append(gap_seconds(metrics))
+        for away_s in (0, 3):
+            yield Idle(away_s=away_s)
+            seen.append(gap_seconds(metrics))
+
+    run(tmp_path, items(), metrics=metrics)
+    assert seen == [0, 2, 5, 5, 5, 7], "a counter never falls"
 
 
 def test_the_limits_in_force_are_those_of_the_last_frame_they_were_asked_for(

@@ -307,7 +307,8 @@ def test_a_gap_waits_for_the_frames_before_it(ledger: Ledger) -> None:
     ours = recorder(ledger)
     ours.expect(0)
     gap = without_frame(SOURCE, "camera|gap", Reason.GAP, 1)
-    ours.add(gap, gap=GapRecord(SOURCE, 1, 2, "gone"))
+    ours.gap(GapRecord(SOURCE, 1, 2, "gone"))
+    ours.add(gap)
     assert ours.commit(sifter()) is None
     assert ledger.gaps() == []
     camera = Frame(SOURCE, "camera", 0, 0, TimeOrigin.PTS, PIXELS)

@@ -26,6 +26,7 @@ from ..service import Metrics
 from ..service.logs import set_up_logging
 from ..service.signals import Signals
 from ..sources import Source
+from ..sources.camera import RtspSource
 from ..sources.files import DirectorySource, unmatched
 from .arguments import Commands, UsageError, add_command, add_json
 from .progress import Progress, show_progress
@@ -155,6 +156,8 @@ class _Run:
 
         What was decided may be gone by now, if `retire` asks for that; that is no mistake.
         """
+        if isinstance(source, RtspSource):
+            return source.absence
         if not isinstance(source, DirectorySource) or source.name in self._engine.ledger.sources():
             return None
         return source.nothing_to_read()

@@ -177,6 +177,7 @@ class Line:
     def _take(self, item: Item) -> bool:
         """Handles one item; returns whether a frame was kept by it."""
         if isinstance(item, Idle):
+            self._metrics.away(self.source.name, item.away_s)
             quiet_s = time.monotonic() - self._heard
             over = quiet_s > self.sifter.limits.max_wait_s + _QUIET_S and not item.busy
             return over and self._persist(self.sifter.flush())
@@ -313,9 +314,12 @@ class Line:
         elif isinstance(item, Gap):
             gap = GapRecord(self.source.name, item.from_ns, item.to_ns, item.cause)
             self._metrics.gap(self.source.name, (item.to_ns - item.from_ns) / 1e9)
+        if gap is not None:
+            self._recorder.gap(gap)
         decision = loss(self.source.name, item, live=self._live)
-        self._metrics.offered(self.source.name, decision.frames)
-        self._recorder.add(decision, gap=gap)
+        if decision is not None:
+            self._metrics.offered(self.source.name, decision.frames)
+            self._recorder.add(decision)
 
     def _repeated(self, item: Repeated) -> bool:
         """Records a file that was not read, since its content was decided before.

@@ -9,16 +9,18 @@ from ..frames import TimeOrigin
 from ..sources import Failed, Gap, Overload, Repeated, origin_of
 
 
-def loss(source: str, item: Failed | Overload | Gap, *, live: bool) -> Decision:
+def loss(source: str, item: Failed | Overload | Gap, *, live: bool) -> Decision | None:
     """Returns the one decision about an item, with the number of frames that it is about.
 
-    How many a gap or a damaged stretch would have had is not known: it counts as one. `live`:
-    `source` is a camera.
+    How many a gap or a damaged stretch would have had is not known: it counts as one. None: the gap
+    is that of a camera that has not answered yet. `live`: `source` is a camera.
     """
     match item:
         case Failed():
             return _about(source, item, Reason.DECODE_ERROR, item.frame_index, item.detail, live)
         case Gap():
+            if not item.answered:
+                return None
             return _about(source, item, Reason.GAP, 0, item.cause, live)
         case Overload():
             why = "too slow" if item.file is None else "overwritten before it was read"

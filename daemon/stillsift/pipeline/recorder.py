@@ -228,13 +228,17 @@ class Recorder:
             self._fail(self._file, decision, whole=decision.content_hash is not None)
         self._entries.append(_Entry(decision, file=self._file, next_frame=decision.frame_index + 1))
 
-    def add(self, decision: Decision, *, gap: GapRecord | None = None) -> None:
-        """Notes something that is no frame: a damaged stretch, a loss, a gap."""
+    def gap(self, gap: GapRecord) -> None:
+        """Notes a time in which a camera gave no frames."""
+        self._entries.append(_Entry(gap=gap))
+
+    def add(self, decision: Decision) -> None:
+        """Notes something that is no frame: a damaged stretch, a loss."""
         file = self._file if decision.file is not None else None
         if file is not None:
             self._fail(file, decision, whole=False)
         # Not one more: a damaged stretch has the index of the frame that comes next.
-        self._entries.append(_Entry(decision, gap=gap, file=file, next_frame=decision.frame_index))
+        self._entries.append(_Entry(decision, file=file, next_frame=decision.frame_index))
 
     def alarm(self, alarm: Alarm) -> None:
         """Notes an alarm that began or ended with the last filled decision, or stands already.

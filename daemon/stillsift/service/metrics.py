@@ -46,6 +46,9 @@ class _Accounts(Collector):
         self._decided: Counter[tuple[str, Reason]] = Counter()
         self._kept_bytes: Counter[str] = Counter()
         self._gap_seconds: dict[str, float] = {}
+        self._away_seconds: dict[str, float] = {}
+        """How long the outage lasts so far that is going on now."""
+        self._gap_shown: dict[str, float] = {}
         self._last_frame: dict[str, float] = {}
 
     def open(self, source: str) -> None:
@@ -76,6 +79,20 @@ class _Accounts(Collector):
     def gap(self, source: str, seconds: float) -> None:
         with self._lock:
             self._gap_seconds[source] += seconds
+            self._away_seconds[source] = 0.0
+
+    def away(self, source: str, seconds: float) -> None:
+        with self._lock:
+            self._away_seconds[source] = seconds
+
+    def _gap(self, source: str) -> float:
+        """Returns the time away with the outage that is going on.
+
+        It never falls: a gap ends when the first frame was taken, a little before it is seen.
+        """
+        seconds = self._gap_seconds[source] + self._away_seconds.get(source, 0.0)
+        self._gap_shown[source] = max(seconds, self._gap_shown.get(source, 0.0))
+        return self._gap_shown[source]
 
     def collect(self) -> Iterator[Metric]:
         offered = CounterMetricFamily(
@@ -97,7 +114,7 @@ class _Accounts(Collector):
             labels=["source"],
         )
         gaps = CounterMetricFamily(
-            "stillsift_gap_seconds", "Time a camera was away.", labels=["source"]
+            "stillsift_gap_seconds", "Time a camera was away, also now.", labels=["source"]
         )
         last = GaugeMetricFamily(
             "stillsift_source_last_frame_timestamp_seconds",
@@ -113,7 +130,7 @@ class _Accounts(Collector):
                 offered.add_metric([source], count)
                 in_flight.add_metric([source], count - ended[source])
                 kept.add_metric([source], self._kept_bytes[source])
-                gaps.add_metric([source], self._gap_seconds[source])
+                gaps.add_metric([source], self._gap(source))
                 last.add_metric([source], self._last_frame[source])
         return iter((offered, frames, in_flight, kept, gaps, last))
 
@@ -275,7 +292,12 @@ class Metrics:
                 gauge.labels(source).set(value)
 
     def gap(self, source: str, seconds: float) -> None:
+        """Counts an outage that is over."""
         self._accounts.gap(source, seconds)
+
+    def away(self, source: str, seconds: float) -> None:
+        """Notes how long an outage lasts so far; 0: there is none."""
+        self._accounts.away(source, seconds)
 
     def alarm(self, source: str, kind: AlarmKind, *, raised: bool) -> None:
         self._sources.alarm(source, kind, raised)

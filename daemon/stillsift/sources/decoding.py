@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import av
 import av.error
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -43,22 +44,57 @@ def prepare(stream: VideoStream, max_pixels: int) -> None:
     stream.codec_context.options = {"max_pixels": str(max_pixels)}
 
 
+def largest_video(container: InputContainer) -> VideoStream | None:
+    """Returns the video track with the most pixels; None: there is none.
+
+    Pictures of a cover count only where there is no other track, and so do tracks without a
+    decoder. Of equal tracks FFmpeg's own choice counts.
+    """
+    best = container.streams.best("video")
+    if not isinstance(best, VideoStream):
+        return None
+
+    def rank(stream: VideoStream) -> tuple[bool, int, bool]:
+        playable = stream.codec_context is not None and not _is_cover(stream)
+        return playable, _pixels(stream), stream.index == best.index
+
+    return max(container.streams.video, key=rank)
+
+
+def unread_videos(container: InputContainer, read: VideoStream) -> str | None:
+    """Names the video tracks beside the one that is read; None: there are no others."""
+    others = [stream for stream in container.streams.video if stream.index != read.index]
+    if not others:
+        return None
+    named = ", ".join(_named(stream) for stream in others)
+    return f"{len(others) + 1} video tracks; {_named(read)} is read, as the largest; not {named}"
+
+
+def _named(stream: VideoStream) -> str:
+    size = f"{stream.width}x{stream.height}" if _pixels(stream) else "of unknown size"
+    return f"track {stream.index} ({'cover ' if _is_cover(stream) else ''}{size})"
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _pixels(stream: VideoStream) -> int:
+    return 0 if stream.codec_context is None else stream.width * stream.height
+
+
 def decoded(
-    container: InputContainer,
-    stream: VideoStream,
-    *,
-    read_on: bool,
-    skipping: Skipping | None = None,
+    packets: Iterable[Packet[Any] | str], *, skipping: Skipping | None = None
 ) -> Iterator[VideoFrame | Damage | Skipped]:
     """Yields frames in presentation order, and one `Damage` at the start of each damaged stretch.
 
-    With `read_on`, unreadable places of the container are damage too; without it (a live stream)
-    they raise av.error.FFmpegError. Frames that the decoder marks corrupt come out, marked; they do
-    not end a stretch. `skipping` decides what is not decoded (None: everything is decoded). Raises
-    UncertainCount before the first `Damage` if something was skipped.
+    A text among the packets is damage too: the reason why a place could not be read. Frames that
+    the decoder marks corrupt come out, marked; they do not end a stretch. `skipping` decides what
+    is not decoded (None: everything is decoded). Raises UncertainCount before the first `Damage` if
+    something was skipped.
     """
     damaged = False
-    for packet in packets(container, stream) if read_on else container.demux(stream):
+    for packet in packets:
         found: list[VideoFrame] = []
         trouble: str | None = None
         if isinstance(packet, str):
@@ -88,8 +124,8 @@ def decoded(
         yield from skipping.rest()
 
 
-def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any] | str]:
-    """Yields packets, and the reason in place of each that could not be read."""
+def packets_of_file(container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any] | str]:
+    """Yields the packets of a file, and the reason in place of each that could not be read."""
     failures = 0
     while failures < _READ_RETRIES:
         try:

@@ -116,6 +116,8 @@ class Gap:
     from_ns: int
     to_ns: int
     cause: str
+    answered: bool = True
+    """False: the camera had given no frame before. Then none is counted as lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ class Idle:
 
     busy: bool = False
     """True: working on something long (hashing a clip); False: waiting for what comes next."""
+    away_s: float = 0.0
+    """Seconds that a camera has been away so far; 0: it is there."""
 
 
 Item = Frame | Opened | Repeated | Failed | Finished | Overload | Gap | Idle

@@ -1,4 +1,4 @@
-"""Decides which frames of a stream are looked at."""
+"""Decides which frames of a file or of a live stream are looked at."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import math
 
 _SLACK = 1e-6
 """Share of a slot that rounding may lose: 0.29 s at 100/s is slot 28.999999999999996."""
+
+
+_EARLY = 0.25
+"""Share of a period by which a live frame may come early: frames of a camera that gives just the
+wanted rate arrive a little before or after they are due."""
 
 
 class Pace:
@@ -39,3 +44,31 @@ class Pace:
         taken = slot != self._slot
         self._slot = slot
         return taken
+
+
+class LivePace:
+    """Picks at most `rate` frames per second of a live stream, as they fall due.
+
+    Live frames have no slots to belong to: what is wanted is one frame in each period, and the
+    times they come with are shifted now and then.
+    """
+
+    def __init__(self, rate: float | None) -> None:
+        """Takes `rate` in frames per second; None: every frame. Raises ValueError for 0 or less."""
+        if rate is not None and rate <= 0:
+            raise ValueError(f"rate must be more than 0, not {rate}")
+        self._period_ns = None if rate is None else round(1e9 / rate)
+        self._due_ns: int | None = None
+
+    def takes(self, at_ns: int) -> bool:
+        """Tells whether a frame taken at `at_ns` is looked at. Call for each, in order."""
+        period_ns = self._period_ns
+        if period_ns is None:
+            return True
+        due_ns = self._due_ns
+        # The wall clock was set back: nothing would be due for as long.
+        if due_ns is not None and due_ns - 2 * period_ns < at_ns < due_ns - _EARLY * period_ns:
+            return False
+        late = due_ns is None or not -period_ns < at_ns - due_ns < period_ns
+        self._due_ns = (at_ns if late or due_ns is None else due_ns) + period_ns
+        return True

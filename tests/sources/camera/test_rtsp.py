@@ -3,107 +3,23 @@
 from __future__ import annotations
 
 import logging
-import queue
+import math
 import signal
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from cameras import Camera
+from cameras import Camera, Watching, anything, is_frame, source
 from running import free_port
 from stillsift.frames import Frame, TimeOrigin
-from stillsift.sources import Failed, Gap, Idle, Item, Overload
-from stillsift.sources.camera import RtspSource
-from stillsift.sources.camera.rtsp import Retry
+from stillsift.sources import Failed, Gap, Idle, Overload
 from stillsift.sources.camera.stream_clock import StreamClock
-
-QUICK = Retry(first_s=0.1, longest_s=0.4)
-
-
-class Watching:
-    """A source whose items are collected by a thread, as the daemon does."""
-
-    def __init__(self, source: RtspSource) -> None:
-        self.source = source
-        self.items: list[Item] = []
-        self._arrived: queue.SimpleQueue[Item | BaseException | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._collect, daemon=True)
-        self._thread.start()
-
-    def _collect(self) -> None:
-        try:
-            for item in self.source.items():
-                self._arrived.put(item)
-            self._arrived.put(None)
-        except BaseException as error:  # noqa: BLE001 - raised again where it is looked at
-            self._arrived.put(error)
-
-    def until(self, what: Callable[[Item], bool], within_s: float = 15) -> Item:
-        """The next item that is `what`."""
-        deadline = time.monotonic() + within_s
-        while True:
-            item = self._arrived.get(timeout=max(0.01, deadline - time.monotonic()))
-            if isinstance(item, BaseException):
-                raise item
-            assert item is not None, "the source ended"
-            self.items.append(item)
-            if what(item):
-                return item
-
-    def frame(self, within_s: float = 15) -> Frame:
-        found = self.until(is_frame, within_s)
-        assert isinstance(found, Frame)
-        return found
-
-    def gap(self, within_s: float = 15) -> Gap:
-        found = self.until(lambda item: isinstance(item, Gap), within_s)
-        assert isinstance(found, Gap)
-        return found
-
-    def rest(self) -> list[Item]:
-        """Stop, and say what still came."""
-        self.source.stop()
-        self._thread.join(5)
-        assert not self._thread.is_alive()
-        late = []
-        while (item := self._arrived.get(timeout=1)) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            late.append(item)
-        return late
-
-
-def anything(_: Item) -> bool:
-    return True
-
-
-def is_frame(item: Item) -> bool:
-    return isinstance(item, Frame)
-
-
-@pytest.fixture
-def started() -> Iterator[Callable[..., Any]]:
-    """Makes cameras and watched sources, and ends them."""
-    ends: list[Callable[[], Any]] = []
-
-    def start(what: Any, *arguments: Any, **options: Any) -> Any:
-        made = what(*arguments, **options)
-        ends.append(made.kill if isinstance(made, Camera) else made.source.stop)
-        return made
-
-    yield start
-    for end in reversed(ends):
-        end()
-
-
-def source(url: str, **options: Any) -> RtspSource:
-    return RtspSource("cam", url, **{"timeout_s": 3.0, "retry": QUICK, **options})
+from stillsift.sources.pace import LivePace
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
@@ -194,7 +110,7 @@ def test_a_wrong_password_is_not_hammered_and_not_told(
     (gap,) = [item for item in watching.rest() if isinstance(item, Gap)]
 
     assert len([line for line in caplog.messages if "refuses the user or password" in line]) == 1
-    assert len([line for line in caplog.messages if "calling again" in line]) == 1
+    assert not [line for line in caplog.messages if "calling again" in line]
     said = caplog.text + repr(gap) + repr(vars(watching.source))
     assert "s3cr" not in said
     assert camera.url in caplog.text
@@ -358,3 +274,61 @@ def test_a_camera_clock_that_runs_fast_never_leads_to_the_future() -> None:
         arrived_ns = number * SECOND
         at_ns = clock.at(number * 1.001, arrived_ns)
         assert arrived_ns - SECOND < at_ns <= arrived_ns + 1
+
+
+def at_the_end(rate: float, fps: int, seconds: int, stall_at: float = math.inf) -> StreamClock:
+    """A clock after a stream whose time passes at `rate`; what a network holds back comes 3 s late,
+    all at once."""
+    clock = StreamClock(started_ns=0)
+    for number in range(fps * seconds):
+        arrived_s = number / fps
+        if stall_at <= arrived_s < stall_at + 3:
+            arrived_s = stall_at + 3
+        clock.at(rate * number / fps, round(arrived_s * SECOND))
+    return clock
+
+
+@pytest.mark.parametrize("fps", [1, 10, 25])
+@pytest.mark.parametrize("rate", [0, 0.01, 0.5])
+def test_stream_time_that_does_not_keep_up_is_noticed_within_seconds(fps: int, rate: float) -> None:
+    assert at_the_end(rate, fps, 3 if fps > 3 else 12).by_arrival
+
+
+@pytest.mark.parametrize("rate", [0.99, 1, 1.01, 10])
+def test_stream_time_that_keeps_up_is_trusted(rate: float) -> None:
+    assert not at_the_end(rate, 25, 20).by_arrival
+
+
+@pytest.mark.parametrize("stall_at", [2.0, 2.5, 2.96, 3.0])
+def test_a_network_that_holds_frames_back_for_a_while_changes_no_captured_time(
+    stall_at: float,
+) -> None:
+    clock = at_the_end(1, 25, 10, stall_at)
+    assert not clock.by_arrival
+    assert clock.at(10, 10 * SECOND) == 10 * SECOND
+
+
+def test_a_stream_that_keeps_up_again_is_trusted_again() -> None:
+    clock = StreamClock(started_ns=0)
+    times = [
+        clock.at(max(0.0, number / 25 - 5), number * SECOND // 25 + 1) for number in range(25 * 12)
+    ]
+    assert not clock.by_arrival
+    assert times == sorted(set(times))
+    assert np.diff(times[-50:]).tolist() == pytest.approx([SECOND / 25] * 49, abs=2)
+
+
+def taken(rate: float | None, times_s: Iterable[float]) -> int:
+    pace = LivePace(rate)
+    return sum(pace.takes(round(time_s * SECOND)) for time_s in times_s)
+
+
+def test_live_frames_are_taken_as_they_fall_due() -> None:
+    assert taken(None, [0, 0, 0]) == 3
+    assert taken(5, [number / 25 for number in range(250)]) == pytest.approx(50, abs=1)
+    assert taken(5, [number / 6 for number in range(60)]) == pytest.approx(50, abs=1)
+    jitter = [number / 5 + (0.04 if number % 3 else 0) for number in range(50)]
+    assert taken(5, jitter) == 50, "a camera that gives just the wanted rate loses none"
+    assert taken(5, [number / 25 - (3600 if number > 50 else 0) for number in range(100)]) >= 20
+    with pytest.raises(ValueError, match="more than 0"):
+        LivePace(0)

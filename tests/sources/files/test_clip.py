@@ -413,6 +413,44 @@ def test_a_pace_picks_by_time() -> None:
         Pace(0)
 
 
+def test_of_several_video_tracks_the_largest_is_read_and_the_others_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as container:
+        streams = []
+        for width, height in ((160, 90), (640, 360), (320, 180)):
+            stream = container.add_stream("libx264", rate=10)
+            assert isinstance(stream, VideoStream)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            streams.append(stream)
+        for number in range(10):
+            for stream in streams:
+                pixels = np.full((stream.height, stream.width, 3), 20 * number, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+        for stream in streams:
+            container.mux(stream.encode())
+    found = read(path)
+    assert [(frame.picture.width, frame.picture.height) for frame in found.frames] == [
+        *((640, 360),) * 10
+    ]
+    (line,) = [line for line in caplog.messages if "two.mkv" in line]
+    assert "track 1 (640x360) is read" in line
+    assert "not track 0 (160x90), track 2 (320x180)" in line
+
+
+def test_the_picture_of_a_cover_is_no_track_to_read(tmp_path: Path) -> None:
+    film = write_clip(tmp_path / "film.mp4", real_pictures()[:5])
+    cover = tmp_path / "cover.jpg"
+    cover.write_bytes(cv2.imencode(".jpg", np.full((3000, 3000, 3), 90, np.uint8))[1].tobytes())
+    path = tmp_path / "both.mp4"
+    command = f"ffmpeg -nostdin -v error -i {film} -i {cover} -map 1 -map 0 -c copy".split()
+    subprocess.run([*command, "-disposition:v:0", "attached_pic", path], check=True)
+    frames = read(path).frames
+    assert len(frames) == 5
+    assert frames[0].picture.width < 3000
+
+
 # --- the odd clips beside a checkout: (frames decoded, stretches and failures told)
 
 ODD = {

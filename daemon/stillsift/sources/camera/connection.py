@@ -1,8 +1,8 @@
 """Reads one connection to a camera in a thread, so that others never wait for it.
 
 FFmpeg may block in a read, and closing its container from outside does not free it. So a connection
-that gives no frames is abandoned: its thread ends at FFmpeg's own time-out, and what it still gives
-is ignored.
+that gives nothing is abandoned: what it still gives is ignored, and its thread closes it at the
+next packet, or at FFmpeg's own time-out.
 """
 
 from __future__ import annotations
@@ -10,24 +10,39 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import av
 import av.error
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ...frames import Frame, TimeOrigin
-from ..decoding import ASSUMED_RATE, Damage, decoded, prepare, reason
+from ..decoding import Damage, decoded, largest_video, prepare, reason, unread_videos
 from ..items import Failed
-from ..pace import Pace
+from ..pace import LivePace
 from ..picture import Converter, upright
 from .address import CameraAddress
+from .enquiry import Denied, Offer, Refusal, ask, refusal_of_setup
 from .inbox import Inbox
 from .stream_clock import StreamClock
 
 _LOG = logging.getLogger(__name__)
+
+_AT_ONCE = {"probesize": "32", "fpsprobesize": "0"}
+"""FFmpeg opens a stream with its first packet. By itself it looks at some 28 frames to guess a
+rate, which takes half a minute at 1 frame/s and is not needed."""
+_LOOK_FIRST = {"fpsprobesize": "0"}
+"""FFmpeg reads until it knows the size of every track."""
+_FIRST_LATE_NS = 500_000_000
+"""Most by which the first frame may have been late: cameras and restreamers that set up a stream
+give the next ones sooner."""
+_SETTLE_S = 0.5
+"""Seconds to wait if the camera refuses FFmpeg what it has just offered: cameras that serve one
+client, and servers that set up a stream for each, need a moment to let go of the enquiry."""
 
 
 class NoVideo(Exception):
@@ -44,14 +59,16 @@ class Connection(threading.Thread):
         inbox: Inbox,
         *,
         transport: str,
-        pace: Pace,
+        pace: LivePace,
         timeout_s: float,
         max_pixels: int,
+        offer: Offer | None,
         monotonic: Callable[[], float],
         wall_ns: Callable[[], int],
     ) -> None:
+        """Takes the source's options; `offer`: what is known of the camera. None: it is asked."""
         super().__init__(name=f"rtsp {source}", daemon=True)
-        self._source = source
+        self.source = source
         self._address = address
         self.inbox = inbox
         self._transport = transport
@@ -60,30 +77,36 @@ class Connection(threading.Thread):
         self._max_pixels = max_pixels
         self._monotonic = monotonic
         self._wall_ns = wall_ns
-        self._abandoned = False
-        started_ns = wall_ns()
-        self.origin = f"{address.shown}|{started_ns}"
-        self._clock = StreamClock(started_ns)
+        self._left = threading.Event()
+        begun_ns = wall_ns()
+        self.origin = f"{address.shown}|{begun_ns}"
+        self._clock = StreamClock(begun_ns)
+        self._called = address
+        self._called_ns = begun_ns
         self._converter = Converter()
         self._stretches = 0
+        self._last_pts = 0
         self._first_pts_s: float | None = None
-        self._counted = 0
-        self.begun_at = self.active_at = monotonic()
-        """Monotonic time of the start, and of the last frame (or of opening)."""
+        self._told_pace = False
+        self.begun_at = self.heard_at = self.active_at = monotonic()
+        """Monotonic times of the start, of the last packet, and of the last frame (else of
+        opening)."""
         self.opened = False
+        self.offer = offer
+        """What the camera offers; None: it is not known, or was refused."""
         self.frames = 0
         """Number of decoded frames, also those marked corrupt."""
         self.first_ns: int | None = None
         self.last_ns: int | None = None
         """Times of the first and the last usable frame, UTC nanoseconds; None: there was none."""
-        self.refused = False
-        """True: the camera refused the user or password."""
+        self.denied = False
+        """True: the camera did not let the user in."""
         self.ended: str | None = None
         """Reason why the connection ended; None: it goes on."""
 
     def abandon(self, cause: str) -> None:
         """Ignores the connection from now on; does not wait for its thread, which may block."""
-        self._abandoned = True
+        self._left.set()
         if self.ended is None:
             self.ended = cause
         self.inbox.close()
@@ -92,65 +115,118 @@ class Connection(threading.Thread):
         try:
             self._read()
             cause = "the camera ended the stream"
-        except (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError) as error:
-            self.refused, cause = True, reason(error)
+        except Denied as error:
+            self.denied, cause = True, str(error)
+        except av.error.HTTPUnauthorizedError:
+            self.denied, cause = True, "the camera refuses the user or password"
+        except (Refusal, NoVideo) as error:
+            cause = str(error)
+        except (av.error.HTTPClientError, av.error.HTTPServerError) as error:
+            # FFmpeg mostly tells no more than "4XX".
+            refusal = refusal_of_setup(self._called, self._transport, self._timeout_s)
+            cause = refusal or reason(error)
         except av.error.ExitError:  # from FFmpeg's interrupt callback: the time-out set here
             cause = f"no data for {self._timeout_s:g} s"
         except av.error.FFmpegError as error:
             cause = reason(error)
-        except NoVideo as error:
-            cause = str(error)
+        except TimeoutError:
+            cause = f"no answer for {self._timeout_s:g} s"
+        except OSError as error:
+            cause = error.strerror or type(error).__name__
         except Exception:  # noqa: BLE001 - the thread must end in a sentence, and the source goes on
-            _LOG.exception("%s: the reader of %s failed", self._source, self._address.shown)
+            _LOG.exception("%s: the reader of %s failed", self.source, self._address.shown)
             cause = "internal error"
         self.abandon(cause)
 
     def _read(self) -> None:
-        with self._open() as container:
-            stream = container.streams.best("video")
-            if not isinstance(stream, VideoStream) or stream.codec_context is None:
+        with self._opened() as container:
+            stream = largest_video(container)
+            if stream is None or stream.codec_context is None:
                 raise NoVideo("the camera offers no video that FFmpeg decodes")
             prepare(stream, self._max_pixels)
-            self.opened, self.active_at = True, self._monotonic()
+            self.opened, self.heard_at = True, self._monotonic()
+            self.active_at = self.heard_at
+            self._clock = StreamClock(max(self._called_ns, self._wall_ns() - _FIRST_LATE_NS))
             codec = stream.codec_context.name
-            _LOG.info("%s: connected, %s over %s", self._source, codec, self._transport)
-            for found in decoded(container, stream, read_on=False):
-                if self._abandoned:
-                    return
+            _LOG.info("%s: connected, %s over %s", self.source, codec, self._transport)
+            if (others := unread_videos(container, stream)) is not None:
+                _LOG.warning("%s: %s", self.source, others)
+            for found in decoded(self._packets(container, stream)):
                 if isinstance(found, Damage):
                     self._put_damage(found)
                 elif isinstance(found, VideoFrame):
-                    self._put(found, stream)
+                    self._put(found)
 
-    def _open(self) -> InputContainer:
+    def _opened(self) -> InputContainer:
+        """Opens the stream that the camera offers; asks for that first if it is not known."""
+        offer, self.offer = self.offer, None
+        if offer is not None:
+            container = self._open(offer)
+        else:
+            offer = ask(self._address, self._timeout_s)
+            try:
+                container = self._open(offer)
+            except (av.error.ExitError, av.error.HTTPUnauthorizedError):
+                raise
+            except av.error.FFmpegError:
+                self._left.wait(_SETTLE_S)
+                container = self._open(offer)
+        self.offer = offer
+        return container
+
+    def _open(self, offer: Offer) -> InputContainer:
         options = {
             "rtsp_transport": self._transport,
             "allowed_media_types": "video",
             "timeout": str(round(self._timeout_s * 1e6)),
+            **(_LOOK_FIRST if offer.videos > 1 else _AT_ONCE),
         }
+        self._called, self._called_ns = offer.address, self._wall_ns()
         return av.open(
-            self._address.with_secret(),
+            offer.address.with_secret(),
             mode="r",
             container_options=options,
             metadata_errors="replace",
             timeout=(self._timeout_s, self._timeout_s),
         )
 
-    def _put(self, frame: VideoFrame, stream: VideoStream) -> None:
+    def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any]]:
+        """Yields the packets until the connection is abandoned, each with a presentation time.
+
+        FFmpeg counts from the first packet, but gives the time 0 to none.
+        """
+        for packet in container.demux(stream):
+            if self._left.is_set():
+                return
+            if packet.size:
+                self.heard_at = self._monotonic()
+                if packet.pts is None:
+                    packet.pts = self._last_pts
+                self._last_pts = packet.pts
+            yield packet
+
+    def _put(self, frame: VideoFrame) -> None:
         self.active_at = self._monotonic()
         index = self.frames
         self.frames += 1
         if frame.is_corrupt:
             return
-        pts_s = self._pts_s(frame, stream)
+        pts_s = self._pts_s(frame)
         captured_at_ns = self._clock.at(pts_s, self._wall_ns())
+        if self._clock.by_arrival and not self._told_pace:
+            self._told_pace = True
+            _LOG.warning(
+                "%s: the times in the stream do not keep up with the clock; frames are taken by "
+                "their time of arrival",
+                self.source,
+            )
         self.first_ns = captured_at_ns if self.first_ns is None else self.first_ns
         self.last_ns = captured_at_ns
-        if not self._pace.takes(pts_s):
+        if not self._pace.takes(captured_at_ns):
             return
         self.inbox.put(
             Frame(
-                source=self._source,
+                source=self.source,
                 origin=self.origin,
                 frame_index=index,
                 captured_at_ns=captured_at_ns,
@@ -174,16 +250,11 @@ class Connection(threading.Thread):
             )
         )
 
-    def _pts_s(self, frame: VideoFrame, stream: VideoStream) -> float:
-        """Returns the seconds since the connection's first usable frame.
-
-        The first frames of a connection have no presentation time yet (FFmpeg needs a second packet
-        for it), so frames are counted instead.
-        """
-        counted_s = self._counted / float(stream.average_rate or ASSUMED_RATE)
-        self._counted += 1
-        if (pts_s := frame.time) is None or not math.isfinite(pts_s):
-            return counted_s
+    def _pts_s(self, frame: VideoFrame) -> float:
+        """Returns the seconds since the connection's first usable frame."""
+        pts_s = frame.time
+        if pts_s is None or not math.isfinite(pts_s):
+            pts_s = self._first_pts_s or 0.0
         if self._first_pts_s is None:
-            self._first_pts_s = pts_s - counted_s
+            self._first_pts_s = pts_s
         return pts_s - self._first_pts_s

@@ -1,7 +1,8 @@
 """Reads a camera over RTSP and reconnects without end.
 
-A connection that ends, or gives no frame for too long, is abandoned. The camera is called again,
-and the time between is yielded as a gap.
+A connection that ends, or gives nothing for too long, is abandoned. Once it is closed, the camera
+is called again, and the time between is yielded as a gap. There is never more than one connection
+to a camera: many allow few, and count those that were left.
 """
 
 from __future__ import annotations
@@ -11,21 +12,31 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...frames import Frame
 from ..decoding import MAX_PIXELS
-from ..items import Gap, Idle, Item
-from ..pace import Pace
+from ..items import Gap, Idle, Item, Overload
+from ..pace import LivePace
 from .address import CameraAddress
 from .connection import Connection
+from .enquiry import Offer
 from .inbox import Inbox
 
 _LOG = logging.getLogger(__name__)
 _STEADY_S = 10.0
 """Seconds after which a connection with frames was a good one: the next wait is short again."""
 _FAREWELL_S = 0.5
-"""Seconds to wait for the thread of an abandoned connection to end."""
+"""Seconds that a source which stops waits for its connection to be closed."""
+_KEY_FRAME_S = 300.0
+"""Seconds to wait for the first picture while packets come. Streams joined in the middle show none
+before the next key frame, and encoders leave up to 250 frames between two (x264's default): 250 s
+at 1 frame/s."""
+_CALM_S = 60.0
+"""Seconds without a loss after which an overload is over."""
+_FIRST_REMINDER_S = 60.0
+"""Seconds after which the log says that a camera is still away; then after ten times as long each
+time, so that an outage of a week is five lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +46,7 @@ class Retry:
     first_s: float = 1.0
     longest_s: float = 30.0
     refused_s: float = 300.0
-    """Wait after a wrong user or password: cameras lock out clients that try again and again."""
+    """Wait after a login that is not let in: cameras lock out clients that try again and again."""
 
     def wait_s(self, failures: int) -> float:
         """Returns the seconds to wait after `failures` in a row (1 and up).
@@ -69,8 +80,9 @@ class RtspSource:
     ) -> None:
         """Takes the URL and options. Raises ValueError for a wrong URL or `transport`.
 
-        `transport` is tcp or udp. `timeout_s` is for opening, and then between frames. `items` ends
-        by itself after `duration_s`; None: never.
+        `transport` is tcp or udp. `timeout_s` is for each step of opening, then between packets,
+        and between frames once there was one. `items` ends by itself after `duration_s`; None:
+        never.
         """
         if transport not in ("tcp", "udp"):
             raise ValueError(f"transport is tcp or udp, not {transport}")
@@ -90,6 +102,9 @@ class RtspSource:
         self._reconnects = 0
         self._last_frame_ns: int | None = None
         self._away: _Away | None = None
+        self._offer: Offer | None = None
+        self._keyless = 0
+        self._overload: _Overloaded | None = None
         self._size: tuple[int, int] | None = None
 
     # --- for metrics; may be read from any thread
@@ -119,6 +134,11 @@ class RtspSource:
         if connection is not None:
             connection.inbox.close()
 
+    @property
+    def absence(self) -> str:
+        """Says why no frame came."""
+        return "no frame came" if self._away is None else f"no frame came: {self._away.latest}"
+
     def items(self) -> Iterator[Item]:
         begun = self._monotonic()
         deadline = None if self._duration_s is None else begun + self._duration_s
@@ -127,11 +147,16 @@ class RtspSource:
         away_since_ns, failures = self._wall_ns(), 0
         try:
             while not ended():
-                connection = self._connect()
-                yield from self._heard(connection, ended)
-                self._leave(connection)
+                yield from self._alone(ended)
                 if ended():
                     break
+                connection = self._connect()
+                yield from self._heard(connection, ended)
+                if ended():
+                    break
+                connection.abandon("left")
+                self._connection = None
+                self._offer = connection.offer
                 steady = (
                     connection.frames and connection.active_at - connection.begun_at >= _STEADY_S
                 )
@@ -141,8 +166,25 @@ class RtspSource:
             if self._away is not None:
                 yield self._away.over(self._wall_ns())
         finally:
-            if self._connection is not None:
-                self._leave(self._connection)
+            if (last := self._connection) is not None:
+                last.abandon("left")
+                last.join(_FAREWELL_S)
+                self._connection = None
+
+    def _alone(self, ended: Callable[[], bool]) -> Iterator[Item]:
+        """Waits until earlier connections to the camera are closed, also those before a reload.
+
+        FFmpeg's time-outs bound that. Its threads know themselves what is open.
+        """
+        told_at = self._monotonic()
+        while not ended() and any(
+            isinstance(thread, Connection) and thread.source == self.name
+            for thread in threading.enumerate()
+        ):
+            self._stop.wait(0.05)
+            if self._monotonic() - told_at >= 1:
+                told_at = self._monotonic()
+                yield self._idle()
 
     def _connect(self) -> Connection:
         connection = Connection(
@@ -150,9 +192,10 @@ class RtspSource:
             self._address,
             Inbox(self._queue_frames),
             transport=self._transport,
-            pace=Pace(self._rate),
+            pace=LivePace(self._rate),
             timeout_s=self._timeout_s,
             max_pixels=self._max_pixels,
+            offer=self._offer,
             monotonic=self._monotonic,
             wall_ns=self._wall_ns,
         )
@@ -161,8 +204,9 @@ class RtspSource:
         return connection
 
     def _heard(self, connection: Connection, ended: Callable[[], bool]) -> Iterator[Item]:
-        """Yields the items of one connection, until it ends or gives no frame for too long."""
+        """Yields the items of one connection, until it ends or gives nothing for too long."""
         idle_at = self._monotonic() + 1
+        waiting = False
         while not ended():
             item = connection.inbox.get(min(1.0, self._timeout_s / 4))
             self._last_frame_ns = connection.last_ns or self._last_frame_ns
@@ -170,19 +214,54 @@ class RtspSource:
                 yield from self._back(connection)
                 if isinstance(item, Frame):
                     self._note_size(item)
+                self._note_losses(item)
                 yield item
                 idle_at = self._monotonic() + 1
                 continue
             if connection.ended is not None and not len(connection.inbox):
                 return
-            silent_s = self._monotonic() - connection.active_at
-            if silent_s > self._timeout_s:
-                what = "no frame" if connection.opened else "no answer"
-                connection.abandon(f"{what} for {self._timeout_s:g} s")
+            if (cause := self._silence(connection)) is not None:
+                connection.abandon(cause)
                 return
+            if connection.opened and not connection.frames and not waiting:
+                waiting = self._monotonic() - connection.active_at > self._timeout_s
+                if waiting:
+                    _LOG.warning("%s: data comes; waiting for a key frame to begin with", self.name)
             if self._monotonic() >= idle_at:
                 idle_at = self._monotonic() + 1
-                yield Idle()
+                yield self._idle()
+
+    def _silence(self, connection: Connection) -> str | None:
+        """Returns what an open connection has not given for too long; None: it is well.
+
+        One that is not open yet ends by its own time-outs.
+        """
+        if not connection.opened or connection.ended is not None:
+            return None
+        now = self._monotonic()
+        if connection.frames:
+            self._keyless = 0
+        if now - connection.heard_at > self._timeout_s:
+            return f"no data for {self._timeout_s:g} s"
+        if connection.frames and now - connection.active_at > self._timeout_s:
+            return f"no frame for {self._timeout_s:g} s"
+        patience_s = max(self._timeout_s, _KEY_FRAME_S * 2.0 ** min(self._keyless, 4))
+        if not connection.frames and now - connection.active_at > patience_s:
+            self._keyless += 1
+            return f"no key frame for {patience_s:g} s"
+        return None
+
+    def _idle(self) -> Idle:
+        """Returns an item that says for how long the camera has been away; tells the log too."""
+        self._note_losses(None)
+        away = self._away
+        if away is None:
+            return Idle()
+        away_s = max(0.0, (self._wall_ns() - away.since_ns) / 1e9)
+        if away_s >= away.reminder_s:
+            away.reminder_s *= 10
+            _LOG.warning("%s: away for %.0f s: %s", self.name, away_s, away.latest)
+        return Idle(away_s=away_s)
 
     def _back(self, connection: Connection) -> Iterator[Gap]:
         """Yields the gap that this connection's first frame ends, if there is one."""
@@ -195,33 +274,55 @@ class RtspSource:
         yield gap
 
     def _lost(self, connection: Connection, begun_ns: int) -> None:
+        """Notes that a connection ended; tells the log of each cause once while away."""
         cause = connection.ended or "connection lost"
+        first = self._away is None
         if self._away is None:
+            answered = self._last_frame_ns is not None
             since_ns = self._last_frame_ns or begun_ns
-            self._away = _Away(connection.origin, since_ns, cause)
-            _LOG.warning("%s: %s: %s; calling again", self.name, self._address.shown, cause)
-        if connection.refused and not self._away.refused:
-            self._away.refused = True
-            _LOG.error(
-                "%s: %s refuses the user or password; the next call is in %.0f s",
-                self.name,
-                self._address.shown,
-                self._retry.refused_s,
+            self._away = _Away(connection.origin, since_ns, cause, answered, _FIRST_REMINDER_S)
+        self._away.latest = cause
+        if cause in self._away.told:
+            return
+        self._away.told.add(cause)
+        if connection.denied:
+            wait_s = self._retry.refused_s
+            text = (
+                f"{self.name}: {self._address.shown}: {cause}; the next call is in {wait_s:.0f} s"
             )
+            _LOG.error("%s", text)
+        elif first:
+            _LOG.warning("%s: %s: %s; calling again", self.name, self._address.shown, cause)
+        else:
+            _LOG.warning("%s: still away: %s", self.name, cause)
 
     def _wait_s(self, connection: Connection, failures: int) -> float:
-        return self._retry.refused_s if connection.refused else self._retry.wait_s(failures)
+        return self._retry.refused_s if connection.denied else self._retry.wait_s(failures)
 
     def _rest(self, wait_s: float, ended: Callable[[], bool]) -> Iterator[Item]:
         until = self._monotonic() + wait_s
         while not ended() and (left_s := until - self._monotonic()) > 0:
             self._stop.wait(min(left_s, 1.0))
-            yield Idle()
+            yield self._idle()
 
-    def _leave(self, connection: Connection) -> None:
-        connection.abandon("left")
-        connection.join(_FAREWELL_S)
-        self._connection = None
+    def _note_losses(self, item: Item | None) -> None:
+        """Tells the log when frames begin to be lost to overload, and when that is over."""
+        now = self._monotonic()
+        if isinstance(item, Overload):
+            if self._overload is None:
+                self._overload = _Overloaded()
+                _LOG.warning(
+                    "%s: frames are lost, since analysis does not keep up; lower its rate, or give "
+                    "the machine less to do",
+                    self.name,
+                )
+            self._overload.frames += item.frames
+            self._overload.last_at = now
+        elif self._overload is not None and now - self._overload.last_at >= _CALM_S:
+            _LOG.warning(
+                "%s: analysis keeps up again; frames lost: %d", self.name, self._overload.frames
+            )
+            self._overload = None
 
     def _note_size(self, frame: Frame) -> None:
         size = (frame.picture.width, frame.picture.height)
@@ -250,7 +351,24 @@ class _Away:
     origin: str
     since_ns: int
     cause: str
-    refused: bool = False
+    answered: bool
+    """Whether the camera had given a frame before."""
+    reminder_s: float
+    """How long it lasts when the log is told next."""
+    latest: str = ""
+    """Why the last call failed."""
+    told: set[str] = field(default_factory=set)
+    """Causes that the log knows."""
 
     def over(self, at_ns: int) -> Gap:
-        return Gap(f"{self.origin}|gap", self.since_ns, max(at_ns, self.since_ns), self.cause)
+        to_ns = max(at_ns, self.since_ns)
+        return Gap(f"{self.origin}|gap", self.since_ns, to_ns, self.cause, self.answered)
+
+
+@dataclass(slots=True)
+class _Overloaded:
+    """Counts the frames that one overload has cost so far."""
+
+    frames: int = 0
+    last_at: float = 0.0
+    """Monotonic time of the last loss."""

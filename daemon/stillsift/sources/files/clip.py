@@ -8,6 +8,7 @@ looked at costs no conversion, and it is not even decoded where it can be counte
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
@@ -23,7 +24,17 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ...frames import Frame, TimeOrigin, bounded_ns
-from ..decoding import ASSUMED_RATE, MAX_PIXELS, Damage, decoded, packets, prepare, reason
+from ..decoding import (
+    ASSUMED_RATE,
+    MAX_PIXELS,
+    Damage,
+    decoded,
+    largest_video,
+    packets_of_file,
+    prepare,
+    reason,
+    unread_videos,
+)
 from ..items import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated, Shorter, origin_of
 from ..pace import Pace
 from ..picture import Converter, upright
@@ -32,6 +43,8 @@ from ..times import Times
 from .clip_clock import ABSURD_S, ClipClock
 from .contents import hashing
 from .opening import opened, path_of
+
+_LOG = logging.getLogger(__name__)
 
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,m4v,gif,asf,flv,"
@@ -148,11 +161,14 @@ class ClipReader:
         """
         try:
             with _open(data) as container:
-                stream = container.streams.best("video")
-                if not isinstance(stream, VideoStream):
+                stream = largest_video(container)
+                if stream is None:
                     return "holds no video"
                 if stream.codec_context is None:
                     return "holds video in a format that FFmpeg has no decoder for"
+                others = unread_videos(container, stream)
+                if others is not None and skip:
+                    _LOG.warning("%s: %s: %s", self._source, self.path, others)
                 prepare(stream, self._max_pixels)
                 skipping = Skipping.of(container, stream, self._pace) if skip else None
                 duration_s = yield from self._lasts_s(data, container, stream)
@@ -174,7 +190,7 @@ class ClipReader:
         clock = _clock(container, stream)
         pts_s = 0.0
         told = time.monotonic()
-        for found in decoded(container, stream, read_on=True, skipping=skipping):
+        for found in decoded(packets_of_file(container, stream), skipping=skipping):
             if self._stopped():
                 return
             item: Item | None = None
@@ -237,9 +253,9 @@ class ClipReader:
         at_s = 0.0
         told = time.monotonic()
         with _open(data) as again:
-            same = again.streams.best("video")
-            assert isinstance(same, VideoStream)
-            for packet in packets(again, same):
+            same = largest_video(again)
+            assert same is not None
+            for packet in packets_of_file(again, same):
                 if self._stopped():
                     return 0.0
                 if time.monotonic() - told >= 1:
