@@ -60,11 +60,17 @@ def write_stream(path: Path, width: int, height: int, frames: int = 50) -> Path:
 class Camera:
     """The test server as a subprocess."""
 
-    def __init__(self, streams: list[Path], *options: str, port: int | None = None) -> None:
+    def __init__(
+        self,
+        streams: list[Path],
+        *options: str,
+        port: int | None = None,
+        host: str = "127.0.0.1",
+    ) -> None:
         self.port = port or free_port()
-        self.url = f"rtsp://127.0.0.1:{self.port}/cam"
+        self.url = f"rtsp://{host}:{self.port}/cam"
         self._process = subprocess.Popen(
-            [SYSTEM_PYTHON, SERVER, str(self.port), *options, *streams],
+            [SYSTEM_PYTHON, SERVER, str(self.port), "--host", host, *options, *streams],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

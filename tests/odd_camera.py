@@ -83,8 +83,8 @@ class OddCamera:
     redirect: str | None = None
     digest: str | None = None
     """Algorithm that the digest of user `viewer`, password `right`, must have; None: no login."""
-    silent: bool = False
-    """Sends no more frames, but stays connected."""
+    silent: set[int] = field(default_factory=set)
+    """Tracks of which nothing is sent, while clients stay connected."""
     requests: list[str] = field(default_factory=list)
     """The methods asked for, in order."""
     most_open: int = 0
@@ -204,7 +204,7 @@ class OddCamera:
                 unit = played[number % len(played)]
                 rounds = number // len(played)
                 place = rounds * len(played) + unit.place if self.presentation else number
-                if not self.silent:
+                if track not in self.silent:
                     for packet in _packets(unit, round(place * ticks), sequence):
                         client.sendall(b"$" + struct.pack(">BH", channel, len(packet)) + packet)
                         sequence += 1

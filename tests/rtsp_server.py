@@ -3,7 +3,7 @@
 
 Runs with Debian's own interpreter, which has the GStreamer bindings:
 
-    /usr/bin/python3 rtsp_server.py PORT [--user U --password P] [--fps F] FILE [FILE...]
+    /usr/bin/python3 rtsp_server.py PORT [--user U --password P] [--fps F] [--host H] FILE [FILE...]
 
 FILE is an elementary stream that begins with a key frame; its suffix says the codec: .h264, .hevc
 or .mjpeg. Says `ready` when rtsp://127.0.0.1:PORT/cam can be played, then takes one command per
@@ -12,6 +12,7 @@ line of standard input and answers each with `ok`:
     file N   go on with the N-th file     stall   send nothing, but stay connected
     go       end a stall                  kick    throw every client out
     fps F    frames per second            slip N  go on with the N-th file, and throw nobody out
+    spoil P  give wrong bytes to this share of the frames
 
 A file of another codec throws every client out, as cameras do when their settings are changed: who
 calls again is offered the new codec. After `slip` clients get it under the name of the old one.
@@ -20,6 +21,7 @@ calls again is offered the new codec. After `slip` clients get it under the name
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 import threading
 import time
@@ -97,6 +99,8 @@ class Camera:
         self.fps = fps
         self.file = 0
         self.stalled = False
+        self.spoilt = 0.0
+        """Share of frames with wrong bytes."""
         self.slips = False
         """Whether a client may get another codec than it was offered."""
 
@@ -123,7 +127,10 @@ class Camera:
             if playing != self.file:
                 playing, position = self.file, 0
             units = self.files[playing].units
-            buffer = Gst.Buffer.new_wrapped(units[position % len(units)])
+            unit = units[position % len(units)]
+            if random.random() < self.spoilt:
+                unit = spoil(unit)
+            buffer = Gst.Buffer.new_wrapped(unit)
             buffer.pts = buffer.dts = int(pts * Gst.SECOND)
             buffer.duration = int(Gst.SECOND / self.fps)
             if source.emit("push-buffer", buffer) != Gst.FlowReturn.OK:
@@ -131,6 +138,14 @@ class Camera:
             position += 1
             pts += 1 / self.fps
             time.sleep(max(0.0, began + pts - time.monotonic()))
+
+
+def spoil(unit: bytes) -> bytes:
+    """Write over some bytes in the last two thirds, where the picture is."""
+    spoilt = bytearray(unit)
+    for _ in range(5):
+        spoilt[random.randrange(len(unit) // 3, len(unit))] = random.randrange(1, 256)
+    return bytes(spoilt)
 
 
 def protect(server: GstRtspServer.RTSPServer, user: str, password: str) -> None:
@@ -182,6 +197,8 @@ def obey(camera: Camera, server: GstRtspServer.RTSPServer, protected: bool) -> N
                 GLib.idle_add(begin, camera, server, protected)
         elif command in ("stall", "go"):
             camera.stalled = command == "stall"
+        elif command == "spoil":
+            camera.spoilt = float(argument[0])
         elif command == "fps":
             camera.fps = float(argument[0])
         elif command == "kick":
@@ -196,11 +213,12 @@ def main() -> None:
     parser.add_argument("--user")
     parser.add_argument("--password")
     parser.add_argument("--fps", type=float, default=25.0)
+    parser.add_argument("--host", default="127.0.0.1")
     given = parser.parse_args()
     Gst.init(None)
     camera = Camera([Stream.of(path) for path in given.files], given.fps)
     server = GstRtspServer.RTSPServer()
-    server.set_address("127.0.0.1")
+    server.set_address(given.host)
     server.set_service(given.port)
     if given.user:
         protect(server, given.user, given.password)

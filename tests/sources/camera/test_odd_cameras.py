@@ -113,11 +113,11 @@ def test_a_source_begun_again_waits_for_the_connection_of_the_one_before(
     camera = started(OddCamera, [plain])
     before = started(Watching, source(camera.url, timeout_s=2.0))
     before.frame()
-    camera.silent = True
+    camera.silent.add(0)
     time.sleep(0.2)
     before.rest()
     after = started(Watching, source(camera.url, timeout_s=2.0))
-    camera.silent = False
+    camera.silent.clear()
     after.frame()
     assert camera.plays == 2
     assert camera.most_open == 1
@@ -287,3 +287,18 @@ def test_no_thread_is_left(plain: list[Unit], started: Start) -> None:
     watching.rest()
     time.sleep(0.3)
     assert not [each for each in threading.enumerate() if isinstance(each, Connection)]
+
+
+def test_a_track_that_falls_silent_is_noticed_though_another_goes_on(
+    plain: list[Unit], started: Start
+) -> None:
+    camera = started(OddCamera, [plain, units(640, 360)])
+    watching = started(Watching, source(camera.url, timeout_s=1.0))
+    watching.frame()
+    camera.silent.add(1)
+    while watching.source.up:
+        watching.until(lambda _: True, 5)
+    camera.silent.clear()
+    assert watching.gap().cause == "no data for 1 s"
+    watching.frame()
+    assert camera.most_open == 1

@@ -35,8 +35,8 @@ _LOG = logging.getLogger(__name__)
 _AT_ONCE = {"probesize": "32", "fpsprobesize": "0"}
 """FFmpeg opens a stream with its first packet. By itself it looks at some 28 frames to guess a
 rate, which takes half a minute at 1 frame/s and is not needed."""
-_LOOK_FIRST = {"fpsprobesize": "0"}
-"""FFmpeg reads until it knows the size of every track."""
+_LOOK_S = 5.0
+"""Most seconds that FFmpeg reads to learn the size of several tracks (its own default)."""
 _FIRST_LATE_NS = 500_000_000
 """Most by which the first frame may have been late: cameras and restreamers that set up a stream
 give the next ones sooner."""
@@ -47,6 +47,10 @@ client, and servers that set up a stream for each, need a moment to let go of th
 
 class NoVideo(Exception):
     """Says that the stream has no video that can be decoded."""
+
+
+class Silence(Exception):
+    """Says that no packet has come for too long."""
 
 
 class Connection(threading.Thread):
@@ -81,6 +85,7 @@ class Connection(threading.Thread):
         begun_ns = wall_ns()
         self.origin = f"{address.shown}|{begun_ns}"
         self._clock = StreamClock(begun_ns)
+        self._answered = False
         self._called = address
         self._called_ns = begun_ns
         self._converter = Converter()
@@ -125,18 +130,23 @@ class Connection(threading.Thread):
             # FFmpeg mostly tells no more than "4XX".
             refusal = refusal_of_setup(self._called, self._transport, self._timeout_s)
             cause = refusal or reason(error)
-        except av.error.ExitError:  # from FFmpeg's interrupt callback: the time-out set here
-            cause = f"no data for {self._timeout_s:g} s"
+        except (Silence, TimeoutError, av.error.ExitError):
+            # FFmpeg exits by its interrupt callback, in which PyAV looks at the time-out.
+            cause = self._silence
         except av.error.FFmpegError as error:
-            cause = reason(error)
-        except TimeoutError:
-            cause = f"no answer for {self._timeout_s:g} s"
+            waited = not self.opened and self._monotonic() - self.begun_at >= self._timeout_s
+            # What FFmpeg then calls invalid data is none.
+            cause = self._silence if waited else reason(error)
         except OSError as error:
             cause = error.strerror or type(error).__name__
         except Exception:  # noqa: BLE001 - the thread must end in a sentence, and the source goes on
             _LOG.exception("%s: the reader of %s failed", self.source, self._address.shown)
             cause = "internal error"
         self.abandon(cause)
+
+    @property
+    def _silence(self) -> str:
+        return f"no {'data' if self.opened or self._answered else 'answer'} for {self._timeout_s:g} s"
 
     def _read(self) -> None:
         with self._opened() as container:
@@ -146,7 +156,7 @@ class Connection(threading.Thread):
             prepare(stream, self._max_pixels)
             self.opened, self.heard_at = True, self._monotonic()
             self.active_at = self.heard_at
-            self._clock = StreamClock(max(self._called_ns, self._wall_ns() - _FIRST_LATE_NS))
+            self._clock = StreamClock(self._begun_ns())
             codec = stream.codec_context.name
             _LOG.info("%s: connected, %s over %s", self.source, codec, self._transport)
             if (others := unread_videos(container, stream)) is not None:
@@ -164,6 +174,7 @@ class Connection(threading.Thread):
             container = self._open(offer)
         else:
             offer = ask(self._address, self._timeout_s)
+            self._answered = True
             try:
                 container = self._open(offer)
             except (av.error.ExitError, av.error.HTTPUnauthorizedError):
@@ -179,9 +190,12 @@ class Connection(threading.Thread):
             "rtsp_transport": self._transport,
             "allowed_media_types": "video",
             "timeout": str(round(self._timeout_s * 1e6)),
-            **(_LOOK_FIRST if offer.videos > 1 else _AT_ONCE),
+            **_AT_ONCE,
         }
         self._called, self._called_ns = offer.address, self._wall_ns()
+        if offer.videos > 1:  # then the size of each is wanted, to choose the largest
+            look_s = min(_LOOK_S, self._timeout_s / 2)
+            options |= {"probesize": "5000000", "analyzeduration": str(round(look_s * 1e6))}
         return av.open(
             offer.address.with_secret(),
             mode="r",
@@ -190,16 +204,29 @@ class Connection(threading.Thread):
             timeout=(self._timeout_s, self._timeout_s),
         )
 
+    def _begun_ns(self) -> int:
+        """Returns when the first frame was taken at the earliest, UTC nanoseconds."""
+        if self.offer is not None and self.offer.videos > 1:
+            return self._called_ns  # FFmpeg has read for a while
+        return max(self._called_ns, self._wall_ns() - _FIRST_LATE_NS)
+
     def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any]]:
         """Yields the packets until the connection is abandoned, each with a presentation time.
 
-        FFmpeg counts from the first packet, but gives the time 0 to none.
+        FFmpeg counts from the first packet, but gives the time 0 to none. Packets of other tracks
+        are looked at for the end alone: they would keep a read going for ever. Raises Silence.
         """
-        for packet in container.demux(stream):
+        for packet in container.demux():
             if self._left.is_set():
                 return
+            if packet.stream.index != stream.index:
+                continue
+            now = self._monotonic()
+            if packet.size and now - self.heard_at >= self._timeout_s:
+                yield packet  # FFmpeg held it back, as the last, and gives it out at its time-out
+                raise Silence
             if packet.size:
-                self.heard_at = self._monotonic()
+                self.heard_at = now
                 if packet.pts is None:
                     packet.pts = self._last_pts
                 self._last_pts = packet.pts
