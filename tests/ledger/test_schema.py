@@ -52,7 +52,9 @@ class OldStore:
         db.execute("INSERT INTO configs VALUES (1, 'c', 'rate: 5/s', 1)")
         db.execute("INSERT INTO models VALUES (1, 'm')")
         reasons = {"kept": "novel", "dropped": "blurry", "failed": "decode_error"}
-        rows: list[tuple[object, ...]] = [(self.id, 0, "kept", "novel", str(self.photo), self.sha256, str(self.kept))]
+        rows: list[tuple[object, ...]] = [
+            (self.id, 0, "kept", "novel", str(self.photo), self.sha256, str(self.kept))
+        ]
         for number, (outcome, reason) in enumerate(list(reasons.items())[1:], 1):
             rows.append((f"{number:024x}", number, outcome, reason, None, None, None))
         # Before counts were recorded, an overload had a row for each frame.
