@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from footage import write_still
+from running import STILLSIFT, decided
+from stillsift.decisions import Outcome
 from stillsift.ledger import Ledger
 from stillsift.ledger.lifetime import Lifetime, Uptime, uptime
 from stillsift.ledger.records import Batch
@@ -96,3 +102,57 @@ def test_the_kernel_tells_the_uptime() -> None:
     first, second = uptime(), uptime()
     assert first.boot == second.boot != ""
     assert 0 < first.ns <= second.ns < first.ns + MINUTE_NS
+
+
+# -- a clock on the wall that is set, over several runs --------------------------------------------
+
+LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+Run = Callable[..., list[Path]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Sifts a folder with a still and its copy, which goes into quarantine; what lies there then.
+
+    The clock is shifted as faketime does it.
+    """
+    if LIBRARY is None:
+        pytest.skip("needs libfaketime")
+    config, store = tmp_path / "c.yaml", tmp_path / "store"
+    for name in ("x.jpg", "y.jpg"):
+        write_still(tmp_path / "in" / name, 1)
+
+    def sift(shift: str, *, max_age: str = "14d") -> list[Path]:
+        config.write_text(
+            f"store: {{min_free: 0, keep_decisions: {max_age}, quarantine: {{max_age: {max_age}}}}}"
+            "\ndefaults: {retire: move}\n"
+        )
+        faked = {"LD_PRELOAD": str(LIBRARY), "FAKETIME": shift} if shift else {}
+        faked["FAKETIME_DONT_FAKE_MONOTONIC"] = "1"
+        done = subprocess.run(
+            [*STILLSIFT, "sift", str(tmp_path / "in"), "-o", str(store), "-c", str(config)],
+            env={**os.environ, **faked},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return [path for path in (store / "quarantine").rglob("*") if path.is_file()]
+
+    return sift
+
+
+def test_a_clock_that_is_set_deletes_nothing(run: Run, tmp_path: Path) -> None:
+    """Ahead, back, and ahead again, each within what the last run saw a moment ago."""
+    lying = run("-20d")
+    assert len(lying) == 1
+    for shift in ("", "+400d", "-20d", "+20d"):
+        assert run(shift) == lying
+    outcomes = [record.decision.outcome for record in decided(tmp_path / "store")]
+    assert outcomes == [Outcome.KEPT, Outcome.DROPPED]
+
+
+def test_what_is_old_goes_although_the_clock_was_set_back(run: Run, tmp_path: Path) -> None:
+    run("+20d")
+    assert run("-20d", max_age="10ms") == []
+    assert [record.decision.outcome for record in decided(tmp_path / "store")] == [Outcome.KEPT]
