@@ -8,7 +8,6 @@ from pathlib import Path
 
 import av
 import numpy as np
-import pytest
 from av.video.stream import VideoStream
 
 from running import free_port
@@ -47,17 +46,6 @@ def write_stream(path: Path, width: int, height: int, frames: int = 50) -> Path:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
         container.mux(stream.encode())
     return path
-
-
-@pytest.fixture(scope="module")
-def streams(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("streams")
-    return [
-        write_stream(folder / "small.h264", 320, 240),
-        write_stream(folder / "large.h264", 640, 360),
-        write_stream(folder / "other.hevc", 640, 480),
-        write_stream(folder / "other.mjpeg", 480, 272),
-    ]
 
 
 class Camera:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cameras import Camera
+from cameras import Camera, write_stream
 from running import free_port
 from stillsift.frames import Frame, TimeOrigin
 from stillsift.sources import Failed, Gap, Idle, Item, Overload
@@ -24,6 +24,17 @@ from stillsift.sources.camera.rtsp import Retry
 from stillsift.sources.camera.stream_clock import StreamClock
 
 QUICK = Retry(first_s=0.1, longest_s=0.4)
+
+
+@pytest.fixture(scope="module")
+def streams(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("streams")
+    return [
+        write_stream(folder / "small.h264", 320, 240),
+        write_stream(folder / "large.h264", 640, 360),
+        write_stream(folder / "other.hevc", 640, 480),
+        write_stream(folder / "other.mjpeg", 480, 272),
+    ]
 
 
 class Watching:
