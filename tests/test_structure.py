@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "stillsift"
 
 ORDER = (
-    *("problems", "units", "system_libraries", "arrays", "frames", "decisions"),
+    *("escapes", "problems", "units", "system_libraries", "arrays", "frames", "decisions"),
     *("embedding", "health", "selection", "config", "sources", "ledger", "store"),
     *("service", "pipeline", "commands", "cli", "__main__"),
 )
@@ -34,14 +34,14 @@ MODULES = {
         comparison novelty budgets keep_ratio limits measured verdict context moments bursts
         sifter audit_sample""",
     "config": """
-        secrets marked_yaml field_types settings errors yaml_file password lint json_schema
-        reload""",
+        secrets marked_yaml field_types settings errors yaml_file web_config password lint
+        json_schema reload""",
     "sources": "items pace times picture skipping decoding",
     "sources.files": "contents tree arrivals header pixels still clip directory",
     "sources.camera": "address stream_clock inbox connection rtsp",
     "ledger": "records schema rows filters totals reader writer",
     "store": "errors durable_files names lock store metadata_jsonl quarantine recovery",
-    "service": "notify signals watchdog logs metrics http",
+    "service": "notify signals watchdog logs metrics access http",
     "pipeline": """
         troubles groups tuning recorder losses persistence line model_choice engine fleet""",
     "commands": """

@@ -17,11 +17,13 @@ from ..config.lint import lint
 from ..config.marked_yaml import Place
 from ..config.yaml_file import NO_SOURCES, read_file
 from ..embedding import ModelError
+from ..escapes import escaped, json_text
 from ..frames import Frame
 from ..pipeline import model_choice
 from ..pipeline.engine import open_source, place_of
 from ..problems import Problem
 from ..service import Metrics
+from ..service.access import Access
 from ..service.http import MetricsError, serve
 from ..sources import FileIdentity, Gap
 from ..store import Store
@@ -126,6 +128,12 @@ def _refused(config: Config) -> Iterator[tuple[Place, str]]:
             model_choice.spec_of(config.model)  # raises if there is no such model
         except ModelError as error:
             yield ("model", "name"), str(error)
+    web_config = config.metrics.web_config_file
+    if web_config is not None and config.metrics.listen is not None:
+        try:
+            Access(web_config)
+        except ConfigError as error:
+            yield ("metrics", "web_config_file"), str(error)
     if not config.sources:
         yield ("sources",), NO_SOURCES
 
@@ -143,7 +151,7 @@ def _print_json(found: _Found) -> None:
         ]
 
     print(
-        json.dumps(
+        json_text(
             {
                 "file": str(found.file),
                 "sources": found.sources,
@@ -151,7 +159,6 @@ def _print_json(found: _Found) -> None:
                 "warnings": told(found.warnings),
                 "probes": [{"what": each.what, "problem": each.problem} for each in found.probes],
             },
-            ensure_ascii=False,
             indent=2,
         )
     )
@@ -164,18 +171,18 @@ def _print_text(found: _Found) -> None:
     """
     for each in found.warnings:
         where = found.file if each.line is None else f"{found.file}:{each.line}"
-        print(f"{where}: warning: {each}", file=sys.stderr)
+        print(escaped(f"{where}: warning: {each}"), file=sys.stderr)
     if found.mistakes:
         raise ConfigError(str(found.file), found.mistakes)
     for probe in found.probes:
-        print(f"  {probe.what}: {probe.problem or 'ok'}")
+        print(escaped(f"  {probe.what}: {probe.problem or 'ok'}"))
     failed = sum(each.problem is not None for each in found.probes)
     verdict = f"{found.file}: right; {counted(len(found.sources), 'source')}"
     if found.warnings:
         verdict += f", {counted(len(found.warnings), 'warning')}"
     if failed:
         verdict += f"; but {failed} of {len(found.probes)} probes failed"
-    print(verdict)
+    print(escaped(verdict))
 
 
 def _probes(config: Config) -> Iterator[_Probe]:
@@ -184,7 +191,7 @@ def _probes(config: Config) -> Iterator[_Probe]:
     store = Store(config.store.path)
     yield _probe(f"store {config.store.path}", store.prepare)
     if config.metrics.listen is not None:
-        yield _listening(*config.metrics.listen, store)
+        yield _listening(*config.metrics.listen, config.metrics.web_config_file, store)
     for source in config.sources:
         yield _source_probe(source)
 
@@ -197,14 +204,21 @@ def _probe(what: str, attempt: Callable[[], object]) -> _Probe:
     return _Probe(what, None)
 
 
-def _listening(host: str, port: int, store: Store) -> _Probe:
+def _listening(host: str, port: int, web_config: Path | None, store: Store) -> _Probe:
     """Binds the address for a short time.
 
     If a daemon runs already, it has the address, and the store's lock.
     """
     what = f"metrics.listen {Address(host, port)}"
     try:
-        server = serve(Metrics(), host, port, healthy=lambda: None, ready=lambda: None)
+        server = serve(
+            Metrics(),
+            host,
+            port,
+            healthy=lambda: None,
+            ready=lambda: None,
+            web_config=web_config,
+        )
     except MetricsError as error:
         return (
             _Probe(f"{what} (by the stillsift that runs)", None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import logging
 import re
 import sys
@@ -19,6 +18,7 @@ from ..config import Config, SourceConfig, load
 from ..config.secrets import redacted
 from ..config.yaml_file import with_overrides
 from ..decisions import Reason
+from ..escapes import escaped, json_text
 from ..pipeline import Engine, Line
 from ..pipeline.engine import place_of
 from ..problems import Problem
@@ -251,8 +251,7 @@ def _write_decisions(file: Path, engine: Engine, sources: list[str]) -> None:
                     path = record.kept_path
                     if path is not None:
                         path = engine.config.store.path / path
-                    json.dump(decision_row(record.decision, path), out, ensure_ascii=False)
-                    out.write("\n")
+                    out.write(json_text(decision_row(record.decision, path)) + "\n")
         partial.replace(file)
     except OSError as error:
         raise UsageError(f"--decisions {file}: cannot be written: {error.strerror}") from error
@@ -269,7 +268,7 @@ def _print_summary(
             "dry_run": store is None,
             "interrupted": interrupted,
         }
-        print(json.dumps(summary, ensure_ascii=False, indent=2))
+        print(json_text(summary, indent=2))
         return
     for tally in tallies:
         print(tally.as_text())
@@ -284,8 +283,8 @@ def _print_summary(
 def _print_places(store: Path, tallies: list[Tally]) -> None:
     """Prints where to look at what was kept, by this run or an earlier one, and at the reasons."""
     if any(not folder.name.startswith(".") for folder in (store / "kept").iterdir()):
-        print(f"Kept frames   {store / 'kept'}")
+        print(escaped(f"Kept frames   {store / 'kept'}"))
     if any(tally.reasons[Reason.AUDIT] for tally in tallies):
-        print(f"Audit sample  {store / 'audit'} (stillsift audit --store {store})")
+        print(escaped(f"Audit sample  {store / 'audit'} (stillsift audit --store {store})"))
     if any(tally.frames or tally.error is None for tally in tallies):
-        print(f"Why           stillsift decisions --store {store}")
+        print(escaped(f"Why           stillsift decisions --store {store}"))
