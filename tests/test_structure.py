@@ -45,8 +45,8 @@ MODULES = {
     "pipeline": """
         troubles groups tuning recorder losses persistence line model_choice engine fleet""",
     "commands": """
-        arguments tables tally progress alarms audit check_config decisions doctor gaps models
-        restore run sift stats""",
+        arguments tables tally progress process_list alarms audit check_config decisions doctor gaps
+        models restore run sift stats""",
 }
 """The modules of each folder in the same order. A folder within one comes after its modules."""
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from .. import units
 from ..config import Config, SourceConfig, load
-from ..config.secrets import redacted
+from ..config.secrets import MASK, login_of, redacted
 from ..config.yaml_file import with_overrides
 from ..decisions import Reason
 from ..escapes import escaped, json_text
@@ -27,6 +27,7 @@ from ..service.logs import set_up_logging
 from ..service.signals import Signals
 from ..sources import Source
 from ..sources.files import DirectorySource
+from . import process_list
 from .arguments import Commands, UsageError, add_command, add_json
 from .progress import Progress, show_progress
 from .tables import decision_row
@@ -40,7 +41,7 @@ _LONGEST_NAME = 60
 _EXAMPLES = """\
   stillsift sift photos/ --output sifted
   stillsift sift day1.mp4 day2.mp4 --output sifted --set rate=all
-  stillsift sift rtsp://camera.local/stream --duration 10m --output sifted
+  stillsift sift rtsp://viewer@camera.local/stream --password-file pw --duration 10m -o sifted
   stillsift sift clips/ --dry-run --decisions decisions.jsonl
 """
 
@@ -66,6 +67,12 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--decisions", type=Path, metavar="FILE", help="write every decision to FILE (JSON Lines)"
     )
+    parser.add_argument(
+        "--password-file",
+        type=Path,
+        metavar="FILE",
+        help="read the password of the cameras from FILE; the user stands in the URL",
+    )
     parser.add_argument("--duration", metavar="TIME", help="listen to a camera this long (10m)")
     parser.add_argument("--dry-run", action="store_true", help="decide, but keep nothing")
     add_json(parser)
@@ -77,6 +84,7 @@ def sift(given: argparse.Namespace) -> int:
     Returns 0 when done, 130 when interrupted, and 1 where a path ended with an error or nothing of
     it could be read.
     """
+    _hide_passwords(given.paths)
     if given.output is None and not given.dry_run:
         raise UsageError("sift: name a directory to keep frames in: --output DIR (or --dry-run)")
     if given.decisions is not None and not given.decisions.absolute().parent.is_dir():
@@ -85,7 +93,7 @@ def sift(given: argparse.Namespace) -> int:
     if given.output is not None:
         store = config.store.model_copy(update={"path": given.output.absolute()})
         config = config.model_copy(update={"store": store})
-    sources = _sources(given.paths, config)
+    sources = _sources(given.paths, config, given.password_file)
     for place in () if given.dry_run else (source.directory for source in sources):
         if place is not None and place.resolve().is_relative_to(config.store.path.resolve()):
             raise UsageError(f"sift: {place}: lies in the store that frames are to be kept in")
@@ -194,16 +202,44 @@ def _tidy(engine: Engine) -> None:
 # -- what to sift ----------------------------------------------------------------------------------
 
 
-def _sources(given: list[str], config: Config) -> list[SourceConfig]:
-    """Makes a source for each path or URL, named after it."""
+def _hide_passwords(given: list[str]) -> None:
+    """Takes passwords out of what other users see of this process, and says that it is late."""
+    shown = {text: redacted(text) for text in given if "://" in text}
+    hidden = process_list.hide(shown)
+    if not any(login_of(text)[1] or f"={MASK}" in shown[text] for text in shown):
+        return
+    print(
+        "stillsift: a password on the command line stays in the shell's history, and everybody on "
+        f"this machine could read it in the list of processes{'' if hidden else ', and still can'}"
+        "; write rtsp://USER@HOST/PATH and --password-file FILE",
+        file=sys.stderr,
+    )
+
+
+def _sources(given: list[str], config: Config, password_file: Path | None) -> list[SourceConfig]:
+    """Makes a source for each path or URL, named after it.
+
+    The password of the cameras is read from `password_file`; None: they have none, or their own.
+    """
+    if password_file is not None and not any("://" in text for text in given):
+        raise UsageError("sift: --password-file is for cameras, and no path is a URL")
     names: set[str] = set()
     sources = []
     for text in given:
         is_url = "://" in text
         if not is_url and not Path(text).exists():
             raise UsageError(f"sift: {text}: no such file or directory")
-        name = _unused_name(text if is_url else str(Path(text).absolute()), names)
-        place = {"rtsp": text} if is_url else {"directory": Path(text).absolute()}
+        # What is hidden of a URL must be in no name: folders, records and metrics have it too.
+        name = _unused_name(redacted(text) if is_url else str(Path(text).absolute()), names)
+        place: dict[str, object] = (
+            {"rtsp": text} if is_url else {"directory": Path(text).absolute()}
+        )
+        if is_url and password_file is not None:
+            if login_of(text)[0] is None:
+                raise UsageError(
+                    f"sift: {redacted(text)}: --password-file needs a user: rtsp://USER@HOST/PATH"
+                )
+            place["password_file"] = str(password_file.absolute())
         try:
             source = SourceConfig.model_validate({"name": name, **place})
         except ValidationError as error:
@@ -217,7 +253,8 @@ def _unused_name(text: str, names: set[str]) -> str:
     """Returns a name from the last part of a path or URL that no other source has."""
     parts = [re.sub(r"[^\w.-]+", "_", part).strip("._-") for part in text.split("/")]
     parts = [part for part in parts if part] or ["source"]
-    name = parts[-1] if Path(text).is_dir() else Path(parts[-1]).stem
+    is_host = "://" in text and len(parts) == 2  # with the scheme; the end of 10.0.0.7 is no suffix
+    name = parts[-1] if Path(text).is_dir() or is_host else Path(parts[-1]).stem
     if name in names and len(parts) > 1:
         name = f"{parts[-2]}-{name}"
     if len(name) > _LONGEST_NAME:  # cut, but still a name of its own

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-_MASK = "***"
+MASK = "***"
+"""What stands in the place of a secret."""
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*")
 _AFTER_A_URL = ".,:;!?)'\"`>"
@@ -80,14 +81,14 @@ def _parts(rest: str) -> tuple[str | None, str, str]:
     login = head if at else None
     behind = rest[len(head) + 1 :] if at else rest
     if (found := _HOST.match(behind)) is None and (found := re.match(r"[^/?#]*", behind)) is None:
-        return login, _MASK, ""
+        return login, MASK, ""
     known = _HOST.fullmatch(found[0]) or all(map(_is_harmless, re.split(r"[:\[\]]", found[0])))
-    return login, found[0] if known else _MASK, behind[found.end() :]
+    return login, found[0] if known else MASK, behind[found.end() :]
 
 
 def _shown_user(login: str) -> str:
     user = login.partition(":")[0]
-    return user if _is_harmless(user) else _MASK
+    return user if _is_harmless(user) else MASK
 
 
 def with_secrets_masked(rest: str) -> str:
@@ -105,21 +106,21 @@ def with_secrets_masked(rest: str) -> str:
         name, equals, value = piece.partition("=")
         named = name.lower() in _NAMES or _is_harmless(name)
         if hiding or not named or (not equals and not _is_harmless(name)):
-            name = _MASK
-        if value and (name == _MASK or not _may_be_shown(name, value)):
-            value, hiding = _MASK, True
+            name = MASK
+        if value and (name == MASK or not _may_be_shown(name, value)):
+            value, hiding = MASK, True
         shown += name + equals + value
     return shown
 
 
 def _may_be_shown(name: str, value: str) -> bool:
     secret = name.lower() in _NAMES - _NAMES_OF_USERS
-    return _is_harmless(value) and (value == _MASK or not secret)
+    return _is_harmless(value) and (value == MASK or not secret)
 
 
 def _is_harmless(piece: str) -> bool:
     """Tells whether a piece has only words that cameras have in their paths, and short numbers."""
-    if piece == _MASK or _SIZE.fullmatch(piece):
+    if piece == MASK or _SIZE.fullmatch(piece):
         return True  # *** was redacted before
     words = _SEPARATORS.split(piece)
     letters = sum(len(word) == 1 and word.isalpha() for word in words)
