@@ -40,13 +40,14 @@ MODULES = {
     "sources.files": "contents tree arrivals header pixels still clip directory",
     "sources.camera": "address stream_clock inbox connection rtsp",
     "ledger": "records schema rows filters totals reader writer",
-    "store": "errors durable_files names lock store metadata_jsonl quarantine recovery",
+    "store": "errors durable_files names lock rights store metadata_jsonl quarantine recovery",
     "service": "notify signals watchdog logs metrics access http",
     "pipeline": """
-        troubles groups tuning recorder losses persistence line model_choice engine fleet""",
+        troubles groups tuning recorder losses move_rights persistence line model_choice engine
+        fleet""",
     "commands": """
-        arguments tables tally progress process_list alarms audit check_config decisions doctor gaps
-        models restore run sift stats""",
+        arguments tables tally progress process_list service_user alarms audit check_config
+        decisions doctor gaps models restore run sift stats""",
 }
 """The modules of each folder in the same order. A folder within one comes after its modules."""
 

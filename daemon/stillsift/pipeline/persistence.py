@@ -25,6 +25,7 @@ from ..sources.picture import ConversionError
 from ..store import Quarantine, Store, StoreError
 from ..store.errors import StoreUnavailable
 from ..store.metadata_jsonl import Listing
+from .move_rights import MoveRights
 from .recorder import Recorded
 from .troubles import Troubles
 from .tuning import Tuning
@@ -58,6 +59,7 @@ class Persistence:
         storage: Storage | None,
         metrics: Metrics,
         troubles: Troubles,
+        rights: MoveRights,
         wait: Callable[[str, Problem], None],
         *,
         live: bool,
@@ -72,6 +74,7 @@ class Persistence:
         self._storage = storage
         self._metrics = metrics
         self._troubles = troubles
+        self._rights = rights
         self._wait = wait
         self._live = live
         self._tried = time.monotonic()
@@ -167,6 +170,8 @@ class Persistence:
 
         The next frame to be kept may be hours away.
         """
+        if self._storage is not None and self._rights.regained():
+            self._follow(self._storage, [], retire=True)
         stands = _NOTHING_KEPT in self._troubles or _FOLLOWING_UP in self._troubles
         if self._storage is None or not stands or time.monotonic() - self._tried < RETRY_S:
             return
@@ -183,9 +188,9 @@ class Persistence:
         """Lists kept frames and retires originals; returns whether it could be done."""
         try:
             storage.listing.append(decisions)
-            if retire:
+            if retire and self._rights.granted:
                 for retired in storage.quarantine.retire(self._source):
-                    if retired.detail is not None:
+                    if retired.detail is not None and not self._rights.refused(retired):
                         log.warning("%s: %s", self._source, retired.detail)
         except (StoreError, LedgerError) as error:
             # Nothing is lost: the ledger knows what is still to be listed and retired.

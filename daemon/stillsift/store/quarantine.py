@@ -23,6 +23,7 @@ from ..sources import FileIdentity, origin_of
 from .durable_files import copy_data, move_without_overwrite, sync_folder
 from .errors import os_errors_about
 from .names import day_folder
+from .rights import refusal
 from .store import QUARANTINE, Store
 
 _NAME_BYTES = 255
@@ -39,6 +40,9 @@ class Fate(StrEnum):
     DELETED = "deleted"
     LEFT = "left"
     """Still where it was; `Retired.detail` says why."""
+    REFUSED = "refused"
+    """Still where it was and to be retired later, since this user may take no file out of its
+    folder; `Retired.detail` says why, once more for each file."""
     GONE = "gone"
     """Already removed by another program or person."""
 
@@ -88,9 +92,16 @@ class Quarantine:
         if not files:
             return []
         done: list[tuple[Retired, Quarantined | None]] = []
+        refusals = {folder: refusal(folder) for folder in {file.file.parent for file in files}}
+        refused = [
+            Retired(file, Fate.REFUSED, why)
+            for file in files
+            if (why := refusals[file.file.parent]) is not None
+        ]
         try:
             for file in files:
-                done.append(self._retire(file))
+                if refusals[file.file.parent] is None:
+                    done.append(self._retire(file))
         finally:
             # The removal of names must be on the disk before the ledger records it. The new folder
             # of a moved file was synced already.
@@ -98,7 +109,7 @@ class Quarantine:
                 with suppress(OSError):
                     sync_folder(folder)
             self._ledger.retired((one.file, moved) for one, moved in done)
-        return [one for one, _ in done]
+        return [*(one for one, _ in done), *refused]
 
     def _retire(self, file: FileRecord) -> tuple[Retired, Quarantined | None]:
         target = self._store.root / _place(file)
