@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -661,6 +662,8 @@ def test_a_password_on_the_command_line_is_overwritten_in_the_list_of_processes(
         until(lambda: "--password-file FILE" in log.read_text(), "the warning")
         seen = Path(f"/proc/{process.pid}/cmdline").read_text()
         assert "geheim" not in seen + log.read_text()
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        assert re.search(r"^Max core file size +0 ", limits, re.M)
         assert "rtsp://***@127.0.0.1:1/live?psw=***" in seen
     finally:
         process.kill()
