@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # some tests import onnxruntime before stillsift
+
 import pytest
 
 from managers import Manager

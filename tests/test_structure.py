@@ -227,3 +227,13 @@ def test_every_module_is_on_the_map(name: str) -> None:
         assert found is not None, f"docs/architecture.md: no {heading}/"
         section = found[1]
     assert f"`{module}`" in section, f"docs/architecture.md: no {name}"
+
+
+def test_whoever_imports_onnxruntime_switches_its_telemetry_off_before() -> None:
+    """In the package `stillsift/__init__.py` does, which is imported before any of its modules."""
+    for path in [*ROOT.glob("bench/**/*.py"), *ROOT.glob("models/*.py"), PACKAGE / "__init__.py"]:
+        text = path.read_text("utf-8")
+        off = text.find('os.environ["ORT_DISABLE_TELEMETRY"] = "1"')
+        found = re.search(r"^(?:import|from) onnxruntime", text, re.M)
+        if found is not None or path.name == "__init__.py":
+            assert 0 <= off < (found.start() if found else len(text)), path
