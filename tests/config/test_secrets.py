@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from stillsift.config import ConfigError
 from stillsift.config.password import password_of
 from stillsift.config.secrets import redacted, with_urls_redacted
 from stillsift.config.yaml_file import parse
@@ -78,6 +79,23 @@ def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
 )
 def test_usual_paths_of_cameras_stay_readable(url: str) -> None:
     assert redacted(url) == url
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("admin:geheim@10.0.0.7/cam", "***@10.0.0.7/cam"),
+        ("rtsp:/admin:geheim@10.0.0.7/cam", "rtsp@10.0.0.7/cam"),
+        ("rtsp:admin:ge/heim@10.0.0.7/cam", "rtsp@10.0.0.7/cam"),
+        ("/srv/a@b", "/srv/a@b"),
+        ("12:30", "12:30"),
+    ],
+)
+def test_a_url_without_its_scheme_is_one_too(text: str, shown: str) -> None:
+    assert redacted(text) == shown
+    with pytest.raises(ConfigError) as raised:
+        parse(f"sources: [{{name: a, rtsp: '{text}'}}]")
+    assert "geheim" not in str(raised.value)
 
 
 def test_a_login_in_the_url_is_taken_out_of_it() -> None:

@@ -228,7 +228,7 @@ def _sources(given: list[str], config: Config, password_file: Path | None) -> li
     for text in given:
         is_url = "://" in text
         if not is_url and not Path(text).exists():
-            raise UsageError(f"sift: {text}: no such file or directory")
+            raise UsageError(f"sift: {redacted(text)}: no such file or directory")
         # What is hidden of a URL must be in no name: folders, records and metrics have it too.
         name = _unused_name(redacted(text) if is_url else str(Path(text).absolute()), names)
         place: dict[str, object] = (

@@ -16,6 +16,8 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 MASK = "***"
 """What stands in the place of a secret."""
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_LOGIN = re.compile(r"[^\s:@]+:\S*@[^\s@]")
+"""A login as people write it who forget the scheme: admin:123@10.0.0.7/cam."""
 _URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*")
 _AFTER_A_URL = ".,:;!?)'\"`>"
 """Marks of a sentence that may follow a URL in it."""
@@ -56,9 +58,9 @@ _NAMES_OF_USERS = frozenset({"account", "login", "name", "u", "user", "username"
 
 
 def redacted(url: str) -> str:
-    """Returns what may be shown of a URL; other text as it is."""
+    """Returns what may be shown of a URL, also of one without its scheme; other text as it is."""
     if (scheme := _URL.match(url)) is None:
-        return url
+        return redacted(f"rtsp://{url}")[len("rtsp://") :] if _LOGIN.match(url) else url
     login, host, rest = _parts(url[scheme.end() :])
     user = "" if login is None else f"{_shown_user(login)}@"
     return f"{scheme[0]}{user}{host}{with_secrets_masked(rest)}"
