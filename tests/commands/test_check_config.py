@@ -82,6 +82,22 @@ def test_what_run_would_refuse_is_a_mistake(
     assert stillsift("run", "-c", config).status == 78
 
 
+def test_mistakes_of_the_web_configuration_are_told_with_their_lines(
+    stillsift: Command, config: Path
+) -> None:
+    Path("web.yml").write_text("tls: {}\nbasic_auth_users:\n  a: geheim\n")
+    text = f"store: {{path: s}}\nmetrics: {{web_config_file: web.yml}}\n{SOURCES}"
+    found = told(stillsift, config, text, 78)["mistakes"]
+    assert [(each["line"], each["key"]) for each in found] == [(2, "metrics.web_config_file")] * 2
+    assert found[0]["message"] == "web.yml:1: tls: is not known here"
+    assert "basic_auth_users: of 'a' is no bcrypt hash" in found[1]["message"]
+    assert "geheim" not in json.dumps(found)
+    Path("gate").mkdir()
+    assert stillsift("run", "-c", config).status == 78
+    Path("web.yml").write_text("")
+    assert told(stillsift, config, text, 0)["mistakes"] == []
+
+
 # -- doubts ----------------------------------------------------------------------------------------
 
 

@@ -146,7 +146,8 @@ def _refused(config: Config) -> Iterator[tuple[Place, str]]:
         try:
             Access(web_config)
         except ConfigError as error:
-            yield ("metrics", "web_config_file"), str(error)
+            for mistake in str(error).splitlines():
+                yield ("metrics", "web_config_file"), mistake
     if not config.sources:
         yield ("sources",), NO_SOURCES
 
