@@ -33,11 +33,14 @@ import argparse
 import hashlib
 import importlib.metadata
 import importlib.resources
+import os
 import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime reads it when it is imported
 
 import av
 import numpy as np

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # some tests import onnxruntime before stillsift
+
 import pytest
 
 from managers import Manager

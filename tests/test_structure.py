@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "stillsift"
 
 ORDER = (
-    *("problems", "units", "system_libraries", "arrays", "frames", "decisions"),
+    *("escapes", "problems", "units", "system_libraries", "arrays", "frames", "decisions"),
     *("embedding", "health", "selection", "config", "sources", "ledger", "store"),
     *("service", "pipeline", "commands", "cli", "__main__"),
 )
@@ -34,22 +34,24 @@ MODULES = {
         comparison novelty budgets keep_ratio limits measured verdict context moments bursts
         sifter audit_sample""",
     "config": """
-        secrets marked_yaml field_types settings errors yaml_file password lint json_schema
-        reload""",
+        secrets marked_yaml field_types settings errors yaml_file web_config password lint
+        json_schema reload""",
     "sources": "items pace times picture skipping decoding",
     "sources.files": """
         opening contents tree events arrivals header pixels still clip_clock clip
         directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
     "ledger": "records schema lifetime rows filters totals search reader writer",
-    "store": "errors durable_files names lock store metadata_jsonl original quarantine recovery",
-    "service": "notify signals watchdog logs metrics http",
+    "store": """
+        errors durable_files names lock rights store metadata_jsonl original quarantine
+        recovery""",
+    "service": "notify signals watchdog logs metrics access http",
     "pipeline": """
-        troubles groups tuning reading_mark recorder losses persistence line model_choice engine
-        fleet""",
+        troubles groups tuning reading_mark recorder losses move_rights persistence line
+        model_choice engine fleet""",
     "commands": """
-        arguments tables tally progress alarms audit check_config decisions doctor gaps models
-        restore run sift stats""",
+        arguments tables tally progress process_list service_user alarms audit check_config
+        decisions doctor gaps models restore run sift stats""",
 }
 """The modules of each folder in the same order. A folder within one comes after its modules."""
 
@@ -229,3 +231,13 @@ def test_every_module_is_on_the_map(name: str) -> None:
         assert found is not None, f"docs/architecture.md: no {heading}/"
         section = found[1]
     assert f"`{module}`" in section, f"docs/architecture.md: no {name}"
+
+
+def test_whoever_imports_onnxruntime_switches_its_telemetry_off_before() -> None:
+    """In the package `stillsift/__init__.py` does, which is imported before any of its modules."""
+    for path in [*ROOT.glob("bench/**/*.py"), *ROOT.glob("models/*.py"), PACKAGE / "__init__.py"]:
+        text = path.read_text("utf-8")
+        off = text.find('os.environ["ORT_DISABLE_TELEMETRY"] = "1"')
+        found = re.search(r"^(?:import|from) onnxruntime", text, re.M)
+        if found is not None or path.name == "__init__.py":
+            assert 0 <= off < (found.start() if found else len(text)), path

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import faulthandler
+import resource
 import sys
+from contextlib import suppress
 
 from stillsift.system_libraries import explain_import_error
 
@@ -15,6 +17,9 @@ def main() -> int:
     """
     # A crash in native code, or the SIGABRT of a watchdog, then prints every thread's stack.
     faulthandler.enable()
+    with suppress(OSError, ValueError):
+        # A core dump would hold the passwords of the cameras.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     # Imported here because importing the command line may import cv2, which fails on a bare
     # server.
     try:

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from . import __version__
 from .commands import (
@@ -22,6 +23,7 @@ from .commands import (
     sift,
     stats,
 )
+from .escapes import escaped
 from .problems import Problem
 
 COMMANDS = (
@@ -40,9 +42,16 @@ exit status: 0 done, 1 failed, 2 usage, 75 try again later, 78 configuration
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """Escapes what it repeats of the command line: `stillsift decisions *` gives it any name."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(escaped(message))
+
+
 def parser() -> argparse.ArgumentParser:
     """Returns the parser of the whole command line."""
-    made = argparse.ArgumentParser(
+    made = _Parser(
         prog="stillsift",
         description="Keep the informative frames of cameras, clips and photo folders.",
         epilog=_EPILOG,
@@ -65,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = given.command(given)
         sys.stdout.flush()
     except Problem as problem:
-        print(f"stillsift: {problem}", file=sys.stderr)
+        print(f"stillsift: {problem.shown()}", file=sys.stderr)
         return problem.exit_status
     except KeyboardInterrupt:
         print("stillsift: interrupted", file=sys.stderr)
@@ -76,6 +85,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         # Such as a path on the command line that this user may not read.
-        print(f"stillsift: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"stillsift: {escaped(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
         return 1
     return status

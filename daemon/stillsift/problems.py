@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .escapes import escaped
+
 
 class Problem(Exception):
     """Says that something failed that a person can mend.
@@ -12,3 +14,7 @@ class Problem(Exception):
 
     exit_status = 1
     """Exit status: 1 failed, 2 usage, 75 try again later, 78 configuration (sysexits.h)."""
+
+    def shown(self) -> str:
+        """Returns the message fit to be printed: names in it can hold anything."""
+        return escaped(str(self))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,22 @@ def test_what_run_would_refuse_is_a_mistake(
     assert (done.status, done.out) == (78, "")
     assert key in done.err
     assert stillsift("run", "-c", config).status == 78
+
+
+def test_mistakes_of_the_web_configuration_are_told_with_their_lines(
+    stillsift: Command, config: Path
+) -> None:
+    Path("web.yml").write_text("tls: {}\nbasic_auth_users:\n  a: geheim\n")
+    text = f"store: {{path: s}}\nmetrics: {{web_config_file: web.yml}}\n{SOURCES}"
+    found = told(stillsift, config, text, 78)["mistakes"]
+    assert [(each["line"], each["key"]) for each in found] == [(2, "metrics.web_config_file")] * 2
+    assert found[0]["message"] == "web.yml:1: tls: is not known here"
+    assert "basic_auth_users: of 'a' is no bcrypt hash" in found[1]["message"]
+    assert "geheim" not in json.dumps(found)
+    Path("gate").mkdir()
+    assert stillsift("run", "-c", config).status == 78
+    Path("web.yml").write_text("")
+    assert told(stillsift, config, text, 0)["mistakes"] == []
 
 
 # -- doubts ----------------------------------------------------------------------------------------
@@ -200,3 +218,64 @@ def test_an_address_that_is_taken_is_told(stillsift: Command, config: Path) -> N
         with Store(Path("s")).lock():  # as a daemon of this configuration has it
             done = stillsift("check-config", config, "--probe")
         assert (done.status, f"{what} (by the stillsift that runs): ok" in done.out) == (0, True)
+
+
+NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can look as another user")
+NOBODY = 65534
+
+
+@NEEDS_ROOT
+@pytest.mark.parametrize("retire", ["move", "delete"])
+def test_root_is_told_for_whom_it_holds_and_tries_the_move_as_that_user(
+    stillsift: Command, monkeypatch: pytest.MonkeyPatch, retire: str
+) -> None:
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        folder.chmod(0o755)  # others cannot even enter pytest's own folders
+        monkeypatch.chdir(folder)
+        (folder / "gate" / "day").mkdir(parents=True)
+        (folder / "store").mkdir()
+        os.chown(folder / "store", NOBODY, NOBODY)
+        config = folder / "config.yaml"
+        source = f"{{name: gate, directory: {folder}/gate, retire: {retire}}}"
+        config.write_text(
+            f"store: {{path: {folder}/store, min_free: 0}}\nmetrics: {{listen: off}}\n"
+            f"sources:\n  - {source}\n"
+        )
+
+        def probed() -> tuple[int, str]:
+            done = stillsift("check-config", config, "--probe")
+            return done.status, done.out
+
+        status, said = probed()
+        assert status == 1
+        assert "probed as root; store and sources as nobody" in said
+        assert f"runuser -u nobody -- stillsift check-config --probe {config}" in said
+        assert f"retire: {retire}: {folder}/gate: nobody may not take files out of it" in said
+        os.chown(folder / "gate", NOBODY, NOBODY)
+        status, said = probed()
+        assert (status, f"{folder}/gate/day: nobody may not take files" in said) == (1, True)
+        (folder / "gate" / "day").chmod(0o777)
+        assert probed()[0] == 0
+        (folder / "gate" / "day").chmod(0o1777)  # as /tmp is
+        assert probed()[0] == 0
+        (folder / "gate" / "day" / "a.jpg").touch()
+        status, said = probed()
+        assert (status, "may not take a.jpg out of it: the folder is sticky" in said) == (1, True)
+        (folder / "gate").chmod(0)
+        (folder / "gate" / "day").chmod(0o777)
+        status, said = probed()
+        assert (status, "gate): Permission denied" in said) == (1, True)
+        assert sorted(each.name for each in (folder / "gate").iterdir()) == ["day"]
+        assert {each.stat().st_uid for each in (folder / "store").rglob("*")} == {NOBODY}
+        assert os.geteuid() == 0
+
+
+@NEEDS_ROOT
+def test_root_without_a_user_of_the_service_is_told_to_name_one(
+    stillsift: Command, config: Path
+) -> None:
+    Path("gate").mkdir()
+    config.write_text(f"store: {{path: s}}\nmetrics: {{listen: off}}\n{SOURCES}")
+    done = stillsift("check-config", config, "--probe")
+    assert (done.status, "Run this as the user of the service" in done.out) == (0, True)

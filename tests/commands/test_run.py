@@ -545,6 +545,37 @@ def test_ready_means_that_every_source_can_work(tmp_path: Path) -> None:
 # -- originals -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("retire", ["move", "delete"])
+def test_without_the_right_to_move_originals_it_is_not_ready_and_says_so_once(
+    small_disk: Path, tmp_path: Path, retire: str
+) -> None:
+    def mounted(how: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{how}", str(small_disk)], check=True)
+
+    (small_disk / "day").mkdir()
+    for number in (1, 1, 2):
+        write_still(small_disk / "day" / f"{len(list(small_disk.rglob('*')))}.jpg", number)
+    mounted("ro")  # as ProtectSystem=strict makes it
+    why = f"gate: originals cannot be retired: {small_disk}: root may not take files out of it; let"
+    with daemon(tmp_path, [directory("gate", small_disk, retire=retire)]) as running:
+        running.start(wait=False)
+        until(lambda: why in running.get("/readyz")[1], f"the reason: {running.log}")
+        assert running.get("/readyz")[0] == 503
+        running.until_done(3)
+        assert sample(running, "stillsift_source_trouble", source="gate") == 1
+        running.stop()
+        running.start(wait=False)
+        until(lambda: running.log.count(why) == 2, f"the same again: {running.log}")
+        assert len(list(small_disk.rglob("*.jpg"))) == 3
+        mounted("rw")
+        until(lambda: not list(small_disk.rglob("*.jpg")), f"they are retired: {running.log}")
+        until(lambda: running.get("/readyz")[0] == 200, f"ready: {running.log}")
+        assert running.log.count("cannot be retired") == 3  # and once that it is over
+        assert "not moved" not in running.log
+        assert "not deleted" not in running.log
+        running.stop()
+
+
 @pytest.mark.parametrize("retire", ["leave", "move", "delete"])
 def test_originals_go_where_they_are_told_and_come_back_byte_for_byte(
     stillsift: Command, tmp_path: Path, retire: str

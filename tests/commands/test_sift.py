@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -700,3 +701,65 @@ def test_a_camera_that_gives_nothing_fails_with_the_reason(
     (source,) = json.loads(done.out)["sources"]
     assert source["error"] == "no frame came: Connection refused"
     assert source["frames"] == 0
+
+
+# -- passwords -------------------------------------------------------------------------------------
+
+
+def everything_written(folder: Path) -> bytes:
+    """The names and contents of all files below a folder."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return b"\0".join([*map(os.fsencode, folder.rglob("*")), *(f.read_bytes() for f in files)])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rtsp://viewer:geheim@127.0.0.1:1",
+        "rtsp://127.0.0.1:1/user=viewer&password=geheim&channel=1.sdp",
+        "rtsp://127.0.0.1:1/viewer:geheim/",
+        "rtsp://127.0.0.1:1/geheim",
+    ],
+)
+def test_a_secret_of_a_url_is_in_no_name_and_no_record(
+    stillsift: Command, tmp_path: Path, url: str
+) -> None:
+    done = stillsift("sift", url, "-o", tmp_path / "out", "--duration", "1s")
+    assert "geheim" not in done.out + done.err
+    assert b"geheim" not in everything_written(tmp_path)
+    assert done.out.startswith(("127.0.0.1", "user", "cam"))
+
+
+def test_a_password_comes_from_a_file(stillsift: Command, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("geheim\n")
+    file.chmod(0o600)
+    common = ("--dry-run", "--duration", "1s", "--password-file")
+    done = stillsift("sift", "rtsp://viewer@127.0.0.1:1/cam", *common, file)
+    assert (done.status, "geheim" in done.out + done.err) == (1, False)
+    done = stillsift("sift", "rtsp://viewer@127.0.0.1:1/cam", *common, tmp_path / "none")
+    assert "none cannot be read: No such file or directory" in done.out
+    done = stillsift("sift", "rtsp://127.0.0.1:1/cam", *common, file)
+    assert (done.status, "needs a user: rtsp://USER@HOST/PATH" in done.err) == (2, True)
+    done = stillsift("sift", "rtsp://u:falsch@127.0.0.1:1/cam", *common, file)
+    assert (done.status, "falsch" in done.err) == (2, False)
+    done = stillsift("sift", tmp_path, *common, file)
+    assert (done.status, "no path is a URL" in done.err) == (2, True)
+
+
+def test_a_password_on_the_command_line_is_overwritten_in_the_list_of_processes(
+    tmp_path: Path,
+) -> None:
+    url = "rtsp://viewer:geheim@127.0.0.1:1/live?psw=geheim"
+    log = tmp_path / "log"
+    process = started("sift", url, "--dry-run", "--duration", "30s", log=log)
+    try:
+        until(lambda: "--password-file FILE" in log.read_text(), "the warning")
+        seen = Path(f"/proc/{process.pid}/cmdline").read_text()
+        assert "geheim" not in seen + log.read_text()
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        assert re.search(r"^Max core file size +0 ", limits, re.M)
+        assert "rtsp://***@127.0.0.1:1/live?psw=***" in seen
+    finally:
+        process.kill()
+        process.wait()

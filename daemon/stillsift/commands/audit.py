@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..decisions import Outcome, Reason, outcome_of
+from ..escapes import json_text
 from ..ledger import Ledger, LedgerReader
 from ..selection.audit_sample import Judged
 from ..store.names import id_meant
@@ -188,7 +188,7 @@ def _print_rates(sources: Mapping[str, _BY_REASON], as_json: bool) -> None:
             }
             for source, reasons in sources.items()
         ]
-        print(json.dumps(rows, ensure_ascii=False, indent=2))
+        print(json_text(rows, indent=2))
         return
     if not sources:
         print(
@@ -254,7 +254,7 @@ def _print_samples(samples: Sequence[_Sample], as_json: bool) -> None:
         for one in samples
     ]
     if as_json:
-        print(json.dumps(rows, ensure_ascii=False, indent=2))
+        print(json_text(rows, indent=2))
     elif rows:
         heading = ["id", "dropped as", "judged", "picture"]
         lines = [

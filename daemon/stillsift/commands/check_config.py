@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import os
+import pwd
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from ..config import Config, ConfigError, SourceConfig
@@ -17,17 +22,23 @@ from ..config.lint import lint
 from ..config.marked_yaml import Place
 from ..config.yaml_file import NO_SOURCES, read_file
 from ..embedding import ModelError
+from ..escapes import escaped, json_text
 from ..frames import Frame
 from ..pipeline import model_choice
 from ..pipeline.engine import open_source, place_of
 from ..problems import Problem
 from ..service import Metrics
+from ..service.access import Access
 from ..service.http import MetricsError, serve
 from ..sources import FileIdentity, Gap
-from ..store import Store
+from ..store import Store, StoreError
+from ..store.durable_files import move_without_overwrite
 from ..store.errors import StoreInUse
+from ..store.rights import refusal, sticky_refusal
+from ..store.store import QUARANTINE
 from ..units import counted
 from .arguments import Commands, UsageError, add_command, add_json, usual_config
+from .service_user import acting_as, service_user
 
 _EXAMPLES = """\
   stillsift check-config config.yaml
@@ -69,6 +80,8 @@ class _Found:
     mistakes: list[Mistake] = field(default_factory=list)
     warnings: list[Mistake] = field(default_factory=list)
     probes: list[_Probe] = field(default_factory=list)
+    note: str | None = None
+    """As whom things were probed, where that does not go without saying; None: as oneself."""
 
     @property
     def exit_status(self) -> int:
@@ -112,7 +125,9 @@ def _looked_at(file: Path, *, probe: bool) -> _Found:
     ]
     found.warnings.sort(key=lambda each: each.line or 0)
     if probe and not found.mistakes:
-        found.probes += _probes(read.config)
+        user = service_user(read.config.store.path) if os.geteuid() == 0 else None
+        found.note = _note(read.config, user, file) if os.geteuid() == 0 else None
+        found.probes += _probes(read.config, user)
     return found
 
 
@@ -126,6 +141,13 @@ def _refused(config: Config) -> Iterator[tuple[Place, str]]:
             model_choice.spec_of(config.model)  # raises if there is no such model
         except ModelError as error:
             yield ("model", "name"), str(error)
+    web_config = config.metrics.web_config_file
+    if web_config is not None and config.metrics.listen is not None:
+        try:
+            Access(web_config)
+        except ConfigError as error:
+            for mistake in str(error).splitlines():
+                yield ("metrics", "web_config_file"), mistake
     if not config.sources:
         yield ("sources",), NO_SOURCES
 
@@ -143,15 +165,15 @@ def _print_json(found: _Found) -> None:
         ]
 
     print(
-        json.dumps(
+        json_text(
             {
                 "file": str(found.file),
                 "sources": found.sources,
                 "mistakes": told(found.mistakes),
                 "warnings": told(found.warnings),
+                "note": found.note,
                 "probes": [{"what": each.what, "problem": each.problem} for each in found.probes],
             },
-            ensure_ascii=False,
             indent=2,
         )
     )
@@ -164,29 +186,52 @@ def _print_text(found: _Found) -> None:
     """
     for each in found.warnings:
         where = found.file if each.line is None else f"{found.file}:{each.line}"
-        print(f"{where}: warning: {each}", file=sys.stderr)
+        print(escaped(f"{where}: warning: {each}"), file=sys.stderr)
     if found.mistakes:
         raise ConfigError(str(found.file), found.mistakes)
+    if found.note is not None:
+        print(escaped(f"  {found.note}"))
     for probe in found.probes:
-        print(f"  {probe.what}: {probe.problem or 'ok'}")
+        print(escaped(f"  {probe.what}: {probe.problem or 'ok'}"))
     failed = sum(each.problem is not None for each in found.probes)
     verdict = f"{found.file}: right; {counted(len(found.sources), 'source')}"
     if found.warnings:
         verdict += f", {counted(len(found.warnings), 'warning')}"
     if failed:
         verdict += f"; but {failed} of {len(found.probes)} probes failed"
-    print(verdict)
+    print(escaped(verdict))
 
 
-def _probes(config: Config) -> Iterator[_Probe]:
-    """Opens everything that the configuration names, and yields how it went."""
+def _note(config: Config, user: pwd.struct_passwd | None, file: Path) -> str:
+    """Tells root, who may do everything, for whom the answers hold."""
+    if user is None:
+        return (
+            "probed as root, who may read and move everything. Run this as the user of the "
+            f"service: {config.store.path} is not that of another user yet, and there is no user "
+            "stillsift"
+        )
+    return (
+        f"probed as root; store and sources as {user.pw_name}, the user of the service. "
+        f"For all of it: runuser -u {user.pw_name} -- stillsift check-config --probe {file}"
+    )
+
+
+def _probes(config: Config, user: pwd.struct_passwd | None) -> Iterator[_Probe]:
+    """Opens everything that the configuration names, and yields how it went.
+
+    Store and sources are looked at as `user`; None: as whoever runs this.
+    """
     yield _probe("model", lambda: model_choice.open_model(config.model))
     store = Store(config.store.path)
-    yield _probe(f"store {config.store.path}", store.prepare)
+    # A store that is not there yet is made by whoever may: under systemd by systemd.
+    with acting_as(user if config.store.path.exists() else None):
+        yield _probe(f"store {config.store.path}", store.prepare)
     if config.metrics.listen is not None:
-        yield _listening(*config.metrics.listen, store)
+        yield _listening(*config.metrics.listen, config.metrics.web_config_file, store)
     for source in config.sources:
-        yield _source_probe(source)
+        with acting_as(user):
+            probe = _source_probe(source, store)
+        yield probe
 
 
 def _probe(what: str, attempt: Callable[[], object]) -> _Probe:
@@ -197,14 +242,21 @@ def _probe(what: str, attempt: Callable[[], object]) -> _Probe:
     return _Probe(what, None)
 
 
-def _listening(host: str, port: int, store: Store) -> _Probe:
+def _listening(host: str, port: int, web_config: Path | None, store: Store) -> _Probe:
     """Binds the address for a short time.
 
     If a daemon runs already, it has the address, and the store's lock.
     """
     what = f"metrics.listen {Address(host, port)}"
     try:
-        server = serve(Metrics(), host, port, healthy=lambda: None, ready=lambda: None)
+        server = serve(
+            Metrics(),
+            host,
+            port,
+            healthy=lambda: None,
+            ready=lambda: None,
+            web_config=web_config,
+        )
     except MetricsError as error:
         return (
             _Probe(f"{what} (by the stillsift that runs)", None)
@@ -243,16 +295,16 @@ class _Nothing:
         return None
 
 
-def _source_probe(config: SourceConfig) -> _Probe:
+def _source_probe(config: SourceConfig, store: Store) -> _Probe:
     what = f"source {config.name} ({place_of(config)})"
     try:
-        return _Probe(what, _source_problem(config))
+        return _Probe(what, _source_problem(config, store))
     except Problem as problem:
         return _Probe(what, str(problem))  # `run` starts all the same, and tries again
 
 
-def _source_problem(config: SourceConfig) -> str | None:
-    """Opens a camera until its first frame, or lists a directory.
+def _source_problem(config: SourceConfig, store: Store) -> str | None:
+    """Opens a camera until its first frame, or lists a directory and tries to take a file away.
 
     Returns what went wrong; None: nothing did.
     """
@@ -260,10 +312,10 @@ def _source_problem(config: SourceConfig) -> str | None:
         try:
             next(iter(config.directory.iterdir()), None)
         except NotADirectoryError:
-            return None
+            pass
         except OSError as error:
             return error.strerror
-        return None
+        return None if config.retire == "leave" else _retire_problem(config, store)
     source = open_source(config, _Nothing(), watch=False, duration_s=config.timeout)
     for item in source.items():
         if isinstance(item, Frame):
@@ -273,3 +325,43 @@ def _source_problem(config: SourceConfig) -> str | None:
             source.stop()
             return item.cause
     return "no frame came"
+
+
+_MOST_FOLDERS = 1000
+"""Most folders below a directory that are looked at: cameras make one for each day or hour."""
+
+
+def _retire_problem(config: SourceConfig, store: Store) -> str | None:
+    """Tries what `retire` asks for: moves a file of its own out of the directory, and deletes it.
+
+    Returns what went wrong; None: nothing did. The file is hidden, so that nothing reads it.
+    """
+    assert config.directory is not None
+    root = config.directory if config.directory.is_dir() else config.directory.parent
+    below = (Path(folder) for folder, _, _ in os.walk(root)) if config.recursive else iter(())
+    for folder in (root, *islice(below, _MOST_FOLDERS)):
+        if (why := refusal(folder) or sticky_refusal(folder)) is not None:
+            return f"retire: {config.retire}: {why}"
+    try:
+        with tempfile.NamedTemporaryFile(dir=root, prefix=".stillsift-probe-") as tried:
+            if config.retire == "move":
+                _try_move(Path(tried.name), store)
+    except OSError as error:
+        return f"retire: {config.retire}: {root}: {error.strerror}"
+    except StoreError as error:
+        return f"retire: {config.retire}: {error}"
+    return None
+
+
+def _try_move(file: Path, store: Store) -> None:
+    """Takes a file to quarantine and back, or does nothing where it would have to be copied."""
+    if not (store.root / QUARANTINE).is_dir():
+        return  # the probe of the store has told why
+    with store.temporary(QUARANTINE) as target:
+        try:
+            move_without_overwrite(file, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+        else:
+            move_without_overwrite(target, file)

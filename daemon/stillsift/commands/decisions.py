@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import importlib.util
-import json
 import os
 import re
 import shutil
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..decisions import Outcome, Reason
+from ..escapes import escaped, json_text
 from ..frames import bounded_ns
 from ..store.names import id_meant
 from .arguments import (
@@ -190,14 +190,12 @@ def _brief(row: Row) -> dict[str, str]:
 def _cell(value: str | int | float | None) -> str:
     if value is None:
         return "-"
-    text = f"{value:.3f}" if isinstance(value, float) else str(value)
-    # A name can hold a line break, or characters that control a terminal.
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return escaped(f"{value:.3f}" if isinstance(value, float) else str(value))
 
 
 def _jsonl(rows: Rows) -> None:
     for each in rows:
-        print(json.dumps(each, ensure_ascii=False))
+        print(json_text(each))
 
 
 def _csv(rows: Rows) -> None:
@@ -206,7 +204,9 @@ def _csv(rows: Rows) -> None:
         if writer is None:
             writer = csv.DictWriter(sys.stdout, list(each))
             writer.writeheader()
-        writer.writerow(each)
+        # A CSV is read on terminals and by tools that know lines only.
+        told = {k: escaped(v) if isinstance(v, str) else v for k, v in each.items()}
+        writer.writerow(told)
 
 
 def _parquet(rows: Rows) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 import shutil
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from .. import __version__
 from ..embedding import onnx_model
 from ..embedding.manifest import manifest
+from ..escapes import escaped, json_text
 from ..problems import Problem
 from ..store import Store, StoreError
 from ..store.durable_files import nearest_existing
@@ -53,10 +53,12 @@ def doctor(given: argparse.Namespace) -> int:
     """Looks at everything; returns 1 where something is wrong."""
     findings = [finding for look in _looks(given) for finding in look()]
     if given.json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+        print(json_text([asdict(finding) for finding in findings], indent=2))
     else:
         for finding in findings:
-            print(f"{'ok   ' if finding.ok else 'WRONG'}  {finding.subject}: {finding.found}")
+            print(
+                f"{'ok   ' if finding.ok else 'WRONG'}  {finding.subject}: {escaped(finding.found)}"
+            )
             if finding.remedy is not None:
                 print(f"       {finding.remedy}")
     return 0 if all(finding.ok for finding in findings) else 1

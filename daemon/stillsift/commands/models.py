@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from ..embedding import ModelError, onnx_model
 from ..embedding.manifest import manifest
+from ..escapes import escaped, json_text
 from .arguments import Commands, add_command, add_json
 
 _EXAMPLES = """\
@@ -46,10 +46,14 @@ def models(given: argparse.Namespace) -> int:
                 row["provider"] = verified.provider
         rows.append(row)
     if given.json:
-        print(json.dumps(rows, indent=2))
+        print(json_text(rows, indent=2))
     else:
         for row in rows:
             verdict = row.get("error") or (f"ok on {row['provider']}" if "provider" in row else "")
-            print(f"{row['name']}  {verdict}".rstrip())
-            print(f"  {row['purpose']}\n  {row['file']}, {row['licence']}")
+            for line in (
+                f"{row['name']}  {verdict}".rstrip(),
+                f"  {row['purpose']}",
+                f"  {row['file']}, {row['licence']}",
+            ):
+                print(escaped(line))
     return 1 if any("error" in row for row in rows) else 0

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.spinner import Spinner
 
 from ..decisions import Outcome
+from ..escapes import escaped
 from ..units import counted
 from .tally import Tally
 
@@ -39,13 +41,13 @@ def show_progress(tallies: Mapping[str, Tally]) -> Iterator[Progress]:
     if console.is_terminal:
         spinner = Spinner("dots", "starting")
         with Live(spinner, console=console, transient=True, refresh_per_second=5):
-            yield lambda: spinner.update(text=now() or "starting")
+            yield lambda: spinner.update(text=escape(escaped(now()) or "starting"))
         return
     last = [time.monotonic()]
 
     def line() -> None:
         if time.monotonic() - last[0] >= _LINE_EVERY_S and (text := now()):
             last[0] = time.monotonic()
-            print(text, file=sys.stderr, flush=True)
+            print(escaped(text), file=sys.stderr, flush=True)
 
     yield line

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
+from ..escapes import escaped, json_text
 from ..ledger import Ledger
 from ..store import Quarantine, Store
 from .arguments import (
@@ -78,9 +78,9 @@ def restore(given: argparse.Namespace) -> int:
 
 def _print(rows: list[dict[str, object]], as_json: bool) -> None:
     if as_json:
-        print(json.dumps(rows, ensure_ascii=False, indent=2))
+        print(json_text(rows, indent=2))
         return
     for row in rows:
-        print("  ".join(str(value) for value in row.values() if value is not None))
+        print("  ".join(escaped(str(value)) for value in row.values() if value is not None))
     if not rows:
         print("nothing in quarantine")

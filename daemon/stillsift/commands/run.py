@@ -10,11 +10,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from wsgiref.simple_server import WSGIServer
 
 from ..config import Config, ConfigError, load
 from ..config.errors import Mistake
-from ..config.field_types import Address
 from ..config.password import password_of
 from ..config.reload import ReloadPlan, in_force, reload_plan
 from ..config.yaml_file import NO_SOURCES
@@ -23,7 +21,7 @@ from ..ledger import LedgerError
 from ..pipeline import Engine
 from ..pipeline.fleet import Fleet
 from ..service import Metrics
-from ..service.http import serve
+from ..service.http import MetricsServer, serve
 from ..service.logs import set_up_logging
 from ..service.notify import Notifier, watchdog_interval
 from ..service.signals import Signals
@@ -76,8 +74,7 @@ def run(given: argparse.Namespace) -> int:
             server = daemon.serve(config)
             fleet.begin(config.sources)
             if server is not None:
-                host, port = server.server_address[:2]
-                log.info("metrics at http://%s/metrics", Address(str(host), int(port)))
+                log.info("metrics at %s", server.url)
             watching = counted(len(fleet), "source")
             log.info("watching %s, keeping in %s", watching, config.store.path)
             notifier.ready(daemon.status())
@@ -157,12 +154,16 @@ class _Daemon:
         changes = (*plan.changes, *((source.name, ("password",)) for source in renewed))
         return replace(plan, reopened=(*plan.reopened, *renewed), retuned=retuned, changes=changes)
 
-    def serve(self, config: Config) -> WSGIServer | None:
+    def serve(self, config: Config) -> MetricsServer | None:
         """Serves metrics and probes at the configured address; None: that is switched off."""
         if config.metrics.listen is None:
             return None
         return serve(
-            self._metrics, *config.metrics.listen, healthy=self.unhealthy, ready=self.unready
+            self._metrics,
+            *config.metrics.listen,
+            healthy=self.unhealthy,
+            ready=self.unready,
+            web_config=config.metrics.web_config_file,
         )
 
     def unhealthy(self) -> str | None:
@@ -189,7 +190,8 @@ class _Daemon:
         try:
             config = _loaded(self._file)
         except ConfigError as error:
-            log.error("configuration not changed: %s", error)
+            for mistake in str(error).splitlines():
+                log.error("configuration not changed: %s", mistake)
             return
         logins = _logins(config)
         plan = self._with_new_logins(config, reload_plan(self._config, config), logins)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import logging
 import re
 import sys
@@ -16,9 +15,10 @@ from pydantic import ValidationError
 
 from .. import units
 from ..config import Config, SourceConfig, load
-from ..config.secrets import redacted
+from ..config.secrets import MASK, login_of, redacted
 from ..config.yaml_file import with_overrides
 from ..decisions import Reason
+from ..escapes import escaped, json_text
 from ..pipeline import Engine, Line
 from ..pipeline.engine import place_of
 from ..problems import Problem
@@ -28,6 +28,7 @@ from ..service.signals import Signals
 from ..sources import Source
 from ..sources.camera import RtspSource
 from ..sources.files import DirectorySource, unmatched
+from . import process_list
 from .arguments import Commands, UsageError, add_command, add_json
 from .progress import Progress, show_progress
 from .tables import decision_row
@@ -44,7 +45,7 @@ _TIDY_S = 5.0
 _EXAMPLES = """\
   stillsift sift photos/ --output sifted
   stillsift sift day1.mp4 day2.mp4 --output sifted --set rate=all
-  stillsift sift rtsp://camera.local/stream --duration 10m --output sifted
+  stillsift sift rtsp://viewer@camera.local/stream --password-file pw --duration 10m -o sifted
   stillsift sift clips/ --dry-run --decisions decisions.jsonl
 """
 
@@ -70,6 +71,12 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--decisions", type=Path, metavar="FILE", help="write every decision to FILE (JSON Lines)"
     )
+    parser.add_argument(
+        "--password-file",
+        type=Path,
+        metavar="FILE",
+        help="read the password of the cameras from FILE; the user stands in the URL",
+    )
     parser.add_argument("--duration", metavar="TIME", help="listen to a camera this long (10m)")
     parser.add_argument("--dry-run", action="store_true", help="decide, but keep nothing")
     add_json(parser)
@@ -81,6 +88,7 @@ def sift(given: argparse.Namespace) -> int:
     Returns 0 when done, 130 when interrupted, and 1 where a path ended with an error or nothing of
     it could be read.
     """
+    _hide_passwords(given.paths)
     if given.output is None and not given.dry_run:
         raise UsageError("sift: name a directory to keep frames in: --output DIR (or --dry-run)")
     if given.decisions is not None and not given.decisions.absolute().parent.is_dir():
@@ -89,7 +97,7 @@ def sift(given: argparse.Namespace) -> int:
     if given.output is not None:
         store = config.store.model_copy(update={"path": given.output.absolute()})
         config = config.model_copy(update={"store": store})
-    sources = _sources(given.paths, config)
+    sources = _sources(given.paths, config, given.password_file)
     for place in () if given.dry_run else (source.directory for source in sources):
         if place is not None and place.resolve().is_relative_to(config.store.path.resolve()):
             raise UsageError(f"sift: {place}: lies in the store that frames are to be kept in")
@@ -217,16 +225,44 @@ def _tidy(engine: Engine, signals: Signals) -> None:
 # -- what to sift ----------------------------------------------------------------------------------
 
 
-def _sources(given: list[str], config: Config) -> list[SourceConfig]:
-    """Makes a source for each path or URL, named after it."""
+def _hide_passwords(given: list[str]) -> None:
+    """Takes passwords out of what other users see of this process, and says that it is late."""
+    shown = {text: redacted(text) for text in given if "://" in text}
+    hidden = process_list.hide(shown)
+    if not any(login_of(text)[1] or f"={MASK}" in shown[text] for text in shown):
+        return
+    print(
+        "stillsift: a password on the command line stays in the shell's history, and everybody on "
+        f"this machine could read it in the list of processes{'' if hidden else ', and still can'}"
+        "; write rtsp://USER@HOST/PATH and --password-file FILE",
+        file=sys.stderr,
+    )
+
+
+def _sources(given: list[str], config: Config, password_file: Path | None) -> list[SourceConfig]:
+    """Makes a source for each path or URL, named after it.
+
+    The password of the cameras is read from `password_file`; None: they have none, or their own.
+    """
+    if password_file is not None and not any("://" in text for text in given):
+        raise UsageError("sift: --password-file is for cameras, and no path is a URL")
     names: set[str] = set()
     sources = []
     for text in given:
         is_url = "://" in text
         if not is_url and not Path(text).exists():
-            raise UsageError(f"sift: {text}: no such file or directory")
-        name = _unused_name(text if is_url else str(Path(text).absolute()), names)
-        place = {"rtsp": text} if is_url else {"directory": Path(text).absolute()}
+            raise UsageError(f"sift: {redacted(text)}: no such file or directory")
+        # What is hidden of a URL must be in no name: folders, records and metrics have it too.
+        name = _unused_name(redacted(text) if is_url else str(Path(text).absolute()), names)
+        place: dict[str, object] = (
+            {"rtsp": text} if is_url else {"directory": Path(text).absolute()}
+        )
+        if is_url and password_file is not None:
+            if login_of(text)[0] is None:
+                raise UsageError(
+                    f"sift: {redacted(text)}: --password-file needs a user: rtsp://USER@HOST/PATH"
+                )
+            place["password_file"] = str(password_file.absolute())
         try:
             source = SourceConfig.model_validate({"name": name, **place})
         except ValidationError as error:
@@ -240,7 +276,8 @@ def _unused_name(text: str, names: set[str]) -> str:
     """Returns a name from the last part of a path or URL that no other source has."""
     parts = [re.sub(r"[^\w.-]+", "_", part).strip("._-") for part in text.split("/")]
     parts = [part for part in parts if part] or ["source"]
-    name = parts[-1] if Path(text).is_dir() else Path(parts[-1]).stem
+    is_host = "://" in text and len(parts) == 2  # with the scheme; the end of 10.0.0.7 is no suffix
+    name = parts[-1] if Path(text).is_dir() or is_host else Path(parts[-1]).stem
     if name in names and len(parts) > 1:
         name = f"{parts[-2]}-{name}"
     if len(name) > _LONGEST_NAME:  # cut, but still a name of its own
@@ -274,8 +311,7 @@ def _write_decisions(file: Path, engine: Engine, sources: list[str]) -> None:
                     path = record.kept_path
                     if path is not None:
                         path = engine.config.store.path / path
-                    json.dump(decision_row(record.decision, path), out, ensure_ascii=False)
-                    out.write("\n")
+                    out.write(json_text(decision_row(record.decision, path)) + "\n")
         partial.replace(file)
     except OSError as error:
         raise UsageError(f"--decisions {file}: cannot be written: {error.strerror}") from error
@@ -292,7 +328,7 @@ def _print_summary(
             "dry_run": store is None,
             "interrupted": interrupted,
         }
-        print(json.dumps(summary, ensure_ascii=False, indent=2))
+        print(json_text(summary, indent=2))
         return
     for tally in tallies:
         print(tally.as_text())
@@ -307,8 +343,8 @@ def _print_summary(
 def _print_places(store: Path, tallies: list[Tally]) -> None:
     """Prints where to look at what was kept, by this run or an earlier one, and at the reasons."""
     if any(not folder.name.startswith(".") for folder in (store / "kept").iterdir()):
-        print(f"Kept frames   {store / 'kept'}")
+        print(escaped(f"Kept frames   {store / 'kept'}"))
     if any(tally.reasons[Reason.AUDIT] for tally in tallies):
-        print(f"Audit sample  {store / 'audit'} (stillsift audit --store {store})")
+        print(escaped(f"Audit sample  {store / 'audit'} (stillsift audit --store {store})"))
     if any(tally.frames or tally.error is None for tally in tallies):
-        print(f"Why           stillsift decisions --store {store}")
+        print(escaped(f"Why           stillsift decisions --store {store}"))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
 from ..decisions import Outcome, Reason, outcome_of, time_text
+from ..escapes import escaped, json_text
 from ..ledger.records import SourceStats
 from ..units import counted
 from .arguments import (
@@ -42,7 +42,7 @@ def stats(given: argparse.Namespace) -> int:
     with opened_ledger(given) as ledger:
         sources = ledger.stats(known_source(given, ledger))
     if given.json:
-        print(json.dumps([_as_json(source) for source in sources], indent=2))
+        print(json_text([_as_json(source) for source in sources], indent=2))
         return 0
     if not sources:
         print("nothing recorded yet")
@@ -54,7 +54,11 @@ def stats(given: argparse.Namespace) -> int:
         rows = [[*row, str(_aside(source))] for row, source in zip(rows, sources, strict=True)]
     print(table([heading, *rows]))
     for source in sources:
-        print("\n".join([f"\n{source.source}", *by_outcome(source.reasons), *_remarks(source)]))
+        print(
+            "\n".join(
+                [f"\n{escaped(source.source)}", *by_outcome(source.reasons), *_remarks(source)]
+            )
+        )
     return 0
 
 

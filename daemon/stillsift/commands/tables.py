@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from ..decisions import Decision, time_text
+from ..escapes import escaped, json_text
 
 
 def print_records(given: argparse.Namespace, rows: list[dict[str, object]], none: str) -> None:
@@ -15,7 +15,7 @@ def print_records(given: argparse.Namespace, rows: list[dict[str, object]], none
     `none`: what a person is told when there are no rows.
     """
     if given.json:
-        print(json.dumps(rows, ensure_ascii=False, indent=2))
+        print(json_text(rows, indent=2))
     elif rows:
         told = [["" if value is None else str(value) for value in row.values()] for row in rows]
         print(table([list(rows[0]), *told]))
@@ -34,6 +34,7 @@ def span(from_ns: int, to_ns: int | None) -> dict[str, object]:
 
 def table(rows: list[list[str]]) -> str:
     """Formats left-aligned columns, two blanks apart; the first row is the heading."""
+    rows = [list(map(escaped, row)) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

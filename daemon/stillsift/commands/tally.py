@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..decisions import Decision, Outcome, Reason, outcome_of
+from ..escapes import escaped
 from ..ledger.records import KeptFile
 from ..units import counted
 
@@ -93,12 +94,12 @@ class Tally:
     def as_text(self) -> str:
         """Returns a few lines for a person."""
         if self.frames == 0 and self.error is None:
-            return (
+            return escaped(
                 f"{self.source}: nothing new in {self.place} (what is decided stays; "
                 "to decide anew, use another --output)"
             )
         if self.frames == 0 and self.error is not None:
-            return f"{self.source}: {self.error}"
+            return escaped(f"{self.source}: {self.error}")
         share = f" ({self.kept / self.frames:.1%})" if self.frames else ""
         samples = self.reasons[Reason.AUDIT]
         laid = "to be laid aside" if self.dry else "laid aside"
@@ -117,7 +118,7 @@ class Tally:
             lines.append(f"           and {more} more{ask}")
         if self.error is not None:
             lines.append(f"  stopped  {self.error}")
-        return "\n".join(lines)
+        return "\n".join(map(escaped, lines))
 
 
 def by_outcome(

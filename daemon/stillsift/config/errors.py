@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from ..escapes import escaped
 from ..problems import Problem
 from .field_types import shown
 from .marked_yaml import Document, Place
@@ -45,7 +46,12 @@ class ConfigError(Problem):
             f"{name}: {mistake}" if mistake.line is None else f"{name}:{mistake.line}: {mistake}"
             for mistake in mistakes
         )
-        super().__init__("\n".join(lines))
+        self._lines = tuple(lines)
+        super().__init__("\n".join(self._lines))
+
+    def shown(self) -> str:
+        """Returns the message fit to be printed, with a line for each mistake."""
+        return "\n".join(map(escaped, self._lines))
 
 
 class OverrideError(ConfigError):

@@ -136,6 +136,8 @@ class MetricsSettings(_Section):
 
     listen: Listen = Address("127.0.0.1", 9478)
     """HOST:PORT of /metrics, /healthz and /readyz; None (`off`): not served."""
+    web_config_file: LocalPath | None = None
+    """Web configuration file as other Prometheus exporters have it; None: no TLS, no login."""
 
 
 class LogSettings(_Section):

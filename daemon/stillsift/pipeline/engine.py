@@ -191,6 +191,7 @@ class Engine:
             tuning,
             live=config.rtsp is not None,
             patient=watch,
+            directory=config.directory,
             on_decision=on_decision,
             on_step=on_step,
         )

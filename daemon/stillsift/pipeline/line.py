@@ -29,6 +29,7 @@ from ..sources import Failed, Finished, Gap, Idle, Item, Opened, Overload, Repea
 from ..sources.picture import ConversionError
 from .groups import Member
 from .losses import loss, repetition
+from .move_rights import MoveRights
 from .persistence import RETRY_S, Persistence, Storage
 from .recorder import MOST_UNRECORDED, Recorder
 from .troubles import Troubles
@@ -61,6 +62,7 @@ class Line:
         *,
         live: bool,
         patient: bool,
+        directory: Path | None = None,
         on_decision: Callable[[Decision, KeptFile | None], None] | None = None,
         on_step: Callable[[], None] = lambda: None,
     ) -> None:
@@ -68,9 +70,9 @@ class Line:
 
         `storage` None: a dry run. `tuning`: what `sifter` and `recorder` were made with, and more.
         `live`: the source cannot be asked again. `patient`: the line waits for a disk that is full
-        or failing; else the error ends it. `on_decision` gets every decision once it is recorded,
-        so that bad files need no line in the log; None: the log tells of them. `on_step` is called
-        at every step.
+        or failing; else the error ends it. `directory`: where originals are; None: nowhere.
+        `on_decision` gets every decision once it is recorded, so that bad files need no line in the
+        log; None: the log tells of them. `on_step` is called at every step.
         """
         self.source = source
         self.sifter = sifter
@@ -84,8 +86,12 @@ class Line:
         self._stop = threading.Event()
         self._heard = self._recorded = time.monotonic()
         self._troubles = Troubles(source.name)
+        self._rights = MoveRights(
+            None if storage is None else directory, self._troubles, tuning.retire
+        )
         self._persistence = Persistence(
-            source.name, storage, metrics, self._troubles, self._wait, live=live
+            *(source.name, storage, metrics, self._troubles, self._rights, self._wait),
+            live=live,
         )
         self._warned_of: Path | str | None = None
         self._ahead = False
@@ -169,6 +175,7 @@ class Line:
             self._tuning = before
             return  # nothing has changed; the next item tries again
         self._recorder.retune(wanted.config_hash, wanted.retire, wanted.siblings)
+        self._rights.retune(wanted.retire)
         log.info("%s: goes on with its new settings", self.source.name)
         if self._persist(verdicts):
             self._record()

@@ -27,6 +27,7 @@ from ..store import Quarantine, Store, StoreError
 from ..store.errors import StoreUnavailable
 from ..store.metadata_jsonl import Listing
 from ..store.quarantine import Fate, Retired
+from .move_rights import MoveRights
 from .recorder import Recorded
 from .troubles import Troubles
 from .tuning import Tuning
@@ -62,6 +63,7 @@ class Persistence:
         storage: Storage | None,
         metrics: Metrics,
         troubles: Troubles,
+        rights: MoveRights,
         wait: Callable[[str, Problem], None],
         *,
         live: bool,
@@ -76,6 +78,7 @@ class Persistence:
         self._storage = storage
         self._metrics = metrics
         self._troubles = troubles
+        self._rights = rights
         self._wait = wait
         self._live = live
         self._tried = self._used_at = time.monotonic()
@@ -181,7 +184,8 @@ class Persistence:
         """
         if self._storage is None:
             return
-        if self._in_use and time.monotonic() - self._used_at >= _USE_RETRY_S:
+        again = self._in_use and time.monotonic() - self._used_at >= _USE_RETRY_S
+        if self._rights.regained() or again:
             self._used_at = time.monotonic()
             self._follow(self._storage, [], retire=True)
         stands = _NOTHING_KEPT in self._troubles or _FOLLOWING_UP in self._troubles
@@ -200,7 +204,7 @@ class Persistence:
         """Lists kept frames and retires originals; returns whether it could be done."""
         try:
             storage.listing.append(decisions)
-            if retire:
+            if retire and self._rights.granted:
                 self._tell(storage.quarantine.retire(self._source))
         except (StoreError, LedgerError) as error:
             # Nothing is lost: the ledger knows what is still to be listed and retired.
@@ -213,7 +217,8 @@ class Persistence:
         waits = {one.file.file for one in retired if one.fate is Fate.WAITS}
         for one in retired:
             self._lost += one.missing
-            if one.detail is not None and one.file.file not in self._in_use:
+            known = self._rights.refused(one) or one.file.file in self._in_use
+            if one.detail is not None and not known:
                 log.warning("%s: %s", self._source, one.detail)
         self._in_use = waits
 

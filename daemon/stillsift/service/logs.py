@@ -1,18 +1,21 @@
 """Writes the log in the form that its reader expects: a person, systemd's journal or a collector.
 
+A record is one line, and a traceback below it: a name with a line break in it forges no other.
+
 Reference: sd-daemon(3) for the priority before a line.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
-from ..config.secrets import with_logins_masked
+from ..config.secrets import with_urls_redacted
+from ..escapes import escaped, json_text
 
 
 def set_up_logging(
@@ -56,7 +59,12 @@ class _TextFormatter(logging.Formatter):
         self.default_msec_format = ""
 
     def format(self, record: logging.LogRecord) -> str:
-        return with_logins_masked(super().format(record))
+        record.message = escaped(with_urls_redacted(record.getMessage()))
+        record.asctime = self.formatTime(record)
+        lines = [self.formatMessage(record)]
+        if record.exc_info and record.exc_info[1] is not None:
+            lines += map(escaped, _traceback(record.exc_info[1]).splitlines())
+        return "\n".join(lines)
 
 
 class _JsonFormatter(logging.Formatter):
@@ -68,11 +76,39 @@ class _JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "thread": record.threadName,
-            "message": with_logins_masked(record.getMessage()),
+            "message": with_urls_redacted(record.getMessage()),
         }
-        if record.exc_info:
-            line["traceback"] = with_logins_masked(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False)
+        if record.exc_info and record.exc_info[1] is not None:
+            line["traceback"] = _traceback(record.exc_info[1])
+        return json_text(line)
+
+
+def _traceback(error: BaseException) -> str:
+    """Returns the traceback without secrets, and with the message of each error on one line.
+
+    A message can hold a file's name, and that a line break.
+    """
+    text = "".join(traceback.format_exception(error)).rstrip("\n")
+    for message in _messages(error):
+        if not message.isprintable():
+            text = text.replace(message, escaped(message))
+    return with_urls_redacted(text)
+
+
+def _messages(error: BaseException) -> Iterator[str]:
+    """Yields what an error and those that led to it say."""
+    seen: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is None or each in seen:
+            continue
+        seen.append(each)
+        waiting += [each.__cause__, each.__context__]
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
+        yield str(each)
+        yield from getattr(each, "__notes__", ())
 
 
 class _JournalFormatter(logging.Formatter):

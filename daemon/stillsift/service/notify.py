@@ -11,6 +11,8 @@ import socket
 import time
 from collections.abc import Mapping
 
+from ..escapes import escaped
+
 _log = logging.getLogger(__name__)
 
 
@@ -79,7 +81,7 @@ def _socket_address(text: str) -> str | None:
 
 def _one_line(text: str) -> str:
     # A line break would begin another assignment.
-    return " ".join(text.split())
+    return escaped(" ".join(text.split()))
 
 
 def watchdog_interval(environ: Mapping[str, str] = os.environ) -> float | None:

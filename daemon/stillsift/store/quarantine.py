@@ -31,6 +31,7 @@ from .durable_files import (
 from .errors import os_errors_about
 from .names import day_folder
 from .original import ClaimedOriginal, OriginalDiffers, OriginalInUse, claimed
+from .rights import refusal
 from .store import QUARANTINE, Store
 
 _NAME_BYTES = 255
@@ -47,6 +48,9 @@ class Fate(StrEnum):
     DELETED = "deleted"
     LEFT = "left"
     """Still where it was; `Retired.detail` says why."""
+    REFUSED = "refused"
+    """Still where it was and to be retired later, since this user may take no file out of its
+    folder; `Retired.detail` says why, once more for each file."""
     GONE = "gone"
     """Already removed by another program or person."""
     WAITS = "waits"
@@ -100,9 +104,16 @@ class Quarantine:
         if not files:
             return []
         done: list[tuple[Retired, Quarantined | None]] = []
+        refusals = {folder: refusal(folder) for folder in {file.file.parent for file in files}}
+        refused = [
+            Retired(file, Fate.REFUSED, why)
+            for file in files
+            if (why := refusals[file.file.parent]) is not None
+        ]
         try:
             for file in files:
-                done.append(self._retire(file))
+                if refusals[file.file.parent] is None:
+                    done.append(self._retire(file))
         finally:
             # The removal of names must be on the disk before the ledger records it. The new folder
             # of a moved file was synced already.
@@ -114,7 +125,7 @@ class Quarantine:
                 (one.file, moved) for one, moved in done if one.fate is not Fate.WAITS
             )
             self._reopen([one for one, _ in done if one.missing])
-        return [one for one, _ in done]
+        return [*(one for one, _ in done), *refused]
 
     def _reopen(self, shown_by_none: Iterable[Retired]) -> None:
         """Records kept frames that are gone, and that what they showed is to be read again."""

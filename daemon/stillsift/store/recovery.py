@@ -178,7 +178,8 @@ def _finish_retiring(store: Store, ledger: Ledger, found: Recovered) -> None:
     except StoreError as error:
         found.warnings.append(f"originals wait to be retired: {error}")
     else:
-        found.warnings += [one.detail for one in retired if one.detail is not None]
+        told = (one.detail for one in retired if one.detail is not None)
+        found.warnings += dict.fromkeys(told)  # a folder that refuses is one warning
 
 
 def _list_again(ledger: Ledger, listing: Listing, found: Recovered) -> None:

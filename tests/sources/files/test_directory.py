@@ -364,6 +364,41 @@ def watch() -> Iterator[Callable[..., Watching]]:
         watching.end()
 
 
+def test_a_directory_that_may_not_be_read_is_told_once_and_is_not_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        root = Path(made) / "in"
+        root.mkdir(0)
+        watched = arrivals.Arrivals(
+            *("gate", trees(root, recursive=True, exclude=())),
+            polling=False,
+            settle_s=0,
+            rescan_s=1,
+        )
+        is_root = os.geteuid() == 0
+        try:
+            if is_root:
+                os.seteuid(65534)  # root may read everything
+            for _ in range(3):
+                watched.rescan(lambda _identity: False)
+                assert not watched.up
+        finally:
+            if is_root:
+                os.seteuid(0)
+        root.chmod(0o755)
+        for _ in range(2):
+            watched.rescan(lambda _identity: False)
+            assert watched.up
+        watched.close()
+    assert caplog.messages == [
+        f"gate: waiting for {root}: Permission denied",
+        f"gate: {root} is there",
+    ]
+
+
 def test_says_that_it_is_alive_while_nothing_comes(
     tmp_path: Path, watch: Callable[..., Watching]
 ) -> None:

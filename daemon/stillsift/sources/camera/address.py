@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
-from ...config.secrets import with_parameters_masked
+from ...config.secrets import redacted
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,7 @@ class CameraAddress:
     """Holds an RTSP URL in two forms: one to show, and one to connect with."""
 
     shown: str
-    """URL without user and password, and with secret parameters masked."""
+    """URL without user and password, and with *** for what may be a secret in the rest."""
     host: str
     """Host and port as in the URL."""
     rest: str = field(repr=False)
@@ -31,7 +31,7 @@ class CameraAddress:
         named, _, secret = userinfo.partition(":")
         rest = parts.path + (f"?{parts.query}" if parts.query else "")
         return cls(
-            shown=f"{parts.scheme}://{host}{with_parameters_masked(rest)}",
+            shown=redacted(f"{parts.scheme}://{host}{rest}"),
             host=host,
             rest=rest,
             scheme=parts.scheme,

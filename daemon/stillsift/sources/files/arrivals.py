@@ -10,6 +10,7 @@ time to time.
 from __future__ import annotations
 
 import logging
+import os
 import stat
 import time
 from collections.abc import Callable
@@ -215,15 +216,17 @@ class Arrivals:
     # --- roots that appear and disappear
 
     def _watched(self, watch: _Watch) -> bool:
-        """Tells whether the root is there, and sets its watch on the directory there now."""
+        """Tells whether the root can be read, and sets its watch on the directory there now."""
         try:
-            stat = watch.tree.root.stat()
+            facts = watch.tree.root.stat()
             if not watch.tree.root.is_dir():
                 raise NotADirectoryError(20, "not a directory")
+            with os.scandir(watch.tree.root) as entries:  # else it is away again at once
+                next(entries, None)
         except OSError as error:
             self._away(watch, error.strerror or str(error))
             return False
-        now = (stat.st_dev, stat.st_ino)
+        now = (facts.st_dev, facts.st_ino)
         if watch.device_and_inode != now:
             _unwatch(watch)
             watch.device_and_inode = now
