@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,8 @@ from ..pipeline.engine import open_source, place_of
 from ..problems import Problem
 from ..service import Metrics
 from ..service.http import MetricsError, serve
-from ..sources import FileIdentity, Gap
+from ..sources import FileIdentity, Gap, LeftAlone
+from ..sources.files.tree import trees
 from ..store import Store
 from ..store.errors import StoreInUse
 from ..units import counted
@@ -58,6 +60,8 @@ class _Probe:
     problem: str | None
     """What stood in the way; None: nothing."""
     exit_status: int = 1
+    left_alone: LeftAlone | None = None
+    """What lies among a directory's footage and is not read; None: it is no directory."""
 
 
 @dataclass(slots=True)
@@ -149,12 +153,19 @@ def _print_json(found: _Found) -> None:
                 "sources": found.sources,
                 "mistakes": told(found.mistakes),
                 "warnings": told(found.warnings),
-                "probes": [{"what": each.what, "problem": each.problem} for each in found.probes],
+                "probes": [_as_json(each) for each in found.probes],
             },
             ensure_ascii=False,
             indent=2,
         )
     )
+
+
+def _as_json(probe: _Probe) -> dict[str, object]:
+    told: dict[str, object] = {"what": probe.what, "problem": probe.problem}
+    if probe.left_alone is not None:
+        told["left_alone"] = dict(probe.left_alone.kinds)
+    return told
 
 
 def _print_text(found: _Found) -> None:
@@ -168,7 +179,8 @@ def _print_text(found: _Found) -> None:
     if found.mistakes:
         raise ConfigError(str(found.file), found.mistakes)
     for probe in found.probes:
-        print(f"  {probe.what}: {probe.problem or 'ok'}")
+        remark = f"; {probe.left_alone}" if probe.left_alone and probe.left_alone.kinds else ""
+        print(f"  {probe.what}: {probe.problem or 'ok'}{remark}")
     failed = sum(each.problem is not None for each in found.probes)
     verdict = f"{found.file}: right; {counted(len(found.sources), 'source')}"
     if found.warnings:
@@ -186,7 +198,7 @@ def _probes(config: Config) -> Iterator[_Probe]:
     if config.metrics.listen is not None:
         yield _listening(*config.metrics.listen, store)
     for source in config.sources:
-        yield _source_probe(source)
+        yield _source_probe(source, config.store.path)
 
 
 def _probe(what: str, attempt: Callable[[], object]) -> _Probe:
@@ -237,27 +249,34 @@ class _Nothing:
         return None
 
 
-def _source_probe(config: SourceConfig) -> _Probe:
+def _source_probe(config: SourceConfig, store: Path) -> _Probe:
     what = f"source {config.name} ({place_of(config)})"
     try:
+        if config.directory is not None:
+            return _directory_probe(what, config, store)
         return _Probe(what, _source_problem(config))
     except Problem as problem:
         return _Probe(what, str(problem))  # `run` starts all the same, and tries again
 
 
+def _directory_probe(what: str, config: SourceConfig, store: Path) -> _Probe:
+    """Lists a directory as `run` does; it may also be one file."""
+    assert config.directory is not None
+    counted: Counter[str] = Counter()
+    try:
+        for tree in trees(config.directory, recursive=config.recursive, exclude=(store,)):
+            for _ in tree.files(left_alone=counted):
+                pass
+    except OSError as error:
+        return _Probe(what, error.strerror)
+    return _Probe(what, None, left_alone=LeftAlone(dict(counted)))
+
+
 def _source_problem(config: SourceConfig) -> str | None:
-    """Opens a camera until its first frame, or lists a directory.
+    """Opens a camera until its first frame.
 
     Returns what went wrong; None: nothing did.
     """
-    if config.directory is not None:
-        try:
-            next(iter(config.directory.iterdir()), None)
-        except NotADirectoryError:
-            return None
-        except OSError as error:
-            return error.strerror
-        return None
     source = open_source(config, _Nothing(), watch=False, duration_s=config.timeout)
     for item in source.items():
         if isinstance(item, Frame):

@@ -9,6 +9,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +19,12 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.format import ContainerFormat
 
 from clips import SHARED_MEDIA, real_clip, real_pictures, write_clip
 from stillsift.frames import Frame, TimeOrigin
 from stillsift.sources import Failed, FileIdentity, Finished, Item, Opened
-from stillsift.sources.files import ClipReader
+from stillsift.sources.files import ClipReader, clip, tree
 from stillsift.sources.files.contents import CLIP_SUFFIXES
 from stillsift.sources.pace import Pace
 from stillsift.sources.times import NamePattern, Times
@@ -99,6 +101,46 @@ def test_a_real_clip_has_all_its_frames() -> None:
     result = read(real_clip("bigbuckbunny"), rate=5)
     assert result.finished.frames == 132
     assert [frame.frame_index for frame in result.frames] == list(range(0, 132, 5))
+
+
+NO_VIDEO = {".m4a", ".m4b", ".isma", ".mka", ".mks", ".ogg", ".wma"}
+"""Suffixes of sound and subtitles."""
+NO_CLIP = {".avif", ".heic", ".heif", ".mpo", ".psp", ".ism"}
+"""Suffixes of stills, and of what is hardly ever a recording."""
+
+
+def test_every_suffix_of_a_format_that_is_read_is_footage() -> None:
+    suffixes = set()
+    for name in clip._FORMATS.split(","):
+        for mode in ("r", "w"):
+            with suppress(ValueError):  # a demuxer alone, or a muxer of another name
+                found = ContainerFormat(name, mode)
+                suffixes |= {f".{each}" for each in found.extensions}
+    assert suffixes - NO_VIDEO - NO_CLIP <= CLIP_SUFFIXES
+    assert len(suffixes) > 30
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [
+        *((".mpg", "mpeg1video"), (".mpeg", "mpeg2video"), (".vob", "mpeg2video")),
+        *((".m2v", "mpeg2video"), (".flv", "flv"), (".3gp", "mpeg4"), (".3g2", "mpeg4")),
+        *((".asf", "wmv2"), (".wmv", "wmv2"), (".mjpeg", "mjpeg"), (".ogv", "libtheora")),
+        *((".mxf", "mpeg2video"), (".f4v", "libx264"), (".nut", "mpeg4"), (".m2ts", "libx264")),
+    ],
+)
+def test_recordings_of_other_suffixes_are_read_in_a_directory(
+    suffix: str, codec: str, tmp_path: Path
+) -> None:
+    if codec not in av.codecs_available:
+        pytest.skip(f"no encoder {codec}")
+    format = {".m2v": "mpeg2video", ".mjpeg": "mjpeg", ".m2ts": "mpegts"}.get(suffix)
+    path = write_clip(
+        tmp_path / f"a{suffix}", real_pictures()[:10], codec=codec, format=format, rate=25
+    )
+    (found,) = tree.Tree(tmp_path).files()
+    assert found.path == path
+    assert len(read(path).frames) == 10
 
 
 def test_variable_rate_keeps_true_times(tmp_path: Path) -> None:

@@ -17,7 +17,18 @@ from pathlib import Path
 
 from ...problems import Problem
 from ..decoding import MAX_PIXELS
-from ..items import Failed, FileIdentity, Finished, Idle, Item, Known, Opened, Repeated, origin_of
+from ..items import (
+    Failed,
+    FileIdentity,
+    Finished,
+    Idle,
+    Item,
+    Known,
+    LeftAlone,
+    Opened,
+    Repeated,
+    origin_of,
+)
 from ..times import NamePattern, Times
 from .arrivals import Arrivals
 from .clip import ClipReader
@@ -27,8 +38,6 @@ from .still import frame_of, too_large
 from .tree import natural, trees
 
 _LOG = logging.getLogger(__name__)
-_MOST_KINDS = 6
-"""Most suffixes of ignored files that a message names."""
 
 
 class SourceMissing(Problem):
@@ -79,6 +88,8 @@ class DirectorySource:
         self._ready: deque[Path] = deque()
         self._done: set[int] = set()
         """Hashes (64 bits each, to save memory) of the identities read in this session."""
+        self.left_alone = LeftAlone({})
+        """What the last listing found and is not read."""
         self._bare = False
         """True: no still or clip was found, when read once."""
         self._stop = threading.Event()
@@ -110,16 +121,9 @@ class DirectorySource:
         """
         if not self._bare:
             return None
-        counted = sum((tree.left_alone() for tree in self._trees), Counter[str]())
         told = f"there is no picture or clip in {', '.join(str(t.root) for t in self._trees)}"
-        links = counted.pop("links", 0)
-        if files := counted.total():
-            kinds = ", ".join(
-                suffix or "no suffix" for suffix, _ in counted.most_common(_MOST_KINDS)
-            )
-            more = ", ..." if len(counted) > _MOST_KINDS else ""
-            told += f"; {_are(files, 'file')} of no kind that stillsift reads ({kinds}{more})"
-        return f"{told}; {_are(links, 'symbolic link')} not followed" if links else told
+        left_alone = str(self.left_alone)
+        return f"{told}; {left_alone}" if left_alone else told
 
     def items(self) -> Iterator[Item]:
         """Yields what is there and what arrives.
@@ -130,12 +134,15 @@ class DirectorySource:
 
     def _once(self) -> Iterator[Item]:
         found: list[Path] = []
+        left_alone: Counter[str] = Counter()
         for tree in self._trees:
             try:
-                found += sorted((file.path for file in tree.files()), key=natural)
+                files = (file.path for file in tree.files(left_alone=left_alone))
+                found += sorted(files, key=natural)
             except OSError as error:
                 raise SourceMissing(f"{tree.root}: {error.strerror}") from error
         self._bare = not found
+        yield from self._left_alone(left_alone)
         self._ready.extend(found)
         while self._ready and not self._stop.is_set():
             yield from self._file(self._ready.popleft())
@@ -145,6 +152,7 @@ class DirectorySource:
             while not self._stop.is_set():
                 if self._arrivals.rescan_due():
                     self._look_again()
+                    yield from self._left_alone(self._arrivals.left_alone)
                 if self._ready:
                     self._ready.extend(self._arrivals.wait(0))
                     yield from self._file(self._ready.popleft())
@@ -154,6 +162,12 @@ class DirectorySource:
                     yield Idle()
         finally:
             self._arrivals.close()
+
+    def _left_alone(self, kinds: Counter[str]) -> Iterator[LeftAlone]:
+        """Yields what is left alone, if that has changed; at first nothing was."""
+        if kinds != self.left_alone.kinds:
+            self.left_alone = LeftAlone(dict(kinds))
+            yield self.left_alone
 
     def _look_again(self) -> None:
         waiting = set(self._ready)
@@ -238,10 +252,6 @@ class DirectorySource:
     ) -> Iterator[Item]:
         yield Failed(path, origin_of(path, identity), 0, identity.mtime_ns, reason)
         yield Finished(path, identity, digest, 0)
-
-
-def _are(number: int, what: str) -> str:
-    return f"1 {what} is" if number == 1 else f"{number} {what}s are"
 
 
 def _is_still(path: Path) -> bool:
