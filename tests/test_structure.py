@@ -37,7 +37,7 @@ MODULES = {
         secrets marked_yaml field_types settings errors yaml_file password lint json_schema
         reload""",
     "sources": "items pace times picture skipping decoding",
-    "sources.files": "contents tree arrivals header pixels still clip directory",
+    "sources.files": "contents tree arrivals extent header pixels still clip directory",
     "sources.camera": "address stream_clock inbox connection rtsp",
     "ledger": "records schema rows filters totals reader writer",
     "store": "errors durable_files names lock store metadata_jsonl quarantine recovery",

@@ -51,7 +51,7 @@ class Opened:
     file: Path
     identity: FileIdentity
     content_hash: str
-    """SHA-256 (hex) of the whole file."""
+    """SHA-256 (hex) of the whole file; empty: its first bytes refuse it, and it is not read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -309,10 +309,45 @@ def test_opened_without_a_frame_is_a_failure(tmp_path: Path) -> None:
     assert result.finished.frames == 0
 
 
-def test_frames_larger_than_allowed_are_refused(tmp_path: Path) -> None:
-    path = write_clip(tmp_path / "a.mp4", real_pictures()[:3])
-    result = read(path, max_pixels=320 * 180 // 4)
+@pytest.mark.parametrize(
+    ("name", "codec", "format"),
+    [
+        *(("a.mp4", "libx264", None), ("a.mkv", "libx264", None), ("a.ts", "libx264", None)),
+        *(("a.flv", "libx264", None), ("a.mpg", "mpeg2video", None), ("a.avi", "mjpeg", None)),
+        *(("a.hevc", "libx265", "hevc"), ("a.webm", "libvpx-vp9", None)),
+    ],
+)
+def test_frames_larger_than_allowed_are_refused(
+    name: str, codec: str, format: str | None, tmp_path: Path
+) -> None:
+    path = write_clip(tmp_path / name, real_pictures()[:3], codec=codec, format=format, rate=25)
+    assert len(read(path, max_pixels=320 * 180).frames) == 3
+    result = read(path, max_pixels=320 * 180 - 1)
     assert result.finished.frames == 0
+    (failure,) = result.failures
+    assert failure.detail == "320x180 is more than 57,599 pixels (max_clip_pixels)"
+
+
+def test_pixels_count_by_the_memory_that_a_decoder_may_take_for_them(tmp_path: Path) -> None:
+    for codec, layout, weight in (
+        *(("libx264", "yuv420p10le", 2), ("libx264", "yuv444p", 2), ("libx265", "yuv420p10le", 2)),
+        *(("mjpeg", "yuvj444p", 1), ("prores_ks", "yuv422p10le", 1), ("ffv1", "gray16le", 1)),
+    ):
+        path = write_clip(tmp_path / "a.mkv", real_pictures()[:3], codec=codec, layout=layout)
+        assert len(read(path, max_pixels=320 * 180 * weight).frames) == 3
+        if weight > 1:
+            (failure,) = read(path, max_pixels=320 * 180 * weight - 1).failures
+            assert "may take the memory of 115,200 pixels" in failure.detail
+            assert f"in {layout}" in failure.detail
+
+
+def test_a_stream_that_becomes_too_large_ends_there(tmp_path: Path) -> None:
+    small = write_clip(tmp_path / "a.h264", real_pictures()[:5], format="h264")
+    large = [np.asarray(cv2.resize(each, (640, 360)), np.uint8) for each in real_pictures()[:5]]
+    more = write_clip(tmp_path / "b.h264", large, format="h264")
+    small.write_bytes(small.read_bytes() + more.read_bytes())
+    result = read(small, max_pixels=320 * 180)
+    assert 0 < len(result.frames) <= 5
     assert len(result.failures) == 1
 
 

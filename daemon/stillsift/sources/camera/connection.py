@@ -114,7 +114,7 @@ class Connection(threading.Thread):
             self.opened, self.active_at = True, self._monotonic()
             codec = stream.codec_context.name
             _LOG.info("%s: connected, %s over %s", self._source, codec, self._transport)
-            for found in decoded(container, stream, read_on=False):
+            for found in decoded(container, stream, read_on=False, max_pixels=self._max_pixels):
                 if self._abandoned:
                     return
                 if isinstance(found, Damage):
@@ -131,6 +131,7 @@ class Connection(threading.Thread):
         return av.open(
             self._address.with_secret(),
             mode="r",
+            options={"max_pixels": str(self._max_pixels)},  # opening decodes the first frames
             container_options=options,
             metadata_errors="replace",
             timeout=(self._timeout_s, self._timeout_s),

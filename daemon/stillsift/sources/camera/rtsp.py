@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ...frames import Frame
-from ..decoding import MAX_PIXELS
+from ..decoding import MAX_CLIP_PIXELS
 from ..items import Gap, Idle, Item
 from ..pace import Pace
 from .address import CameraAddress
@@ -61,7 +61,7 @@ class RtspSource:
         user: str | None = None,
         password: str | None = None,
         queue_frames: int = 8,
-        max_pixels: int = MAX_PIXELS,
+        max_pixels: int = MAX_CLIP_PIXELS,
         duration_s: float | None = None,
         retry: Retry | None = None,
         monotonic: Callable[[], float] = time.monotonic,

@@ -17,11 +17,22 @@ from pathlib import Path
 import av
 import av.error
 from av.container import InputContainer
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ...frames import Frame, TimeOrigin
-from ..decoding import ASSUMED_RATE, MAX_PIXELS, Damage, decoded, prepare, reason
+from ..decoding import (
+    ASSUMED_RATE,
+    MAX_CLIP_PIXELS,
+    Damage,
+    DecodingError,
+    decoded,
+    prepare,
+    reason,
+    refusal,
+    translated,
+)
 from ..items import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated, origin_of
 from ..pace import Pace
 from ..picture import Converter, upright
@@ -63,7 +74,7 @@ class ClipReader:
         start_frame: int = 0,
         rate: float | None = None,
         times: Times | None = None,
-        max_pixels: int = MAX_PIXELS,
+        max_pixels: int = MAX_CLIP_PIXELS,
         stopped: Callable[[], bool] = lambda: False,
         earlier: Callable[[str], Path | None] = lambda _hash: None,
     ) -> None:
@@ -132,16 +143,26 @@ class ClipReader:
         Returns why the file was not opened; None: it was. Raises UncertainCount.
         """
         try:
-            with _open(self.path) as container:
-                stream = container.streams.best("video")
-                if not isinstance(stream, VideoStream):
-                    return "holds no video"
-                if stream.codec_context is None:
-                    return "holds video in a format that FFmpeg has no decoder for"
-                prepare(stream, self._max_pixels)
+            with translated(), _open(self.path, decoders="none") as container:
+                refused = _refusal(container, self._max_pixels)
+            if refused is not None:
+                return refused
+            with translated():
+                container = _open(self.path, max_pixels=self._max_pixels)
+            with container:
+                with translated():
+                    stream = container.streams.best("video")
+                    if not isinstance(stream, VideoStream):
+                        return "holds no video"
+                    if stream.codec_context is None:
+                        return "holds video in a format that FFmpeg has no decoder for"
+                    prepare(stream, self._max_pixels)
+                    refused = refusal(stream.codec_context, self._max_pixels)
+                if refused is not None:
+                    return refused
                 skipping = Skipping.of(container, stream, self._pace) if skip else None
                 yield from self._decoded(container, stream, skipping, identity, origin)
-        except av.error.FFmpegError as error:
+        except (av.error.FFmpegError, DecodingError) as error:
             return f"cannot be opened as a video: {reason(error)}"
         return None
 
@@ -156,7 +177,9 @@ class ClipReader:
         start: _Start | None = None
         pts_s = 0.0
         told = time.monotonic()
-        for found in decoded(container, stream, read_on=True, skipping=skipping):
+        for found in decoded(
+            container, stream, read_on=True, skipping=skipping, max_pixels=self._max_pixels
+        ):
             if self._stopped():
                 return
             item: Item | None = None
@@ -240,12 +263,34 @@ class ClipReader:
         )
 
 
-def _open(path: Path) -> InputContainer:
-    """Opens a video file. Raises av.error.FFmpegError."""
+def _refusal(container: InputContainer, max_pixels: int) -> str | None:
+    """Returns why no decoder may open any video of a file; None: decoders may.
+
+    Opening a file decodes the first frames of all its streams. In some formats (FLV, MPEG-PS)
+    FFmpeg takes no limit for that.
+    """
+    for stream in container.streams.video:
+        # A cover is decoded under the limit, and may be as large as it likes.
+        cover = stream.disposition & Disposition.attached_pic
+        if stream.codec_context is not None and not cover:
+            refused = refusal(stream.codec_context, max_pixels)
+            if refused is not None:
+                return refused
+    return None
+
+
+def _open(path: Path, *, max_pixels: int = 0, decoders: str | None = None) -> InputContainer:
+    """Opens a video file, with frames of at most `max_pixels`. Raises av.error.FFmpegError.
+
+    `decoders` names the only ones that may be used; with "none" nothing is decoded, and formats
+    and sizes are those that the container and the headers of the streams say.
+    """
+    more = {} if decoders is None else {"codec_whitelist": decoders}
     return av.open(
         str(path),
         mode="r",
-        container_options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
+        options={"max_pixels": str(max_pixels)} if max_pixels else {},
+        container_options={"format_whitelist": _FORMATS, "protocol_whitelist": "file", **more},
         metadata_errors="replace",
         timeout=(_TIMEOUT_S, _TIMEOUT_S),
     )

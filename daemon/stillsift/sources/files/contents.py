@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator
 from enum import Enum
 from pathlib import Path
+from typing import BinaryIO
 
 from ..items import Idle
 
@@ -98,10 +99,10 @@ def _text_kind(head: bytes) -> Kind:
     )
 
 
-def head_of(path: Path) -> bytes:
-    """Returns the first 64 bytes of a file. Raises OSError."""
-    with path.open("rb") as file:
-        return file.read(64)
+def head_of(file: BinaryIO) -> bytes:
+    """Returns the first 64 bytes of an open file. Raises OSError."""
+    file.seek(0)
+    return file.read(64)
 
 
 def hashing(path: Path, stopped: Callable[[], bool]) -> Generator[Idle, None, str]:

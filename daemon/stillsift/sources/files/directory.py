@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ...problems import Problem
-from ..decoding import MAX_PIXELS
+from ..decoding import MAX_CLIP_PIXELS, MAX_PIXELS
 from ..items import (
     Failed,
     FileIdentity,
@@ -32,9 +32,10 @@ from ..items import (
 from ..times import NamePattern, Times
 from .arrivals import Arrivals
 from .clip import ClipReader
-from .contents import STILL_KINDS, STILL_SUFFIXES, Kind, hashing, head_of, kind_of
+from .contents import STILL_KINDS, STILL_SUFFIXES, Kind, head_of, kind_of
+from .extent import refusal
 from .header import DecodeError
-from .still import frame_of, too_large
+from .still import frame_of
 from .tree import natural, trees
 
 _LOG = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class DirectorySource:
         filename_time: str | None = None,
         timezone: tzinfo = UTC,
         max_pixels: int = MAX_PIXELS,
+        max_clip_pixels: int = MAX_CLIP_PIXELS,
         settle_s: float = 2.0,
         rescan_s: float = 45.0,
         exclude: Sequence[Path] = (),
@@ -80,6 +82,7 @@ class DirectorySource:
         self._rate = rate
         self._watch = watch
         self._max_pixels = max_pixels
+        self._max_clip_pixels = max_clip_pixels
         pattern = None if filename_time is None else NamePattern(filename_time, timezone)
         self._times = Times(pattern, timezone)
         self._arrivals = Arrivals(
@@ -205,24 +208,22 @@ class DirectorySource:
                 start_frame=next_frame,
                 rate=self._rate,
                 times=self._times,
-                max_pixels=self._max_pixels,
+                max_pixels=self._max_clip_pixels,
                 stopped=self._stop.is_set,
                 earlier=self._known.earlier,
             )
             yield from reader.items()
             return
-        if too_large(identity, self._max_pixels):
-            digest = yield from hashing(path, self._stop.is_set)
-            if not self._stop.is_set():
-                reason = f"{identity.size:,} bytes are too many for one picture (max_pixels)"
-                yield Opened(path, identity, digest)
-                yield from self._failed(path, identity, digest, reason)
-            return
         yield from self._still(path, identity)
 
     def _still(self, path: Path, identity: FileIdentity) -> Iterator[Item]:
+        data = b""
         try:
-            data = path.read_bytes()
+            with path.open("rb") as file:
+                refused = refusal(file, identity.size, self._max_pixels)
+                if refused is None:
+                    file.seek(0)
+                    data = file.read()
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -233,6 +234,10 @@ class DirectorySource:
         if FileIdentity.of(path) != identity:  # it was written to while it was read: read it again
             if not self._watch:
                 self._ready.append(path)
+            return
+        if refused is not None:
+            yield Opened(path, identity, "")
+            yield from self._failed(path, identity, "", refused)
             return
         digest = sha256(data).hexdigest()
         if (earlier := self._known.earlier(digest)) is not None:
@@ -261,7 +266,8 @@ def _is_still(path: Path) -> bool:
     FileNotFoundError.
     """
     try:
-        kind = kind_of(head_of(path))
+        with path.open("rb") as file:
+            kind = kind_of(head_of(file))
     except FileNotFoundError:
         raise
     except OSError:
