@@ -50,6 +50,7 @@ def write_clip(
     format: str | None = None,
     metadata: dict[str, str] | None = None,
     options: dict[str, str] | None = None,
+    layout: str | None = None,
 ) -> Path:
     """A clip of these pictures; `pts` in units of 1/1000 s for a variable rate."""
     with av.open(str(path), "w", format=format) as container:
@@ -57,7 +58,7 @@ def write_clip(
         stream = container.add_stream(codec, rate=rate, options=options or {})
         assert isinstance(stream, VideoStream)
         stream.height, stream.width = pictures[0].shape[:2]
-        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.pix_fmt = layout or ("yuvj420p" if codec == "mjpeg" else "yuv420p")
         stream.codec_context.gop_size = gop
         stream.codec_context.thread_count = 1
         if pts is not None:

@@ -38,7 +38,7 @@ MODULES = {
         json_schema reload""",
     "sources": "items pace times picture skipping decoding",
     "sources.files": """
-        opening contents tree events arrivals header pixels still clip_clock clip
+        opening contents tree events arrivals extent header pixels still clip_clock clip
         directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
     "ledger": "records schema lifetime rows filters totals search reader writer",

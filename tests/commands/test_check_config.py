@@ -279,3 +279,18 @@ def test_root_without_a_user_of_the_service_is_told_to_name_one(
     config.write_text(f"store: {{path: s}}\nmetrics: {{listen: off}}\n{SOURCES}")
     done = stillsift("check-config", config, "--probe")
     assert (done.status, "Run this as the user of the service" in done.out) == (0, True)
+
+
+def test_what_run_would_leave_alone_is_told(stillsift: Command, config: Path) -> None:
+    for name in ("gate/a.jpg", "gate/a.xmp", "gate/deep/b.XMP"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    Path("gate/l.jpg").symlink_to("a.jpg")
+    config.write_text(f"store: {{path: s}}\nmetrics: {{listen: 'off'}}\n{SOURCES}")
+    done = stillsift("check-config", config, "--probe")
+    assert (
+        "gate): ok; 2 files are of no kind that stillsift reads (.xmp 2); 1 symbolic link is not"
+        in done.out
+    )
+    done = stillsift("check-config", config, "--probe", "--json")
+    assert json.loads(done.out)["probes"][-1]["left_alone"] == {".xmp": 2, "links": 1}

@@ -104,6 +104,26 @@ def test_a_pattern_that_no_name_matches_is_told_once(tmp_path: Path) -> None:
     assert "img1.jpg" in line
 
 
+def test_what_is_left_alone_is_told_once_for_each_kind(stillsift: Command, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    with daemon(tmp_path, [directory("gate", gate, polling=True)]) as running:
+        (gate / "a.xmp").touch()
+        (gate / "link.jpg").symlink_to("nowhere")
+        running.start()
+        write_still(gate / "a.jpg", 1)
+        running.until_done(1)
+        (gate / "b.xmp").touch()
+        (gate / "notes.txt").touch()
+        write_still(gate / "b.jpg", 2)
+        running.until_done(2)
+        assert running.stop() == 0
+        first = "gate: left alone: 1 file is of no kind that stillsift reads (.xmp 1); 1 symbolic"
+        assert running.log.count(first) == 1
+        assert running.log.count("left alone: 3 files") == 1, "once more for a new kind"
+        told = stillsift("stats", "--store", running.store, "--json").out
+        assert json.loads(told)[0]["left_alone"] == {".xmp": 2, ".txt": 1, "links": 1}
+
+
 def test_a_missing_directory_does_not_stop_another_and_is_taken_up_when_it_comes(
     tmp_path: Path,
 ) -> None:

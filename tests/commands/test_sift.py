@@ -244,10 +244,36 @@ def test_a_folder_without_footage_is_told_and_fails(
     done = stillsift(*command)
     assert done.status == 1
     assert (
-        "3 files are of no kind that stillsift reads (.arw, .txt); 1 symbolic link is" in done.out
-    )
+        "3 files are of no kind that stillsift reads (.arw 2, .txt 1); 1 symbolic link is not"
+    ) in done.out
     told = json.loads(stillsift(*command, "--json").out)["sources"][0]["error"]
     assert told.startswith("there is no picture or clip")
+
+
+def test_what_is_left_alone_beside_footage_is_told(stillsift: Command, tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    write_still(folder / "a.jpg", 1)
+    for name in ("a.xmp", "sub/b.XMP", "README", "c.\x1b[31m"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("not footage")
+    (folder / "link.jpg").symlink_to("a.jpg")
+    os.mkfifo(folder / "pipe.jpg")
+    told = (
+        "  unread   4 files are of no kind that stillsift reads (.xmp 2, no suffix 1, other 1); "
+        "1 symbolic link is not followed; 1 pipe or device is not read"
+    )
+    for _ in range(2):  # the second time there is nothing new
+        assert told in stillsift("sift", folder, "-o", out).out.splitlines()
+    assert told in stillsift("stats", "--store", out).out.splitlines()
+    kinds = {".xmp": 2, "": 1, "other": 1, "links": 1, "special": 1}
+    done = stillsift("sift", folder, "-o", out, "--json")
+    assert json.loads(done.out)["sources"][0]["left_alone"] == kinds
+    assert json.loads(stillsift("stats", "--store", out, "--json").out)[0]["left_alone"] == kinds
+    for name in ("link.jpg", "pipe.jpg", "README", "a.xmp", "sub/b.XMP", "c.\x1b[31m"):
+        (folder / name).unlink()
+    write_still(folder / "b.jpg", 2)
+    stillsift("sift", folder, "-o", out)
+    assert "unread" not in stillsift("stats", "--store", out).out
 
 
 def test_a_folder_whose_files_were_decided_and_retired_is_no_mistake(

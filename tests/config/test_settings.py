@@ -172,6 +172,7 @@ source_settings = st.builds(
     min_gap=st.floats(0, 1e6),
     settle=st.floats(0, 1e6),
     max_pixels=st.integers(1, 10**10),
+    max_clip_pixels=st.integers(1, 10**10),
     filename_time=st.sampled_from([None, "%Y%m%d", "${x}%s"]),
     recursive=st.booleans(),
 )

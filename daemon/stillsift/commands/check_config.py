@@ -9,6 +9,7 @@ import os
 import pwd
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -30,7 +31,8 @@ from ..problems import Problem
 from ..service import Metrics
 from ..service.access import Access
 from ..service.http import MetricsError, serve
-from ..sources import FileIdentity, Gap
+from ..sources import FileIdentity, Gap, LeftAlone
+from ..sources.files.tree import trees
 from ..store import Store, StoreError
 from ..store.durable_files import move_without_overwrite
 from ..store.errors import StoreInUse
@@ -69,6 +71,8 @@ class _Probe:
     problem: str | None
     """What stood in the way; None: nothing."""
     exit_status: int = 1
+    left_alone: LeftAlone | None = None
+    """What lies among a directory's footage and is not read; None: it is no directory."""
 
 
 @dataclass(slots=True)
@@ -172,11 +176,18 @@ def _print_json(found: _Found) -> None:
                 "mistakes": told(found.mistakes),
                 "warnings": told(found.warnings),
                 "note": found.note,
-                "probes": [{"what": each.what, "problem": each.problem} for each in found.probes],
+                "probes": [_as_json(each) for each in found.probes],
             },
             indent=2,
         )
     )
+
+
+def _as_json(probe: _Probe) -> dict[str, object]:
+    told: dict[str, object] = {"what": probe.what, "problem": probe.problem}
+    if probe.left_alone is not None:
+        told["left_alone"] = dict(probe.left_alone.kinds)
+    return told
 
 
 def _print_text(found: _Found) -> None:
@@ -192,7 +203,8 @@ def _print_text(found: _Found) -> None:
     if found.note is not None:
         print(escaped(f"  {found.note}"))
     for probe in found.probes:
-        print(escaped(f"  {probe.what}: {probe.problem or 'ok'}"))
+        remark = f"; {probe.left_alone}" if probe.left_alone and probe.left_alone.kinds else ""
+        print(escaped(f"  {probe.what}: {probe.problem or 'ok'}{remark}"))
     failed = sum(each.problem is not None for each in found.probes)
     verdict = f"{found.file}: right; {counted(len(found.sources), 'source')}"
     if found.warnings:
@@ -298,24 +310,32 @@ class _Nothing:
 def _source_probe(config: SourceConfig, store: Store) -> _Probe:
     what = f"source {config.name} ({place_of(config)})"
     try:
-        return _Probe(what, _source_problem(config, store))
+        if config.directory is not None:
+            return _directory_probe(what, config, store)
+        return _Probe(what, _camera_problem(config))
     except Problem as problem:
         return _Probe(what, str(problem))  # `run` starts all the same, and tries again
 
 
-def _source_problem(config: SourceConfig, store: Store) -> str | None:
-    """Opens a camera until its first frame, or lists a directory and tries to take a file away.
+def _directory_probe(what: str, config: SourceConfig, store: Store) -> _Probe:
+    """Lists a directory as `run` does, and tries to take a file away; it may also be one file."""
+    assert config.directory is not None
+    counted: Counter[str] = Counter()
+    try:
+        for tree in trees(config.directory, recursive=config.recursive, exclude=(store.root,)):
+            for _ in tree.files(left_alone=counted):
+                pass
+    except OSError as error:
+        return _Probe(what, error.strerror)
+    problem = None if config.retire == "leave" else _retire_problem(config, store)
+    return _Probe(what, problem, left_alone=LeftAlone(dict(counted)))
+
+
+def _camera_problem(config: SourceConfig) -> str | None:
+    """Opens a camera until its first frame.
 
     Returns what went wrong; None: nothing did.
     """
-    if config.directory is not None:
-        try:
-            next(iter(config.directory.iterdir()), None)
-        except NotADirectoryError:
-            pass
-        except OSError as error:
-            return error.strerror
-        return None if config.retire == "leave" else _retire_problem(config, store)
     source = open_source(config, _Nothing(), watch=False, duration_s=config.timeout)
     for item in source.items():
         if isinstance(item, Frame):

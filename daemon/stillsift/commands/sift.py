@@ -157,6 +157,8 @@ class _Run:
         except Exception as error:
             log.exception("%s: unexpected", self._source.name)
             self._tally.error = f"unexpected: {error!r}"
+        if self._line is not None and isinstance(self._line.source, DirectorySource):
+            self._tally.left_alone = self._line.source.left_alone
         self._tally.seconds = time.monotonic() - begin
 
     def _absence(self, source: Source) -> str | None:

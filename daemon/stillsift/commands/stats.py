@@ -9,6 +9,7 @@ from dataclasses import asdict
 from ..decisions import Outcome, Reason, outcome_of, time_text
 from ..escapes import escaped, json_text
 from ..ledger.records import SourceStats
+from ..sources import LeftAlone
 from ..units import counted
 from .arguments import (
     Commands,
@@ -20,7 +21,7 @@ from .arguments import (
     opened_ledger,
 )
 from .tables import table
-from .tally import by_outcome
+from .tally import by_outcome, left_alone_line
 
 _EXAMPLES = """\
   stillsift stats --store sifted
@@ -74,6 +75,7 @@ def _remarks(source: SourceStats) -> Iterator[str]:
         gone.append(f"{counted(samples.missing, 'picture')} of the audit")
     if gone:
         yield f"  missing  {', '.join(gone)}: gone from the store"
+    yield from left_alone_line(LeftAlone(source.left_alone))
 
 
 def _count(source: SourceStats, outcome: Outcome) -> int:
@@ -113,4 +115,5 @@ def _as_json(source: SourceStats) -> dict[str, object]:
         "files": {state.value: n for state, n in sorted(source.files.items())},
         "gaps": source.gaps,
         "gap_s": source.gap_s,
+        "left_alone": source.left_alone,
     }

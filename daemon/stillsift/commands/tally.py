@@ -10,6 +10,7 @@ from pathlib import Path
 from ..decisions import Decision, Outcome, Reason, outcome_of
 from ..escapes import escaped
 from ..ledger.records import KeptFile
+from ..sources import LeftAlone
 from ..units import counted
 
 _MOST_NAMED = 10
@@ -37,6 +38,8 @@ class Tally:
     seconds: float = 0.0
     """Time that it took; 0 until it is over."""
     error: str | None = None
+    left_alone: LeftAlone = field(default_factory=lambda: LeftAlone({}))
+    """What lies among the footage and is not read."""
 
     def note(self, decision: Decision, kept: KeptFile | None) -> None:
         """Counts the frames of one decision."""
@@ -88,16 +91,19 @@ class Tally:
             "seconds": round(self.seconds, 3),
             "failures": self.failures,
             "more_failures": self.count(Outcome.FAILED) - len(self.failures),
+            "left_alone": dict(self.left_alone.kinds),
             "error": self.error,
         }
 
     def as_text(self) -> str:
         """Returns a few lines for a person."""
         if self.frames == 0 and self.error is None:
-            return escaped(
+            lines = [
                 f"{self.source}: nothing new in {self.place} (what is decided stays; "
-                "to decide anew, use another --output)"
-            )
+                "to decide anew, use another --output)",
+                *left_alone_line(self.left_alone),
+            ]
+            return "\n".join(map(escaped, lines))
         if self.frames == 0 and self.error is not None:
             return escaped(f"{self.source}: {self.error}")
         share = f" ({self.kept / self.frames:.1%})" if self.frames else ""
@@ -116,9 +122,15 @@ class Tally:
         if more := self.count(Outcome.FAILED) - len(named):
             ask = "" if self.dry else f": stillsift decisions --store {self.store} --outcome failed"
             lines.append(f"           and {more} more{ask}")
+        lines += left_alone_line(self.left_alone)
         if self.error is not None:
             lines.append(f"  stopped  {self.error}")
         return "\n".join(map(escaped, lines))
+
+
+def left_alone_line(left_alone: LeftAlone) -> list[str]:
+    """Returns a line about what is not read, for a person; none if nothing was left alone."""
+    return [f"  unread   {left_alone}"] if left_alone.kinds else []
 
 
 def by_outcome(

@@ -202,6 +202,8 @@ class SourceSettings(_Section):
     """Time for which a new file must keep its size before it counts as whole."""
     max_pixels: Pixels = Field(default=100 * 10**6, ge=1)
     """Largest still that is decoded, in pixels; a larger one fails by its header alone."""
+    max_clip_pixels: Pixels = Field(default=36 * 10**6, ge=1)
+    """Largest frame of a clip or camera that is decoded, in pixels."""
     filename_time: TimePattern | None = None
     """strptime pattern of the time in a file's name (with a slash: path); None: there is none."""
     exif_timeline: bool = False

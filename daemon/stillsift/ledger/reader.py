@@ -375,7 +375,8 @@ class LedgerReader:
         """Returns the totals of one source or of every source; empty where nothing is recorded."""
         counts = self.counts()
         stats = []
-        for name in self.sources():
+        silent = (row[0] for row in self._all("SELECT DISTINCT source FROM left_alone"))
+        for name in sorted({*self.sources(), *silent}):
             if source in (None, name):
                 reasons = {reason: n for (whose, reason), n in counts.items() if whose == name}
                 with self._reading() as db:

@@ -240,6 +240,8 @@ class SourceStats:
     files: dict[FileState, int]
     gaps: int
     gap_s: float
+    left_alone: dict[str, int]
+    """What the last listing found and is not read, as in `sources.LeftAlone`."""
 
     @property
     def offered(self) -> int:

@@ -191,6 +191,15 @@ CREATE TABLE lifetime (
 INSERT INTO lifetime VALUES (1, 0, '', 0);
 """
 
-MIGRATIONS = (_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME)
+_LEFT_ALONE = """
+CREATE TABLE left_alone (
+    source TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    files INTEGER NOT NULL,
+    PRIMARY KEY (source, kind)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS = (_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME, _LEFT_ALONE)
 """Steps in order: step n makes schema version n + 1 out of version n. Never edit a step that was
 released; add a new one."""

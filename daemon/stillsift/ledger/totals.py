@@ -39,6 +39,14 @@ def stats_of(db: sqlite3.Connection, source: str, reasons: dict[Reason, int]) ->
         files={FileState(state): int(n) for state, n in files},
         gaps=int(gaps),
         gap_s=gap_ns / 1e9,
+        left_alone=_left_alone(db, source),
+    )
+
+
+def _left_alone(db: sqlite3.Connection, source: str) -> dict[str, int]:
+    """Returns what the last listing of a source found and did not read, by kind."""
+    return dict(
+        db.execute("SELECT kind, files FROM left_alone WHERE source = ? ORDER BY kind", (source,))
     )
 
 

@@ -160,6 +160,15 @@ class Ledger(LedgerReader):
         with self._writing() as db:
             db.executemany(END_ALARMS, ((source,) for source in sources))
 
+    def left_alone(self, source: str, kinds: Mapping[str, int]) -> None:
+        """Records what a source finds among its footage and does not read, instead of the last."""
+        with self._writing() as db:
+            db.execute("DELETE FROM left_alone WHERE source = ?", (source,))
+            db.executemany(
+                "INSERT INTO left_alone VALUES (?, ?, ?)",
+                ((source, kind, n) for kind, n in kinds.items()),
+            )
+
     def adopt(self, found: Sequence[tuple[Decision, KeptFile]]) -> None:
         """Records files that recovery found in the store without a row."""
         now = self._clock()

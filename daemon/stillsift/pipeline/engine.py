@@ -290,6 +290,7 @@ def open_source(
             user=config.user,
             password=password_of(config),
             queue_frames=config.queue,
+            max_pixels=config.max_clip_pixels,
             duration_s=duration_s,
         )
     assert config.directory is not None
@@ -305,6 +306,7 @@ def open_source(
         exif_timeline=config.exif_timeline,
         timezone=config.tz,
         max_pixels=config.max_pixels,
+        max_clip_pixels=config.max_clip_pixels,
         settle_s=config.settle,
         exclude=() if leave_out is None else (leave_out,),
     )

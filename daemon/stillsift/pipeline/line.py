@@ -25,7 +25,18 @@ from ..ledger.records import GapRecord, KeptFile
 from ..problems import Problem
 from ..selection import Sifter, Verdict
 from ..service import Metrics
-from ..sources import Failed, Finished, Gap, Idle, Item, Opened, Overload, Repeated, Source
+from ..sources import (
+    Failed,
+    Finished,
+    Gap,
+    Idle,
+    Item,
+    LeftAlone,
+    Opened,
+    Overload,
+    Repeated,
+    Source,
+)
 from ..sources.picture import ConversionError
 from .groups import Member
 from .losses import loss, repetition
@@ -94,6 +105,8 @@ class Line:
             live=live,
         )
         self._warned_of: Path | str | None = None
+        self._left_alone_told: set[str] | None = None
+        """Kinds that were told; None: the source has yielded nothing yet."""
         self._ahead = False
         """Whether the sifter has decided more than the recorder knows of."""
         for kind in AlarmKind:
@@ -183,6 +196,8 @@ class Line:
 
     def _take(self, item: Item) -> bool:
         """Handles one item; returns whether a frame was kept by it."""
+        if self._left_alone_told is None and not isinstance(item, LeftAlone):
+            self._left_alone(LeftAlone({}))  # instead of what an earlier run found
         if isinstance(item, Idle):
             self._metrics.away(self.source.name, item.away_s)
             quiet_s = time.monotonic() - self._heard
@@ -200,6 +215,8 @@ class Line:
                 return self._repeated(item)
             case Failed() | Overload() | Gap():
                 self._unread(item)
+            case LeftAlone():
+                self._left_alone(item)
         return False
 
     # -- measure, decide ---------------------------------------------------------------------------
@@ -327,6 +344,17 @@ class Line:
         if decision is not None:
             self._metrics.offered(self.source.name, decision.frames)
             self._recorder.add(decision)
+
+    def _left_alone(self, item: LeftAlone) -> None:
+        """Records what is not read; the log tells of each kind once."""
+        told = self._left_alone_told or set()
+        if set(item.kinds) - told and self._on_decision is None:
+            log.info("%s: left alone: %s", self.source.name, item)
+        self._left_alone_told = told | set(item.kinds)
+        try:
+            self._recorder.left_alone(item.kinds)
+        except LedgerError as error:  # a remark of `stats` is worth no waiting
+            log.debug("%s: what is left alone is not recorded: %s", self.source.name, error)
 
     def _repeated(self, item: Repeated) -> bool:
         """Records a file that was not read, since its content was decided before.

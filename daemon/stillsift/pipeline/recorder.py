@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -281,6 +281,10 @@ class Recorder:
         self._entries.append(
             _Entry(decision, file=file, next_frame=1, state=FileState.DONE, repeated=True)
         )
+
+    def left_alone(self, kinds: Mapping[str, int]) -> None:
+        """Records at once what is not read. Raises LedgerError."""
+        self._ledger.left_alone(self.source, kinds)
 
     def _fail(self, file: _File, decision: Decision, *, whole: bool) -> None:
         """Marks the file as failed; `whole`: its content too, as the frame was all there is."""

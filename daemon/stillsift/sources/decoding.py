@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +12,26 @@ import av.error
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
+from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from .skipping import Skipped, Skipping
 
 MAX_PIXELS = 100_000_000
-"""Most pixels of a picture that is decoded, unless its source sets another limit."""
+"""Most pixels of a photo that is decoded, unless its source sets another limit."""
+MAX_CLIP_PIXELS = 36_000_000
+"""Most pixels of a frame that is decoded, unless its source sets another limit: 8192x4352 is the
+largest frame of level 6.2, the highest that H.264 has and cameras for 8K use of HEVC."""
+_MOST_HELD = 34
+"""Most frames that FFmpeg's decoders of H.264 and HEVC hold: 16 to refer to, 16 that wait for their
+turn, the one they work on and the one given out last."""
+_HOLDING = frozenset({"h264", "hevc", "vvc"})
+_OTHERS_HOLD = 10
+"""The same of all others: VP9 and AV1 refer to 8, the rest to fewer."""
+_USUAL_BITS = 12
+"""Bits of a pixel of 8-bit 4:2:0 video."""
 ASSUMED_RATE = 25.0
 """Frames per second of a stream that does not say its rate."""
 _READ_RETRIES = 50
@@ -32,9 +46,55 @@ class Damage:
     detail: str
 
 
-def reason(error: av.error.FFmpegError) -> str:
+class DecodingError(Exception):
+    """Says that PyAV raised something that is no error of FFmpeg, because of what it was given."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns whatever PyAV raises, except FFmpegError, into a DecodingError.
+
+    A bad file makes it raise ValueError, OverflowError and others, each release different ones.
+    Hold nothing in it but calls of PyAV.
+    """
+    try:
+        yield
+    except av.error.FFmpegError:
+        raise
+    except Exception as error:
+        raise DecodingError(f"{type(error).__name__} in PyAV") from error
+
+
+def reason(error: av.error.FFmpegError | DecodingError) -> str:
     """Returns FFmpeg's own message; `str(error)` would hold the URL, with its password."""
+    if isinstance(error, DecodingError):
+        return str(error)
     return error.strerror or type(error).__name__
+
+
+def weight(context: VideoCodecContext) -> int:
+    """Returns how much memory a decoder may take, as the pixels of a frame of usual video.
+
+    Usual is 8-bit 4:2:0 in H.264, the codec that may hold most frames. Deeper pixels and fuller
+    colour weigh more. Nothing weighs less than its number of pixels.
+    """
+    bits = VideoFormat(context.pix_fmt).padded_bits_per_pixel if context.pix_fmt else _USUAL_BITS
+    held = _MOST_HELD if context.name in _HOLDING else _OTHERS_HOLD
+    pixels = context.width * context.height
+    return max(pixels, pixels * bits * held // (_USUAL_BITS * _MOST_HELD))
+
+
+def refusal(context: VideoCodecContext, max_pixels: int) -> str | None:
+    """Returns why a stream is not decoded; None: it may be."""
+    heavy, size = weight(context), f"{context.width}x{context.height}"
+    if heavy <= max_pixels:
+        return None
+    if heavy == context.width * context.height:
+        return f"{size} is more than {max_pixels:,} pixels (max_clip_pixels)"
+    return (
+        f"{size} in {context.pix_fmt} may take the memory of {heavy:,} pixels, more than "
+        f"{max_pixels:,} (max_clip_pixels)"
+    )
 
 
 def prepare(stream: VideoStream, max_pixels: int) -> None:
@@ -84,16 +144,21 @@ def _pixels(stream: VideoStream) -> int:
 
 
 def decoded(
-    packets: Iterable[Packet[Any] | str], *, skipping: Skipping | None = None
+    packets: Iterable[Packet[Any] | str],
+    stream: VideoStream,
+    *,
+    skipping: Skipping | None = None,
+    max_pixels: int = MAX_CLIP_PIXELS,
 ) -> Iterator[VideoFrame | Damage | Skipped]:
     """Yields frames in presentation order, and one `Damage` at the start of each damaged stretch.
 
     A text among the packets is damage too: the reason why a place could not be read. Frames that
     the decoder marks corrupt come out, marked; they do not end a stretch. `skipping` decides what
     is not decoded (None: everything is decoded). Raises UncertainCount before the first `Damage` if
-    something was skipped.
+    something was skipped. Ends where the stream becomes too large for `max_pixels`.
     """
     damaged = False
+    context, layout = stream.codec_context, None
     for packet in packets:
         found: list[VideoFrame] = []
         trouble: str | None = None
@@ -103,11 +168,17 @@ def decoded(
             continue
         else:
             try:
-                found = packet.decode()
+                with translated():
+                    found = packet.decode()
             except EOFError:
                 break
-            except av.error.FFmpegError as error:
+            except (av.error.FFmpegError, DecodingError) as error:
                 trouble = reason(error)
+            if layout != (layout := (context.width, context.height, context.pix_fmt)) and (
+                refused := refusal(context, max_pixels)
+            ):
+                yield Damage(refused)
+                return
         for frame in found:
             if skipping is not None:
                 yield from skipping.before(frame)
@@ -129,17 +200,24 @@ def packets_of_file(container: InputContainer, stream: VideoStream) -> Iterator[
     failures = 0
     while failures < _READ_RETRIES:
         try:
-            for packet in container.demux(stream):
+            with translated():
+                demuxed = container.demux(stream)
+            while (packet := _next(demuxed)) is not None:
                 failures = 0
                 yield packet
             return
-        except av.error.InvalidDataError as error:
+        except (av.error.InvalidDataError, DecodingError) as error:
             failures += 1
             yield reason(error)
         except av.error.FFmpegError as error:  # the disk, or a time-out: another try would fail too
             yield reason(error)
             break
     yield from _flushed(stream)
+
+
+def _next(packets: Iterator[Packet[Any]]) -> Packet[Any] | None:
+    with translated():
+        return next(packets, None)
 
 
 def _flushed(stream: VideoStream) -> Iterator[Packet[Any]]:

@@ -7,7 +7,7 @@ connection: that is an item like any other, and the next item follows.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
@@ -51,7 +51,7 @@ class Opened:
     file: Path
     identity: FileIdentity
     content_hash: str
-    """SHA-256 (hex) of the whole file."""
+    """SHA-256 (hex) of the whole file; empty: its first bytes refuse it, and it is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,42 @@ class Gap:
     """False: the camera had given no frame before. Then none is counted as lost."""
 
 
+LINKS, SPECIAL, OTHER = "links", "special", "other"
+"""Kinds of what is left alone that are no suffix: symbolic links; pipes, sockets and devices; names
+whose suffix is none that a format has."""
+_MOST_KINDS = 6
+"""Most suffixes that a sentence names; JSON has them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """Says what lies among the footage and is not read. It comes before any file."""
+
+    kinds: Mapping[str, int]
+    """Number of files by suffix (lower case with its dot, or empty), and of `LINKS`, `SPECIAL` and
+    `OTHER`."""
+
+    def __str__(self) -> str:
+        """Returns it as a sentence without its end; empty: nothing is left alone."""
+        kinds = sorted(self.kinds.items(), key=lambda each: (-each[1], each[0]))
+        files = [each for each in kinds if each[0] not in (LINKS, SPECIAL)]
+        told = []
+        if files:
+            named = [f"{kind or 'no suffix'} {n}" for kind, n in files[:_MOST_KINDS]]
+            more = ", ..." if len(files) > _MOST_KINDS else ""
+            total = _are(sum(n for _, n in files), "file")
+            told.append(f"{total} of no kind that stillsift reads ({', '.join(named)}{more})")
+        if links := self.kinds.get(LINKS):
+            told.append(f"{_are(links, 'symbolic link')} not followed")
+        if special := self.kinds.get(SPECIAL):
+            told.append(f"{_are(special, 'pipe or device', 'pipes or devices')} not read")
+        return "; ".join(told)
+
+
+def _are(number: int, one: str, several: str | None = None) -> str:
+    return f"1 {one} is" if number == 1 else f"{number} {several or one + 's'} are"
+
+
 @dataclass(frozen=True, slots=True)
 class Idle:
     """Says that the source is alive; nothing else happened for a while (at most a second)."""
@@ -130,7 +166,7 @@ class Idle:
     """Seconds that a camera has been away so far; 0: it is there."""
 
 
-Item = Frame | Opened | Repeated | Failed | Finished | Overload | Gap | Idle
+Item = Frame | Opened | Repeated | Failed | Finished | Overload | Gap | LeftAlone | Idle
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-import av.error
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
@@ -67,7 +66,7 @@ class Converter:
                     dst_color_range=ColorRange.JPEG,
                     threads=1,
                 )
-        except (av.error.FFmpegError, ValueError) as error:
+        except Exception as error:  # PyAV raises ValueError and others beside those of FFmpeg
             raise ConversionError(f"{frame.format.name} cannot be converted: {error}") from error
         # Encoders and onnxruntime need it contiguous, and odd widths leave padding in the rows.
         return np.ascontiguousarray(plane(converted, 1 if layout == "gray" else 3))

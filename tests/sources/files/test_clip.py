@@ -9,6 +9,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +19,13 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.format import ContainerFormat
 from av.video.stream import VideoStream
 
 from clips import SHARED_MEDIA, real_clip, real_pictures, write_clip
 from stillsift.frames import LATEST_NS, Frame, TimeOrigin
 from stillsift.sources import Failed, FileIdentity, Finished, Item, Opened
-from stillsift.sources.files import ClipReader
+from stillsift.sources.files import ClipReader, clip, tree
 from stillsift.sources.files.contents import CLIP_SUFFIXES
 from stillsift.sources.pace import Pace
 from stillsift.sources.times import NamePattern, Times
@@ -100,6 +102,46 @@ def test_a_real_clip_has_all_its_frames() -> None:
     result = read(real_clip("bigbuckbunny"), rate=5)
     assert result.finished.frames == 132
     assert [frame.frame_index for frame in result.frames] == list(range(0, 132, 5))
+
+
+NO_VIDEO = {".m4a", ".m4b", ".isma", ".mka", ".mks", ".ogg", ".wma"}
+"""Suffixes of sound and subtitles."""
+NO_CLIP = {".avif", ".heic", ".heif", ".mpo", ".psp", ".ism"}
+"""Suffixes of stills, and of what is hardly ever a recording."""
+
+
+def test_every_suffix_of_a_format_that_is_read_is_footage() -> None:
+    suffixes = set()
+    for name in clip._FORMATS.split(","):
+        for mode in ("r", "w"):
+            with suppress(ValueError):  # a demuxer alone, or a muxer of another name
+                found = ContainerFormat(name, mode)
+                suffixes |= {f".{each}" for each in found.extensions}
+    assert suffixes - NO_VIDEO - NO_CLIP <= CLIP_SUFFIXES
+    assert len(suffixes) > 30
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [
+        *((".mpg", "mpeg1video"), (".mpeg", "mpeg2video"), (".vob", "mpeg2video")),
+        *((".m2v", "mpeg2video"), (".flv", "flv"), (".3gp", "mpeg4"), (".3g2", "mpeg4")),
+        *((".asf", "wmv2"), (".wmv", "wmv2"), (".mjpeg", "mjpeg"), (".ogv", "libtheora")),
+        *((".mxf", "mpeg2video"), (".f4v", "libx264"), (".nut", "mpeg4"), (".m2ts", "libx264")),
+    ],
+)
+def test_recordings_of_other_suffixes_are_read_in_a_directory(
+    suffix: str, codec: str, tmp_path: Path
+) -> None:
+    if codec not in av.codecs_available:
+        pytest.skip(f"no encoder {codec}")
+    format = {".m2v": "mpeg2video", ".mjpeg": "mjpeg", ".m2ts": "mpegts"}.get(suffix)
+    path = write_clip(
+        tmp_path / f"a{suffix}", real_pictures()[:10], codec=codec, format=format, rate=25
+    )
+    (found,) = tree.Tree(tmp_path).files()
+    assert found.path == path
+    assert len(read(path).frames) == 10
 
 
 def test_variable_rate_keeps_true_times(tmp_path: Path) -> None:
@@ -268,10 +310,45 @@ def test_opened_without_a_frame_is_a_failure(tmp_path: Path) -> None:
     assert result.finished.frames == 0
 
 
-def test_frames_larger_than_allowed_are_refused(tmp_path: Path) -> None:
-    path = write_clip(tmp_path / "a.mp4", real_pictures()[:3])
-    result = read(path, max_pixels=320 * 180 // 4)
+@pytest.mark.parametrize(
+    ("name", "codec", "format"),
+    [
+        *(("a.mp4", "libx264", None), ("a.mkv", "libx264", None), ("a.ts", "libx264", None)),
+        *(("a.flv", "libx264", None), ("a.mpg", "mpeg2video", None), ("a.avi", "mjpeg", None)),
+        *(("a.hevc", "libx265", "hevc"), ("a.webm", "libvpx-vp9", None)),
+    ],
+)
+def test_frames_larger_than_allowed_are_refused(
+    name: str, codec: str, format: str | None, tmp_path: Path
+) -> None:
+    path = write_clip(tmp_path / name, real_pictures()[:3], codec=codec, format=format, rate=25)
+    assert len(read(path, max_pixels=320 * 180).frames) == 3
+    result = read(path, max_pixels=320 * 180 - 1)
     assert result.finished.frames == 0
+    (failure,) = result.failures
+    assert failure.detail == "320x180 is more than 57,599 pixels (max_clip_pixels)"
+
+
+def test_pixels_count_by_the_memory_that_a_decoder_may_take_for_them(tmp_path: Path) -> None:
+    for codec, layout, weight in (
+        *(("libx264", "yuv420p10le", 2), ("libx264", "yuv444p", 2), ("libx265", "yuv420p10le", 2)),
+        *(("mjpeg", "yuvj444p", 1), ("prores_ks", "yuv422p10le", 1), ("ffv1", "gray16le", 1)),
+    ):
+        path = write_clip(tmp_path / "a.mkv", real_pictures()[:3], codec=codec, layout=layout)
+        assert len(read(path, max_pixels=320 * 180 * weight).frames) == 3
+        if weight > 1:
+            (failure,) = read(path, max_pixels=320 * 180 * weight - 1).failures
+            assert "may take the memory of 115,200 pixels" in failure.detail
+            assert f"in {layout}" in failure.detail
+
+
+def test_a_stream_that_becomes_too_large_ends_there(tmp_path: Path) -> None:
+    small = write_clip(tmp_path / "a.h264", real_pictures()[:5], format="h264")
+    large = [np.asarray(cv2.resize(each, (640, 360)), np.uint8) for each in real_pictures()[:5]]
+    more = write_clip(tmp_path / "b.h264", large, format="h264")
+    small.write_bytes(small.read_bytes() + more.read_bytes())
+    result = read(small, max_pixels=320 * 180)
+    assert 0 < len(result.frames) <= 5
     assert len(result.failures) == 1
 
 

@@ -181,7 +181,7 @@ def test_bad_files_are_told_and_the_others_read(tmp_path: Path) -> None:
     items = list(source(tmp_path, max_pixels=100_000).items())
     failed = {item.file.name: item.detail for item in items if isinstance(item, Failed)}  # type: ignore[union-attr]
     assert list(failed) == ["2.jpg", "3.mp4", "4.jpg", "5.jpg"]
-    assert failed["5.jpg"] == "73,400,320 bytes are too many for one picture (max_pixels)"
+    assert failed["5.jpg"] == "73,400,320 bytes are too many for one picture of 320x180"
     assert names(items) == [f"{number}.{'mp4' if number == 3 else 'jpg'}" for number in range(1, 7)]
     frames = [item.frames for item in items if isinstance(item, Finished)]
     assert frames == [1, 0, 0, 0, 0, 1]

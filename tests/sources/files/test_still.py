@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+import time
+import tracemalloc
 import zlib
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -269,6 +273,122 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
 
 def crc(data: bytes) -> bytes:
     return zlib.crc32(data).to_bytes(4)
+
+
+def spent(read_it: Callable[[], object]) -> tuple[int, float]:
+    """Peak of the memory that reading took, bytes, and its CPU time."""
+    tracemalloc.start()
+    begin = time.process_time()
+    try:
+        read_it()
+        return tracemalloc.get_traced_memory()[1], time.process_time() - begin
+    finally:
+        tracemalloc.stop()
+
+
+def photo_and_nothing(path: Path) -> None:
+    write(path, real_pictures()[0])
+    os.truncate(path, 1_600_000_000)
+
+
+def segments_without_end(path: Path) -> None:
+    path.write_bytes(b"\xff\xd8" + b"\xff\xe0\0\2" * 10_000_000)
+
+
+def junk_between_segments(path: Path) -> None:
+    path.write_bytes(b"\xff\xd8\xff\xe0\0\2")
+    os.truncate(path, 1_600_000_000)
+
+
+def tags_of_a_large_file(path: Path) -> None:
+    """Every tag claims the whole file."""
+    entry = struct.pack("<HHII", 700, 1, 50_000_000, 8)
+    size = struct.pack("<HHII", 256, 4, 1, 64) + struct.pack("<HHII", 257, 4, 1, 64)
+    path.write_bytes(b"II*\0" + struct.pack("<IH", 8, 3002) + size + entry * 3000)
+    os.truncate(path, 50_000_000)
+
+
+@pytest.mark.parametrize(
+    ("make", "most"),
+    [
+        *((photo_and_nothing, 10e6), (segments_without_end, 10e6), (junk_between_segments, 10e6)),
+        (tags_of_a_large_file, 300e6),
+    ],
+)
+def test_a_file_made_to_cost_costs_little(
+    make: Callable[[Path], None], most: float, tmp_path: Path
+) -> None:
+    path = tmp_path / "scene.jpg"
+    make(path)
+    size, seconds = spent(lambda: reason_of(path))
+    assert size < most
+    assert seconds < 2
+
+
+def test_a_chunk_takes_no_more_memory_than_the_file(
+    tmp_path: Path, scene: np.ndarray[Any, Any]
+) -> None:
+    path = write(tmp_path / "scene.png", scene)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"IDAT")
+    data[at - 4 : at] = (4_000_000_000).to_bytes(4)
+    path.write_bytes(data)
+    begin = time.process_time()
+    assert reason_of(path).startswith("is cut off: 3,999,")
+    assert time.process_time() - begin < 1
+
+
+def test_a_tag_that_stands_twice_counts_as_the_larger(
+    tmp_path: Path, scene: np.ndarray[Any, Any]
+) -> None:
+    path = write(tmp_path / "scene.tif", scene)
+    data = bytearray(path.read_bytes())
+    start = int.from_bytes(data[4:8], "little")
+    count = int.from_bytes(data[start : start + 2], "little")
+    entries = data[start + 2 : start + 2 + 12 * count]
+    wide = struct.pack("<HHII", 256, 4, 1, 1_000_000)
+    data[4:8] = len(data).to_bytes(4, "little")
+    data += struct.pack("<H", count + 1) + wide + entries + bytes(4)
+    path.write_bytes(data)
+    assert reason_of(path).startswith("1000000x180 is more than")
+
+
+def test_deep_pixels_count_by_the_memory_they_take(
+    tmp_path: Path, scene: np.ndarray[Any, Any]
+) -> None:
+    for dtype, weight in ((np.uint16, 1), (np.float32, 2)):
+        path = write(tmp_path / "scene.tiff", scene.astype(dtype))
+        assert read(path, max_pixels=320 * 180 * weight).picture.width == 320
+        if weight > 1:
+            reason = reason_of(path, max_pixels=320 * 180 * weight - 1)
+            assert f"320x180 of {16 * weight} bits takes the memory of" in reason
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_deep_pictures_are_made_shallow_in_strips(dtype: Any, tmp_path: Path) -> None:
+    pixels = np.zeros((2000, 1500, 3), dtype)
+    pixels[::2] = 200
+    path = write(tmp_path / "scene.tiff", pixels)
+    size, _ = spent(lambda: read(path))
+    assert size < path.stat().st_size + pixels.nbytes + pixels.size + 30e6
+
+
+@pytest.mark.parametrize("suffix", [".avif", ".webp", ".tiff", ".png", ".jpg", ".bmp"])
+def test_a_damaged_header_is_that_files_failure(
+    suffix: str, tmp_path: Path, scene: np.ndarray[Any, Any]
+) -> None:
+    data = write(tmp_path / f"scene{suffix}", scene[:40, :60]).read_bytes()
+    path, broken = tmp_path / "broken", 0
+    # OpenCV writes the header of a TIFF last.
+    where = range(len(data))[-200:] if suffix == ".tiff" else range(8, min(len(data), 400))
+    for at in where if suffix == ".avif" else where[::5]:
+        for value in (0, 0xFF):
+            path.write_bytes(data[:at] + bytes((value,)) + data[at + 1 :])
+            with suppress(DecodeError):
+                read(path, max_pixels=1_000_000)
+                continue
+            broken += 1
+    assert broken > 5
 
 
 def test_the_limit_is_inclusive(tmp_path: Path, scene: np.ndarray[Any, Any]) -> None:

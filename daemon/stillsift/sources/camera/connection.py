@@ -163,7 +163,9 @@ class Connection(threading.Thread):
             _LOG.info("%s: connected, %s over %s", self.source, codec, self._transport)
             if (others := unread_videos(container, stream)) is not None:
                 _LOG.warning("%s: %s", self.source, others)
-            for found in decoded(self._packets(container, stream)):
+            for found in decoded(
+                self._packets(container, stream), stream, max_pixels=self._max_pixels
+            ):
                 if isinstance(found, Damage):
                     self._put_damage(found)
                 elif isinstance(found, VideoFrame):
@@ -201,6 +203,7 @@ class Connection(threading.Thread):
         return av.open(
             offer.address.with_secret(),
             mode="r",
+            options={"max_pixels": str(self._max_pixels)},  # opening decodes the first frames
             container_options=options,
             metadata_errors="replace",
             timeout=(self._timeout_s, self._timeout_s),

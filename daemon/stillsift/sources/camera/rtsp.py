@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from ...frames import Frame
-from ..decoding import MAX_PIXELS
+from ..decoding import MAX_CLIP_PIXELS
 from ..items import Gap, Idle, Item, Overload
 from ..pace import LivePace
 from .address import CameraAddress
@@ -72,7 +72,7 @@ class RtspSource:
         user: str | None = None,
         password: str | None = None,
         queue_frames: int = 8,
-        max_pixels: int = MAX_PIXELS,
+        max_pixels: int = MAX_CLIP_PIXELS,
         duration_s: float | None = None,
         retry: Retry | None = None,
         monotonic: Callable[[], float] = time.monotonic,

@@ -13,6 +13,7 @@ import logging
 import os
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,8 @@ class Arrivals:
         self._told: set[Path] = set()
         """Paths that cannot be read and were logged."""
         self._rescan_at = self._clock()
+        self.left_alone: Counter[str] = Counter()
+        """What the last `rescan` found and nobody reads, by the kinds of `LeftAlone`."""
 
     @property
     def up(self) -> bool:
@@ -132,17 +135,19 @@ class Arrivals:
         """
         self._rescan_at = self._clock() + self._rescan_s
         present: set[int] = set()
+        left_alone: Counter[str] = Counter()
         whole: list[Path] = []
         for watch in self._watches:
             if not self._watched(watch):
                 continue
             try:
-                for found in watch.tree.files(self._told):
+                for found in watch.tree.files(self._told, left_alone):
                     present.add(hash(found.identity))
                     if not is_done(found.identity) and self._looks_whole(found):
                         whole.append(found.path)
             except OSError as error:  # the root disappeared while it was read
                 self._away(watch, error.strerror or str(error))
+        self.left_alone = left_alone
         return [Arrived(path) for path in sorted(whole, key=natural)], present
 
     # --- events

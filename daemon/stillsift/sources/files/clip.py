@@ -20,19 +20,23 @@ from typing import BinaryIO
 import av
 import av.error
 from av.container import InputContainer
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ...frames import Frame, TimeOrigin, bounded_ns
 from ..decoding import (
     ASSUMED_RATE,
-    MAX_PIXELS,
+    MAX_CLIP_PIXELS,
     Damage,
+    DecodingError,
     decoded,
     largest_video,
     packets_of_file,
     prepare,
     reason,
+    refusal,
+    translated,
     unread_videos,
 )
 from ..items import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated, Shorter, origin_of
@@ -88,7 +92,7 @@ class ClipReader:
         start_frame: int = 0,
         rate: float | None = None,
         times: Times | None = None,
-        max_pixels: int = MAX_PIXELS,
+        max_pixels: int = MAX_CLIP_PIXELS,
         stopped: Callable[[], bool] = lambda: False,
         earlier: Callable[[str], Path | None] = lambda _hash: None,
         shorter: Shorter | None = None,
@@ -160,20 +164,30 @@ class ClipReader:
         Returns why the file was not opened; None: it was. Raises UncertainCount.
         """
         try:
-            with _open(data) as container:
-                stream = largest_video(container)
-                if stream is None:
-                    return "holds no video"
-                if stream.codec_context is None:
-                    return "holds video in a format that FFmpeg has no decoder for"
+            with translated(), _open(data, decoders="none") as container:
+                refused = _refusal(container, self._max_pixels)
+            if refused is not None:
+                return refused
+            with translated():
+                container = _open(data, max_pixels=self._max_pixels)
+            with container:
+                with translated():
+                    stream = largest_video(container)
+                    if stream is None:
+                        return "holds no video"
+                    if stream.codec_context is None:
+                        return "holds video in a format that FFmpeg has no decoder for"
+                    prepare(stream, self._max_pixels)
+                    refused = refusal(stream.codec_context, self._max_pixels)
+                if refused is not None:
+                    return refused
                 others = unread_videos(container, stream)
                 if others is not None and skip:
                     _LOG.warning("%s: %s: %s", self._source, self.path, others)
-                prepare(stream, self._max_pixels)
                 skipping = Skipping.of(container, stream, self._pace) if skip else None
                 duration_s = yield from self._lasts_s(data, container, stream)
                 yield from self._decoded(container, stream, skipping, identity, origin, duration_s)
-        except av.error.FFmpegError as error:
+        except (av.error.FFmpegError, DecodingError) as error:
             return f"cannot be opened as a video: {reason(error)}"
         return None
 
@@ -190,7 +204,8 @@ class ClipReader:
         clock = _clock(container, stream)
         pts_s = 0.0
         told = time.monotonic()
-        for found in decoded(packets_of_file(container, stream), skipping=skipping):
+        packets = packets_of_file(container, stream)
+        for found in decoded(packets, stream, skipping=skipping, max_pixels=self._max_pixels):
             if self._stopped():
                 return
             item: Item | None = None
@@ -252,7 +267,7 @@ class ClipReader:
         first_s: float | None = None
         at_s = 0.0
         told = time.monotonic()
-        with _open(data) as again:
+        with _open(data, max_pixels=self._max_pixels) as again:
             same = largest_video(again)
             assert same is not None
             for packet in packets_of_file(again, same):
@@ -308,12 +323,34 @@ class ClipReader:
         )
 
 
-def _open(data: BinaryIO) -> InputContainer:
-    """Opens a video file. Raises av.error.FFmpegError."""
+def _refusal(container: InputContainer, max_pixels: int) -> str | None:
+    """Returns why no decoder may open any video of a file; None: decoders may.
+
+    Opening a file decodes the first frames of all its streams. In some formats (FLV, MPEG-PS)
+    FFmpeg takes no limit for that.
+    """
+    for stream in container.streams.video:
+        # A cover is decoded under the limit, and may be as large as it likes.
+        cover = stream.disposition & Disposition.attached_pic
+        if stream.codec_context is not None and not cover:
+            refused = refusal(stream.codec_context, max_pixels)
+            if refused is not None:
+                return refused
+    return None
+
+
+def _open(data: BinaryIO, *, max_pixels: int = 0, decoders: str | None = None) -> InputContainer:
+    """Opens a video file, with frames of at most `max_pixels`. Raises av.error.FFmpegError.
+
+    `decoders` names the only ones that may be used; with "none" nothing is decoded, and formats
+    and sizes are those that the container and the headers of the streams say.
+    """
+    more = {} if decoders is None else {"codec_whitelist": decoders}
     return av.open(
         path_of(data),
         mode="r",
-        container_options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
+        options={"max_pixels": str(max_pixels)} if max_pixels else {},
+        container_options={"format_whitelist": _FORMATS, "protocol_whitelist": "file", **more},
         metadata_errors="replace",
         timeout=(_TIMEOUT_S, _TIMEOUT_S),
     )

@@ -12,12 +12,21 @@ from typing import BinaryIO
 from ..items import Idle
 
 STILL_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".avif"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".dib"}
+    | {".tif", ".tiff", ".webp", ".avif"}
 )
 CLIP_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".gif"}
-    | {".h264", ".264", ".h265", ".265", ".hevc"}
+    {".mp4", ".m4v", ".mov", ".qt", ".f4v", ".ismv", ".mj2"}
+    | {".3gp", ".3gpp", ".3g2", ".3gp2"}
+    | {".mkv", ".mk3d", ".webm", ".avi", ".divx", ".nut"}
+    | {".ts", ".mts", ".m2ts", ".m2t", ".trp", ".tod"}
+    | {".mpg", ".mpeg", ".mpe", ".mpv", ".m1v", ".m2v", ".m2p", ".vob", ".vro"}
+    | {".wmv", ".asf", ".flv", ".ogv", ".ogm", ".mxf"}
+    | {".mjpeg", ".mjpg", ".gif", ".ivf", ".obu"}
+    | {".h264", ".264", ".avc", ".h26l", ".h265", ".265", ".hevc"}
 )
+"""Suffixes of video in the formats that `clip` reads. Those that mostly name sound or something
+else (.ogg, .m4a, .mod) are left out; such a file is read when it is named itself."""
 _CHUNK = 1 << 20
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ...problems import Problem
-from ..decoding import MAX_PIXELS
+from ..decoding import MAX_CLIP_PIXELS, MAX_PIXELS
 from ..items import (
     Failed,
     FileIdentity,
@@ -26,6 +26,7 @@ from ..items import (
     Idle,
     Item,
     Known,
+    LeftAlone,
     Opened,
     Overload,
     Repeated,
@@ -36,14 +37,13 @@ from .arrivals import WRITER_PATIENCE_S, Arrivals
 from .clip import ClipReader
 from .contents import STILL_KINDS, STILL_SUFFIXES, Kind, hashing, head_of, kind_of
 from .events import Arrived, overwrites
+from .extent import refusal
 from .header import DecodeError
 from .opening import being_written, opened
-from .still import frame_of, taken_of, too_large
+from .still import frame_of, taken_of
 from .tree import natural, trees
 
 _LOG = logging.getLogger(__name__)
-_MOST_KINDS = 6
-"""Most suffixes of ignored files that a message names."""
 _BEING_WRITTEN = "another program is still writing it; it is read the next time"
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 _NO_FILE = frozenset({errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.EISDIR})
@@ -76,6 +76,7 @@ class DirectorySource:
         exif_timeline: bool = False,
         timezone: tzinfo = UTC,
         max_pixels: int = MAX_PIXELS,
+        max_clip_pixels: int = MAX_CLIP_PIXELS,
         settle_s: float = 2.0,
         rescan_s: float = 45.0,
         exclude: Sequence[Path] = (),
@@ -92,6 +93,7 @@ class DirectorySource:
         self._rate = rate
         self._watch = watch
         self._max_pixels = max_pixels
+        self._max_clip_pixels = max_clip_pixels
         pattern = None if filename_time is None else NamePattern(filename_time, timezone)
         self._times = Times(pattern, timezone, exif_timeline)
         self._arrivals = Arrivals(
@@ -103,6 +105,8 @@ class DirectorySource:
         """Hashes (64 bits each, to save memory) of the identities read in this session."""
         self._unreadable: dict[Path, FileIdentity | None] = {}
         """Files that could not be read, and were told."""
+        self.left_alone = LeftAlone({})
+        """What the last listing found and is not read."""
         self._bare = False
         """True: no still or clip was found, when read once."""
         self.unmatched: Path | None = None
@@ -144,16 +148,9 @@ class DirectorySource:
         """
         if not self._bare:
             return None
-        counted = sum((tree.left_alone() for tree in self._trees), Counter[str]())
         told = f"there is no picture or clip in {', '.join(str(t.root) for t in self._trees)}"
-        links = counted.pop("links", 0)
-        if files := counted.total():
-            kinds = ", ".join(
-                suffix or "no suffix" for suffix, _ in counted.most_common(_MOST_KINDS)
-            )
-            more = ", ..." if len(counted) > _MOST_KINDS else ""
-            told += f"; {_are(files, 'file')} of no kind that stillsift reads ({kinds}{more})"
-        return f"{told}; {_are(links, 'symbolic link')} not followed" if links else told
+        left_alone = str(self.left_alone)
+        return f"{told}; {left_alone}" if left_alone else told
 
     def items(self) -> Iterator[Item]:
         """Yields what is there and what arrives.
@@ -164,12 +161,15 @@ class DirectorySource:
 
     def _once(self) -> Iterator[Item]:
         found: list[Path] = []
+        left_alone: Counter[str] = Counter()
         for tree in self._trees:
             try:
-                found += sorted((file.path for file in tree.files()), key=natural)
+                files = (file.path for file in tree.files(left_alone=left_alone))
+                found += sorted(files, key=natural)
             except OSError as error:
                 raise SourceMissing(f"{tree.root}: {error.strerror}") from error
         self._bare = not found
+        yield from self._left_alone(left_alone)
         self._check_names(found)
         self._add([Arrived(path) for path in found])
         while self._ready and not self._stop.is_set():
@@ -180,6 +180,7 @@ class DirectorySource:
             while not self._stop.is_set():
                 if self._arrivals.rescan_due():
                     self._look_again()
+                    yield from self._left_alone(self._arrivals.left_alone)
                 if self._ready:
                     self._add(self._arrivals.wait(0))
                     yield from self._file(self._next())
@@ -190,6 +191,12 @@ class DirectorySource:
                     yield Idle()
         finally:
             self._arrivals.close()
+
+    def _left_alone(self, kinds: Counter[str]) -> Iterator[LeftAlone]:
+        """Yields what is left alone, if that has changed; at first nothing was."""
+        if kinds != self.left_alone.kinds:
+            self.left_alone = LeftAlone(dict(kinds))
+            yield self.left_alone
 
     def _look_again(self) -> None:
         whole, present = self._arrivals.rescan(lambda identity: hash(identity) in self._done)
@@ -294,7 +301,7 @@ class DirectorySource:
         self, path: Path, data: BinaryIO, identity: FileIdentity, next_frame: int
     ) -> Iterator[Item]:
         if (why := self._known.begin(path, identity)) is not None:
-            yield from self._left_alone(path, data, identity, why)
+            yield from self._refused(path, data, identity, why)
         elif not _is_still(path, data):
             reader = ClipReader(
                 path,
@@ -302,19 +309,16 @@ class DirectorySource:
                 start_frame=next_frame,
                 rate=self._rate,
                 times=self._times,
-                max_pixels=self._max_pixels,
+                max_pixels=self._max_clip_pixels,
                 stopped=self._stop.is_set,
                 earlier=self._known.earlier,
                 shorter=self._known.grown_from(path, identity) if next_frame == 0 else None,
             )
             yield from reader.items()
-        elif too_large(identity, self._max_pixels):
-            reason = f"{identity.size:,} bytes are too many for one picture (max_pixels)"
-            yield from self._left_alone(path, data, identity, reason)
         else:
             yield from self._still(path, data, identity)
 
-    def _left_alone(
+    def _refused(
         self, path: Path, data: BinaryIO, identity: FileIdentity, reason: str
     ) -> Iterator[Item]:
         hashes = yield from hashing(data, self._stop.is_set)
@@ -323,12 +327,17 @@ class DirectorySource:
             yield from self._failed(path, identity, hashes.whole, reason)
 
     def _still(self, path: Path, file: BinaryIO, identity: FileIdentity) -> Iterator[Item]:
+        refused = refusal(file, identity.size, self._max_pixels)
         file.seek(0)
-        data = file.read()
+        data = b"" if refused is not None else file.read()
         if FileIdentity.from_stat(os.fstat(file.fileno())) != identity:
             # It was written to while it was read: read it again.
             if not self._watch:
                 self._add([Arrived(path)])
+            return
+        if refused is not None:  # it may be too large to be read at all, even for its hash
+            yield Opened(path, identity, "")
+            yield from self._failed(path, identity, "", refused)
             return
         digest = sha256(data).hexdigest()
         if (earlier := self._known.earlier(digest)) is not None:
@@ -367,10 +376,6 @@ def unmatched(pattern: str, files: int, example: Path) -> str:
         f"filename_time {pattern!r} does not match {which} {str(example)!r}; "
         "their times come from elsewhere (EXIF, the clip itself, the last change)"
     )
-
-
-def _are(number: int, what: str) -> str:
-    return f"1 {what} is" if number == 1 else f"{number} {what}s are"
 
 
 def _is_still(path: Path, data: BinaryIO) -> bool:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import io
 import re
-import struct
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,20 +15,32 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from PIL import ExifTags, Image, TiffImagePlugin
+from PIL import ExifTags, Image
 
 from ...problems import Problem
-from .contents import STILL_KINDS, Kind, kind_of
+from .contents import Kind, kind_of
+from .extent import HEADER_ALLOWANCE, refusal
 
 # `read_header` checks a limit of its own before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
-MALFORMED = (OSError, SyntaxError, ValueError, LookupError, TypeError, struct.error)
-"""Errors of Pillow: OSError for a file that it cannot identify, the others from its parsers of
-malformed files."""
+# "Corrupt EXIF data" must not refuse a picture, nor be printed. One filter for good: to switch
+# warnings off for one call would need a lock, which a slow file could hold against all sources.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
-_PILLOW = threading.Lock()
-"""Lock held while Pillow reads, because warnings are then off for the whole process."""
+_FORMATS = {
+    Kind.JPEG: ("JPEG", "MPO"),
+    Kind.PNG: ("PNG",),
+    Kind.BMP: ("BMP",),
+    Kind.TIFF: ("TIFF",),
+    Kind.WEBP: ("WEBP",),
+    Kind.AVIF: ("AVIF",),
+    Kind.GIF: ("GIF",),
+}
+"""Formats of Pillow that may read a kind: its other parsers are never asked."""
+_MOST_READS = 100_000
+"""Most pieces that Pillow may read of one file: it looks at bytes between the segments of a JPEG
+one by one (measured: 14 s for 400 MB). A TIFF of 100 million pixels has 12 tags or so."""
 
 
 class DecodeError(Problem):
@@ -55,11 +65,44 @@ class Header:
 
 
 @contextmanager
-def quiet_pillow() -> Iterator[None]:
-    """Switches Pillow's warnings off, for one thread at a time."""
-    with _PILLOW, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "Corrupt EXIF data" must not refuse a picture
+def bad_file(path: Path, reason: str) -> Iterator[None]:
+    """Turns whatever Pillow or OpenCV raises for a file into a DecodeError with this reason.
+
+    Their parsers raise any exception for a file that is malformed, each release others: the fault
+    lies in the file all the same. Hold nothing in it but calls of theirs.
+    """
+    try:
         yield
+    except DecodeError:
+        raise
+    except MemoryError as error:
+        raise DecodeError(path, "takes more memory than there is") from error
+    except Exception as error:
+        raise DecodeError(path, reason) from error
+
+
+class _Piecewise(io.BytesIO):
+    """Lets Pillow read what is in memory, in so many pieces and so many bytes and no more."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._pieces, self._bytes = 0, 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Returns the next bytes; all that are left, as for WebP and AVIF, are read only once."""
+        read = super().read(size)
+        self._pieces += 1
+        self._bytes += 0 if size is None or size < 0 else len(read)
+        if self._pieces > _MOST_READS or self._bytes > HEADER_ALLOWANCE:
+            raise OSError("the header has no end")
+        return read
+
+
+def opened(data: bytes, path: Path) -> Image.Image:
+    """Opens a photo with Pillow, for its header alone. Raises DecodeError."""
+    kind = kind_of(data[:64])
+    with bad_file(path, f"{kind.value} with a damaged header"):
+        return Image.open(_Piecewise(data), formats=_FORMATS[kind])
 
 
 def read_header(data: bytes, path: Path, max_pixels: int) -> Header:
@@ -67,36 +110,29 @@ def read_header(data: bytes, path: Path, max_pixels: int) -> Header:
 
     Raises DecodeError, also for a picture of more than `max_pixels`.
     """
+    if (reason := refusal(io.BytesIO(data), len(data), max_pixels)) is not None:
+        raise DecodeError(path, reason)
     kind = kind_of(data[:64])
-    if kind not in STILL_KINDS:
-        raise DecodeError(path, f"is no picture that can be read: it holds {kind.value}")
     try:
-        with quiet_pillow(), Image.open(io.BytesIO(data)) as image:
-            _refuse_large(image.width, image.height, max_pixels, path)
-            orientation, taken = _exif(image)
+        with opened(data, path) as image:
+            orientation, taken = _exif(image, path)
             # Decoders turn a TIFF upright themselves (OpenCV also if it is told not to).
             return Header(image.mode, 1 if kind is Kind.TIFF else orientation, taken)
-    except MALFORMED as error:
-        if kind is Kind.TIFF and (size := _tiff_size(data)):
-            _refuse_large(*size, max_pixels, path)
+    except DecodeError:
+        if kind is Kind.TIFF:  # Pillow does not know its pixels (such as three floats)
             return Header(mode="", orientation=1, taken=None)
-        raise DecodeError(path, f"{kind.value} with a damaged header") from error
+        raise
 
 
-def _refuse_large(width: int, height: int, max_pixels: int, path: Path) -> None:
-    if width * height > max_pixels:
-        reason = f"{width}x{height} is more than {max_pixels:,} pixels (max_pixels)"
-        raise DecodeError(path, reason)
-
-
-def _exif(image: Image.Image) -> tuple[int, datetime | None]:
+def _exif(image: Image.Image, path: Path) -> tuple[int, datetime | None]:
     """Returns EXIF orientation and time; a damaged block counts as absent."""
     try:
-        # image.getexif() of a PNG would decode the whole picture to find data after its pixels.
-        exif = Image.Image.getexif(image)
-        details = exif.get_ifd(ExifTags.IFD.Exif)
-        orientation = exif.get(ExifTags.Base.Orientation, 1)
-    except MALFORMED:
+        with bad_file(path, "damaged EXIF"):
+            # image.getexif() of a PNG would decode all of it to find data after its pixels.
+            exif = Image.Image.getexif(image)
+            details = exif.get_ifd(ExifTags.IFD.Exif)
+            orientation = exif.get(ExifTags.Base.Orientation, 1)
+    except DecodeError:
         return 1, None
     upright = orientation if orientation in range(1, 9) else 1
     return upright, _taken(details)
@@ -120,19 +156,3 @@ def _taken(details: dict[int, Any]) -> datetime | None:
         with suppress(ValueError):  # an offset of 24 hours or more is left out
             moment = datetime.fromisoformat(moment.isoformat() + offset)
     return moment
-
-
-def _tiff_size(data: bytes) -> tuple[int, int] | None:
-    """Returns width and height of a TIFF whose pixels Pillow does not know (such as three floats).
-
-    None: they cannot be read.
-    """
-    try:
-        with quiet_pillow():
-            tags = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
-            file = io.BytesIO(data)
-            file.seek(tags.next)
-            tags.load(file)
-            return int(tags[TiffImagePlugin.IMAGEWIDTH]), int(tags[TiffImagePlugin.IMAGELENGTH])
-    except MALFORMED:
-        return None

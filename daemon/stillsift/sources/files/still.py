@@ -9,13 +9,9 @@ from ...frames import ArrayPicture, Frame
 from ..decoding import MAX_PIXELS
 from ..items import FileIdentity, origin_of
 from ..times import Taken, Times
+from .extent import refusal
 from .header import DecodeError, read_header
 from .pixels import decoded_pixels, upright_pixels
-
-_BYTES_PER_PIXEL = 16
-"""Most bytes of a real file for each pixel (four channels of 32 bits, uncompressed)."""
-_HEADER_ALLOWANCE = 64 << 20
-"""Most bytes of a file that may be metadata: thumbnails, colour profiles, maker notes."""
 
 
 def read(
@@ -24,18 +20,14 @@ def read(
     """Reads the one frame of a photo. Raises DecodeError with the file and the reason."""
     try:
         identity = FileIdentity.of(path)
-        if too_large(identity, max_pixels):
-            raise DecodeError(path, f"{identity.size:,} bytes are too many for one picture")
+        with path.open("rb") as file:
+            if (reason := refusal(file, identity.size, max_pixels)) is not None:
+                raise DecodeError(path, reason)
         data = path.read_bytes()
     except OSError as error:
         raise DecodeError(path, f"cannot be read: {error.strerror}") from error
     digest = hashlib.sha256(data).hexdigest()
     return frame_of(data, path, identity, digest, source, max_pixels, times or Times())
-
-
-def too_large(identity: FileIdentity, max_pixels: int) -> bool:
-    """Tells whether a file is too large to be one picture of at most `max_pixels`."""
-    return identity.size > max_pixels * _BYTES_PER_PIXEL + _HEADER_ALLOWANCE
 
 
 def frame_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,13 +12,16 @@ from pathlib import Path, PurePath
 
 from natsort import natsort_keygen, ns
 
-from ..items import FileIdentity
+from ..items import LINKS, OTHER, SPECIAL, FileIdentity
 from .contents import CLIP_SUFFIXES, STILL_SUFFIXES
 
 _LOG = logging.getLogger(__name__)
 _SUFFIXES = STILL_SUFFIXES | CLIP_SUFFIXES
 _FOREIGN_DIRECTORIES = frozenset({"@eaDir", "__MACOSX", "$RECYCLE.BIN", "lost+found"})
 """Directories of thumbnails, resource forks and waste bins that other systems create."""
+
+_MOST_KINDS = 100
+"""Most suffixes that are counted apart: names made by chance must not fill the memory."""
 
 natural = natsort_keygen(key=str, alg=ns.PATH)
 """Sort key of paths: img2.jpg before img10.jpg, folder by folder."""
@@ -52,60 +56,51 @@ class Tree:
         folders = inside.parts[:-1]
         return all(map(_entered, folders)) and (self.recursive or not folders)
 
-    def files(self, told: set[Path] | None = None) -> Iterator[Found]:
+    def files(
+        self, told: set[Path] | None = None, left_alone: Counter[str] | None = None
+    ) -> Iterator[Found]:
         """Yields every still and clip there now, in no order.
 
         What cannot be read is logged and left out. Paths in `told` are not logged again, and every
-        path that is logged is added to it. Raises OSError if the root itself cannot be read.
+        path that is logged is added to it. Visible entries that are not read are added to
+        `left_alone`, by the kinds of `LeftAlone`. Raises OSError if the root itself cannot be read.
         """
         told = set() if told is None else told
+        left_alone = Counter() if left_alone is None else left_alone
         if self.root.is_file():
             yield Found(self.root, FileIdentity.of(self.root))
         else:
-            yield from self._below(os.scandir(self.root), told)
+            yield from self._below(os.scandir(self.root), told, left_alone)
 
-    def _below(self, entries: os._ScandirIterator[str], told: set[Path]) -> Iterator[Found]:
+    def _below(
+        self, entries: os._ScandirIterator[str], told: set[Path], left_alone: Counter[str]
+    ) -> Iterator[Found]:
         with entries:
             for entry in entries:
                 path = Path(entry.path)
                 try:
-                    if entry.is_symlink() or self._excluded(path):
+                    if not _visible(entry.name) or self._excluded(path):
                         continue
-                    if entry.is_dir():
+                    if entry.is_symlink():
+                        left_alone[LINKS] += 1
+                    elif entry.is_dir():
                         if self.recursive and _entered(entry.name):
-                            yield from self._below(os.scandir(path), told)
+                            yield from self._below(os.scandir(path), told, left_alone)
                             told.discard(path)
-                    elif _named_as_footage(entry.name) and entry.is_file():
+                    elif not entry.is_file():
+                        left_alone[SPECIAL] += 1
+                    elif _named_as_footage(entry.name):
                         yield Found(path, FileIdentity.from_stat(entry.stat()))
+                    else:
+                        kind = _kind(entry.name)
+                        known = kind in left_alone or len(left_alone) < _MOST_KINDS
+                        left_alone[kind if known else OTHER] += 1
                 except FileNotFoundError:
                     continue  # it disappeared after the directory was listed
                 except OSError as error:
                     if path not in told:
                         _LOG.warning("%s cannot be looked at: %s", path, error.strerror)
                     told.add(path)
-
-    def left_alone(self) -> Counter[str]:
-        """Counts by suffix the visible files that are not stills or clips, and links as `links`.
-
-        A suffix is in lower case and begins with a dot, or is empty. What cannot be read is not
-        counted.
-        """
-        counted: Counter[str] = Counter()
-        for folder, folders, files in os.walk(self.root):
-            within = Path(folder)
-            links = [name for name in (*folders, *files) if (within / name).is_symlink()]
-            counted["links"] += len(links)
-            counted.update(
-                PurePath(name).suffix.lower()
-                for name in files
-                if _visible(name) and not _named_as_footage(name) and name not in links
-            )
-            folders[:] = [
-                name
-                for name in folders
-                if self.recursive and _entered(name) and not self._excluded(within / name)
-            ]
-        return +counted
 
     def _excluded(self, path: Path) -> bool:
         return any(path.is_relative_to(left_out) for left_out in self.exclude)
@@ -129,6 +124,12 @@ def _resolved(path: Path) -> Path:
 
 def _named_as_footage(name: str) -> bool:
     return _visible(name) and PurePath(name).suffix.lower() in _SUFFIXES
+
+
+def _kind(name: str) -> str:
+    """Returns the suffix that a format could have, in lower case, empty or `OTHER`."""
+    suffix = PurePath(name).suffix.lower()
+    return suffix if re.fullmatch(r"(\.[\w~+-]{1,12})?", suffix) else OTHER
 
 
 def _entered(folder: str) -> bool:

@@ -1,0 +1,236 @@
+"""Finds how large a photo becomes in memory, before anything decodes it or reads all of its file.
+
+What a few bytes say is enough for that, and no decoder is asked, because some make room for a
+picture as soon as they open it. Every step here has a limit: a file that was made to keep a parser
+busy is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from .contents import STILL_KINDS, Kind, head_of, kind_of
+
+HEADER_ALLOWANCE = 64 << 20
+"""Most bytes of a file that may be metadata: thumbnails, colour profiles, maker notes."""
+_BYTES_PER_PIXEL = 8
+"""Most bytes of a real file for each pixel by weight (four channels of 16 bits, uncompressed)."""
+_MOST_SEGMENTS = 4096
+"""Most segments before the size of a JPEG. One holds 64 KiB, so metadata of the size that is
+allowed takes a quarter of them."""
+_MOST_BOXES = 64
+"""Most boxes before the one of an AVIF that describes its pictures; real files have one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Describes the size of a photo as its file announces it."""
+
+    width: int
+    height: int
+    bytes_per_channel: int = 1
+    tile: int = 0
+    """Pixels of one tile, which a decoder holds whole beside the picture; 0: there are none."""
+
+    @property
+    def weight(self) -> int:
+        """Gives how much memory the picture takes, as the number of pixels of 8 or 16 bits."""
+        return max(self.width * self.height, self.tile) * max(1, self.bytes_per_channel // 2)
+
+
+def refusal(file: BinaryIO, size: int, max_pixels: int) -> str | None:
+    """Returns why a file of `size` bytes is not read as a photo; None: it may be read.
+
+    Reads a few bytes of an ordinary file, and never more than `HEADER_ALLOWANCE`. Raises OSError.
+    """
+    kind = kind_of(head_of(file))
+    if kind not in STILL_KINDS:
+        return f"is no picture that can be read: it holds {kind.value}"
+    extent = extent_of(file, kind)
+    if extent is None:
+        return f"{kind.value} with a damaged header"
+    width, height = extent.width, extent.height
+    if extent.weight > max_pixels:
+        if extent.weight == width * height:
+            return f"{width}x{height} is more than {max_pixels:,} pixels (max_pixels)"
+        return (
+            f"{width}x{height} of {8 * extent.bytes_per_channel} bits takes the memory of "
+            f"{extent.weight:,} pixels, more than {max_pixels:,} (max_pixels)"
+        )
+    # A TIFF may hold more pages than the one that is read.
+    pixels = max_pixels if kind is Kind.TIFF else extent.weight
+    if size > pixels * _BYTES_PER_PIXEL + HEADER_ALLOWANCE:
+        return f"{size:,} bytes are too many for one picture of {width}x{height}"
+    return None
+
+
+def extent_of(file: BinaryIO, kind: Kind) -> Extent | None:
+    """Returns the size that a file of a kind of `STILL_KINDS` announces; None: it does not.
+
+    Raises OSError.
+    """
+    return _READERS[kind](file)
+
+
+def _at(file: BinaryIO, position: int, size: int) -> bytes:
+    if position >= 1 << 63:  # beyond what a file can have
+        return b""
+    file.seek(position)
+    return file.read(size)
+
+
+def _big(data: bytes) -> int:
+    return int.from_bytes(data, "big")
+
+
+def _little(data: bytes) -> int:
+    return int.from_bytes(data, "little")
+
+
+_MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
+_ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
+"""Markers of a JPEG without a length."""
+_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Markers of a JPEG that give its size (SOF)."""
+
+
+def _jpeg(file: BinaryIO) -> Extent | None:
+    position = 2
+    for _ in range(_MOST_SEGMENTS):
+        found = _next_marker(file, position)
+        if found is None:
+            return None
+        code, position = found
+        if code in _SIZES:
+            size = _at(file, position, 7)
+            deep = 2 if len(size) == 7 and size[2] > 8 else 1
+            return Extent(_big(size[5:7]), _big(size[3:5]), deep) if len(size) == 7 else None
+        if code in (0xD9, 0xDA):  # the end, or pixels without a size
+            return None
+        if code not in _ALONE:
+            position += _big(_at(file, position, 2))
+    return None
+
+
+def _next_marker(file: BinaryIO, position: int) -> tuple[int, int] | None:
+    """Returns the next marker of a JPEG and where it ends, beyond bytes that belong to nothing."""
+    step = 64
+    while position < HEADER_ALLOWANCE:
+        data = _at(file, position, step)
+        first = data.find(b"\xff")  # ten times faster than the pattern where there is none
+        if first >= 0 and (found := _MARKER.search(data, first)):
+            return found[1][0], position + found.end()
+        if len(data) < step:
+            return None
+        position += step - 1  # the last byte may be the first of a marker
+        step = 1 << 20
+    return None
+
+
+def _png(file: BinaryIO) -> Extent | None:
+    head = _at(file, 0, 26)
+    if len(head) < 26 or head[12:16] != b"IHDR":
+        return None
+    return Extent(_big(head[16:20]), _big(head[20:24]), 2 if head[24] > 8 else 1)
+
+
+def _bmp(file: BinaryIO) -> Extent | None:
+    head = _at(file, 0, 26)
+    if len(head) < 26:
+        return None
+    if _little(head[14:18]) == 12:
+        return Extent(_little(head[18:20]), _little(head[20:22]))
+    width, height = (int.from_bytes(head[at : at + 4], "little", signed=True) for at in (18, 22))
+    return Extent(abs(width), abs(height))
+
+
+def _gif(file: BinaryIO) -> Extent | None:
+    head = _at(file, 0, 10)
+    return Extent(_little(head[6:8]), _little(head[8:10])) if len(head) == 10 else None
+
+
+def _webp(file: BinaryIO) -> Extent | None:
+    head = _at(file, 0, 30)
+    if len(head) < 30:
+        return None
+    match head[12:16]:
+        case b"VP8X":
+            return Extent(_little(head[24:27]) + 1, _little(head[27:30]) + 1)
+        case b"VP8L":
+            bits = _little(head[21:25])
+            return Extent((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
+        case b"VP8 ":
+            return Extent(_little(head[26:28]) & 0x3FFF, _little(head[28:30]) & 0x3FFF)
+    return None
+
+
+def _avif(file: BinaryIO) -> Extent | None:
+    """Returns the largest size in the box `meta`: the picture is not smaller than its parts."""
+    position = 0
+    for _ in range(_MOST_BOXES):
+        head = _at(file, position, 16)
+        size = _big(head[:4])
+        size = _big(head[8:16]) if size == 1 else size
+        if head[4:8] == b"meta":
+            meta = _at(file, position, min(size, HEADER_ALLOWANCE))
+            sizes = [
+                (_big(meta[at + 8 : at + 12]), _big(meta[at + 12 : at + 16]))
+                for at in (found.start() for found in re.finditer(rb"ispe", meta))
+            ]
+            if not sizes:
+                return None
+            width, height = max(sizes, key=lambda each: each[0] * each[1])
+            return Extent(width, height, 2)  # of more than 8 bits, for all that is known here
+        if size < 8:
+            return None
+        position += size
+    return None
+
+
+_TIFF_TYPES = {1: 1, 3: 2, 4: 4, 16: 8}
+"""Bytes of a value of each type that a size can have: BYTE, SHORT, LONG, LONG8."""
+_WIDTH, _HEIGHT, _BITS, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 258, 322, 323
+
+
+def _tiff(file: BinaryIO) -> Extent | None:
+    """Reads the first directory. Where a tag stands twice, decoders differ; the larger counts."""
+    head = _at(file, 0, 16)
+    order: Callable[[bytes], int] = _little if head[:2] == b"II" else _big
+    wide = order(head[2:4]) == 43
+    start = order(head[8:16]) if wide else order(head[4:8])
+    count_size, entry_size, word = (8, 20, 8) if wide else (2, 12, 4)
+    count = min(order(_at(file, start, count_size)), 0xFFFF)
+    entries = _at(file, start + count_size, count * entry_size)
+    values: dict[int, int] = {}
+    for at in range(0, len(entries) - entry_size + 1, entry_size):
+        tag, size = order(entries[at : at + 2]), _TIFF_TYPES.get(order(entries[at + 2 : at + 4]))
+        if size is None or tag not in (_WIDTH, _HEIGHT, _BITS, _TILE_WIDTH, _TILE_HEIGHT):
+            continue
+        number = order(entries[at + 4 : at + 4 + word])
+        value = entries[at + 4 + word : at + entry_size]
+        if number * size > word:  # the values stand elsewhere
+            value = _at(file, order(value), size * min(number, 8))
+        found = [order(value[i : i + size]) for i in range(0, size * min(number, 8), size)]
+        values[tag] = max([values.get(tag, 0), *found])
+    if _WIDTH not in values or _HEIGHT not in values:
+        return None
+    return Extent(
+        values[_WIDTH],
+        values[_HEIGHT],
+        (values.get(_BITS, 8) + 7) // 8,
+        values.get(_TILE_WIDTH, 0) * values.get(_TILE_HEIGHT, 0),
+    )
+
+
+_READERS: dict[Kind, Callable[[BinaryIO], Extent | None]] = {
+    Kind.JPEG: _jpeg,
+    Kind.PNG: _png,
+    Kind.BMP: _bmp,
+    Kind.TIFF: _tiff,
+    Kind.WEBP: _webp,
+    Kind.AVIF: _avif,
+    Kind.GIF: _gif,
+}
