@@ -12,6 +12,7 @@ import pytest
 
 from cameras import Watching, source
 from odd_camera import OddCamera, Unit, units
+from running import until
 from stillsift.frames import Frame
 from stillsift.sources import Gap, Idle, Overload
 from stillsift.sources.camera import rtsp
@@ -25,32 +26,27 @@ def plain() -> list[Unit]:
     return units()
 
 
-def frames_in(watching: Watching, seconds: float) -> list[Frame]:
-    """What comes within a time, without its end being waited for."""
-    until = time.monotonic() + seconds
-    found = []
-    while time.monotonic() < until:
-        item = watching.until(lambda _: True, 3)
-        found += [item] if isinstance(item, Frame) else []
-    return found
+def rate_of(frames: list[Frame]) -> float:
+    """Frames per second of the time at which they were taken."""
+    taken_ns = [frame.captured_at_ns for frame in frames]
+    assert taken_ns == sorted(set(taken_ns))
+    return (len(frames) - 1) * 1e9 / (taken_ns[-1] - taken_ns[0])
 
 
 # --- time in the stream
 
 
-@pytest.mark.parametrize("ticks", [0, 9, 45_000])
+@pytest.mark.parametrize("ticks", [9, 45_000])
 def test_frames_are_taken_by_arrival_where_stream_time_does_not_keep_up(
     ticks: int, plain: list[Unit], started: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It stands still, counts tenths of what it should, or runs five times too fast."""
+    """It counts thousandths of what it should, or runs five times too fast."""
     camera = started(OddCamera, [plain], fps=10, ticks=ticks)
     watching = started(Watching, source(camera.url, rate=5))
-    watching.frame()
-    found = frames_in(watching, 5)
-    assert 12 <= len(found) <= 26, "5/s, less the two seconds until it is known"
-    taken = [frame.captured_at_ns for frame in found]
-    assert taken == sorted(set(taken))
-    assert abs(taken[-1] - time.time_ns()) < 2e9
+    found = [watching.frame() for _ in range(15)]
+    # Not before the third: the second took until it was known. Less where the machine is busy.
+    assert 2 < rate_of(found[2:]) < 6
+    assert abs(found[-1].captured_at_ns - time.time_ns()) < 2e9
     told = [line for line in caplog.messages if "do not keep up with the clock" in line]
     assert len(told) == (ticks < 9000), "once"
 
@@ -62,8 +58,7 @@ def test_frames_out_of_order_are_analysed_at_the_wanted_rate(
     """Also from cameras that number B frames in the order of decoding: times go to and fro then."""
     camera = started(OddCamera, [units(b_frames=3)], presentation=presentation)
     watching = started(Watching, source(camera.url, rate=5))
-    watching.frame()
-    assert 13 <= len(frames_in(watching, 3)) <= 17
+    assert 2 < rate_of([watching.frame() for _ in range(15)]) < 6
 
 
 def test_the_first_frame_of_a_slow_camera_comes_with_its_first_packets(
@@ -174,8 +169,8 @@ def test_a_login_that_is_not_let_in_waits_long_and_says_why(
 ) -> None:
     camera = started(OddCamera, [plain], digest=digest)
     watching = started(Watching, source(camera.url, user=user, password=password))
-    for _ in range(3):
-        assert isinstance(watching.until(lambda _: True, 5), Idle)
+    assert isinstance(watching.until(lambda _: True, 5), Idle)
+    until(lambda: caplog.records, "the log")
     assert camera.requests.count("DESCRIBE") <= 2, "the challenge, and at most one answer"
     (line,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert cause in line.message

@@ -146,9 +146,8 @@ class Connection(threading.Thread):
 
     @property
     def _silence(self) -> str:
-        return (
-            f"no {'data' if self.opened or self._answered else 'answer'} for {self._timeout_s:g} s"
-        )
+        missing = "data" if self.opened or self._answered else "answer"
+        return f"no {missing} for {self._timeout_s:g} s"
 
     def _read(self) -> None:
         with self._opened() as container:
