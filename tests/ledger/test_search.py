@@ -122,6 +122,8 @@ QUESTIONS: dict[str, Callable[[Ledger], object]] = {
         *it.decisions(source="new", outcome=Outcome.KEPT, limit=1)
     ],
     "a source that is silent": lambda it: [*it.decisions(source="new", limit=10)],
+    "the newest of a source": lambda it: [*it.decisions(source="b", limit=10)],
+    "the newest of an outcome": lambda it: [*it.decisions(outcome=Outcome.FAILED, limit=10)],
     "an outcome that there is none of": lambda it: [*it.decisions(outcome=Outcome.KEPT)],
     "the newest of a reason": lambda it: [*it.decisions(reason=Reason.BLURRY, limit=10)],
     "an id": lambda it: [*it.decisions(id="0123456789")],

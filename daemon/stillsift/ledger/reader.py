@@ -279,8 +279,8 @@ class LedgerReader:
             matching = self._matching(seqs, condition, values, limit)
             seqs = reversed(list(islice(matching, limit)))
         for these, numbers in pages(seqs):
-            rows = self._all(
-                f"{SELECT_DECISION} FROM decisions AS d{ITS_CONTEXT}"
+            rows = self._all(  # by their numbers: not by an index, which may hold a million more
+                f"{SELECT_DECISION} FROM decisions AS d NOT INDEXED{ITS_CONTEXT}"
                 f" WHERE {these} AND {condition} ORDER BY d.seq",
                 (*numbers, *values),
             )
@@ -291,7 +291,7 @@ class LedgerReader:
     ) -> Iterator[int]:
         """Yields those of the decisions, newest first, that meet a condition."""
         for these, numbers in pages(seqs, wanted):
-            query = f"SELECT d.seq FROM decisions AS d WHERE {these} AND {condition}"
+            query = f"SELECT d.seq FROM decisions AS d NOT INDEXED WHERE {these} AND {condition}"
             for row in self._all(f"{query} ORDER BY d.seq DESC", (*numbers, *values)):
                 yield int(row[0])
 
