@@ -22,6 +22,7 @@ _MISSING_LIBRARY = re.compile(r"(?P<library>\S+\.so[.\w]*): cannot open shared o
 _DISTRIBUTIONS = {
     "PIL": "pillow",
     "av": "av",
+    "bcrypt": "bcrypt",
     "cv2": "opencv-python",
     "google": "protobuf",
     "natsort": "natsort",

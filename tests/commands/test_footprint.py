@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cameras import SYSTEM_PYTHON, Camera, write_stream
 from footage import write_still, write_stills
 from running import Daemon, until
 from traced import Seen, python, traced, why_not
@@ -86,6 +88,32 @@ def test_the_daemon_has_one_socket_its_own_and_writes_only_into_its_store(
     assert len(seen.sockets) == 1, seen.sockets
     assert seen.outside(made.store) == []
     assert (seen.programs, list(home.iterdir())) == ([], [])
+
+
+def test_a_camera_is_all_that_sift_calls(home: Path, tmp_path: Path) -> None:
+    ask = "import gi; gi.require_version('GstRtspServer', '1.0')"
+    if subprocess.run([SYSTEM_PYTHON, "-c", ask], capture_output=True, check=False).returncode:
+        pytest.skip("needs GStreamer's RTSP server for the system's Python")
+    camera = Camera([write_stream(tmp_path / "yard.h264", 320, 240)])
+    store, log, password = tmp_path / "out", tmp_path / "trace", tmp_path / "password"
+    password.write_text("geheim")
+    url = camera.url.replace("//", "//viewer@")
+    command = ["stillsift", "sift", url, "--password-file", str(password), "-o", str(store)]
+    try:
+        done = subprocess.run(
+            traced(log, *python("-m", *command, "--duration", "3s", "--json")),
+            env=environment(home),
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            timeout=90,
+        )
+    finally:
+        camera.kill()
+    seen = Seen.of(log, tmp_path)
+    assert json.loads(done.stdout)["sources"][0]["kept"] > 0
+    called = [call for call in seen.sockets if f"htons({camera.port})" not in call]
+    assert (called, seen.outside(store), seen.programs) == ([], [], [])
+    assert any(call.startswith("connect") for call in seen.sockets)
 
 
 def test_the_trace_would_see_a_call_and_a_file(home: Path, tmp_path: Path) -> None:
