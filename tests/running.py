@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -16,8 +18,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import pytest
 import yaml
 
 from stillsift.decisions import Outcome
@@ -232,3 +235,36 @@ def assert_agree(store: Path) -> None:
     assert listed(store) == sorted(disk)
     ids = [record.decision.id for record in decided(store)]
     assert len(ids) == len(set(ids))
+
+
+def on_terminal(
+    *arguments: object, stream: Literal["stdout", "stderr"], columns: int = 100
+) -> tuple[int, bytes, bytes]:
+    """Exit status, what a terminal saw on one stream, and what came out of the other."""
+    try:
+        ours, theirs = pty.openpty()
+    except OSError as error:
+        pytest.skip(f"there are no terminals here (/dev/pts is not mounted): {error}")
+    environ = os.environ | {"TERM": "xterm", "COLUMNS": str(columns)}
+    # Into a file, since nobody reads the other stream while the terminal is read.
+    with tempfile.TemporaryFile() as other:
+        with subprocess.Popen(
+            [*STILLSIFT, *map(str, arguments)],
+            stdout=theirs if stream == "stdout" else other,
+            stderr=theirs if stream == "stderr" else other,
+            env=environ,
+        ) as ran:
+            os.close(theirs)
+            seen = b"".join(_read(ours))
+        other.seek(0)
+        return ran.returncode, seen, other.read()
+
+
+def _read(descriptor: int) -> Iterator[bytes]:
+    try:
+        while data := os.read(descriptor, 65536):
+            yield data
+    except OSError:  # Linux's way of saying that the other end of a terminal is closed
+        pass
+    finally:
+        os.close(descriptor)

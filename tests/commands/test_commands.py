@@ -9,10 +9,8 @@ import importlib.util
 import io
 import json
 import os
-import pty
 import re
 import shutil
-import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ import yaml
 
 from conftest import Command
 from footage import START_S, jpeg, write_clip, write_still, write_stills
-from running import STILLSIFT, decided, kept_on_disk
+from running import decided, kept_on_disk, on_terminal
 from stillsift.cli import COMMANDS, parser
 from stillsift.decisions import Outcome, Reason, time_text
 from stillsift.ledger import Ledger
@@ -207,38 +205,25 @@ def test_the_table_tells_measures_with_their_limits_and_why_a_file_failed(
 
 
 def test_a_terminal_gets_lines_of_its_width(store: Path) -> None:
-    failed = on_terminal("decisions", "--store", store, "--source", "photos", columns=150)
+    failed = lines_on_terminal("decisions", "--store", store, "--source", "photos", columns=150)
     assert max(map(len, failed)) <= 150
     assert any(re.search(r"  img7.jpg#0  +a JPEG with a damaged header$", line) for line in failed)
     (one,) = (r.decision for r in decided(store) if r.decision.outcome is Outcome.FAILED)
-    alone = on_terminal("decisions", "--store", store, "--outcome", "failed", columns=40)
+    alone = lines_on_terminal("decisions", "--store", store, "--outcome", "failed", columns=40)
     assert [line.split("  ")[0] for line in alone] == [
         *("captured_at", "source", "outcome", "reason", "file", "detail")
     ]
     assert alone[-2].endswith(f" {one.file}#0")
-    every = on_terminal("decisions", "--store", store, columns=80)
+    every = lines_on_terminal("decisions", "--store", store, columns=80)
     assert len(every) == len(decided(store)) + 1
     assert max(map(len, every)) == 80
     assert any(line.endswith("…") for line in every)
 
 
-def on_terminal(*arguments: object, columns: int) -> list[str]:
+def lines_on_terminal(*arguments: object, columns: int) -> list[str]:
     """What a terminal of that width is shown."""
-    try:
-        ours, theirs = pty.openpty()
-    except OSError as error:
-        pytest.skip(f"there are no terminals here (/dev/pts is not mounted): {error}")
-    environ = os.environ | {"TERM": "xterm", "COLUMNS": str(columns)}
-    with subprocess.Popen([*STILLSIFT, *map(str, arguments)], stdout=theirs, env=environ) as ran:
-        os.close(theirs)
-        seen = b""
-        try:
-            while data := os.read(ours, 65536):
-                seen += data
-        except OSError:  # Linux's way of saying that the other end of a terminal is closed
-            pass
-        os.close(ours)
-    assert ran.returncode == 0
+    status, seen, _ = on_terminal(*arguments, stream="stdout", columns=columns)
+    assert status == 0
     return seen.decode().splitlines()
 
 

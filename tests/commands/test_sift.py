@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import shutil
 import signal
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +17,11 @@ from PIL import Image
 from conftest import Command
 from footage import jpeg, scene, taken, write_clip, write_still, write_stills
 from running import (
-    STILLSIFT,
     assert_agree,
     decided,
     free_port,
     kept_on_disk,
+    on_terminal,
     started,
     story,
     until,
@@ -677,37 +674,12 @@ def test_json_tells_of_every_source(stillsift: Command, clip: Path, tmp_path: Pa
     )
 
 
-def on_terminal(*arguments: object) -> tuple[int, bytes, bytes]:
-    """Exit status, what the terminal saw on standard error, and standard output."""
-    try:
-        ours, theirs = pty.openpty()
-    except OSError as error:
-        pytest.skip(f"there are no terminals here (/dev/pts is not mounted): {error}")
-    environ = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
-    with subprocess.Popen(
-        [*STILLSIFT, *map(str, arguments)], stdout=subprocess.PIPE, stderr=theirs, env=environ
-    ) as process:
-        os.close(theirs)
-        seen = b"".join(_read(ours))
-        assert process.stdout is not None
-        return process.wait(60), seen, process.stdout.read()
-
-
-def _read(descriptor: int) -> Iterator[bytes]:
-    try:
-        while data := os.read(descriptor, 65536):
-            yield data
-    except OSError:  # Linux's way of saying that the other end of a terminal is closed
-        pass
-    finally:
-        os.close(descriptor)
-
-
 def test_a_terminal_sees_progress_and_a_pipe_sees_plain_lines(
     stillsift: Command, long_clip: Path, tmp_path: Path
 ) -> None:
+    options = ("--set", "rate=all", "--set", "max_wait=0s")
     status, seen, out = on_terminal(
-        "sift", long_clip, "-o", tmp_path / "out", "--set", "rate=all", "--set", "max_wait=0s"
+        "sift", long_clip, "-o", tmp_path / "out", *options, stream="stderr"
     )
     assert status == 0, seen
     assert b"\x1b[" in seen

@@ -392,8 +392,7 @@ def test_what_comes_under_the_name_while_an_original_is_copied_stays(
 
     if still_open is not None:  # as where nobody can tell who has it open
         monkeypatch.setattr(original, "being_written", lambda _descriptor: None)
-        os.utime(path, (1, 1))
-        box.decide(path, Retire.MOVE)
+        monkeypatch.setattr(original, "QUIET_S", 0.0)
     monkeypatch.setattr(quarantine, "_copy", copying)
     (one, *_) = box.quarantine.retire()
     if still_open is None:
@@ -409,15 +408,24 @@ def test_what_comes_under_the_name_while_an_original_is_copied_stays(
     assert [each.name for each in box.incoming.iterdir()] == ["rec.mp4"]
 
 
-def test_an_original_that_is_open_for_writing_waits(box: Box) -> None:
+def test_an_original_that_is_open_for_writing_waits(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = box.file("a.mp4")
     box.decide(path, Retire.DELETE)
     with path.open("ab"):
         (one,) = box.quarantine.retire()
         assert one.fate is Fate.WAITS
         assert path.exists()
+        assert box.quarantine.waits("in")
+    assert box.quarantine.retire() == []  # it is not looked at all the time
+    monkeypatch.setattr(quarantine, "AGAIN_S", 0.0)
+    box.quarantine = Quarantine(box.store, box.ledger)  # as after a restart
+    with path.open("ab"):
+        box.quarantine.retire()
     (one,) = box.quarantine.retire()
     assert one.fate is Fate.DELETED
+    assert not box.quarantine.waits("in")
     assert files_in(box.incoming) == []
 
 
@@ -425,10 +433,13 @@ def test_where_nobody_can_tell_who_writes_an_original_must_be_quiet_for_minutes(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(original, "being_written", lambda _descriptor: None)
+    monkeypatch.setattr(quarantine, "AGAIN_S", 0.0)
     path = box.file("a.jpg")
     box.decide(path, Retire.DELETE)
-    (one,) = box.quarantine.retire()
-    assert one.fate is Fate.WAITS
+    os.utime(path, (1, 1))  # as a server does whose clock is behind
+    box.decide(path, Retire.DELETE)
+    fates = {one.fate for one in box.quarantine.retire()}
+    assert fates == {Fate.WAITS, Fate.LEFT}  # left: as it was before its time was set
     monkeypatch.setattr(original, "QUIET_S", 0.0)
     (one,) = box.quarantine.retire()
     assert one.fate is Fate.DELETED

@@ -61,11 +61,11 @@ PUT_KEPT = (
 )
 PUT_FILE = """
 INSERT INTO files (source, device, inode, size, mtime_ns, file, content_hash, next_frame, state,
-                   attempts, error, first_kept, retire, named, changed_at_ns)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   error, first_kept, retire, named, changed_at_ns)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (source, device, inode, size, mtime_ns) DO UPDATE SET
     file = excluded.file, content_hash = excluded.content_hash, next_frame = excluded.next_frame,
-    state = excluded.state, attempts = files.attempts + excluded.attempts, error = excluded.error,
+    state = excluded.state, error = excluded.error,
     first_kept = COALESCE(files.first_kept, excluded.first_kept), retire = excluded.retire,
     named = excluded.named, changed_at_ns = excluded.changed_at_ns
 """
@@ -207,7 +207,6 @@ def file_row(
         checkpoint.content_hash,
         checkpoint.next_frame,
         checkpoint.state,
-        int(checkpoint.state is FileState.FAILED),
         text_in(checkpoint.error),
         first_kept.get((checkpoint.source, checkpoint.file), checkpoint.shown_by),
         checkpoint.retire if to_retire else None,

@@ -151,6 +151,7 @@ CREATE TABLE alarms (
 
 _NAMED = """
 ALTER TABLE files ADD COLUMN named TEXT;
+ALTER TABLE files DROP COLUMN attempts;
 CREATE INDEX files_by_name ON files (source, file);
 """
 

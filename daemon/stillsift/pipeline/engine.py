@@ -177,7 +177,7 @@ class Engine:
             retire=tuning.retire,
             siblings=tuning.siblings,
             is_there=self._is_there,
-            mark=self._mark(config.name),
+            mark=ReadingMark(None) if config.rtsp else self._mark(config.name),
         )
         store = None if self.storage is None else self.storage.store.root
         source = open_source(config, recorder, watch=watch, duration_s=duration_s, leave_out=store)
@@ -254,17 +254,15 @@ class Engine:
         return kept is not None and self.storage.store.holds(kept)
 
     def _mark(self, source: str) -> ReadingMark:
-        """Opens the mark of what a source is reading; closed with the engine."""
+        """Opens the mark of what a source is reading; the recorder closes it."""
         if self.storage is None:
             return ReadingMark(None)
         folder = self.storage.store.root / READING
         try:
-            mark = ReadingMark(folder / folder_name(source))
+            return ReadingMark(folder / folder_name(source))
         except OSError as error:
             log.warning("%s: %s: what is read is not marked: %s", source, folder, error.strerror)
             return ReadingMark(None)
-        self._opened.callback(mark.close)
-        return mark
 
     def _embed(self, picture: Picture) -> Embedding:
         with self.metrics.stage("embed"):

@@ -158,6 +158,7 @@ class Line:
                     self._record()
             raise
         finally:
+            self._recorder.close()
             self._end_turn()
 
     def stop(self) -> None:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ..decisions import Decision, Reason
 from ..frames import Frame
@@ -26,7 +25,7 @@ from ..sources.picture import ConversionError
 from ..store import Quarantine, Store, StoreError
 from ..store.errors import StoreUnavailable
 from ..store.metadata_jsonl import Listing
-from ..store.quarantine import Fate, Retired
+from ..store.quarantine import AGAIN_S, Fate, Retired
 from .move_rights import MoveRights
 from .recorder import Recorded
 from .troubles import Troubles
@@ -35,8 +34,6 @@ from .tuning import Tuning
 log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
-_USE_RETRY_S = 30.0
-"""Seconds between two attempts to retire an original that somebody may still write to."""
 _ROOM = 4_000_000
 """Bytes of a large picture; with room for them, keeping works again."""
 _NOTHING_KEPT = "nothing can be kept"
@@ -81,9 +78,10 @@ class Persistence:
         self._rights = rights
         self._wait = wait
         self._live = live
-        self._tried = self._used_at = time.monotonic()
-        self._in_use: set[Path] = set()
-        """Originals that wait to be retired and were told."""
+        self._tried = self._looked = time.monotonic()
+        self._in_use = True
+        """Whether originals wait until nobody writes to them; at first some may, since before."""
+        self._told_in_use = False
         self._lost: list[str] = []
 
     def take_lost(self) -> list[str]:
@@ -178,15 +176,11 @@ class Persistence:
             )
 
     def try_again(self) -> None:
-        """Checks every few seconds whether the disk has room again.
-
-        The next frame to be kept may be hours away.
-        """
+        """Tries again now and then what could not be done; the next frame may be hours away."""
         if self._storage is None:
             return
-        again = self._in_use and time.monotonic() - self._used_at >= _USE_RETRY_S
+        again = self._in_use and time.monotonic() - self._looked >= AGAIN_S
         if self._rights.regained() or again:
-            self._used_at = time.monotonic()
             self._follow(self._storage, [], retire=True)
         stands = _NOTHING_KEPT in self._troubles or _FOLLOWING_UP in self._troubles
         if not stands or time.monotonic() - self._tried < RETRY_S:
@@ -205,7 +199,9 @@ class Persistence:
         try:
             storage.listing.append(decisions)
             if retire and self._rights.granted:
+                self._looked = time.monotonic()
                 self._tell(storage.quarantine.retire(self._source))
+                self._in_use = storage.quarantine.waits(self._source)
         except (StoreError, LedgerError) as error:
             # Nothing is lost: the ledger knows what is still to be listed and retired.
             self._troubles.begin(_FOLLOWING_UP, str(error))
@@ -213,14 +209,20 @@ class Persistence:
         return True
 
     def _tell(self, retired: list[Retired]) -> None:
-        """Tells of originals that stay; of one that waits, once."""
-        waits = {one.file.file for one in retired if one.fate is Fate.WAITS}
+        """Tells of originals that stay; of those that wait, only of the first."""
         for one in retired:
             self._lost += one.missing
-            known = self._rights.refused(one) or one.file.file in self._in_use
-            if one.detail is not None and not known:
+            if one.detail is None or self._rights.refused(one):
+                continue
+            if one.fate is not Fate.WAITS:
                 log.warning("%s: %s", self._source, one.detail)
-        self._in_use = waits
+            elif not self._told_in_use:
+                self._told_in_use = True
+                log.warning(
+                    "%s: %s; this one, and others like it, will be tried again",
+                    self._source,
+                    one.detail,
+                )
 
 
 def _audited(decision: Decision, tuning: Tuning) -> Decision:

@@ -375,6 +375,10 @@ class Recorder:
         """Notes that the file being read is left for an expected reason: a stop, a full disk."""
         self._mark.leave()
 
+    def close(self) -> None:
+        """Closes the mark; a file that was not left by then counts as one that ended the line."""
+        self._mark.close()
+
     def end(self) -> None:
         """Announces that the next commit is the last one: the source is at its end, or stops."""
         self._ending = True

@@ -107,7 +107,7 @@ def claimed(record: FileRecord) -> Iterator[ClaimedOriginal]:
             data = os.fdopen(open_beneath(folder, private), "rb")
         else:
             with _closed_on_error(data):
-                _check(record, data)
+                _check(record, data, untouched=True)
                 _take(folder, record.file.name, private)
         with data:
             original = ClaimedOriginal(record, folder, private, data)
@@ -140,7 +140,12 @@ def _take(folder: int, name: str, private: str) -> None:
         os.unlink(name, dir_fd=folder)
 
 
-def _check(record: FileRecord, data: BufferedReader) -> None:
+def _check(record: FileRecord, data: BufferedReader, *, untouched: bool = False) -> None:
+    """Raises OriginalDiffers or OriginalInUse unless a file is as it was when it was decided.
+
+    `untouched`: it was not renamed yet, so the time of its last change of any kind counts, too. A
+    writer or a server may set the other one back.
+    """
     facts = os.fstat(data.fileno())
     found = FileIdentity.from_stat(facts)
     if (found.size, found.mtime_ns) != (record.identity.size, record.identity.mtime_ns):
@@ -148,7 +153,8 @@ def _check(record: FileRecord, data: BufferedReader) -> None:
     written = being_written(data.fileno())
     if written:
         raise OriginalInUse("somebody has it open for writing")
-    if written is None and 0 <= time.time() - facts.st_mtime < QUIET_S:
+    changed = max(facts.st_mtime, facts.st_ctime if untouched else 0.0)
+    if written is None and abs(time.time() - changed) < QUIET_S:
         raise OriginalInUse(
             f"it changed less than {QUIET_S / 60:.0f} minutes ago, and whether somebody has it"
             " open for writing cannot be known here"

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from ..frames import frame_id
 from ..ledger import Ledger
 from ..ledger.records import FileRecord, Quarantined, Retire
 from ..sources import FileIdentity, origin_of
-from ..sources.files.opening import made_folder, open_beneath
+from ..sources.files.opening import open_beneath, opened_folder
 from .durable_files import (
     copy_data,
     move_without_overwrite,
@@ -37,6 +38,8 @@ from .store import QUARANTINE, Store
 _NAME_BYTES = 255
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _PAGE = 500
+AGAIN_S = 30.0
+"""Seconds between two looks at an original that somebody may still write to."""
 
 
 class Fate(StrEnum):
@@ -86,9 +89,14 @@ class Quarantine:
     def __init__(self, store: Store, ledger: Ledger) -> None:
         self._store = store
         self._ledger = ledger
+        self._waiting: dict[tuple[str, Path], float] = {}
+        """Monotonic times at which originals that may be in use are tried again."""
 
     def retire(self, source: str | None = None) -> list[Retired]:
         """Retires what the ledger lists, of one source or of all, and tells what became of each.
+
+        An original that somebody may still write to is told as such, and then not looked at again
+        for `AGAIN_S`.
 
         Call it after the commit. It records what was retired before it returns or raises. First it
         removes the superseded files of the store.
@@ -100,7 +108,12 @@ class Quarantine:
         if superseded := self._ledger.superseded():
             self._store.discard(superseded)
             self._ledger.removed(superseded)
-        files = self._ledger.retiring(source)
+        now = time.monotonic()
+        files = [
+            file
+            for file in self._ledger.retiring(source)
+            if self._waiting.get((file.source, file.file), now) <= now
+        ]
         if not files:
             return []
         done: list[tuple[Retired, Quarantined | None]] = []
@@ -125,7 +138,17 @@ class Quarantine:
                 (one.file, moved) for one, moved in done if one.fate is not Fate.WAITS
             )
             self._reopen([one for one, _ in done if one.missing])
+            for one, _ in done:
+                key = (one.file.source, one.file.file)
+                if one.fate is Fate.WAITS:
+                    self._waiting[key] = time.monotonic() + AGAIN_S
+                else:
+                    self._waiting.pop(key, None)
         return [*(one for one, _ in done), *refused]
+
+    def waits(self, source: str) -> bool:
+        """Tells whether originals of a source wait until nobody writes to them."""
+        return any(name == source for name, _ in list(self._waiting))
 
     def _reopen(self, shown_by_none: Iterable[Retired]) -> None:
         """Records kept frames that are gone, and that what they showed is to be read again."""
@@ -267,7 +290,7 @@ class Quarantine:
         # Where it came from, no link is followed: others may write there. `to` is the operator's.
         target = one.original if to is None else to.resolve() / one.original.name
         try:
-            with made_folder(target.parent) as folder:
+            with opened_folder(target.parent, make=True) as folder:
                 if to is not None and _hash_in(folder, target.name) not in (None, one.sha256):
                     target = target.with_name(one.path.name)
                 there = _hash_in(folder, target.name)

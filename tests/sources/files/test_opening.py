@@ -12,7 +12,6 @@ import pytest
 from stillsift.sources.files.opening import (
     being_written,
     is_being_written,
-    made_folder,
     opened,
     opened_folder,
 )
@@ -31,13 +30,16 @@ def test_a_link_on_the_way_or_at_the_end_is_an_error(tmp_path: Path) -> None:
         assert error.value.errno in (errno.ELOOP, errno.ENOTDIR)
     with pytest.raises(OSError, match="linked"), opened_folder(tmp_path / "linked"):
         pass
-    with pytest.raises(OSError, match="linked"), made_folder(tmp_path / "linked" / "new"):
+    with (
+        pytest.raises(OSError, match="linked"),
+        opened_folder(tmp_path / "linked" / "new", make=True),
+    ):
         pass
     assert not (tmp_path / "real" / "new").exists()
 
 
 def test_missing_folders_are_made(tmp_path: Path) -> None:
-    with made_folder(tmp_path / "a" / "b"):
+    with opened_folder(tmp_path / "a" / "b", make=True):
         pass
     assert (tmp_path / "a" / "b").is_dir()
 

@@ -119,11 +119,12 @@ class ClipReader:
         self._stretches = 0
 
     def items(self) -> Iterator[Item]:
-        """Yields the items. Raises OSError where the file cannot be opened or read."""
+        """Opens the file and yields its items. Raises OSError where that cannot be done."""
         with opened(self.path) as data:
-            yield from self._items(data)
+            yield from self.items_of(data)
 
-    def _items(self, data: BinaryIO) -> Iterator[Item]:
+    def items_of(self, data: BinaryIO) -> Iterator[Item]:
+        """Yields the items of the file, which is open already. Raises OSError."""
         identity = FileIdentity.from_stat(os.fstat(data.fileno()))
         origin = origin_of(self.path, identity)
         shorter = self._shorter

@@ -253,6 +253,7 @@ class DirectorySource:
                     yield from self._items_of(path, data, identity, next_frame)
         except OSError as error:
             if error.errno in _GONE or error.errno in _NO_FILE:
+                self._unreadable.pop(path, None)
                 return  # the file disappeared before it was read, or is none
             reason = f"cannot be read: {error.strerror}"
             yield from self._told_unreadable(path, _identity(path), reason)
@@ -314,7 +315,7 @@ class DirectorySource:
                 earlier=self._known.earlier,
                 shorter=self._known.grown_from(path, identity) if next_frame == 0 else None,
             )
-            yield from reader.items()
+            yield from reader.items_of(data)
         else:
             yield from self._still(path, data, identity)
 

@@ -28,14 +28,18 @@ _LEASE_UNKNOWN = frozenset(
 
 
 @contextmanager
-def opened_folder(folder: Path) -> Iterator[int]:
+def opened_folder(folder: Path, *, make: bool = False) -> Iterator[int]:
     """Opens an absolute folder step by step; gives a descriptor for `dir_fd`.
 
-    Raises OSError; ELOOP or ENOTDIR where a symbolic link is on the way.
+    With `make`, what is missing of it is made. Raises OSError; ELOOP or ENOTDIR where a symbolic
+    link is on the way.
     """
     descriptor = os.open(folder.anchor or "/", _FOLDER)
     try:
         for part in folder.parts[1:]:
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=descriptor)
             inner = os.open(part, _FOLDER, dir_fd=descriptor)
             os.close(descriptor)
             descriptor = inner
@@ -97,22 +101,3 @@ def is_being_written(path: Path) -> bool:
     """Tells whether somebody is known to have a file open for writing. Raises OSError."""
     with opened(path) as file:
         return being_written(file.fileno()) is True
-
-
-@contextmanager
-def made_folder(folder: Path) -> Iterator[int]:
-    """Opens an absolute folder as `opened_folder` does, and makes what is missing of it.
-
-    Raises OSError.
-    """
-    descriptor = os.open(folder.anchor or "/", _FOLDER)
-    try:
-        for part in folder.parts[1:]:
-            with suppress(FileExistsError):
-                os.mkdir(part, dir_fd=descriptor)
-            inner = os.open(part, _FOLDER, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = inner
-        yield descriptor
-    finally:
-        os.close(descriptor)
