@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import queue
 import signal
 import subprocess
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
+from collected import Collected
 from running import free_port
 from stillsift.frames import Frame
 from stillsift.sources import Gap, Item
@@ -101,35 +99,16 @@ class Camera:
 QUICK = Retry(first_s=0.1, longest_s=0.4)
 
 
-class Watching:
-    """A source whose items are collected by a thread, as the daemon does."""
+class Watching(Collected):
+    """A camera whose items are collected."""
 
     def __init__(self, source: RtspSource) -> None:
         self.source = source
-        self.items: list[Item] = []
-        self._arrived: queue.SimpleQueue[Item | BaseException | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._collect, daemon=True)
-        self._thread.start()
-
-    def _collect(self) -> None:
-        try:
-            for item in self.source.items():
-                self._arrived.put(item)
-            self._arrived.put(None)
-        except BaseException as error:  # noqa: BLE001 - raised again where it is looked at
-            self._arrived.put(error)
+        super().__init__(source)
 
     def until(self, what: Callable[[Item], bool], within_s: float = 15) -> Item:
         """The next item that is `what`."""
-        deadline = time.monotonic() + within_s
-        while True:
-            item = self._arrived.get(timeout=max(0.01, deadline - time.monotonic()))
-            if isinstance(item, BaseException):
-                raise item
-            assert item is not None, "the source ended"
-            self.items.append(item)
-            if what(item):
-                return item
+        return self.first(what, within_s)
 
     def frame(self, within_s: float = 15) -> Frame:
         found = self.until(is_frame, within_s)
@@ -144,12 +123,10 @@ class Watching:
     def rest(self) -> list[Item]:
         """Stop, and say what still came."""
         self.source.stop()
-        self._thread.join(5)
-        assert not self._thread.is_alive()
+        self.thread.join(5)
+        assert not self.thread.is_alive()
         late = []
-        while (item := self._arrived.get(timeout=1)) is not None:
-            if isinstance(item, BaseException):
-                raise item
+        while (item := self.next(1)) is not None:
             late.append(item)
         return late
 

@@ -22,6 +22,7 @@ from PIL import Image
 from watchdog.events import FileModifiedEvent, FileMovedEvent
 
 from clips import SHARED_MEDIA, real_pictures, write_clip
+from collected import Collected
 from stillsift.frames import Frame, TimeOrigin
 from stillsift.sources import (
     Failed,
@@ -308,30 +309,15 @@ def test_stop_ends_in_the_middle_of_a_clip(tmp_path: Path) -> None:
 # --- what arrives
 
 
-class Watching:
-    """A watched directory, its items collected by a thread."""
+class Watching(Collected):
+    """A watched directory whose items are collected."""
 
     def __init__(self, root: Path | list[Path], **options: Any) -> None:
         self.source = source(root, **{"watch": True, "settle_s": SETTLE_S, **options})
-        self._arrived: queue.SimpleQueue[Item | BaseException] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._collect, daemon=True)
-        self._thread.start()
-
-    def _collect(self) -> None:
-        try:
-            for item in self.source.items():
-                self._arrived.put(item)
-        except BaseException as error:  # noqa: BLE001 - raised again where it is looked at
-            self._arrived.put(error)
+        super().__init__(self.source)
 
     def until(self, kind: type[Item], within_s: float = 8) -> Any:
-        deadline = time.monotonic() + within_s
-        while True:
-            item = self._arrived.get(timeout=max(0.01, deadline - time.monotonic()))
-            if isinstance(item, BaseException):
-                raise item
-            if isinstance(item, kind):
-                return item
+        return self.first(lambda item: isinstance(item, kind), within_s)
 
     def opened(self, within_s: float = 8) -> str:
         opened: Opened = self.until(Opened, within_s)
@@ -344,8 +330,8 @@ class Watching:
     def end(self) -> None:
         began = time.monotonic()
         self.source.stop()
-        self._thread.join(5)
-        assert not self._thread.is_alive()
+        self.thread.join(5)
+        assert not self.thread.is_alive()
         assert time.monotonic() - began < 1
 
 
