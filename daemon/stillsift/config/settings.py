@@ -69,7 +69,7 @@ class QuarantineSettings(_Section):
     max_size: Size = Field(default=5 * 10**9, ge=0)
     """Most bytes to hold; the oldest go first. 0 holds none."""
     max_age: Duration = Field(default=14 * 86400.0, ge=0)
-    """Longest time to hold a frame. 0 holds none."""
+    """Longest time to hold an original, in time that the machine runs. 0 holds none."""
 
 
 class StoreSettings(_Section):
@@ -86,7 +86,8 @@ class StoreSettings(_Section):
     quarantine: QuarantineSettings = QuarantineSettings()
     """Where originals wait that `retire: move` took away."""
     keep_decisions: Duration = Field(default=90 * 86400.0, ge=0)
-    """How long decisions about dropped frames stay in the ledger. 0: for ever."""
+    """How long decisions about dropped and lost frames stay in the ledger, in time that the machine
+    runs. 0: for ever."""
 
 
 class CustomModel(_Section):
@@ -199,7 +200,7 @@ class SourceSettings(_Section):
     polling: bool = False
     """Look for new files by listing the directory, for network mounts without inotify."""
     settle: Duration = Field(default=2.0, ge=0)
-    """Time for which a new file must keep its size before it counts as whole."""
+    """Time for which a new file must stay unchanged before it counts as whole."""
     max_pixels: Pixels = Field(default=100 * 10**6, ge=1)
     """Largest still that is decoded, in pixels; a larger one fails by its header alone."""
     max_clip_pixels: Pixels = Field(default=36 * 10**6, ge=1)
@@ -213,7 +214,8 @@ class SourceSettings(_Section):
     transport: Literal["tcp", "udp"] = "tcp"
     """How a camera's RTSP stream travels."""
     timeout: Duration = Field(default=10.0, gt=0)
-    """Time without a frame after which a camera counts as away and is connected anew."""
+    """Time without data, or without a picture after there was one, after which a camera counts as
+    away and is connected anew."""
     queue: Whole = Field(default=8, ge=1, le=1024)
     """Live frames that may wait for analysis; the oldest is lost (and counted) when it is full."""
 
