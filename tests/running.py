@@ -71,7 +71,7 @@ class Daemon:
         self.config: dict[str, Any] = {
             "store": {"path": str(self.store), "min_free": 0},
             "metrics": {"listen": f"127.0.0.1:{self.port}"},
-            "defaults": {"settle": "200ms", "rate": "all"},
+            "defaults": {"settle": "200ms", "max_silence": "1s", "rate": "all"},
             "sources": sources,
             **sections,
         }

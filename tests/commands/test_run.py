@@ -15,13 +15,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+import clips
 from cameras import SYSTEM_PYTHON, Camera, write_stream
 from conftest import Command
-from footage import jpeg, taken, write_clip, write_still, write_stills
+from footage import jpeg, scene, taken, write_clip, write_still, write_stills
 from running import (
     Daemon,
     assert_agree,
@@ -335,6 +338,42 @@ def test_stills_that_wait_are_decided_when_settings_change(tmp_path: Path) -> No
         line.run()
         assert len(list(engine.ledger.decisions())) >= 1
         assert line.sifter.gallery.size == 3
+
+
+@pytest.mark.parametrize("kind", ["clips", "stills"])
+def test_files_of_one_moment_that_come_one_by_one_are_decided_as_all_at_once(
+    stillsift: Command, tmp_path: Path, kind: str
+) -> None:
+    """A recorder cuts in the middle of a moment: before the cut it is blurred, after it sharp."""
+    gate, aside = tmp_path / "gate", tmp_path / "aside"
+    aside.mkdir()
+    named = {"filename_time": "%Y%m%d%H%M%S%f"}
+    blurred = np.asarray(cv2.GaussianBlur(scene(1), (0, 0), 4), np.uint8)
+    pictures = [scene(0)] * 20 + [blurred] * 2 + [scene(1)] * 20
+    cut = 22
+
+    def come(first: int, end: int) -> None:
+        """Lets frames come, ten to the second of their own time."""
+        if kind == "clips":
+            clip = aside / f"{20251124120000 + first // 10}{first % 10}.mp4"
+            clips.write_clip(clip, pictures[first:end], rate=10).rename(gate / clip.name)
+            return
+        for number in range(first, end):
+            still = aside / f"{20251124120000 + number // 10}{number % 10}.png"
+            cv2.imwrite(str(still), pictures[number])
+            still.rename(gate / still.name)
+
+    with daemon(tmp_path, [directory("gate", gate, max_silence="4s", **named)]) as running:
+        running.start()
+        come(0, cut)
+        until(lambda: balance(running)["gate"].offered == cut, "the frames before the cut")
+        time.sleep(3)  # the moment lasts for a second
+        come(cut, len(pictures))
+        running.until_done(len(list(gate.iterdir())))
+        assert running.stop() == 0
+    options = ("--set", "rate=all", "--set", f"filename_time='{named['filename_time']}'")
+    stillsift("sift", gate, "-o", tmp_path / "whole", *options)
+    assert story(running.store) == story(tmp_path / "whole")
 
 
 def test_a_smaller_gallery_is_taken_up_before_a_scene_at_rest(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[imp
 
 from conftest import Command
 from footage import START_S, scene, write_clip, write_stills
-from running import assert_agree, decided
+from running import assert_agree, decided, story
 from scripted import Script, config
 from stillsift.config import SourceConfig
 from stillsift.decisions import Outcome, Reason
@@ -225,7 +225,7 @@ def test_a_camera_is_ready_again_once_there_is_room(
             for min_free, step_s in ((1 << 60, 60), (1 << 60, 60), (0, 1), (0, 60)):
                 store.min_free = min_free
                 clock[0] += step_s
-                yield Idle()
+                yield Idle(away_s=60)
                 told.append(line.trouble)
 
         line.source = Script(items())
@@ -256,7 +256,7 @@ def _at(index: int) -> dict[str, Any]:
     return {"captured_at_ns": (START_S + 2 * index) * 10**9}
 
 
-def test_a_camera_that_falls_silent_has_its_last_frames_decided(
+def test_a_camera_that_goes_away_has_its_last_frames_decided(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A moment that waits for a better frame does not wait for ever."""
@@ -266,16 +266,40 @@ def test_a_camera_that_falls_silent_has_its_last_frames_decided(
 
     def items() -> Iterator[Item]:
         yield frame(0)
-        yield Idle()
-        seen.append(len(decided(tmp_path)))
-        clock[0] += 60
-        yield Idle(busy=True)
-        seen.append(len(decided(tmp_path)))
-        yield Idle()
-        seen.append(len(decided(tmp_path)))
+        for away_s in (0.0, 1.0, 60.0):
+            clock[0] += 60
+            yield Idle(away_s=away_s)
+            seen.append(len(decided(tmp_path)))
 
     run(tmp_path, items())
     assert seen == [0, 0, 1]
+
+
+def test_a_camera_that_stalls_is_decided_as_if_it_had_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After three seconds without data its stream goes on where it stopped."""
+    clock = [0.0]
+    monkeypatch.setattr("stillsift.pipeline.line.time.monotonic", lambda: clock[0])
+    blurred = np.asarray(cv2.GaussianBlur(scene(1), (0, 0), 4), np.uint8)
+    pictures = [scene(0)] * 20 + [blurred] * 2 + [scene(1)] * 20
+    frames = [
+        replace(frame(index, at_s=START_S + index / 5), picture=ArrayPicture(picture))
+        for index, picture in enumerate(pictures)
+    ]
+
+    def stalling() -> Iterator[Item]:
+        yield from frames[:22]
+        for _ in range(3):
+            clock[0] += 1
+            yield Idle()
+        yield from frames[22:]
+
+    run(tmp_path / "steady", frames)
+    run(tmp_path / "stalling", stalling())
+    assert story(tmp_path / "stalling") == story(tmp_path / "steady")
+    kept = [r.decision.frame_index for r in decided(tmp_path / "steady") if r.kept_path]
+    assert kept[1] >= 22, "the sharp one was kept"
 
 
 @pytest.mark.parametrize("live", [True, False])

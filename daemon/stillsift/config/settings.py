@@ -175,6 +175,9 @@ class SourceSettings(_Section):
     """Contrast below which a frame is dropped as `low_information`, grey levels; 0: off."""
     max_wait: Duration = Field(default=1.0, ge=0)
     """Stream time that a moment with something new waits for a better frame of it."""
+    max_silence: Duration = Field(default=4.0, ge=0)
+    """Time beyond `max_wait`, and beyond the length of a clip, that a moment waits for the next
+    file; after it, what waits is decided."""
     min_gap: Duration = Field(default=0.0, ge=0)
     """Least stream time between two kept frames; 0: none. Photographs have no such time."""
     max_per_minute: MostKept = Field(default=None, ge=1)

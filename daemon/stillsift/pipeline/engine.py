@@ -201,6 +201,7 @@ class Engine:
         return Tuning(
             config.limits(self.model.spec.novelty_limit),
             gallery=config.gallery,
+            max_silence_s=config.max_silence,
             alarms=config.alarms,
             audit=config.audit,
             retire=Retire(config.retire),

@@ -50,7 +50,9 @@ log = logging.getLogger(__name__)
 
 _RECORD_EVERY_S = 1.0
 _QUIET_S = 1.0
-"""Seconds beyond `max_wait_s` after which an idle source adds nothing to a moment any more."""
+"""Seconds beyond `max_wait_s` for which a camera must be away before what waits is decided."""
+_LONGEST_CLIP_S = 3600.0
+"""Most seconds that the length of a clip adds. Recorders cut by the hour or sooner."""
 _NOTHING_RECORDED = "nothing can be recorded"
 _NOT_MEASURED = "frames cannot be measured"
 
@@ -96,6 +98,8 @@ class Line:
         self._on_step = on_step
         self._stop = threading.Event()
         self._heard = self._recorded = time.monotonic()
+        self._clip_s = 0.0
+        """Length of the file that was read last, seconds."""
         self._troubles = Troubles(source.name)
         self._rights = MoveRights(
             None if storage is None else directory, self._troubles, tuning.retire
@@ -201,9 +205,7 @@ class Line:
             self._left_alone(LeftAlone({}))  # instead of what an earlier run found
         if isinstance(item, Idle):
             self._metrics.away(self.source.name, item.away_s)
-            quiet_s = time.monotonic() - self._heard
-            over = quiet_s > self.sifter.limits.max_wait_s + _QUIET_S and not item.busy
-            return over and self._persist(self.sifter.flush())
+            return self._nothing_follows(item) and self._persist(self.sifter.flush())
         self._heard = time.monotonic()
         match item:
             case Frame():
@@ -211,6 +213,7 @@ class Line:
             case Opened():
                 self._recorder.open_file(item)
             case Finished():
+                self._clip_s = min(item.lasted_s, _LONGEST_CLIP_S)
                 self._recorder.close_file(item)
             case Repeated():
                 return self._repeated(item)
@@ -219,6 +222,20 @@ class Line:
             case LeftAlone():
                 self._left_alone(item)
         return False
+
+    def _nothing_follows(self, idle: Idle) -> bool:
+        """Tells whether what waits is to be decided without the frames that may still come.
+
+        A camera that only stalls goes on in its own time, so that its next frame may belong to the
+        moment that is open; that of a camera that was away is later. When the next file comes
+        nobody knows. A clip may be one of many that a recorder cuts: then the next one, which goes
+        on where this one ended, comes as much later as it lasts.
+        """
+        wait_s = self.sifter.limits.max_wait_s
+        if self._live:
+            return idle.away_s > wait_s + _QUIET_S
+        quiet_s = time.monotonic() - self._heard
+        return not idle.busy and quiet_s > wait_s + self._tuning.max_silence_s + self._clip_s
 
     # -- measure, decide ---------------------------------------------------------------------------
 

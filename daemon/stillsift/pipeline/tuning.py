@@ -17,6 +17,8 @@ class Tuning:
     limits: Limits
     gallery: int
     """Number of kept frames that the gallery holds."""
+    max_silence_s: float
+    """Seconds beyond `Limits.max_wait_s` that a moment waits for the next file."""
     alarms: bool
     """Whether the source is watched for alarms."""
     audit: float

@@ -93,6 +93,8 @@ class Finished:
     content_hash: str
     frames: int
     """Number of frames. 0: the file failed; a `Failed` item came before."""
+    lasted_s: float = 0.0
+    """Seconds from the first frame to the last."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,7 @@ class ClipReader:
         self._converter = Converter()
         self._index = 0
         self._stretches = 0
+        self._lasted_s = 0.0
 
     def items(self) -> Iterator[Item]:
         """Opens the file and yields its items. Raises OSError where that cannot be done."""
@@ -144,7 +145,7 @@ class ClipReader:
             failure = "opened, but gave no frame"
         if failure is not None:
             yield Failed(self.path, origin, self._index, identity.mtime_ns, failure)
-        yield Finished(self.path, identity, hashes.whole, self._index)
+        yield Finished(self.path, identity, hashes.whole, self._index, self._lasted_s)
 
     def _frames(
         self, data: BinaryIO, identity: FileIdentity, origin: str
@@ -224,6 +225,7 @@ class ClipReader:
                     start = self._start(container, stream, identity, pts_s, duration_s)
                 item = self._frame(found, origin, start, pts_s)
                 self._index += 1
+                self._lasted_s = pts_s - start.pts_s
             if item is None and time.monotonic() - told >= 1:
                 item = Idle(busy=True)
             if item is not None:
