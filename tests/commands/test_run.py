@@ -340,6 +340,37 @@ def test_stills_that_wait_are_decided_when_settings_change(tmp_path: Path) -> No
         assert line.sifter.gallery.size == 3
 
 
+def test_what_a_kept_frame_showed_is_kept_again_once_somebody_removed_it(tmp_path: Path) -> None:
+    """Be it shown by a copy, or by a picture that is almost the same, here or in its group."""
+    gate, yard = tmp_path / "gate", tmp_path / "yard"
+    sources = [directory("gate", gate, group="all"), directory("yard", yard, group="all")]
+    almost = cv2.imencode(".png", scene(1))[1].tobytes()
+    with daemon(tmp_path, sources) as running:
+        running.start()
+
+        def kept_of(files: int) -> set[str]:
+            running.until_done(files)
+            kept = [r.decision for r in running.decided() if r.decision.outcome is Outcome.KEPT]
+            return {decision.file.name for decision in kept if decision.file}
+
+        def remove_kept() -> None:
+            for path in kept_on_disk(running.store):
+                (running.store / path).unlink()
+
+        write_still(gate / "1.jpg", 1)
+        assert kept_of(1) == {"1.jpg"}
+        (yard / "2.png").write_bytes(almost)
+        assert kept_of(2) == {"1.jpg"}
+        remove_kept()
+        (gate / "3.png").write_bytes(almost + b"3")
+        assert kept_of(3) == {"1.jpg", "3.png"}
+        remove_kept()
+        (yard / "4.png").write_bytes(almost + b"4")
+        assert kept_of(4) == {"1.jpg", "3.png", "4.png"}
+        assert running.log.count("gate: 1 kept frame gone from the store") == 2
+        assert running.stop() == 0
+
+
 @pytest.mark.parametrize("kind", ["clips", "stills"])
 def test_files_of_one_moment_that_come_one_by_one_are_decided_as_all_at_once(
     stillsift: Command, tmp_path: Path, kind: str

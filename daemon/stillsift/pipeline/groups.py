@@ -70,17 +70,17 @@ class Groups:
             self._kept[source] = kept
 
     def kept_by(self, source: str) -> tuple[GalleryFrame, ...]:
-        """Returns what a source has kept last, oldest first. Raises LedgerError."""
+        """Returns what a source has kept last and still is there, oldest first.
+
+        Raises LedgerError.
+        """
         with self._lock:
             if source not in self._kept:
                 entries = self._ledger.gallery(source, self._model)
-                kept = (
-                    GalleryFrame.from_bytes(entry.id, entry.data)
-                    for entry in entries
-                    if self._is_there(entry.id)
-                )
+                kept = (GalleryFrame.from_bytes(entry.id, entry.data) for entry in entries)
                 self._kept[source] = _own(source, kept)
-            return self._kept[source]
+            kept_last = self._kept[source]
+        return tuple(kept for kept in kept_last if self._is_there(kept.id))
 
 
 class Member:

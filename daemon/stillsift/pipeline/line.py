@@ -38,6 +38,7 @@ from ..sources import (
     Source,
 )
 from ..sources.picture import ConversionError
+from ..units import counted
 from .groups import Member
 from .losses import loss, repetition
 from .move_rights import MoveRights
@@ -49,6 +50,7 @@ from .tuning import Tuning
 log = logging.getLogger(__name__)
 
 _RECORD_EVERY_S = 1.0
+_MISS_EVERY_S = 1.0
 _QUIET_S = 1.0
 """Seconds beyond `max_wait_s` for which a camera must be away before what waits is decided."""
 _LONGEST_CLIP_S = 3600.0
@@ -97,7 +99,7 @@ class Line:
         self._on_decision = on_decision
         self._on_step = on_step
         self._stop = threading.Event()
-        self._heard = self._recorded = time.monotonic()
+        self._heard = self._recorded = self._missed = time.monotonic()
         self._clip_s = 0.0
         """Length of the file that was read last, seconds."""
         self._troubles = Troubles(source.name)
@@ -201,6 +203,7 @@ class Line:
 
     def _take(self, item: Item) -> bool:
         """Handles one item; returns whether a frame was kept by it."""
+        self._miss_what_is_gone(item)
         if self._left_alone_told is None and not isinstance(item, LeftAlone):
             self._left_alone(LeftAlone({}))  # instead of what an earlier run found
         if isinstance(item, Idle):
@@ -222,6 +225,29 @@ class Line:
             case LeftAlone():
                 self._left_alone(item)
         return False
+
+    def _miss_what_is_gone(self, item: Item) -> None:
+        """Forgets kept frames that somebody removed from the store: they show nothing any more.
+
+        Looks before each still, and once a second.
+        """
+        still = isinstance(item, Frame) and item.content_hash is not None
+        if not still and time.monotonic() - self._missed < _MISS_EVERY_S:
+            return
+        self._missed = time.monotonic()
+        gone = self._persistence.gone(self._recorder.compared_with)
+        if not gone:
+            return
+        log.warning(
+            "%s: %s gone from the store, the first is %s; what they showed can be kept again",
+            *(self.source.name, counted(len(gone), "kept frame"), gone[0].path),
+        )
+        for kept in gone:
+            self.sifter.miss(kept.id)
+        try:
+            self._recorder.lose(gone)
+        except LedgerError as error:  # the next start marks them
+            log.debug("%s: not marked as missing: %s", self.source.name, error)
 
     def _nothing_follows(self, idle: Idle) -> bool:
         """Tells whether what waits is to be decided without the frames that may still come.
@@ -321,7 +347,7 @@ class Line:
                 self._on_decision(decision, kept)
         self._persistence.follow_up(recorded)
         for gone in self._persistence.take_lost():
-            self.sifter.forget(gone)
+            self.sifter.miss(gone)
 
     def _wait(self, task: str, error: Problem) -> None:
         """Reports a full or failing disk as trouble, and waits before the next try.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -88,6 +88,10 @@ class Persistence:
         """Returns the ids of kept frames that were found missing since the last call."""
         lost, self._lost = self._lost, []
         return lost
+
+    def gone(self, kept: Iterable[KeptFile]) -> list[KeptFile]:
+        """Returns the kept frames whose files are gone from the store."""
+        return [] if self._storage is None else list(filter(self._storage.store.lacks, kept))
 
     # -- persist -----------------------------------------------------------------------------------
 

@@ -136,7 +136,10 @@ class Recorder:
         the answer named: by the time it is recorded, the group may be another one."""
         self._state_at = -_STATE_EVERY_S
         self._ending = False
-        self._in_ledger = {entry.id for entry in ledger.gallery(source, model)}
+        self._in_ledger = {
+            entry.id: ledger.kept_file(entry.id) for entry in ledger.gallery(source, model)
+        }
+        """The files of the frames in the recorded gallery; None: it was missing before."""
 
     # -- sources.Known -----------------------------------------------------------------------------
 
@@ -317,6 +320,11 @@ class Recorder:
         decisions = [(entry.decision, entry.kept) for entry in entries if entry.decision]
         checkpoints = [self._checkpoint(entry) for entry in entries if entry.file]
         gallery = sifter.gallery.kept
+        known = self._in_ledger | {decision.id: file for decision, file in decisions}
+        files = {  # a sibling of the group has kept what is not known here
+            kept.id: known[kept.id] if kept.id in known else self._ledger.kept_file(kept.id)
+            for kept in gallery
+        }
         batch = Batch(
             config_hash=self._config_hash,
             model=self._model,
@@ -344,7 +352,7 @@ class Recorder:
         self._alarms = []
         for _ in entries:
             self._entries.popleft()
-        self._in_ledger = {kept.id for kept in gallery}
+        self._in_ledger = files
         # A copy of a failed file is read for itself; its own entry stays until it is recorded.
         done = {(c.content_hash, c.file) for c in checkpoints if c.state is not FileState.READING}
         self._contents = {
@@ -354,6 +362,16 @@ class Recorder:
         }
         retiring = any(c.retire is not Retire.LEAVE for c in checkpoints)
         return Recorded(decisions, superseded, retiring)
+
+    @property
+    def compared_with(self) -> list[KeptFile]:
+        """Gives the files of the recorded frames that new frames are compared with."""
+        return [file for file in self._in_ledger.values() if file is not None]
+
+    def lose(self, gone: Sequence[KeptFile]) -> None:
+        """Records that files of kept frames are gone. Raises LedgerError."""
+        self._in_ledger |= dict.fromkeys(kept.id for kept in gone)
+        self._ledger.mark_missing(gone)
 
     def _wants_state(self, entries: list[_Entry]) -> bool:
         """Tells whether to record the sifter's state too.

@@ -207,13 +207,20 @@ class Sifter:
         return self._health.now
 
     def forget(self, id_: str) -> None:
-        """Removes a kept frame that could not be written, so that no frame is a repeat of it.
+        """Takes back that a frame was kept, as it could not be written.
 
-        Call it before the next `offer`. Waiting frames are compared again. What the scene has
-        learned from the frame stays, since the camera did see it.
+        Call it before the next `offer`.
+        """
+        self._context.give_back(id_)
+        self.miss(id_)
+
+    def miss(self, id_: str) -> None:
+        """Removes a kept frame that is not there, so that no frame is a repeat of it.
+
+        Waiting frames are compared again. What the scene has learned from the frame stays, since
+        the camera did see it.
         """
         self.gallery.remove(id_)
-        self._context.give_back(id_)
         self._context.last = None
         self._moments.compare_anew()
         self._bursts.compare_anew()

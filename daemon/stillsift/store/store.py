@@ -206,6 +206,15 @@ class Store:
         except OSError:
             return False
 
+    def lacks(self, kept: KeptFile) -> bool:
+        """Tells whether the file of a kept frame is certainly gone."""
+        try:
+            return (self.root / kept.path).stat().st_size != kept.bytes
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
+
     def discard(self, paths: Iterable[Path]) -> None:
         """Removes files (relative to the store) that the ledger no longer needs."""
         for path in paths:
