@@ -20,6 +20,9 @@ class Script:
     def items(self) -> Iterator[Item]:
         yield from self._items
 
+    def read_again(self, file: Path) -> None:
+        """A camera has no files."""
+
     def stop(self) -> None:
         """A script ends by itself."""
 

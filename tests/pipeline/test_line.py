@@ -15,13 +15,14 @@ from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[imp
 
 from conftest import Command
 from footage import START_S, scene, write_clip, write_stills
-from running import assert_agree, decided, story
+from running import assert_agree, decided, kept_on_disk, story
 from scripted import Script, config
 from stillsift.config import SourceConfig
-from stillsift.decisions import Outcome, Reason
+from stillsift.decisions import Decision, Outcome, Reason
 from stillsift.embedding import Embedding, EmbedError
 from stillsift.frames import ArrayPicture, Frame, Picture, TimeOrigin
 from stillsift.ledger import LedgerReader
+from stillsift.ledger.records import KeptFile
 from stillsift.pipeline import Engine
 from stillsift.service import Metrics
 from stillsift.sources import Failed, Gap, Idle, Item, Overload
@@ -320,6 +321,35 @@ def test_a_moment_that_is_cut_off_is_decided_for_a_camera_and_read_again_from_a_
         line.source = Script(items())
         line.run()
     assert len(decided(tmp_path / "store")) == (1 if live else 0)
+
+
+def test_an_original_that_nothing_shows_any_more_is_read_again_at_once(tmp_path: Path) -> None:
+    """Its kept frame is removed between the record and the removal of the original."""
+    gate = tmp_path / "gate"
+    write_stills(gate, [1])
+    (gate / "near.png").write_bytes(cv2.imencode(".png", scene(1))[1].tobytes())
+    settings = config(tmp_path / "store")
+    source = SourceConfig.model_validate(
+        {"name": "gate", "directory": gate, "settle": 0, "max_silence": 0, "retire": "delete"}
+    )
+    decisions: list[Decision] = []
+
+    def remove_kept(decision: Decision, _kept: KeptFile | None) -> None:
+        decisions.append(decision)
+        if len(decisions) == 2:
+            for path in kept_on_disk(tmp_path / "store"):
+                (tmp_path / "store" / path).unlink()
+        if len(decisions) == 4:
+            line.stop()
+
+    with Engine(settings, Metrics()) as engine:
+        line = engine.line(source.under(settings.defaults), on_decision=remove_kept)
+        line.run()
+    assert [d.file.name for d in decisions if d.file] == 2 * ["img1.jpg", "near.png"]
+    assert [d.reason for d in decisions] == 2 * [Reason.NOVEL, Reason.NEAR_DUPLICATE]
+    assert len(kept_on_disk(tmp_path / "store")) == 1
+    assert list(gate.iterdir()) == [], "shown again, and retired"
+    assert_agree(tmp_path / "store")
 
 
 def test_another_model_begins_with_an_empty_gallery_and_says_so(

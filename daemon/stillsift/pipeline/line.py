@@ -346,8 +346,10 @@ class Line:
             if self._on_decision is not None:
                 self._on_decision(decision, kept)
         self._persistence.follow_up(recorded)
-        for gone in self._persistence.take_lost():
-            self.sifter.miss(gone)
+        for original in self._persistence.take_unshown():
+            for gone in original.missing:
+                self.sifter.miss(gone)
+            self.source.read_again(original.file.file)
 
     def _wait(self, task: str, error: Problem) -> None:
         """Reports a full or failing disk as trouble, and waits before the next try.

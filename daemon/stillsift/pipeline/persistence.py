@@ -82,12 +82,12 @@ class Persistence:
         self._in_use = True
         """Whether originals wait until nobody writes to them; at first some may, since before."""
         self._told_in_use = False
-        self._lost: list[str] = []
+        self._unshown: list[Retired] = []
 
-    def take_lost(self) -> list[str]:
-        """Returns the ids of kept frames that were found missing since the last call."""
-        lost, self._lost = self._lost, []
-        return lost
+    def take_unshown(self) -> list[Retired]:
+        """Returns the originals that no kept frame shows any more, found since the last call."""
+        unshown, self._unshown = self._unshown, []
+        return unshown
 
     def gone(self, kept: Iterable[KeptFile]) -> list[KeptFile]:
         """Returns the kept frames whose files are gone from the store."""
@@ -215,7 +215,8 @@ class Persistence:
     def _tell(self, retired: list[Retired]) -> None:
         """Tells of originals that stay; of those that wait, only of the first."""
         for one in retired:
-            self._lost += one.missing
+            if one.missing:
+                self._unshown.append(one)
             if one.detail is None or self._rights.refused(one):
                 continue
             if one.fate is not Fate.WAITS:

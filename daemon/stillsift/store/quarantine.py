@@ -186,10 +186,7 @@ class Quarantine:
             named[file.first_kept] = None
         missing = [id for id in named if not self._is_there(id)]
         if missing:
-            why = (
-                "a kept frame that shows it is no longer in the store; it is read again after the "
-                "next start"
-            )
+            why = "a kept frame that shows it is no longer in the store; it will be read again"
             return replace(_left(file, why), missing=tuple(missing)), None
         if file.first_kept == _id_of_still(file) and self._is_there(file.first_kept, file):
             # Only the still that was kept itself: a copy has the same bytes under another name.

@@ -128,6 +128,9 @@ class RtspSource:
 
     # --- the source
 
+    def read_again(self, file: Path) -> None:
+        """Does nothing: a camera has no files."""
+
     def stop(self) -> None:
         self._stop.set()
         connection = self._connection

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, tzinfo
 from hashlib import sha256
 from pathlib import Path
@@ -136,6 +137,11 @@ class DirectorySource:
     def reconnects(self) -> int:
         """Gives 0: a directory has no connection."""
         return 0
+
+    def read_again(self, file: Path) -> None:
+        with suppress(OSError):  # it is gone
+            self._done.discard(hash(FileIdentity.of(file)))
+            self._add([Arrived(file)])
 
     def stop(self) -> None:
         self._stop.set()
