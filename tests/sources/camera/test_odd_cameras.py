@@ -14,8 +14,8 @@ from cameras import Watching, source
 from odd_camera import OddCamera, Unit, units
 from running import until
 from stillsift.frames import Frame
-from stillsift.sources import Gap, Idle, Overload
-from stillsift.sources.camera import rtsp
+from stillsift.sources import Gap, Idle, Item, Overload
+from stillsift.sources.camera import inbox, rtsp
 from stillsift.sources.camera.connection import Connection
 
 Start = Callable[..., Any]
@@ -256,6 +256,7 @@ def test_an_overload_is_told_when_it_begins_and_when_it_is_over(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(rtsp, "_CALM_S", 1.0)
+    monkeypatch.setattr(inbox, "_TELL_EVERY_S", 0.5)
     camera = started(OddCamera, [plain])
     slow = source(camera.url, queue_frames=2)
     items = slow.items()
@@ -273,6 +274,31 @@ def test_an_overload_is_told_when_it_begins_and_when_it_is_over(
     slow.stop()
     list(items)
     assert f"cam: analysis keeps up again; frames lost: {lost}" in caplog.messages
+
+
+def test_frames_that_are_lost_for_long_are_told_together(
+    plain: list[Unit], started: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that is always a little too slow loses every few frames."""
+    monkeypatch.setattr(inbox, "_TELL_EVERY_S", 1.0)
+    camera = started(OddCamera, [plain])
+    slow = source(camera.url, queue_frames=2)
+    taken: list[Item] = []
+    until = time.monotonic() + 3.5
+    for item in slow.items():
+        taken.append(item)
+        if time.monotonic() < until:
+            time.sleep(0.06)
+        else:
+            slow.stop()
+    told = [item for item in taken if isinstance(item, Overload)]
+    assert 2 <= len(told) <= 5, "about one a second, and the rest"
+    frames = [item for item in taken if isinstance(item, Frame)]
+    last = max(frame.frame_index for frame in frames)
+    first = min(frame.frame_index for frame in frames)
+    lost = sum(each.frames for each in told)
+    assert last - first + 1 - len(frames) <= lost <= last - first + 1 - len(frames) + 2
+    assert lost > 2 * len(told)
 
 
 def test_no_thread_is_left(plain: list[Unit], started: Start) -> None:

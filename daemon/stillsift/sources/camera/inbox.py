@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from ...frames import Frame
 from ..items import Failed, Overload
+
+_TELL_EVERY_S = 10.0
+"""Least seconds between two losses that are told. A machine that is always a little too slow loses
+every few frames, and each loss told is a row of the ledger."""
 
 
 class Inbox:
     """Passes frames from a reader thread to the analysis: never blocks the reader, never grows.
 
     When it is full, the oldest item is given up, because the newest says most about what a camera
-    sees. One `Overload` in the place of those given up holds their number.
+    sees. One `Overload` holds the number of those given up: the first ones at once in their place,
+    later ones together after `_TELL_EVERY_S`.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, monotonic: Callable[[], float]) -> None:
         if limit < 1:
             raise ValueError(f"a queue needs room for one frame, not {limit}")
         self._limit = limit
         self._waiting: deque[Frame | Failed] = deque()
+        self._monotonic = monotonic
         self._lost: Overload | None = None
+        self._told_at = float("-inf")
         self._overloads = 0
         self._closed = False
         self._changed = threading.Condition()
@@ -44,16 +52,25 @@ class Inbox:
         with self._changed:
             if not self._waiting and not self._closed:
                 self._changed.wait(timeout_s)
-            if self._lost is not None:
-                lost, self._lost = self._lost, None
-                return lost
+            if self._lost is not None and self._monotonic() - self._told_at >= _TELL_EVERY_S:
+                self._told_at = self._monotonic()
+                return self._taken()
             return self._waiting.popleft() if self._waiting else None
+
+    def rest(self) -> list[Overload]:
+        """Returns the loss that is not told yet; call it when nothing more is taken."""
+        with self._changed:
+            return [] if (lost := self._taken()) is None else [lost]
 
     def close(self) -> None:
         """Stops taking items; those that wait can still be got."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def _taken(self) -> Overload | None:
+        lost, self._lost = self._lost, None
+        return lost
 
     def _lose(self, item: Frame | Failed) -> None:
         if self._lost is not None:

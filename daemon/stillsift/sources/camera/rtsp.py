@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ...frames import Frame
 from ..decoding import MAX_CLIP_PIXELS
@@ -193,7 +194,7 @@ class RtspSource:
         connection = Connection(
             self.name,
             self._address,
-            Inbox(self._queue_frames),
+            Inbox(self._queue_frames, self._monotonic),
             transport=self._transport,
             pace=LivePace(self._rate),
             timeout_s=self._timeout_s,
@@ -222,10 +223,10 @@ class RtspSource:
                 idle_at = self._monotonic() + 1
                 continue
             if connection.ended is not None and not len(connection.inbox):
-                return
+                break
             if (cause := self._silence(connection)) is not None:
                 connection.abandon(cause)
-                return
+                break
             if connection.opened and not connection.frames and not waiting:
                 waiting = self._monotonic() - connection.active_at > self._timeout_s
                 if waiting:
@@ -233,6 +234,7 @@ class RtspSource:
             if self._monotonic() >= idle_at:
                 idle_at = self._monotonic() + 1
                 yield self._idle()
+        yield from connection.inbox.rest()
 
     def _silence(self, connection: Connection) -> str | None:
         """Returns what an open connection has not given for too long; None: it is well.
