@@ -15,7 +15,8 @@ import pytest
 from stillsift.decisions import Decision, Outcome, Reason
 from stillsift.frames import TimeOrigin, frame_id
 from stillsift.ledger import Ledger, LedgerReader, search
-from stillsift.ledger.records import Batch
+from stillsift.ledger.records import Batch, Checkpoint, FileState
+from stillsift.sources import FileIdentity
 
 REASONS = (Reason.NEAR_DUPLICATE, Reason.BLURRY, Reason.GAP, Reason.DECODE_ERROR, Reason.OVERLOAD)
 SECOND_NS = 10**9
@@ -113,6 +114,7 @@ def steps_of(ledger: LedgerReader, ask: Callable[[], object]) -> int:
     return steps
 
 
+COPIED = "c" * 64
 QUESTIONS: dict[str, Callable[[Ledger], object]] = {
     "the last minute": lambda it: [*it.decisions(since_ns=19_990 * SECOND_NS)],
     "the last minute of a source": lambda it: [
@@ -129,6 +131,7 @@ QUESTIONS: dict[str, Callable[[Ledger], object]] = {
     "an id": lambda it: [*it.decisions(id="0123456789")],
     "counts": lambda it: it.counts(),
     "nothing to forget": lambda it: it.forget(0),
+    "a content of which there are many copies": lambda it: it.seen("b", COPIED),
 }
 
 
@@ -136,6 +139,13 @@ QUESTIONS: dict[str, Callable[[Ledger], object]] = {
 def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
     with Ledger(tmp_path_factory.mktemp("large") / "l.sqlite") as opened:
         opened.commit(Batch("c", "m", [(each, None) for each in decisions(20_000)]))
+        copies = [
+            Checkpoint(
+                "b", Path(f"/in/{n}.mp4"), FileIdentity(1, n, 9, n), COPIED, 9, FileState.DONE
+            )
+            for n in range(20_000)
+        ]
+        opened.commit(Batch("c", "m", [], copies))
         yield opened
 
 

@@ -21,7 +21,7 @@ from stillsift.config import SourceConfig
 from stillsift.decisions import Decision, Outcome, Reason
 from stillsift.embedding import Embedding, EmbedError
 from stillsift.frames import ArrayPicture, Frame, Picture, TimeOrigin
-from stillsift.ledger import LedgerReader
+from stillsift.ledger import LedgerError, LedgerReader
 from stillsift.ledger.records import KeptFile
 from stillsift.pipeline import Engine
 from stillsift.service import Metrics
@@ -350,6 +350,29 @@ def test_an_original_that_nothing_shows_any_more_is_read_again_at_once(tmp_path:
     assert len(kept_on_disk(tmp_path / "store")) == 1
     assert list(gate.iterdir()) == [], "shown again, and retired"
     assert_agree(tmp_path / "store")
+
+
+def open_files() -> set[str]:
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
+def test_a_line_that_cannot_be_made_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again every minute."""
+    settings = config(tmp_path / "store")
+    gate = SourceConfig.model_validate({"name": "gate", "directory": tmp_path})
+    with Engine(settings, Metrics()) as engine:
+        before = open_files()
+
+        def broken(*_: object) -> None:
+            raise LedgerError("a row is damaged")
+
+        monkeypatch.setattr(engine.ledger, "gallery", broken)
+        for _ in range(3):
+            with pytest.raises(LedgerError):
+                engine.line(gate.under(settings.defaults))
+        assert open_files() == before
 
 
 def test_another_model_begins_with_an_empty_gallery_and_says_so(

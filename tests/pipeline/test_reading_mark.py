@@ -31,7 +31,10 @@ def test_two_ends_at_the_same_frame_are_one_too_many(path: Path) -> None:
     assert mark.begin(GOOD, IDENTITY) is None
     mark.passed()
     why = mark.begin(BAD, IDENTITY)
-    assert why == "reading it has ended stillsift 2 times at frame 7; it is left alone"
+    assert why == (
+        "reading it has ended stillsift 2 times at frame 7; it is left alone until it changes "
+        "(touch it to have it read again)"
+    )
     mark.passed()
     assert ReadingMark(path).begin(BAD, IDENTITY) is None
 
@@ -41,6 +44,15 @@ def test_ends_at_different_frames_are_no_fault_of_the_file(path: Path) -> None:
         mark = ReadingMark(path)
         assert mark.begin(BAD, IDENTITY) is None
         mark.reach(frame)
+        mark.close()
+
+
+def test_accidents_while_decided_frames_are_decoded_again_are_no_fault_of_the_file(
+    path: Path,
+) -> None:
+    for ends in range(5):
+        mark = ReadingMark(path)
+        assert (mark.begin(BAD, IDENTITY, next_frame=9000) is None) == (ends < 4)
         mark.close()
 
 

@@ -303,6 +303,47 @@ def test_copies_of_a_file_that_failed_are_each_read_for_themselves(ledger: Ledge
     assert [file.state for file in ledger.files(SOURCE)] == [FileState.FAILED] * 3
 
 
+def test_what_befalls_another_file_is_no_failure_of_the_one_that_was_read_last(
+    ledger: Ledger,
+) -> None:
+    """A clip that grew while it was read ends without a word; the next file is unreadable."""
+    ours, clip = recorder(ledger), opened(1)
+    ours.open_file(clip)
+    for index in range(3):
+        ours.expect(index)
+        ours.fill(about(frame(clip, index), Reason.BLURRY), None)
+    ours.add(damaged(opened(2), 0))
+    ours.commit(sifter())
+    (file,) = ledger.files(SOURCE)
+    assert (file.file, file.error, file.next_frame) == (clip.file, None, 3)
+
+
+def test_a_clip_goes_on_under_another_device_number_as_what_it_was(ledger: Ledger) -> None:
+    """It is not deleted, being damaged, nor does a row remain that is read for ever."""
+    clip = opened(1)
+    ours = recorder(ledger, Retire.DELETE)
+    ours.open_file(clip)
+    ours.expect(0)
+    first = about(frame(clip, 0), Reason.NOVEL)
+    ours.fill(first, kept(first))
+    ours.add(damaged(clip, 1))
+    ours.commit(sifter())
+
+    elsewhere = replace(clip, identity=replace(clip.identity, device=77))
+    ours = recorder(ledger, Retire.DELETE)
+    assert ours.next_frame(elsewhere.file, elsewhere.identity) == 1
+    ours.open_file(elsewhere)
+    ours.expect(1)
+    second = about(frame(clip, 1), Reason.NOVEL)
+    ours.fill(second, kept(second))
+    ours.close_file(finished(elsewhere, 2))
+    ours.commit(sifter())
+    (file,) = ledger.files(SOURCE)
+    assert (file.state, file.error, file.retire) == (FileState.DONE, "damaged", Retire.LEAVE)
+    assert set(file.named) == {first.id, second.id}
+    assert ours.next_frame(elsewhere.file, elsewhere.identity) is None
+
+
 def test_a_gap_waits_for_the_frames_before_it(ledger: Ledger) -> None:
     ours = recorder(ledger)
     ours.expect(0)

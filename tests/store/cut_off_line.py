@@ -85,7 +85,7 @@ def run(root: Path, retire: Retire) -> Recovered:
         with Ledger(store.ledger_path) as ledger:
             listing = Listing(store, ledger)
             quarantine = Quarantine(store, ledger)
-            found = recover(store, ledger, listing)
+            found = recover(store, ledger, listing, quarantine)
             for batch in batches(root / "in", store, ledger, retire):
                 ledger.commit(batch)
                 listing.append(batch.decisions)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from io import BufferedReader
@@ -23,7 +25,8 @@ from stillsift.ledger.lifetime import Uptime
 from stillsift.ledger.records import Batch, Checkpoint, FileState, KeptFile, Quarantined, Retire
 from stillsift.sources import FileIdentity, origin_of
 from stillsift.store import Quarantine, Store, StoreFull, original, quarantine
-from stillsift.store.quarantine import Fate, Retired
+from stillsift.store.durable_files import move_without_overwrite
+from stillsift.store.quarantine import AGAIN_S, Fate, Retired
 
 NOW_NS = 1_764_000_000_000_000_000
 DAY_NS = 86_400 * 1_000_000_000
@@ -518,3 +521,111 @@ def test_an_attempt_that_was_cut_off_after_the_name_was_taken_is_finished(box: B
     (one,) = box.quarantine.retire()
     assert one.fate is Fate.MOVED
     assert files_in(box.incoming) == []
+
+
+@pytest.mark.parametrize("retire", [Retire.MOVE, Retire.DELETE])
+def test_what_was_uploaded_in_the_place_of_a_kept_still_is_not_deleted(
+    box: Box, retire: Retire
+) -> None:
+    """It has the same name, size and time, as from a server that keeps whole seconds."""
+    path = box.file("snapshot.bmp", b"BM first")
+    os.utime(path, (1_764_000_000,) * 2)
+    box.decide(path, retire, keep=True)
+    (box.incoming / ".part").write_bytes(b"BM other")
+    os.utime(box.incoming / ".part", (1_764_000_000,) * 2)
+    (box.incoming / ".part").rename(path)
+    (one,) = box.quarantine.retire()
+    assert one.fate is Fate.LEFT
+    assert path.read_bytes() == b"BM other"
+
+
+def test_an_original_is_quiet_once_time_has_passed_and_not_once_the_clock_was_set(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(original, "being_written", lambda _descriptor: None)
+    box.quarantine = Quarantine(box.store, box.ledger, patient=True)
+    path = box.file("a.jpg")
+    box.decide(path, Retire.DELETE)
+    clock, passed = [time.time()], [time.monotonic()]
+    monkeypatch.setattr("time.time", lambda: clock[0])
+    monkeypatch.setattr("time.monotonic", lambda: passed[0])
+
+    def fate() -> Fate:
+        (one,) = box.quarantine.retire()
+        return one.fate
+
+    assert fate() is Fate.WAITS
+    clock[0] += 14 * 86400
+    passed[0] += AGAIN_S
+    assert fate() is Fate.WAITS
+    passed[0] += original.QUIET_S
+    assert fate() is Fate.DELETED
+
+
+def test_an_attempt_that_was_cut_off_is_finished_though_the_name_was_given_to_another_file(
+    box: Box,
+) -> None:
+    path = box.file("snapshot.jpg")
+    box.decide(path, Retire.MOVE)
+    (record,) = box.ledger.retiring()
+    path.rename(path.with_name(original.private_name(record)))
+    box.file("snapshot.jpg", JPEG + b"the next")
+    (one,) = box.quarantine.retire()
+    assert one.fate is Fate.MOVED
+    assert files_in(box.incoming) == [path]
+    assert path.read_bytes() == JPEG + b"the next"
+
+
+def test_an_original_with_the_longest_name_gets_one_beside_it(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = box.file("ä" * 125 + "x.jpg")
+    box.decide(path, Retire.MOVE)
+
+    def overtaken(*_: object) -> None:
+        path.write_bytes(b"another")
+        raise original.OriginalDiffers
+
+    monkeypatch.setattr(original.ClaimedOriginal, "move", overtaken)
+    (one,) = box.quarantine.retire()
+    assert one.fate is Fate.LEFT
+    (beside,) = set(files_in(box.incoming)) - {path}
+    assert beside.name.endswith(" (2).jpg")
+
+
+def test_an_original_that_cannot_be_given_its_name_back_waits(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = box.file("a.jpg")
+    box.decide(path, Retire.DELETE)
+
+    def read_only(source: str, target: str, **folders: int | None) -> None:
+        if source.startswith(".stillsift-"):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        move_without_overwrite(source, target, **folders)
+
+    def changed(_self: object) -> None:
+        raise original.OriginalDiffers("it changed")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(original, "move_without_overwrite", read_only)
+        broken.setattr(original.ClaimedOriginal, "delete", changed)
+        (one,) = box.quarantine.retire()
+    assert one.fate is Fate.WAITS
+    assert "Read-only file system" in str(one.detail)
+    box.quarantine = Quarantine(box.store, box.ledger)
+    (one,) = box.quarantine.retire()
+    assert one.fate is Fate.DELETED
+    assert files_in(box.incoming) == []
+
+
+def test_an_original_whose_disk_is_away_waits(box: Box) -> None:
+    path = box.file("a.jpg")
+    identity = FileIdentity.of(path)
+    away = FileIdentity(identity.device + 1, identity.inode, identity.size, identity.mtime_ns)
+    mark = Checkpoint("in", path, away, "hash", 1, FileState.DONE, retire=Retire.DELETE)
+    decision = about(still(path, away, "hash"), Reason.BLURRY)
+    box.ledger.commit(Batch("c", "m", [(decision, None)], [mark]))
+    path.unlink()  # as under a mount point without its mount
+    (one,) = box.quarantine.retire()
+    assert one.fate is Fate.WAITS

@@ -137,7 +137,7 @@ class Box:
         self.listing = Listing(self.store, self.ledger, clock=lambda: 2**62)
 
     def recover(self) -> Recovered:
-        return recover(self.store, self.ledger, self.listing)
+        return recover(self.store, self.ledger, self.listing, Quarantine(self.store, self.ledger))
 
     def lines(self) -> list[dict[str, object]]:
         return [
@@ -280,6 +280,16 @@ def test_a_missing_file_is_told_once_and_found_again(box: Box) -> None:
     assert box.recover() == Recovered()
     assert box.ledger.kept_file(first.id) == first
     assert [line["id"] for line in box.lines()] == [first.id, second.id]
+
+
+def test_a_file_that_was_away_while_stillsift_ran_is_found_again(box: Box) -> None:
+    """Its folder has not changed meanwhile, as under a disk that was unmounted for a while."""
+    (first,) = keep(box, 0)
+    box.recover()
+    box.ledger.mark_missing([first])
+    assert box.ledger.kept_file(first.id) is None
+    box.recover()
+    assert box.ledger.kept_file(first.id) == first
 
 
 @pytest.mark.parametrize("listed", [True, False])

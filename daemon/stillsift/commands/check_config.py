@@ -297,7 +297,7 @@ class _Nothing:
     def next_frame(self, _file: Path, _identity: FileIdentity) -> int | None:
         return 0
 
-    def begin(self, _file: Path, _identity: FileIdentity) -> None:
+    def begin(self, _file: Path, _identity: FileIdentity, _next_frame: int) -> None:
         return None
 
     def grown_from(self, _file: Path, _identity: FileIdentity) -> None:

@@ -132,22 +132,22 @@ class LedgerReader:
         time of change is the same file, though its device or inode number is another: a disk may
         get another number at every start, and some file systems make inode numbers up.
         """
-        row = self._one(
-            f"SELECT next_frame, state FROM files WHERE {SAME_FILE}", key_of(source, identity)
-        )
+        record = self.file(source, identity, file)
+        if record is None:
+            return 0
+        return record.next_frame if record.state is FileState.READING else None
+
+    def file(
+        self, source: str, identity: FileIdentity, file: Path | None = None
+    ) -> FileRecord | None:
+        """Returns what is recorded of one file; None: nothing. `file`: as for `next_frame`."""
+        row = self._one(f"{SELECT_FILE} WHERE {SAME_FILE}", key_of(source, identity))
         if row is None and file is not None:
             row = self._one(
-                "SELECT next_frame, state FROM files WHERE source = ? AND file = ?"
-                " AND size = ? AND mtime_ns = ? ORDER BY key DESC LIMIT 1",
+                f"{SELECT_FILE} WHERE source = ? AND file = ? AND size = ? AND mtime_ns = ?"
+                " ORDER BY key DESC LIMIT 1",
                 (source, path_in(file), identity.size, identity.mtime_ns),
             )
-        if row is None:
-            return 0
-        return int(row[0]) if row[1] == FileState.READING else None
-
-    def file(self, source: str, identity: FileIdentity) -> FileRecord | None:
-        """Returns what is recorded of one file; None: nothing."""
-        row = self._one(f"{SELECT_FILE} WHERE {SAME_FILE}", key_of(source, identity))
         return file_record(row) if row else None
 
     def grown_from(self, source: str, identity: FileIdentity, file: Path) -> FileRecord | None:
@@ -184,26 +184,28 @@ class LedgerReader:
         A still is found by its decision. A clip is found once it was read to its end. What was
         shown by a kept frame that is missing by now was not seen: that frame explains nothing.
         """
-        rows = self._all(
-            "SELECT id, outcome, file, nearest_kept, reason FROM decisions"
-            " WHERE source = ? AND content_hash = ? AND content_hash IS NOT NULL"
-            " AND reason != 'exact_duplicate' AND outcome IN ('kept', 'dropped') ORDER BY rowid",
-            (source, content_hash),
-        )
-        for row in rows:
-            outcome = Outcome(row[1])
-            itself = outcome is Outcome.KEPT and row[4] != Reason.AUDIT
-            shown_by = row[0] if itself else row[3]
-            if shown_by is None or self.kept_file(shown_by) is not None:
-                return SeenFile(row[0], outcome, path_out(row[2]), shown_by)
-        rows = self._all(
-            f"{SELECT_FILE} WHERE source = ? AND content_hash = ? AND state = 'done'"
-            " ORDER BY rowid",
-            (source, content_hash),
-        )
-        for record in map(file_record, rows):
-            if all(self.kept_file(id) is not None for id in record.named):
-                return SeenFile(None, None, record.file, record.first_kept)
+        with self._reading() as db:  # row by row: the first is enough, of thousands of copies
+            rows = db.execute(
+                "SELECT id, outcome, file, nearest_kept, reason FROM decisions"
+                " WHERE source = ? AND content_hash = ? AND content_hash IS NOT NULL"
+                " AND reason != 'exact_duplicate' AND outcome IN ('kept', 'dropped')"
+                " ORDER BY rowid",
+                (source, content_hash),
+            )
+            for row in rows:
+                outcome = Outcome(row[1])
+                itself = outcome is Outcome.KEPT and row[4] != Reason.AUDIT
+                shown_by = row[0] if itself else row[3]
+                if shown_by is None or self.kept_file(shown_by) is not None:
+                    return SeenFile(row[0], outcome, path_out(row[2]), shown_by)
+            rows = db.execute(
+                f"{SELECT_FILE} WHERE source = ? AND content_hash = ? AND state = 'done'"
+                " ORDER BY rowid",
+                (source, content_hash),
+            )
+            for record in map(file_record, rows):
+                if all(self.kept_file(id) is not None for id in record.named):
+                    return SeenFile(None, None, record.file, record.first_kept)
         return None
 
     def gallery(self, source: str, model: str) -> list[GalleryEntry]:

@@ -189,6 +189,11 @@ class Ledger(LedgerReader):
                     "UPDATE kept SET missing = ?, listed = 0 WHERE id = ?", (missing, kept.id)
                 )
                 _mark_stale(db, kept.path.parent)
+                if missing:  # the next start looks whether it is back
+                    db.execute(
+                        "UPDATE folders SET mtime_ns = NULL WHERE path = ?",
+                        (kept.path.parent.as_posix(),),
+                    )
 
     def mark_listed(self, ids: Iterable[str], folders: Mapping[Path, int | None]) -> None:
         """Records kept frames whose lines are safe in their metadata.jsonl.

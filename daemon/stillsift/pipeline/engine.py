@@ -113,8 +113,9 @@ class Engine:
         self.ledger = self._opened.enter_context(Ledger(store.ledger_path))
         listing = Listing(store, self.ledger)
         self._opened.callback(listing.close)
-        _report(recover(store, self.ledger, listing))
-        self.storage = Storage(store, listing, Quarantine(store, self.ledger))
+        quarantine = Quarantine(store, self.ledger, patient=self._patient)
+        _report(recover(store, self.ledger, listing, quarantine))
+        self.storage = Storage(store, listing, quarantine)
         self.metrics.store(store.free_bytes)
 
     def reconfigure(self, config: Config) -> None:
@@ -180,11 +181,18 @@ class Engine:
             mark=ReadingMark(None) if config.rtsp else self._mark(config.name),
         )
         store = None if self.storage is None else self.storage.store.root
-        source = open_source(config, recorder, watch=watch, duration_s=duration_s, leave_out=store)
+        try:
+            source = open_source(
+                config, recorder, watch=watch, duration_s=duration_s, leave_out=store
+            )
+            sifter = self._sifter(config.name, tuning)
+        except BaseException:
+            recorder.close()
+            raise
         self.metrics.open_source(config.name, source)
         return Line(
             source,
-            self._sifter(config.name, tuning),
+            sifter,
             recorder,
             self.storage,
             self.metrics,

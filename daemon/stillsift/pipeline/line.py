@@ -208,6 +208,8 @@ class Line:
             self._left_alone(LeftAlone({}))  # instead of what an earlier run found
         if isinstance(item, Idle):
             self._metrics.away(self.source.name, item.away_s)
+            if not item.busy:
+                self._recorder.leave_file()
             return self._nothing_follows(item) and self._persist(self.sifter.flush())
         self._heard = time.monotonic()
         match item:

@@ -18,6 +18,9 @@ from ..sources import FileIdentity, origin_of
 
 MOST_ENDS = 2
 """Ends at one and the same frame after which a file is left alone. One may be an accident."""
+_MOST_ENDS_BEFORE = 4
+"""The same while frames that are decided already are decoded once more. That may take minutes, and
+got through before, so an accident is more likely."""
 _MOST_FILES = 8
 """Files whose ends are remembered; the oldest is forgotten."""
 
@@ -42,18 +45,21 @@ class ReadingMark:
             self._descriptor = os.open(path, flags, 0o644)
             self._take_up()
 
-    def begin(self, file: Path, identity: FileIdentity) -> str | None:
-        """Marks a file that is about to be read.
+    def begin(self, file: Path, identity: FileIdentity, next_frame: int = 0) -> str | None:
+        """Marks a file that is about to be decoded; the frames before `next_frame` are decided.
 
         Returns why it is to be left alone; None: it may be read.
         """
         self._file, self._frame = origin_of(file, identity), -1
         frame, ends = self._ends.get(self._file, (-1, 0))
         self._write()
-        if ends < MOST_ENDS:
+        if ends < (_MOST_ENDS_BEFORE if frame < 0 < next_frame else MOST_ENDS):
             return None
-        where = "before its first frame" if frame < 0 else f"at frame {frame}"
-        return f"reading it has ended stillsift {ends} times {where}; it is left alone"
+        where = f"before frame {next_frame + 1}" if frame < 0 else f"at frame {frame}"
+        return (
+            f"reading it has ended stillsift {ends} times {where}; it is left alone until it "
+            "changes (touch it to have it read again)"
+        )
 
     def reach(self, frame: int) -> None:
         """Marks the frame that is read next."""

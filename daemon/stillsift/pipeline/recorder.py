@@ -143,8 +143,8 @@ class Recorder:
 
     # -- sources.Known -----------------------------------------------------------------------------
 
-    def begin(self, file: Path, identity: FileIdentity) -> str | None:
-        return self._mark.begin(file, identity)
+    def begin(self, file: Path, identity: FileIdentity, next_frame: int) -> str | None:
+        return self._mark.begin(file, identity, next_frame)
 
     def next_frame(self, file: Path, identity: FileIdentity) -> int | None:
         return self._ledger.next_frame(self.source, identity, file)
@@ -189,8 +189,10 @@ class Recorder:
 
     def open_file(self, opened: Opened) -> None:
         # A failure before a restart still counts: the file was not read as a whole.
-        record = self._ledger.file(self.source, opened.identity)
-        if record is None:
+        record = self._ledger.file(self.source, opened.identity, opened.file)
+        if record is not None:  # under another device number it goes on as what it was
+            opened = replace(opened, identity=record.identity)
+        else:
             record = self._ledger.grown_from(self.source, opened.identity, opened.file)
         self._file = _File(opened, None if record is None else record.error)
         if record is not None:
@@ -237,7 +239,9 @@ class Recorder:
 
     def add(self, decision: Decision) -> None:
         """Notes something that is no frame: a damaged stretch, a loss."""
-        file = self._file if decision.file is not None else None
+        file = self._file
+        if file is not None and file.opened.file != decision.file:
+            file = None  # it is about another file, or about none
         if file is not None:
             self._fail(file, decision, whole=False)
         # Not one more: a damaged stretch has the index of the frame that comes next.
@@ -392,6 +396,7 @@ class Recorder:
     def leave_file(self) -> None:
         """Notes that the file being read is left for an expected reason: a stop, a full disk."""
         self._mark.leave()
+        self._file = None
 
     def close(self) -> None:
         """Closes the mark; a file that was not left by then counts as one that ended the line."""

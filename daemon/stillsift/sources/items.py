@@ -186,8 +186,8 @@ class Shorter:
 class Known(Protocol):
     """Answers what a file source asks about earlier decisions. The recorder implements it."""
 
-    def begin(self, file: Path, identity: FileIdentity) -> str | None:
-        """Notes that a file is about to be read.
+    def begin(self, file: Path, identity: FileIdentity, next_frame: int) -> str | None:
+        """Notes that a file is about to be decoded; the frames before `next_frame` are decided.
 
         Returns why it is to be left alone, since reading it has ended the process or the line again
         and again; None: it may be read.

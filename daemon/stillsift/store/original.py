@@ -12,7 +12,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 
@@ -25,6 +25,9 @@ QUIET_S = 300.0
 """Where nobody can tell whether a file is open for writing, it must not have changed for so long. A
 recorder at a low bit rate, or a time-lapse, writes every minute or two."""
 
+NAME_BYTES = 255
+"""Most bytes of a file's name."""
+
 
 class OriginalDiffers(Exception):
     """Says that a file is not, or no longer, the one that was decided about; it has its name."""
@@ -32,6 +35,30 @@ class OriginalDiffers(Exception):
 
 class OriginalInUse(Exception):
     """Says that somebody may still write to a file; it has its name, and can be asked for again."""
+
+
+class Quiet:
+    """Remembers for how long files have stayed as they are: by the time that passes.
+
+    The clock on the wall may be set by days while a recorder has its file open.
+    """
+
+    def __init__(self) -> None:
+        self._since: dict[Path, tuple[tuple[int, int, int], float]] = {}
+
+    def lasts_s(self, path: Path, facts: os.stat_result) -> float:
+        """Returns the seconds since a file was first found as it is now."""
+        now = time.monotonic()
+        as_it_is = (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+        found, since = self._since.get(path, (None, now))
+        if found == as_it_is:
+            return now - since
+        self._since[path] = as_it_is, now
+        return 0.0
+
+    def forget(self, path: Path) -> None:
+        """Forgets a file that is not asked about any more."""
+        self._since.pop(path, None)
 
 
 class ClaimedOriginal:
@@ -72,9 +99,12 @@ class ClaimedOriginal:
         self.gone = True
 
     def put_back(self) -> None:
-        """Gives it its name back, or a name beside it if that is taken by now. Raises OSError."""
-        name = self._record.file.name
-        for candidate in _names(name):
+        """Gives it its name back, or a name beside it if that is taken by now.
+
+        Raises OriginalInUse where that cannot be done now; the next attempt finds it all the same.
+        """
+        why = "all names beside its own are taken"
+        for candidate in _names(self._record.file.name):
             try:
                 move_without_overwrite(
                     self._private,
@@ -84,40 +114,44 @@ class ClaimedOriginal:
                 )
             except FileExistsError:
                 continue
+            except OSError as error:
+                why = os.strerror(error.errno) if error.errno else str(error)
+                break
             self.gone = True
             return
+        raise OriginalInUse(f"it is called {self._private} for now: {why}")
 
 
 @contextmanager
-def claimed(record: FileRecord) -> Iterator[ClaimedOriginal]:
+def claimed(record: FileRecord, quiet: Quiet | None = None) -> Iterator[ClaimedOriginal]:
     """Gives an original under a private name; whatever is not moved or deleted gets its name back.
 
+    `quiet` is asked, too, where nobody can tell whether the file is open for writing; None: the
+    clock alone tells.
+
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: there is no such file any more.
         OriginalDiffers: it is another file by now.
-        OriginalInUse: somebody may still write to it.
+        OriginalInUse: somebody may still write to it, or its disk is away; it may pass.
         OSError: it cannot be renamed or read, or a symbolic link is on the way.
     """
     private = private_name(record)
-    with opened_folder(record.file.parent) as folder:
+    with ExitStack() as stack:
         try:
-            data = os.fdopen(open_beneath(folder, record.file.name), "rb")
+            folder = stack.enter_context(opened_folder(record.file.parent))
+            data = stack.enter_context(_hidden(record, folder, private, quiet))
         except FileNotFoundError:
-            # An earlier attempt was cut off after it had taken the name.
-            data = os.fdopen(open_beneath(folder, private), "rb")
-        else:
-            with _closed_on_error(data):
-                _check(record, data, untouched=True)
-                _take(folder, record.file.name, private)
-        with data:
-            original = ClaimedOriginal(record, folder, private, data)
-            try:
-                if not _is(folder, private, data):
-                    raise OriginalDiffers("another file was put in its place")
-                yield original
-            finally:
-                if not original.gone:
-                    original.put_back()
+            if _disk_of(record.file) != record.identity.device:
+                raise OriginalInUse("the disk that it was on is not there") from None
+            raise
+        original = ClaimedOriginal(record, folder, private, data)
+        try:
+            if not _is(folder, private, data):
+                raise OriginalDiffers("another file was put in its place")
+            yield original
+        finally:
+            if not original.gone:
+                original.put_back()
 
 
 def private_name(record: FileRecord) -> str:
@@ -130,6 +164,39 @@ def private_name(record: FileRecord) -> str:
     return f".stillsift-{hashlib.blake2b(key, digest_size=8).hexdigest()}"
 
 
+def _hidden(record: FileRecord, folder: int, private: str, quiet: Quiet | None) -> BufferedReader:
+    """Opens an original and gives it its private name. Raises what `claimed` raises."""
+    try:
+        data = os.fdopen(open_beneath(folder, record.file.name), "rb")
+    except FileNotFoundError:
+        # An earlier attempt was cut off after it had taken the name.
+        return os.fdopen(open_beneath(folder, private), "rb")
+    with _closed_on_error(data):
+        try:
+            _check(record, data, quiet, untouched=True)
+            _take(folder, record.file.name, private)
+        except OriginalDiffers:
+            # So it was, and another file was given the name since.
+            try:
+                earlier = os.fdopen(open_beneath(folder, private), "rb")
+            except FileNotFoundError:
+                pass
+            else:
+                data.close()
+                return earlier
+            raise
+    return data
+
+
+def _disk_of(path: Path) -> int:
+    """Returns the device of the nearest folder that is there; of a mount point without its mount,
+    that is the one below."""
+    for folder in path.parents:
+        with suppress(OSError):
+            return folder.stat().st_dev
+    return -1
+
+
 def _take(folder: int, name: str, private: str) -> None:
     """Renames; if the private name is taken, an earlier attempt was cut off between two names."""
     try:
@@ -140,7 +207,13 @@ def _take(folder: int, name: str, private: str) -> None:
         os.unlink(name, dir_fd=folder)
 
 
-def _check(record: FileRecord, data: BufferedReader, *, untouched: bool = False) -> None:
+def _check(
+    record: FileRecord,
+    data: BufferedReader,
+    quiet: Quiet | None = None,
+    *,
+    untouched: bool = False,
+) -> None:
     """Raises OriginalDiffers or OriginalInUse unless a file is as it was when it was decided.
 
     `untouched`: it was not renamed yet, so the time of its last change of any kind counts, too. A
@@ -154,10 +227,15 @@ def _check(record: FileRecord, data: BufferedReader, *, untouched: bool = False)
     if written:
         raise OriginalInUse("somebody has it open for writing")
     changed = max(facts.st_mtime, facts.st_ctime if untouched else 0.0)
-    if written is None and abs(time.time() - changed) < QUIET_S:
+    if written is not None:
+        return
+    quiet_s = abs(time.time() - changed)
+    if quiet is not None and untouched:
+        quiet_s = min(quiet_s, quiet.lasts_s(record.file, facts))
+    if quiet_s < QUIET_S:
         raise OriginalInUse(
-            f"it changed less than {QUIET_S / 60:.0f} minutes ago, and whether somebody has it"
-            " open for writing cannot be known here"
+            f"whether somebody has it open for writing cannot be known here, and it has not been"
+            f" seen unchanged for {QUIET_S / 60:.0f} minutes"
         )
 
 
@@ -170,11 +248,12 @@ def _stat(folder: int, name: str) -> os.stat_result:
 
 
 def _names(name: str) -> Iterator[str]:
-    """Gives the name, then names beside it that are footage as well."""
+    """Gives the name, then names beside it that are footage as well, and not too long."""
     yield name
     path = Path(name)
     for number in range(2, 1000):
-        yield f"{path.stem} ({number}){path.suffix}"
+        end = os.fsencode(f" ({number}){path.suffix}")
+        yield os.fsdecode(os.fsencode(path.stem)[: NAME_BYTES - len(end)] + end)
 
 
 @contextmanager

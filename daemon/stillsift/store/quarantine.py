@@ -31,11 +31,17 @@ from .durable_files import (
 )
 from .errors import os_errors_about
 from .names import day_folder
-from .original import ClaimedOriginal, OriginalDiffers, OriginalInUse, claimed
+from .original import (
+    NAME_BYTES,
+    ClaimedOriginal,
+    OriginalDiffers,
+    OriginalInUse,
+    Quiet,
+    claimed,
+)
 from .rights import refusal
 from .store import QUARANTINE, Store
 
-_NAME_BYTES = 255
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _PAGE = 500
 AGAIN_S = 30.0
@@ -86,7 +92,13 @@ class Restored:
 class Quarantine:
     """Moves originals out of their folders, deletes them, and restores them."""
 
-    def __init__(self, store: Store, ledger: Ledger) -> None:
+    def __init__(self, store: Store, ledger: Ledger, *, patient: bool = False) -> None:
+        """Takes the store and its ledger.
+
+        `patient`: where nobody can tell whether an original is open for writing, it is retired once
+        it has been seen unchanged for minutes; else the time of its last change alone counts.
+        """
+        self._quiet = Quiet() if patient else None
         self._store = store
         self._ledger = ledger
         self._waiting: dict[tuple[str, Path], float] = {}
@@ -144,6 +156,8 @@ class Quarantine:
                     self._waiting[key] = time.monotonic() + AGAIN_S
                 else:
                     self._waiting.pop(key, None)
+                    if self._quiet is not None:
+                        self._quiet.forget(one.file.file)
         return [*(one for one, _ in done), *refused]
 
     def waits(self, source: str) -> bool:
@@ -162,7 +176,7 @@ class Quarantine:
         try:
             with ExitStack() as opened:
                 try:
-                    original = opened.enter_context(claimed(file))
+                    original = opened.enter_context(claimed(file, self._quiet))
                 except FileNotFoundError:
                     if file.retire is Retire.MOVE and _same_data(target, file):
                         return Retired(file, Fate.MOVED), _moved(file, target, self._store)
@@ -188,14 +202,18 @@ class Quarantine:
         if missing:
             why = "a kept frame that shows it is no longer in the store; it will be read again"
             return replace(_left(file, why), missing=tuple(missing)), None
-        if file.first_kept == _id_of_still(file) and self._is_there(file.first_kept, file):
+        # Its bytes tell whether it is the same if its device or inode number is another, as after a
+        # restart, and before it is deleted: what was uploaded in its place may have its name, its
+        # size and its time.
+        kept_itself = file.first_kept is not None and file.first_kept == _id_of_still(file)
+        same = FileIdentity.from_stat(os.fstat(original.data.fileno())) == file.identity
+        deletes = kept_itself or file.retire is Retire.DELETE
+        if (deletes or not same) and not original.has_the_content():
+            raise OriginalDiffers("it changed after it was read")
+        if file.first_kept is not None and kept_itself and self._is_there(file.first_kept, file):
             # Only the still that was kept itself: a copy has the same bytes under another name.
             original.delete()
             return Retired(file, Fate.KEPT), None
-        # Another device or inode number, as after a restart: its bytes tell whether it is the same.
-        same = FileIdentity.from_stat(os.fstat(original.data.fileno())) == file.identity
-        if not same and not original.has_the_content():
-            raise OriginalDiffers("it changed after it was read")
         if file.retire is Retire.DELETE:
             original.delete()
             return Retired(file, Fate.DELETED), None
@@ -352,8 +370,8 @@ def _place(file: FileRecord) -> Path:
     key = os.fsencode(f"{file.file}\0{identity.size}\0{identity.mtime_ns}")
     mark = hashlib.blake2b(key, digest_size=6).hexdigest()
     name = os.fsencode(file.file.name)
-    if len(name) > _NAME_BYTES - len(mark) - 4:
-        name = name[-(_NAME_BYTES - len(mark) - 4) :]
+    if len(name) > NAME_BYTES - len(mark) - 4:
+        name = name[-(NAME_BYTES - len(mark) - 4) :]
     folder = day_folder(QUARANTINE, file.source, identity.mtime_ns)
     return folder / f"{mark}_{os.fsdecode(name)}"
 

@@ -36,7 +36,7 @@ class Recovered:
     """Sentences for people, one for each thing that was wrong."""
 
 
-def recover(store: Store, ledger: Ledger, listing: Listing) -> Recovered:
+def recover(store: Store, ledger: Ledger, listing: Listing, quarantine: Quarantine) -> Recovered:
     """Recovers a store and its ledger, and returns what was found.
 
     Call it once at start, with the store's lock held and before any frame is placed.
@@ -45,7 +45,7 @@ def recover(store: Store, ledger: Ledger, listing: Listing) -> Recovered:
     _remove_temporary(store)
     _remove_superseded(store, ledger)
     _compare_folders(store, ledger, listing, found)
-    _finish_retiring(store, ledger, found)
+    _finish_retiring(quarantine, found)
     _list_again(ledger, listing, found)
     return found
 
@@ -172,9 +172,9 @@ def _image_size(data: bytes) -> tuple[int, int]:
     return (0, 0) if pixels is None else (int(pixels.shape[1]), int(pixels.shape[0]))
 
 
-def _finish_retiring(store: Store, ledger: Ledger, found: Recovered) -> None:
+def _finish_retiring(quarantine: Quarantine, found: Recovered) -> None:
     try:
-        retired = Quarantine(store, ledger).retire()
+        retired = quarantine.retire()
     except StoreError as error:
         found.warnings.append(f"originals wait to be retired: {error}")
     else:

@@ -211,7 +211,7 @@ class Store:
         try:
             return (self.root / kept.path).stat().st_size != kept.bytes
         except (FileNotFoundError, NotADirectoryError):
-            return True
+            return (self.root / KEPT).is_dir()  # else the disk of the store is away
         except OSError:
             return False
 

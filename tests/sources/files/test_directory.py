@@ -49,7 +49,7 @@ class Remembered:
         self.next: dict[FileIdentity, int | None] = {}
         self.contents: dict[str, Path] = {}
 
-    def begin(self, _file: Path, _identity: FileIdentity) -> str | None:
+    def begin(self, _file: Path, _identity: FileIdentity, _next_frame: int) -> str | None:
         return None
 
     def grown_from(self, _file: Path, _identity: FileIdentity) -> Shorter | None:
@@ -758,7 +758,7 @@ def test_many_small_writes_are_one_entry() -> None:
 
 def test_a_file_that_is_to_be_left_alone_fails_and_the_next_is_read(tmp_path: Path) -> None:
     class Marked(Remembered):
-        def begin(self, file: Path, _identity: FileIdentity) -> str | None:
+        def begin(self, file: Path, _identity: FileIdentity, _next_frame: int) -> str | None:
             return "it ended stillsift" if file.name == "a.mkv" else None
 
     write_clip(tmp_path / "a.mkv", real_pictures()[:3])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from stillsift.sources.files import opening
 from stillsift.sources.files.opening import (
     being_written,
     is_being_written,
@@ -72,3 +73,13 @@ def test_who_opens_a_file_while_it_is_asked_about_does_not_end_this_process(tmp_
             asked += 1
     assert writer.returncode == 0
     assert asked > 100
+
+
+def test_on_a_disk_of_the_network_a_refused_lease_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS and SMB refuse one whenever their server has not delegated the file."""
+    monkeypatch.setattr(opening, "_LOCAL", frozenset())
+    path = tmp_path / "a"
+    with path.open("wb"), opened(path) as file:
+        assert being_written(file.fileno()) is None

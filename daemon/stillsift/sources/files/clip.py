@@ -96,6 +96,7 @@ class ClipReader:
         stopped: Callable[[], bool] = lambda: False,
         earlier: Callable[[str], Path | None] = lambda _hash: None,
         shorter: Shorter | None = None,
+        begin: Callable[[int], str | None] = lambda _next_frame: None,
     ) -> None:
         """Takes `rate` in frames per second of the clip's own time; None: every frame.
 
@@ -103,6 +104,8 @@ class ClipReader:
         read again. `stopped` is asked between frames; once true, reading ends without a `Finished`.
         `shorter` tells what was decided of the file when it was shorter: if it has only grown, it
         is read on from there. A file that grows while it is read ends without a `Finished`, too.
+        `begin` is called before anything is decoded, with the first frame that is not decided; it
+        tells why the clip is to be left alone, if it is.
         """
         self.path = path.absolute()
         self._source = source
@@ -114,6 +117,7 @@ class ClipReader:
         self._stopped = stopped
         self._earlier = earlier
         self._shorter = shorter
+        self._begin = begin
         self._converter = Converter()
         self._index = 0
         self._stretches = 0
@@ -137,8 +141,10 @@ class ClipReader:
         if not self._start_frame and (earlier := self._earlier(hashes.whole)):
             yield Repeated(self.path, identity, hashes.whole, earlier)
             return
+        failure = self._begin(self._start_frame)
         yield Opened(self.path, identity, hashes.whole)
-        failure = yield from self._frames(data, identity, origin)
+        if failure is None:
+            failure = yield from self._frames(data, identity, origin)
         if self._stopped() or FileIdentity.from_stat(os.fstat(data.fileno())) != identity:
             return
         if failure is None and self._index == 0 and self._stretches == 0:

@@ -307,9 +307,7 @@ class DirectorySource:
     def _items_of(
         self, path: Path, data: BinaryIO, identity: FileIdentity, next_frame: int
     ) -> Iterator[Item]:
-        if (why := self._known.begin(path, identity)) is not None:
-            yield from self._refused(path, data, identity, why)
-        elif not _is_still(path, data):
+        if not _is_still(path, data):
             reader = ClipReader(
                 path,
                 self.name,
@@ -320,8 +318,11 @@ class DirectorySource:
                 stopped=self._stop.is_set,
                 earlier=self._known.earlier,
                 shorter=self._known.grown_from(path, identity) if next_frame == 0 else None,
+                begin=lambda frame: self._known.begin(path, identity, frame),
             )
             yield from reader.items_of(data)
+        elif (why := self._known.begin(path, identity, next_frame)) is not None:
+            yield from self._refused(path, data, identity, why)
         else:
             yield from self._still(path, data, identity)
 

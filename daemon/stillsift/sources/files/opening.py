@@ -8,6 +8,7 @@ watched directory is resolved once, before (`tree.trees`).
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -25,6 +26,17 @@ _F_SETSIG = 10
 _LEASE_UNKNOWN = frozenset(
     {errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 )
+_LIBC = ctypes.CDLL(None)
+_LOCAL = frozenset(
+    {
+        *(0xEF53, 0x58465342, 0x9123683E, 0xF2F52010, 0x2FC12FC1, 0xCA451A4E),
+        # ext2 to ext4, XFS, Btrfs, F2FS, ZFS, bcachefs
+        *(0x01021994, 0x858458F6, 0x794C7630),  # tmpfs, ramfs, overlay
+        *(0x4D44, 0x2011BAB0, 0x7366746E, 0x3153464A, 0x52654973, 0x24051905, 0x72B6, 0x3434),
+        # FAT, exFAT, NTFS of the kernel, JFS, ReiserFS, UBIFS, JFFS2, NILFS
+    }
+)
+"""Types of local file systems (f_type, see statfs(2)); those of others are not believed."""
 
 
 @contextmanager
@@ -77,10 +89,13 @@ def path_of(file: BinaryIO) -> str:
 def being_written(descriptor: int) -> bool | None:
     """Tells whether somebody has this file open for writing.
 
-    None: it cannot be known, as on network file systems, or for a file of another user without the
+    None: it cannot be known, as on network file systems and FUSE, where the writer may be another
+    machine or process that the kernel knows nothing of, or for a file of another user without the
     right to lease it (CAP_LEASE). See fcntl(2), F_SETLEASE: a read lease is refused while a file is
-    open for writing.
+    open for writing. NFS and SMB refuse it, too, whenever their server has not delegated the file.
     """
+    if not _is_local(descriptor):
+        return None
     try:
         # Who opens the file for writing while the lease stands waits for its end, and the holder is
         # sent a signal. SIGURG is ignored unless somebody asks for it; SIGIO would end the process.
@@ -95,6 +110,14 @@ def being_written(descriptor: int) -> bool | None:
     with suppress(OSError):
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     return False
+
+
+def _is_local(descriptor: int) -> bool:
+    """Tells whether the kernel itself keeps the file, so that it knows of everybody who writes."""
+    found = (ctypes.c_long * 32)()  # struct statfs; its first member is f_type
+    if _LIBC.fstatfs(descriptor, found):
+        return False
+    return found[0] & 0xFFFFFFFF in _LOCAL
 
 
 def is_being_written(path: Path) -> bool:
