@@ -761,6 +761,26 @@ def test_an_original_that_vanishes_before_it_is_kept_is_a_failure_and_no_endless
     assert kept_on_disk(tmp_path / "out") == {}
 
 
+def test_a_still_that_is_renamed_before_it_is_kept_is_kept_under_its_new_name(
+    tmp_path: Path,
+) -> None:
+    gate = tmp_path / "gate"
+    settings = {"polling": True, "max_wait": "2s", "retire": "move"}
+    with daemon(tmp_path, [directory("gate", gate, **settings)]) as running:
+        running.start()
+        data = write_still(gate / "upload.jpg", 1).read_bytes()
+        offered = 'stillsift_frames_in_flight{source="gate"} 1.0'
+        until(lambda: offered in running.get("/metrics")[1], "it is read, and waits")
+        (gate / "upload.jpg").rename(gate / "img.jpg")
+        until(lambda: not any(gate.iterdir()), f"retired: {running.log}")
+        assert running.stop() == 0
+    told = [(r.decision.file, r.decision.outcome) for r in decided(running.store)]
+    assert told == [(gate / "upload.jpg", Outcome.FAILED), (gate / "img.jpg", Outcome.KEPT)]
+    assert_agree(running.store)
+    (kept,) = kept_on_disk(running.store)
+    assert (running.store / kept).read_bytes() == data
+
+
 # -- a camera --------------------------------------------------------------------------------------
 
 

@@ -306,6 +306,9 @@ class _Nothing:
     def earlier(self, _content_hash: str) -> Path | None:
         return None
 
+    def take_again(self) -> set[FileIdentity]:
+        return set()
+
 
 def _source_probe(config: SourceConfig, store: Store) -> _Probe:
     what = f"source {config.name} ({place_of(config)})"

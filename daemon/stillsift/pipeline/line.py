@@ -248,8 +248,9 @@ class Line:
         self._ahead = True
         ended = self._persistence.keep(verdicts, self._tuning, self.sifter.forget)
         # Only now, since the sifter's state is recorded with the first and covers all of them.
+        away = self._persistence.take_away()
         for decision, kept in ended:
-            self._recorder.fill(decision, kept)
+            self._recorder.fill(decision, kept, away=decision.id in away)
         self._tell_alarms()
         self._ahead = False
         return any(decision.outcome is Outcome.KEPT for decision, _ in ended)

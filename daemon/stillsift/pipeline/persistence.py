@@ -23,7 +23,7 @@ from ..selection.audit_sample import is_chosen, set_aside
 from ..service import Metrics
 from ..sources.picture import ConversionError
 from ..store import Quarantine, Store, StoreError
-from ..store.errors import StoreUnavailable
+from ..store.errors import OriginalChanged, StoreUnavailable
 from ..store.metadata_jsonl import Listing
 from ..store.quarantine import AGAIN_S, Fate, Retired
 from .move_rights import MoveRights
@@ -83,11 +83,20 @@ class Persistence:
         """Whether originals wait until nobody writes to them; at first some may, since before."""
         self._told_in_use = False
         self._lost: list[str] = []
+        self._away: set[str] = set()
 
     def take_lost(self) -> list[str]:
         """Returns the ids of kept frames that were found missing since the last call."""
         lost, self._lost = self._lost, []
         return lost
+
+    def take_away(self) -> set[str]:
+        """Returns the ids of stills that failed since the last call for not being at their path.
+
+        Those that were to be dropped for one of them are among them.
+        """
+        away, self._away = self._away, set()
+        return away
 
     # -- persist -----------------------------------------------------------------------------------
 
@@ -103,6 +112,7 @@ class Persistence:
         store = self._storage.store
         placed: dict[str, KeptFile] = {}
         failed: dict[str, str] = {}
+        away: set[str] = set()
         # An original that is moved or deleted later may share its data with the kept still.
         link = tuning.retire is not Retire.LEAVE
         for verdict in verdicts:
@@ -115,8 +125,15 @@ class Persistence:
                 self._fail(error, "not kept", logging.ERROR)
                 forget(decision.id)
                 failed[decision.id] = str(error)
+                if isinstance(error, OriginalChanged):
+                    away.add(decision.id)
         ended: Ended = []
         for verdict in verdicts:
+            if verdict.frame.content_hash is not None and away & {
+                verdict.decision.id,
+                verdict.decision.nearest_kept,
+            }:
+                self._away.add(verdict.decision.id)
             decision = _without(verdict.decision, failed)
             aside = _audited(decision, tuning)
             if aside is not decision:

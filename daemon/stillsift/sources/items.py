@@ -203,6 +203,12 @@ class Known(Protocol):
     def earlier(self, content_hash: str) -> Path | None:
         """Returns a file with this content that was decided before; None: there was none."""
 
+    def take_again(self) -> set[FileIdentity]:
+        """Returns files to be read again, each once: they were away when they were to be kept.
+
+        They may have another name by now.
+        """
+
 
 class Source(Protocol):
     """Yields the items of one directory, clip, still or camera."""

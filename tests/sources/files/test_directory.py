@@ -61,6 +61,9 @@ class Remembered:
     def earlier(self, content_hash: str) -> Path | None:
         return self.contents.get(content_hash)
 
+    def take_again(self) -> set[FileIdentity]:
+        return set()
+
 
 def photo(path: Path, number: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)

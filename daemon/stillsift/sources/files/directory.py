@@ -199,6 +199,7 @@ class DirectorySource:
             yield self.left_alone
 
     def _look_again(self) -> None:
+        self._done -= {hash(identity) for identity in self._known.take_again()}
         whole, present = self._arrivals.rescan(lambda identity: hash(identity) in self._done)
         self._add([arrived for arrived in whole if arrived.path not in self._ready])
         self._check_names(self._ready)
