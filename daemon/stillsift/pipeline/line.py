@@ -287,8 +287,9 @@ class Line:
     def _record(self) -> None:
         while True:
             try:
-                with self._metrics.ledger_write():
-                    recorded = self._recorder.commit(self.sifter)
+                begin = time.perf_counter()
+                recorded = self._recorder.commit(self.sifter)
+                took_s = time.perf_counter() - begin
                 break
             except LedgerError as error:
                 self._wait(_NOTHING_RECORDED, error)
@@ -296,6 +297,7 @@ class Line:
         self._recorded = time.monotonic()
         if recorded is None:
             return
+        self._metrics.ledger_write(took_s)
         if self._member is not None:
             self._member.tell(self.sifter.gallery.kept)
         self._end_turn()  # the others need not wait while a large original is moved
