@@ -747,9 +747,9 @@ def test_an_original_that_vanishes_before_it_is_kept_is_a_failure_and_no_endless
 
     place = Store.place
 
-    def vanished(self: Store, frame: Any, decision: Any, *, link: bool = False) -> Any:
+    def vanished(self: Store, frame: Any, decision: Any) -> Any:
         frame.file.unlink()
-        return place(self, frame, decision, link=link)
+        return place(self, frame, decision)
 
     monkeypatch.setattr(Store, "place", vanished)
     write_stills(tmp_path / "gate", [1])
