@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from stillsift.config import Config, load
-from stillsift.sources import Item
+from stillsift.sources import FileIdentity, Item
 
 
 class Script:
@@ -20,7 +20,7 @@ class Script:
     def items(self) -> Iterator[Item]:
         yield from self._items
 
-    def read_again(self, file: Path) -> None:
+    def read_again(self, file: Path, identity: FileIdentity) -> None:
         """A camera has no files."""
 
     def stop(self) -> None:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -615,6 +616,36 @@ def test_probes_turn_bad_while_a_worker_is_stuck_or_nothing_has_started(tmp_path
             server.server_close()
 
 
+def test_memory_of_threads_that_have_ended_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The C library keeps it, one pool for each thread, as long as anything above it is in use."""
+    monkeypatch.setattr("stillsift.pipeline.fleet._TIDY_EVERY_S", 0.1)
+    asked = Daemon(tmp_path, [directory("gate", tmp_path / "gate")])
+    kept: list[bytes] = []
+
+    def work() -> None:
+        parts = [bytes([1]) * 100_000 for _ in range(1000)]
+        kept.append(parts[-1])
+
+    with Engine(load(asked.config_file), Metrics()) as engine:
+        before = resident_mb()
+        for _ in range(2):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+        assert resident_mb() > before + 50, "else there is nothing to give back"
+        fleet = Fleet(engine, Liveness())
+        fleet.begin([])
+        until(lambda: resident_mb() < before + 20, "memory is given back", 10)
+        assert fleet.stop_all(10) == []
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 def test_ready_means_that_every_source_can_work(tmp_path: Path) -> None:
     store = {"path": str(tmp_path / "store"), "min_free": "9000TB"}
     sources = [directory(name, tmp_path / name) for name in ("gate", "yard")]
@@ -817,9 +848,9 @@ def test_an_original_that_vanishes_before_it_is_kept_is_a_failure_and_no_endless
 
     place = Store.place
 
-    def vanished(self: Store, frame: Any, decision: Any, *, link: bool = False) -> Any:
+    def vanished(self: Store, frame: Any, decision: Any) -> Any:
         frame.file.unlink()
-        return place(self, frame, decision, link=link)
+        return place(self, frame, decision)
 
     monkeypatch.setattr(Store, "place", vanished)
     write_stills(tmp_path / "gate", [1])
@@ -829,6 +860,26 @@ def test_an_original_that_vanishes_before_it_is_kept_is_a_failure_and_no_endless
     assert record.decision.reason is Reason.WRITE_ERROR
     assert "img1.jpg" in (record.decision.detail or "")
     assert kept_on_disk(tmp_path / "out") == {}
+
+
+def test_a_still_that_is_renamed_before_it_is_kept_is_kept_under_its_new_name(
+    tmp_path: Path,
+) -> None:
+    gate = tmp_path / "gate"
+    settings = {"polling": True, "max_wait": "2s", "retire": "move"}
+    with daemon(tmp_path, [directory("gate", gate, **settings)]) as running:
+        running.start()
+        data = write_still(gate / "upload.jpg", 1).read_bytes()
+        offered = 'stillsift_frames_in_flight{source="gate"} 1.0'
+        until(lambda: offered in running.get("/metrics")[1], "it is read, and waits")
+        (gate / "upload.jpg").rename(gate / "img.jpg")
+        until(lambda: not any(gate.iterdir()), f"retired: {running.log}")
+        assert running.stop() == 0
+    told = [(r.decision.file, r.decision.outcome) for r in decided(running.store)]
+    assert told == [(gate / "upload.jpg", Outcome.FAILED), (gate / "img.jpg", Outcome.KEPT)]
+    assert_agree(running.store)
+    (kept,) = kept_on_disk(running.store)
+    assert (running.store / kept).read_bytes() == data
 
 
 # -- a camera --------------------------------------------------------------------------------------

@@ -303,6 +303,25 @@ def test_a_camera_that_stalls_is_decided_as_if_it_had_not(
     assert kept[1] >= 22, "the sharp one was kept"
 
 
+def test_only_transactions_count_as_writes_of_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a frame that waits nothing can be recorded, however often that is tried."""
+    clock = [0.0]
+    monkeypatch.setattr("stillsift.pipeline.line.time.monotonic", lambda: clock[0])
+
+    def items() -> Iterator[Item]:
+        yield frame(0)
+        yield Overload(f"{ORIGIN}|overload", 1, START_S * 10**9, 1)
+        for _ in range(3):
+            clock[0] += 0.5
+            yield Idle()
+
+    metrics = run(tmp_path, items())
+    assert len(decided(tmp_path)) == 2
+    assert metrics.registry.get_sample_value("stillsift_ledger_write_seconds_count") == 1
+
+
 @pytest.mark.parametrize("live", [True, False])
 def test_a_moment_that_is_cut_off_is_decided_for_a_camera_and_read_again_from_a_file(
     tmp_path: Path, live: bool

@@ -228,6 +228,32 @@ def test_the_original_of_a_frame_that_failed_stays(reason: Reason, ended_first: 
         assert bool(ledger.retiring()) == (reason is Reason.NEAR_DUPLICATE)
 
 
+@pytest.mark.parametrize("ended_first", [True, False])
+def test_a_still_that_was_away_is_read_again_and_then_goes(
+    ledger: Ledger, ended_first: bool
+) -> None:
+    file, ours = opened(1), recorder(ledger, Retire.DELETE)
+    ours.open_file(file)
+    ours.expect(0)
+    if ended_first:
+        ours.close_file(finished(file, 1))
+    ours.fill(about(frame(file, 0), Reason.WRITE_ERROR, detail="gone"), None, away=True)
+    ours.commit(sifter())
+    if not ended_first:
+        ours.close_file(finished(file, 1))
+        ours.commit(sifter())
+    assert ours.take_away() == [(file.file, file.identity)]
+    assert ours.take_away() == []
+    assert ledger.next_frame(SOURCE, file.identity) == 0
+    ours = recorder(ledger, Retire.DELETE)
+    ours.open_file(file)
+    ours.expect(0)
+    ours.fill(about(frame(file, 0), Reason.NEAR_DUPLICATE), None)
+    ours.close_file(finished(file, 1))
+    ours.commit(sifter())
+    assert len(ledger.retiring()) == 1
+
+
 def test_what_went_wrong_before_a_restart_keeps_the_original(ledger: Ledger) -> None:
     file, ours = opened(1), recorder(ledger, Retire.DELETE)
     ours.open_file(file)

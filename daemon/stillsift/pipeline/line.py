@@ -293,8 +293,9 @@ class Line:
         self._ahead = True
         ended = self._persistence.keep(verdicts, self._tuning, self.sifter.forget)
         # Only now, since the sifter's state is recorded with the first and covers all of them.
+        away = self._persistence.take_away()
         for decision, kept in ended:
-            self._recorder.fill(decision, kept)
+            self._recorder.fill(decision, kept, away=decision.id in away)
         self._tell_alarms()
         self._ahead = False
         return any(decision.outcome is Outcome.KEPT for decision, _ in ended)
@@ -331,8 +332,9 @@ class Line:
     def _record(self) -> None:
         while True:
             try:
-                with self._metrics.ledger_write():
-                    recorded = self._recorder.commit(self.sifter)
+                begin = time.perf_counter()
+                recorded = self._recorder.commit(self.sifter)
+                took_s = time.perf_counter() - begin
                 break
             except LedgerError as error:
                 self._wait(_NOTHING_RECORDED, error)
@@ -340,6 +342,7 @@ class Line:
         self._recorded = time.monotonic()
         if recorded is None:
             return
+        self._metrics.ledger_write(took_s)
         if self._member is not None:
             self._member.tell(self.sifter.gallery.kept)
         self._end_turn()  # the others need not wait while a large original is moved
@@ -351,7 +354,9 @@ class Line:
         for original in self._persistence.take_unshown():
             for gone in original.missing:
                 self.sifter.miss(gone)
-            self.source.read_again(original.file.file)
+            self.source.read_again(original.file.file, original.file.identity)
+        for file, identity in self._recorder.take_away():
+            self.source.read_again(file, identity)
 
     def _wait(self, task: str, error: Problem) -> None:
         """Reports a full or failing disk as trouble, and waits before the next try.

@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 from ..decisions import Decision, Reason
 from ..frames import Frame
 from ..ledger import LedgerError
-from ..ledger.records import KeptFile, Retire
+from ..ledger.records import KeptFile
 from ..problems import Problem
 from ..selection import Verdict
 from ..selection.audit_sample import is_chosen, set_aside
 from ..service import Metrics
 from ..sources.picture import ConversionError
 from ..store import Quarantine, Store, StoreError
-from ..store.errors import StoreUnavailable
+from ..store.errors import OriginalChanged, StoreUnavailable
 from ..store.metadata_jsonl import Listing
 from ..store.quarantine import AGAIN_S, Fate, Retired
 from .move_rights import MoveRights
@@ -83,6 +83,7 @@ class Persistence:
         """Whether originals wait until nobody writes to them; at first some may, since before."""
         self._told_in_use = False
         self._unshown: list[Retired] = []
+        self._away: set[str] = set()
 
     def take_unshown(self) -> list[Retired]:
         """Returns the originals that no kept frame shows any more, found since the last call."""
@@ -92,6 +93,14 @@ class Persistence:
     def gone(self, kept: Iterable[KeptFile]) -> list[KeptFile]:
         """Returns the kept frames whose files are gone from the store."""
         return [] if self._storage is None else list(filter(self._storage.store.lacks, kept))
+
+    def take_away(self) -> set[str]:
+        """Returns the ids of stills that failed since the last call for not being at their path.
+
+        Those that were to be dropped for one of them are among them.
+        """
+        away, self._away = self._away, set()
+        return away
 
     # -- persist -----------------------------------------------------------------------------------
 
@@ -107,20 +116,26 @@ class Persistence:
         store = self._storage.store
         placed: dict[str, KeptFile] = {}
         failed: dict[str, str] = {}
-        # An original that is moved or deleted later may share its data with the kept still.
-        link = tuning.retire is not Retire.LEAVE
+        away: set[str] = set()
         for verdict in verdicts:
             if not verdict.is_kept:
                 continue
             decision = verdict.decision
             try:
-                placed[decision.id] = self._placed(store, verdict.frame, decision, link=link)
+                placed[decision.id] = self._placed(store, verdict.frame, decision)
             except (StoreError, ConversionError) as error:
                 self._fail(error, "not kept", logging.ERROR)
                 forget(decision.id)
                 failed[decision.id] = str(error)
+                if isinstance(error, OriginalChanged):
+                    away.add(decision.id)
         ended: Ended = []
         for verdict in verdicts:
+            if verdict.frame.content_hash is not None and away & {
+                verdict.decision.id,
+                verdict.decision.nearest_kept,
+            }:
+                self._away.add(verdict.decision.id)
             decision = _without(verdict.decision, failed)
             aside = _audited(decision, tuning)
             if aside is not decision:
@@ -134,8 +149,7 @@ class Persistence:
     ) -> tuple[Decision, KeptFile | None]:
         """Writes a frame of the audit sample. One that cannot be written is dropped, as planned."""
         try:
-            # Never linked: a dropped original lies in quarantine and may go back to where it was.
-            return aside, self._placed(store, frame, aside, link=False)
+            return aside, self._placed(store, frame, aside)
         except (StoreError, ConversionError) as error:
             self._fail(error, "not laid aside for the audit", logging.WARNING)
             return dropped, None
@@ -150,7 +164,7 @@ class Persistence:
         elif not self._live:
             raise error
 
-    def _placed(self, store: Store, frame: Frame, decision: Decision, *, link: bool) -> KeptFile:
+    def _placed(self, store: Store, frame: Frame, decision: Decision) -> KeptFile:
         """Puts a frame into the store. While the disk takes nothing, a file's frame waits.
 
         Raises StoreUnavailable for a camera then, and any other StoreError for both.
@@ -158,7 +172,7 @@ class Persistence:
         while True:
             try:
                 with self._metrics.stage("persist"):
-                    kept = store.place(frame, decision, link=link)
+                    kept = store.place(frame, decision)
             except StoreUnavailable as error:
                 if self._live:
                     self._troubles.begin(_NOTHING_KEPT, str(error))

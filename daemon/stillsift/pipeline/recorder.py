@@ -59,6 +59,8 @@ class _File:
     """The kept frame that its first dropped frame repeats; None: none was named."""
     named: dict[str, None] = field(default_factory=dict)
     """Ids of the kept frames that show its frames so far, in the order in which they were named."""
+    away: bool = False
+    """Whether it had another name, or was gone, when it was to be kept. It is read again."""
     repeats: _Content | None = None
     """What was known of its content when it was taken for a copy; None: it is none, or nothing."""
 
@@ -134,6 +136,7 @@ class Recorder:
         self._answer: tuple[str, _Content] | None = None
         """The last content that was known, by its hash. The copy that it was asked for names what
         the answer named: by the time it is recorded, the group may be another one."""
+        self._away: list[tuple[Path, FileIdentity]] = []
         self._state_at = -_STATE_EVERY_S
         self._ending = False
         self._in_ledger = {
@@ -209,14 +212,21 @@ class Recorder:
         self._entries.append(entry)
         self._open.append(entry)
 
-    def fill(self, decision: Decision, kept: KeptFile | None) -> None:
-        """Fills in the decision about the oldest frame that has none yet."""
+    def fill(self, decision: Decision, kept: KeptFile | None, *, away: bool = False) -> None:
+        """Fills in the decision about the oldest frame that has none yet.
+
+        `away`: it failed because a still was not at its path any more. That still is read again
+        where it turns up, also after a restart.
+        """
         entry = self._open.popleft()
         entry.decision, entry.kept, entry.open = decision, kept, False
         if entry.file is None:
             return
         if decision.outcome is Outcome.FAILED:
             self._fail(entry.file, decision, whole=decision.content_hash is not None)
+            if away:
+                entry.file.away = True
+                self._away.append((entry.file.opened.file, entry.file.opened.identity))
             return
         if decision.shown_by is not None:
             entry.file.named[decision.shown_by] = None
@@ -358,7 +368,11 @@ class Recorder:
             self._entries.popleft()
         self._in_ledger = files
         # A copy of a failed file is read for itself; its own entry stays until it is recorded.
-        done = {(c.content_hash, c.file) for c in checkpoints if c.state is not FileState.READING}
+        done = {
+            (entry.file.opened.content_hash, entry.file.opened.file)
+            for entry in entries
+            if entry.file is not None and entry.state is not FileState.READING
+        }
         self._contents = {
             hash_: content
             for hash_, content in self._contents.items()
@@ -371,6 +385,11 @@ class Recorder:
     def compared_with(self) -> list[KeptFile]:
         """Gives the files of the recorded frames that new frames are compared with."""
         return [file for file in self._in_ledger.values() if file is not None]
+
+    def take_away(self) -> list[tuple[Path, FileIdentity]]:
+        """Returns the stills that were not at their path, since the last call; to be read again."""
+        away, self._away = self._away, []
+        return away
 
     def lose(self, gone: Sequence[KeptFile]) -> None:
         """Records that files of kept frames are gone. Raises LedgerError."""
@@ -421,9 +440,9 @@ class Recorder:
             file=file.opened.file,
             identity=file.opened.identity,
             content_hash=file.opened.content_hash,
-            next_frame=entry.next_frame,
-            state=entry.state,
-            error=file.failed,
+            next_frame=0 if file.away else entry.next_frame,
+            state=FileState.READING if file.away else entry.state,
+            error=None if file.away else file.failed,
             retire=self._retire if self._may_go(entry) else Retire.LEAVE,
             shown_by=file.shown_by if done and self._grouped(file) else None,
             named=tuple(file.named),

@@ -226,8 +226,11 @@ class Source(Protocol):
     def items(self) -> Iterator[Item]:
         """Yields everything that happens, until the source is exhausted or `stop` was called."""
 
-    def read_again(self, file: Path) -> None:
-        """Reads a file once more, though it was read; for the thread that takes the items."""
+    def read_again(self, file: Path, identity: FileIdentity) -> None:
+        """Reads a file once more, though it was read, where it lies or where it turns up.
+
+        For the thread that takes the items.
+        """
 
     def stop(self) -> None:
         """Asks `items` to end soon (within a second); may be called from any thread."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ...frames import Frame
 from ..decoding import MAX_CLIP_PIXELS
-from ..items import Gap, Idle, Item, Overload
+from ..items import FileIdentity, Gap, Idle, Item, Overload
 from ..pace import LivePace
 from .address import CameraAddress
 from .connection import Connection
@@ -129,7 +129,7 @@ class RtspSource:
 
     # --- the source
 
-    def read_again(self, file: Path) -> None:
+    def read_again(self, file: Path, identity: FileIdentity) -> None:
         """Does nothing: a camera has no files."""
 
     def stop(self) -> None:

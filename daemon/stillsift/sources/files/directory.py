@@ -104,6 +104,8 @@ class DirectorySource:
         """Files that wait to be read, in order."""
         self._done: set[int] = set()
         """Hashes (64 bits each, to save memory) of the identities read in this session."""
+        self._not_done: set[int] = set()
+        """Hashes of identities that are to be read again as soon as they are read."""
         self._unreadable: dict[Path, FileIdentity | None] = {}
         """Files that could not be read, and were told."""
         self.left_alone = LeftAlone({})
@@ -138,10 +140,13 @@ class DirectorySource:
         """Gives 0: a directory has no connection."""
         return 0
 
-    def read_again(self, file: Path) -> None:
-        with suppress(OSError):  # it is gone
-            self._done.discard(hash(FileIdentity.of(file)))
+    def read_again(self, file: Path, identity: FileIdentity) -> None:
+        known = {hash(identity)}
+        with suppress(OSError):  # it is elsewhere by now; the next listing finds it
+            known.add(hash(FileIdentity.of(file)))
             self._add([Arrived(file)])
+        self._not_done |= known - self._done  # of these, one may be read just now
+        self._done -= known
 
     def stop(self) -> None:
         self._stop.set()
@@ -265,7 +270,9 @@ class DirectorySource:
             yield from self._told_unreadable(path, _identity(path), reason)
             return
         self._unreadable.pop(path, None)
-        if not self._stop.is_set():
+        if hash(identity) in self._not_done:
+            self._not_done.discard(hash(identity))
+        elif not self._stop.is_set():
             self._done.add(hash(identity))
 
     def _not_whole(self, arrived: Arrived, data: BinaryIO, identity: FileIdentity) -> bool:
