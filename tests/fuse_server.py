@@ -16,7 +16,8 @@ a line on standard input, answers `ok`, and unmounts at the end of its input:
 The protocol is that of linux/fuse.h. Nothing is cached: each look and each read comes here.
 """
 
-# ruff: noqa: PTH, since names are bytes here, and go through as they are
+# ruff: noqa: PTH101, PTH102, PTH106, PTH108, PTH116, PTH208
+# Names are bytes here, and go through as they are.
 
 from __future__ import annotations
 
