@@ -87,10 +87,10 @@ class FaultyDisk:
             raise OSError(self._process.communicate()[1].strip().splitlines()[-1])
 
     def fail(
-        self, code: str, calls: str, names: str = "*", *, after: int = 0, opening: int = 0
+        self, code: str, calls: str, names: str = "*", *, after: int = 0, time: int = 0
     ) -> None:
         """Lets calls fail with an error such as EIO, as `fuse_server` says."""
-        self._tell(f"fail {code} {calls} {names} {after} {opening}")
+        self._tell(f"fail {code} {calls} {names} {after} {time}")
 
     def hang(self, calls: str, names: str = "*") -> None:
         self._tell(f"hang {calls} {names}")

@@ -5,15 +5,17 @@
 Run it as a process of its own, as root; `disks.FaultyDisk` does. It prints `ready`, takes a command
 a line on standard input, answers `ok`, and unmounts at the end of its input:
 
-    fail ERRNO CALLS NAMES [AFTER [OPENING]]
+    fail ERRNO CALLS NAMES [AFTER [TIME]]
         CALLS (write,fsync) fail for paths that match NAMES, as a shell would match them; reads and
-        writes from byte AFTER on; reads of who opened the file as the OPENING-th, and later
+        writes from byte AFTER on; reads from the TIME-th time on that an open file is read from its
+        start
     hang CALLS NAMES
-        they do not return before `mend`
+        they do not return before `mend`, unless who called is killed, as with a server of NFS
     mend
         all is well again; the answer tells how many calls were hit
 
-The protocol is that of linux/fuse.h. Nothing is cached: each look and each read comes here.
+The protocol is that of linux/fuse.h. Nothing is cached (but of SQLite): each look and each read
+comes here.
 """
 
 # ruff: noqa: PTH101, PTH102, PTH106, PTH108, PTH116, PTH208
@@ -40,6 +42,7 @@ _MOST_WRITTEN = 1 << 17
 _ROOT = 1
 _DETACH = 2
 _HEADER = struct.Struct("<IIQQIIII")
+_DIRECT_IO = 1
 _ASYNC_READ, _TRUNCATES, _BIG_WRITES = 1 << 0, 1 << 3, 1 << 5
 _NO_ANSWER = frozenset({2, 36, 42})  # FORGET, INTERRUPT, BATCH_FORGET
 
@@ -60,7 +63,7 @@ class Rule:
     code: int | None
     """The error; None: the call does not return."""
     after: int = 0
-    opening: int = 0
+    time: int = 0
 
 
 class Server:
@@ -73,9 +76,8 @@ class Server:
         self._next = _ROOT + 1
         self._open: dict[int, tuple[int, int]] = {}
         """Descriptor by handle, with its node."""
-        self._openings: dict[int, int] = {}
-        """How often the file of a handle had been opened."""
-        self._opened: Counter[int] = Counter()
+        self._times: Counter[int] = Counter()
+        """How often a handle was read from its start."""
         self._listed: dict[int, list[bytes]] = {}
         self._lock = threading.Lock()
         self._rules: list[Rule] = []
@@ -95,7 +97,7 @@ class Server:
                 if error.errno in (errno.ENOENT, errno.EINTR):
                     continue  # the call was given up meanwhile
                 return
-            _, opcode, unique, node, *_ = _HEADER.unpack_from(request)
+            _, opcode, unique, node, _, _, caller, _ = _HEADER.unpack_from(request)
             if opcode in _NO_ANSWER:
                 continue
             body = request[_HEADER.size :]
@@ -105,7 +107,7 @@ class Server:
                 self._reply(unique, rule.code)
             else:
                 threading.Thread(
-                    target=self._hang, args=(opcode, unique, node, body), daemon=True
+                    target=self._hang, args=(opcode, unique, node, body, caller), daemon=True
                 ).start()
 
     def unmount(self) -> None:
@@ -132,6 +134,9 @@ class Server:
 
     def _rule(self, opcode: int, node: int, body: bytes) -> Rule | None:
         call = CALLS.get(opcode, "")
+        if call == "read":
+            handle, offset = struct.unpack_from("<QQ", body)
+            self._times[handle] += offset == 0
         for rule in self._rules:
             writes = call == "open" and struct.unpack_from("<I", body)[0] & os.O_ACCMODE
             if call not in rule.calls and not (writes and "openw" in rule.calls):
@@ -145,7 +150,7 @@ class Server:
 
     def _reaches(self, rule: Rule, body: bytes) -> bool:
         handle, offset, size = struct.unpack_from("<QQI", body)
-        return offset + size > rule.after and self._openings.get(handle, 0) >= rule.opening
+        return offset + size > rule.after and self._times[handle] >= rule.time
 
     def _named(self, opcode: int, node: int, body: bytes) -> list[str]:
         """The paths that a call is about."""
@@ -160,8 +165,12 @@ class Server:
                 paths.append(_joined(target, names[1]))
         return [os.fsdecode(path) for path in paths]
 
-    def _hang(self, opcode: int, unique: int, node: int, body: bytes) -> None:
-        self._mended.wait()
+    def _hang(self, opcode: int, unique: int, node: int, body: bytes, caller: int) -> None:
+        mended = self._mended
+        while not mended.wait(0.1):
+            if _is_killed(caller):
+                self._reply(unique, errno.EINTR)
+                return
         self._answer(opcode, unique, node, body)
 
     # -- answers
@@ -283,9 +292,10 @@ class Server:
 
     def _handle(self, node: int, descriptor: int) -> bytes:
         self._open[descriptor] = descriptor, node
-        self._opened[node] += 1
-        self._openings[descriptor] = self._opened[node]
-        return struct.pack("<QII", descriptor, 0, 0)
+        self._times[descriptor] = 0
+        # Not of SQLite, which maps a file into memory.
+        direct = _DIRECT_IO if b".sqlite" not in self._paths[node] else 0
+        return struct.pack("<QII", descriptor, direct, 0)
 
     def _14(self, node: int, body: bytes) -> bytes:  # OPEN
         flags = struct.unpack_from("<I", body)[0]
@@ -351,6 +361,16 @@ class Server:
 
     def _30(self, _node: int, _body: bytes) -> bytes:  # FSYNCDIR
         return b""
+
+
+def _is_killed(thread: int) -> bool:
+    """Tells whether SIGKILL waits for a thread, which the kernel keeps until we answer."""
+    try:
+        status = Path(f"/proc/{thread}/status").read_text()
+    except OSError:
+        return True
+    pending = (line.split()[1] for line in status.splitlines() if line[:6] in ("SigPnd", "ShdPnd"))
+    return any(int(each, 16) >> 8 & 1 for each in pending)
 
 
 def _joined(folder: bytes, name: bytes) -> bytes:

@@ -37,6 +37,7 @@ from .store import QUARANTINE, Store
 
 _NAME_BYTES = 255
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_PLACE = _NO_ROOM | {errno.EROFS, errno.EACCES, errno.EPERM}
 _NOT_TO_BE_HAD = frozenset(
     {errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EINVAL, errno.EISDIR}
     | {errno.ENAMETOOLONG, errno.EBUSY, errno.ETXTBSY}
@@ -308,9 +309,9 @@ class Quarantine:
                 sync_open_folder(folder)
             lying.unlink(missing_ok=True)
         except OSError as error:
-            if error.errno in _NO_ROOM:
-                return Restored(one, None, f"{target}: the disk is full")
-            return Restored(one, None, f"{target}: {error.strerror}")
+            why = "the disk is full" if error.errno in _NO_ROOM else error.strerror
+            way_out = "; choose another place with --output" if error.errno in _NO_PLACE else ""
+            return Restored(one, None, f"{target}: {why}{way_out}")
         self._ledger.left_quarantine([one.key])
         return Restored(one, target)
 
