@@ -47,8 +47,10 @@ def free_port() -> int:
         return port
 
 
-def started(*arguments: object, log: Path, cwd: Path | None = None) -> subprocess.Popen[bytes]:
-    """`stillsift ARGUMENTS`, its output added to `log`."""
+def started(
+    *arguments: object, log: Path, cwd: Path | None = None, environ: dict[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """`stillsift ARGUMENTS`, its output added to `log`; `environ` is added to the environment."""
     with log.open("ab") as out:
         return subprocess.Popen(
             [*STILLSIFT, *map(str, arguments)],
@@ -56,6 +58,7 @@ def started(*arguments: object, log: Path, cwd: Path | None = None) -> subproces
             stdout=out,
             stderr=out,
             cwd=cwd,
+            env=os.environ | (environ or {}),
         )
 
 
@@ -76,6 +79,7 @@ class Daemon:
             **sections,
         }
         self.process: subprocess.Popen[bytes] | None = None
+        self.environ: dict[str, str] = {}
         self.write_config()
 
     def write_config(self) -> None:
@@ -87,7 +91,9 @@ class Daemon:
         return self.log_file.read_text() if self.log_file.exists() else ""
 
     def start(self, *, wait: bool = True) -> None:
-        self.process = started("run", "-c", self.config_file, log=self.log_file)
+        self.process = started(
+            "run", "-c", self.config_file, log=self.log_file, environ=self.environ
+        )
         if wait:
             until(lambda: self.get("/readyz")[0] == 200, f"ready: {self.log[-2000:]}")
 

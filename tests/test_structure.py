@@ -38,14 +38,14 @@ MODULES = {
         json_schema reload""",
     "sources": "items pace times picture skipping decoding",
     "sources.files": """
-        opening contents tree events arrivals extent header pixels still clip_clock clip
-        directory""",
+        opening contents tree events arrivals extent header pixels still clip_clock reading
+        clip directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
     "ledger": "records schema lifetime rows filters totals search reader writer",
     "store": """
         errors durable_files names lock rights store metadata_jsonl original quarantine
         recovery""",
-    "service": "notify signals watchdog logs metrics access http",
+    "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
         troubles groups tuning reading_mark recorder losses move_rights persistence line
         model_choice engine fleet""",

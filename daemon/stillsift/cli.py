@@ -84,7 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        # Such as a path on the command line that this user may not read.
-        print(f"stillsift: {escaped(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
+        # Such as a path on the command line that this user may not read, or a full disk behind `>`.
+        what = "the output" if error.filename is None else error.filename
+        print(f"stillsift: {escaped(f'{what}: {error.strerror}')}", file=sys.stderr)
         return 1
     return status

@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import signal
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 from PIL import Image
 
 from conftest import Command
+from disks import SmallDisk, why_not
 from footage import jpeg, scene, taken, write_clip, write_still, write_stills
 from running import (
     assert_agree,
@@ -761,3 +764,71 @@ def test_a_password_on_the_command_line_is_overwritten_in_the_list_of_processes(
     finally:
         process.kill()
         process.wait()
+
+
+# -- disks -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    if (why := why_not()) is not None:
+        pytest.skip(why)
+    with closing(SmallDisk(tmp_path / "small", "size=400k")) as disk:
+        yield disk
+
+
+def test_a_disk_that_is_full_is_told_and_the_next_run_goes_on(
+    stillsift: Command, tmp_path: Path, small_disk: SmallDisk
+) -> None:
+    write_stills(tmp_path / "photos", range(12))
+    config = tmp_path / "config.yaml"
+    config.write_text("store: {min_free: 0}")
+    words = ("sift", tmp_path / "photos", "-c", config, "-o", small_disk.path / "out")
+    done = stillsift(*words)
+    assert done.status == 1
+    assert re.search(rf"{small_disk.path}/out.*Free some space", done.out + done.err)
+    small_disk.fill()
+    done = stillsift(*words)
+    assert done.status == 1
+    assert re.search(rf"{small_disk.path}/out.*No space left.*Free some space", done.err)
+    small_disk.free()
+    small_disk.remount("rw,size=20m")
+    assert stillsift(*words).status == 0
+    assert_agree(small_disk.path / "out")
+    assert len(kept_on_disk(small_disk.path / "out")) == 12
+    small_disk.remount("ro")
+    done = stillsift(*words)
+    assert done.status == 1
+    assert "Read-only file system: the file system is read-only; mount it writable" in done.err
+
+
+def test_decisions_that_cannot_be_written_leave_no_part_of_a_file(
+    stillsift: Command, tmp_path: Path, small_disk: SmallDisk
+) -> None:
+    write_stills(tmp_path / "photos", [1, 2])
+    words = ("sift", tmp_path / "photos", "-o", tmp_path / "out", "--decisions")
+    small_disk.fill()
+    done = stillsift(*words, small_disk.path / "why.jsonl")
+    assert done.status == 1
+    assert f"{small_disk.path}/why.jsonl: cannot be written: No space left on device" in done.err
+    assert [path.name for path in small_disk.path.iterdir()] == ["ballast"]
+    assert stillsift(*words, tmp_path / "why.jsonl").status == 0
+    assert len((tmp_path / "why.jsonl").read_text().splitlines()) == 2
+
+
+def test_restoring_to_a_disk_that_takes_nothing_leaves_all_in_quarantine(
+    stillsift: Command, tmp_path: Path, small_disk: SmallDisk
+) -> None:
+    write_stills(tmp_path / "photos", [1, 2])
+    shutil.copy2(tmp_path / "photos" / "img1.jpg", tmp_path / "photos" / "img9.jpg")
+    store = tmp_path / "out"
+    assert stillsift("sift", tmp_path / "photos", "-o", store, "--set", "retire=move").status == 0
+    for how, why in (("fill", "the disk is full"), ("ro", "Read-only file system")):
+        small_disk.fill() if how == "fill" else small_disk.remount(how)
+        back = small_disk.path / "back"
+        done = stillsift("restore", "--all", "--store", store, "-o", back)
+        assert done.status == 1
+        assert f"{back}/img9.jpg: {why}; choose another place with --output" in done.out
+        assert not [path for path in back.rglob("*") if path.is_file()]
+    assert stillsift("restore", "--all", "--store", store).status == 0
+    assert (tmp_path / "photos" / "img9.jpg").read_bytes() == jpeg(1)

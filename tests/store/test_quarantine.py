@@ -18,13 +18,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from disks import FaultyDisk, why_not
 from stillsift.decisions import Reason, about
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.ledger import Ledger
 from stillsift.ledger.lifetime import Uptime
 from stillsift.ledger.records import Batch, Checkpoint, FileState, KeptFile, Quarantined, Retire
 from stillsift.sources import FileIdentity, origin_of
-from stillsift.store import Quarantine, Store, StoreFull, original, quarantine
+from stillsift.store import Quarantine, Store, StoreError, StoreFull, original, quarantine
 from stillsift.store.durable_files import move_without_overwrite
 from stillsift.store.quarantine import AGAIN_S, Fate, Retired
 
@@ -270,6 +271,24 @@ def test_no_room_for_a_copy_leaves_the_original_for_later(box: Box, elsewhere: P
     box.store.min_free = 0
     assert [one.fate for one in box.quarantine.retire()] == [Fate.MOVED]
     assert not path.exists()
+
+
+@pytest.mark.parametrize("code", ["EROFS", "EIO", "EDQUOT", "ESTALE"])
+def test_what_a_disk_refuses_now_is_moved_later(box: Box, code: str) -> None:
+    if (why := why_not()) is not None:
+        pytest.skip(why)
+    path = box.file("a.jpg", JPEG + bytes(10_000))
+    box.decide(path, Retire.MOVE)
+    with closing(FaultyDisk(box.store.root / "quarantine")) as disk:
+        box.store.prepare()
+        disk.fail(code, "write,create,openw")
+        with pytest.raises(StoreError, match="quarantine"):
+            box.quarantine.retire()
+        assert disk.mend() > 0
+        assert path.read_bytes() == JPEG + bytes(10_000)
+        assert list((disk.path / ".placing").iterdir()) == []
+        assert [one.fate for one in box.quarantine.retire()] == [Fate.MOVED]
+        assert not path.exists()
 
 
 def test_size_and_age_are_held_oldest_first(box: Box) -> None:

@@ -21,6 +21,7 @@ from ..ledger import LedgerError
 from ..pipeline import Engine
 from ..pipeline.fleet import Fleet
 from ..service import Metrics
+from ..service.deadline import Deadline
 from ..service.http import MetricsServer, serve
 from ..service.logs import set_up_logging
 from ..service.notify import Notifier, watchdog_interval
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 _DRAIN_S = 8.0
 """Seconds for all sources together to end; systemd's TimeoutStopSec and the promise of 10 s leave
 room for it."""
+
+_END_S = 9.8
+"""Seconds for everything to end, ledger and store included: a little less than is promised."""
 
 _SILENT_S = 30.0
 """Seconds without a step or a wait after which a source's thread counts as stuck."""
@@ -64,7 +68,7 @@ def run(given: argparse.Namespace) -> int:
     set_up_logging(config.log.level, config.log.format, stream=sys.stderr)
     notifier, liveness = Notifier(), Liveness()
     metrics = Metrics()
-    with Signals() as signals:
+    with Signals() as signals, Deadline(signals.stop, _END_S):
         notifier.status("opening the store and the model")
         with Engine(config, metrics, patient=True) as engine:
             fleet = Fleet(engine, liveness)

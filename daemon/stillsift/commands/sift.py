@@ -9,6 +9,7 @@ import re
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -316,7 +317,12 @@ def _write_decisions(file: Path, engine: Engine, sources: list[str]) -> None:
                     out.write(json_text(decision_row(record.decision, path)) + "\n")
         partial.replace(file)
     except OSError as error:
-        raise UsageError(f"--decisions {file}: cannot be written: {error.strerror}") from error
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise Problem(
+            f"--decisions {file}: cannot be written: {error.strerror}; the frames are kept. Name "
+            "another file, and run the same command again"
+        ) from error
 
 
 def _print_summary(

@@ -475,9 +475,12 @@ class LedgerReader:
                     "where they are) or bring back a copy"
                 )
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
-                advice = "check that this user may write the file and its directory"
+                advice = (
+                    "check that this user may write the file and its directory, and that the disk "
+                    "is not mounted read-only"
+                )
             case _:
-                advice = "the disk or the file may be damaged; see the system log"
+                advice = "the disk may be damaged, or a quota used up; see the system log"
         return LedgerError(f"{self.path}: {error}: {advice}")
 
     def _no_room(self) -> bool:
@@ -485,7 +488,8 @@ class LedgerReader:
             stat = os.statvfs(self.path.parent)
         except OSError:
             return False
-        return stat.f_bavail * stat.f_frsize < _FULL_BELOW
+        no_names = stat.f_files > 0 and stat.f_favail == 0
+        return no_names or stat.f_bavail * stat.f_frsize < _FULL_BELOW
 
 
 def path_uri(path: Path) -> str:

@@ -22,14 +22,14 @@ from ..config.secrets import redacted
 from ..decisions import Decision, Outcome
 from ..embedding import Embedder, Embedding
 from ..frames import Picture
-from ..ledger import Ledger
+from ..ledger import Ledger, LedgerError
 from ..ledger.records import KeptFile, Retire
 from ..selection import Gallery, GalleryFrame, Sifter
 from ..service import Metrics
 from ..sources import Known, Source
 from ..sources.camera import RtspSource
 from ..sources.files import DirectorySource
-from ..store import Quarantine, Store, StoreFull
+from ..store import Quarantine, Store, StoreError, StoreFull
 from ..store.metadata_jsonl import Listing
 from ..store.names import folder_name
 from ..store.recovery import Recovered, recover
@@ -112,7 +112,7 @@ class Engine:
             log.error("%s", error)  # lines wait for room, and the quarantine may make some
         self.ledger = self._opened.enter_context(Ledger(store.ledger_path))
         listing = Listing(store, self.ledger)
-        self._opened.callback(listing.close)
+        self._opened.callback(_close, listing)
         quarantine = Quarantine(store, self.ledger, patient=self._patient)
         _report(recover(store, self.ledger, listing, quarantine))
         self.storage = Storage(store, listing, quarantine)
@@ -323,6 +323,14 @@ def _report(found: Recovered) -> None:
     """Logs the warnings of recovery."""
     for warning in found.warnings:
         log.warning("%s", warning)
+
+
+def _close(listing: Listing) -> None:
+    try:
+        listing.close()
+    except (StoreError, LedgerError) as error:
+        # Nothing is lost: recovery writes again what was not synced.
+        log.warning("metadata.jsonl is brought up to date at the next start: %s", error)
 
 
 def place_of(config: SourceConfig) -> str:

@@ -25,6 +25,8 @@ from ..problems import Problem
 from ..sources import Source
 
 STAGES = ("decide", "embed", "persist")
+_ANSWER_S = 1.0
+"""Seconds that a scrape waits for the store's disk to answer."""
 _STAGE_BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 _SIMILARITY_BUCKETS = (0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 1.0)
 _NOVELTY_BUCKETS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5)
@@ -333,13 +335,35 @@ class _Facts(Collector):
     ) -> None:
         self._info = info
         self._free = free
+        self._free_bytes: int | None = None
+        self._asking: threading.Thread | None = None
+        self._lock = threading.Lock()
 
     def collect(self) -> Iterator[Metric]:
         for name, labels in self._info.items():
             yield InfoMetricFamily(name, "What is running.", value=labels)
-        free_bytes = self._free()
-        if free_bytes is not None:
+        if (ask := self._free()) is not None:
             family = GaugeMetricFamily("stillsift_store_free_bytes", "Room left on the store.")
-            with suppress(Problem):  # a disk that does not answer must not hide the other metrics
-                family.add_metric([], free_bytes())
+            if (free_bytes := self._told(ask)) is not None:
+                family.add_metric([], free_bytes)
             yield family
+
+    def _told(self, ask: Callable[[], int]) -> int | None:
+        """Returns the free bytes; None: the disk gives an error, or does not answer for a while.
+
+        Neither may hide the other metrics, nor take up one place of the server after the other. So
+        a thread asks, and no second one while it waits.
+        """
+        with self._lock:
+            asking = self._asking
+            if asking is None or not asking.is_alive():
+                asking = threading.Thread(target=self._ask, args=(ask,), daemon=True)
+                asking.start()
+                self._asking = asking
+        asking.join(_ANSWER_S)
+        return None if asking.is_alive() else self._free_bytes
+
+    def _ask(self, ask: Callable[[], int]) -> None:
+        self._free_bytes = None
+        with suppress(Problem):
+            self._free_bytes = ask()

@@ -43,6 +43,13 @@ from .rights import refusal
 from .store import QUARANTINE, Store
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_PLACE = _NO_ROOM | {errno.EROFS, errno.EACCES, errno.EPERM}
+_NOT_TO_BE_HAD = frozenset(
+    {errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EINVAL, errno.EISDIR}
+    | {errno.ENAMETOOLONG, errno.EBUSY, errno.ETXTBSY}
+)
+"""What is wrong with one original, such as that it is another's or a link: it is left for good. All
+else (full, read-only, EIO, a network that is away) is wrong with the disk, and passes."""
 _PAGE = 500
 AGAIN_S = 30.0
 """Seconds between two looks at an original that somebody may still write to."""
@@ -187,10 +194,10 @@ class Quarantine:
         except OriginalDiffers as error:
             return _left(file, str(error)), None
         except OSError as error:
-            if error.errno in _NO_ROOM or error.errno == errno.EIO:
-                with os_errors_about(target):
-                    raise
-            return _left(file, error.strerror), None
+            if error.errno in _NOT_TO_BE_HAD:
+                return _left(file, error.strerror), None
+            with os_errors_about(target):
+                raise
 
     def _retire_claimed(
         self, file: FileRecord, original: ClaimedOriginal, target: Path
@@ -317,9 +324,9 @@ class Quarantine:
                 sync_open_folder(folder)
             lying.unlink(missing_ok=True)
         except OSError as error:
-            if error.errno in _NO_ROOM:
-                return Restored(one, None, f"{target}: the disk is full")
-            return Restored(one, None, f"{target}: {error.strerror}")
+            why = "the disk is full" if error.errno in _NO_ROOM else error.strerror
+            way_out = "; choose another place with --output" if error.errno in _NO_PLACE else ""
+            return Restored(one, None, f"{target}: {why}{way_out}")
         self._ledger.left_quarantine([one.key])
         return Restored(one, target)
 

@@ -9,7 +9,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,8 +23,9 @@ from av.format import ContainerFormat
 from av.video.stream import VideoStream
 
 from clips import SHARED_MEDIA, real_clip, real_pictures, write_clip
+from disks import FaultyDisk, why_not
 from stillsift.frames import LATEST_NS, Frame, TimeOrigin
-from stillsift.sources import Failed, FileIdentity, Finished, Item, Opened
+from stillsift.sources import Failed, FileIdentity, Finished, Idle, Item, Opened
 from stillsift.sources.files import ClipReader, clip, tree
 from stillsift.sources.files.contents import CLIP_SUFFIXES
 from stillsift.sources.pace import Pace
@@ -258,6 +259,51 @@ def test_a_damaged_stretch_is_told_once_and_the_rest_is_read(tmp_path: Path) -> 
     ids = [frame.id for frame in result.frames]
     assert len(set(ids)) == len(ids)
     assert read(path, start_frame=15).failures == []
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi"])
+@pytest.mark.parametrize("after", [0, 0.5, 0.99])
+def test_a_disk_that_fails_for_a_moment_costs_no_frame(
+    suffix: str, after: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if (why := why_not()) is not None:
+        pytest.skip(why)
+    monkeypatch.setattr(clip, "_AGAIN_S", 0.2)
+    made = write_clip(tmp_path / f"a{suffix}", real_pictures())
+    whole = list(ClipReader(made, "gate").items())
+    with closing(FaultyDisk(tmp_path / "disk")) as disk:
+        path = Path(shutil.copy2(made, disk.path / made.name))
+        # The first time it is read for its hash, the second for its headers.
+        disk.fail("EIO", "read", made.name, after=round(after * made.stat().st_size), time=3)
+        items: list[Item] = []
+        hits = 0
+        for item in ClipReader(path, "gate").items():
+            items.append(item)
+            if isinstance(item, Idle):
+                hits += disk.mend()
+    assert hits > 0
+    assert not [item for item in items if isinstance(item, Failed)]
+    indexes = [
+        [one.frame_index for one in each if isinstance(one, Frame)] for each in (whole, items)
+    ]
+    assert indexes[0] == indexes[1] == list(range(30))
+    assert isinstance(items[-1], Finished)
+    assert items[-1].frames == 30
+
+
+def test_a_clip_that_the_disk_does_not_give_fails_and_is_not_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if (why := why_not()) is not None:
+        pytest.skip(why)
+    monkeypatch.setattr(clip, "_AGAIN_S", 0.0)
+    with closing(FaultyDisk(tmp_path / "disk")) as disk:
+        path = write_clip(disk.path / "a.mkv", real_pictures())
+        disk.fail("EIO", "read", "a.mkv", after=path.stat().st_size // 2, time=3)
+        items = list(ClipReader(path, "gate").items())
+    failed = [item for item in items if isinstance(item, Failed)]
+    assert [one.detail for one in failed] == ["cannot be read: Input/output error"]
+    assert not isinstance(items[-1], Finished), "the next start goes on with it"
 
 
 def test_a_clip_cut_short_gives_what_it_holds(tmp_path: Path) -> None:

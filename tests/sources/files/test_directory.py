@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from watchdog.events import FileModifiedEvent, FileMovedEvent
 
 from clips import SHARED_MEDIA, real_pictures, write_clip
 from collected import Collected
+from disks import FaultyDisk, bind, unmount, why_not
 from stillsift.frames import Frame, TimeOrigin
 from stillsift.sources import (
     Failed,
@@ -689,6 +691,53 @@ def test_what_cannot_be_read_for_a_moment_is_told_once_and_read_later(
     broken.clear()
     assert watching.until(Finished).frames == 1
     watching.nothing_for(1)
+
+
+def test_what_a_failing_disk_did_not_give_is_tried_again_before_directories_are_read_again(
+    tmp_path: Path, watch: Callable[..., Watching], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if (why := why_not()) is not None:
+        pytest.skip(why)
+    monkeypatch.setattr(arrivals, "_AGAIN_S", 0.5)
+    with closing(FaultyDisk(tmp_path / "disk")) as disk:
+        watching = watch(disk.path)
+        watching.until(Idle)
+        disk.fail("EIO", "read", "a.jpg")
+        photo(disk.path / "a.jpg")
+        assert watching.until(Failed).detail == "cannot be read: Input/output error"
+        with pytest.raises(queue.Empty):
+            pytest.fail(str(watching.until(Failed, within_s=1.5)))
+        assert disk.mend() > 1
+        assert watching.until(Finished).frames == 1
+        watching.nothing_for(1)
+        watching.end()
+
+
+def test_a_mount_that_is_taken_away_is_noticed_before_directories_are_read_again(
+    tmp_path: Path, watch: Callable[..., Watching], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if (why := why_not()) is not None:
+        pytest.skip(why)
+    monkeypatch.setattr(arrivals, "_ROOTS_EVERY_S", 0.2)
+    (tmp_path / "camera").mkdir()
+    root = tmp_path / "mount"
+    root.mkdir()
+    bind(tmp_path / "camera", root)
+    try:
+        watching = watch(root)
+        photo(root / "a.jpg")
+        assert watching.opened() == "a.jpg"
+        unmount(root)
+        photo(tmp_path / "camera" / "b.jpg")
+        time.sleep(2.5)  # a source that idles looks once a second
+        bind(tmp_path / "camera", root)
+        seen = {watching.opened(within_s=20), watching.opened(within_s=20)}
+        assert seen == {"a.jpg", "b.jpg"}, "both look new to a source that remembers nothing"
+        photo(root / "c.jpg")
+        assert watching.opened(within_s=10) == "c.jpg"
+        watching.end()
+    finally:
+        unmount(root)
 
 
 class Busy(Remembered):

@@ -34,6 +34,12 @@ _LOOK_SOON_S = 1.0
 """Seconds until directories are read again after a new folder appeared: files may have been put
 into it before it was watched."""
 
+_AGAIN_S = 5.0
+"""Seconds until a file is tried again that a failing disk did not give."""
+_ROOTS_EVERY_S = 5.0
+"""Seconds between two looks whether each root is still the directory that is watched: inotify does
+not tell that something was mounted over it, or that a mount was taken away lazily."""
+
 
 @dataclass(slots=True)
 class _Watch:
@@ -45,6 +51,16 @@ class _Watch:
     observer: BaseObserver | None = None
     """Thread that gives events; None: there are no events, directories are only read again."""
     reported_away: bool = False
+
+    def has_gone(self) -> bool:
+        """Tells whether another directory, or none, is at the root that was there."""
+        if self.device_and_inode is None:
+            return False
+        try:
+            facts = self.tree.root.stat()
+        except OSError:
+            return True
+        return (facts.st_dev, facts.st_ino) != self.device_and_inode
 
 
 @dataclass(slots=True)
@@ -86,7 +102,7 @@ class Arrivals:
         self._unsettled: dict[Path, _Unsettled] = {}
         self._told: set[Path] = set()
         """Paths that cannot be read and were logged."""
-        self._rescan_at = self._clock()
+        self._rescan_at = self._roots_at = self._clock()
         self.left_alone: Counter[str] = Counter()
         """What the last `rescan` found and nobody reads, by the kinds of `LeftAlone`."""
 
@@ -124,8 +140,18 @@ class Arrivals:
         patience = self._settle_s if patience_s is None else patience_s
         self._unsettled[arrived.path] = _Unsettled(arrived, identity, self._clock(), patience)
 
+    def try_again(self, arrived: Arrived) -> None:
+        """Lets `wait` give a file once more that could not be read."""
+        self.hold(arrived, patience_s=min(_AGAIN_S, self._rescan_s))
+
     def rescan_due(self) -> bool:
-        return self._clock() >= self._rescan_at
+        now = self._clock()
+        if now >= self._rescan_at:
+            return True
+        if now < self._roots_at:
+            return False
+        self._roots_at = now + _ROOTS_EVERY_S
+        return any(watch.has_gone() for watch in self._watches)
 
     def rescan(self, is_done: Callable[[FileIdentity], bool]) -> tuple[list[Arrived], set[int]]:
         """Reads all trees again; returns new whole files and the hashes of all identities present.

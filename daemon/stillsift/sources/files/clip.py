@@ -46,7 +46,8 @@ from ..skipping import Skipped, Skipping, UncertainCount
 from ..times import Times
 from .clip_clock import ABSURD_S, ClipClock
 from .contents import hashing
-from .opening import opened, path_of
+from .opening import opened
+from .reading import Reading
 
 _LOG = logging.getLogger(__name__)
 
@@ -61,7 +62,11 @@ _DISCONTINUOUS = frozenset({"mpegts", "mpeg", "ogg"})
 _JOINABLE = _DISCONTINUOUS | {"matroska"}
 """Demuxers that read on where files were joined by `cat`, and take their duration from one part."""
 _TIMEOUT_S = 30.0
-"""Seconds after which a read (from a dead network mount) ends the file."""
+"""Seconds after which a call of FFmpeg that goes on reading ends the file."""
+_AGAIN_S = 5.0
+_MOST_TRIES = 12
+"""Times that a clip is read again, `_AGAIN_S` apart, while the disk fails: what is known of its
+frames stays good for a minute, and other files have waited as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,9 @@ class ClipReader:
         self._index = 0
         self._stretches = 0
         self._lasted_s = 0.0
+        self._stretches_told = 0
+        self._error: OSError | None = None
+        """What the disk said when it refused a read in this pass; None: it refused none."""
 
     def items(self) -> Iterator[Item]:
         """Opens the file and yields its items. Raises OSError where that cannot be done."""
@@ -151,18 +159,67 @@ class ClipReader:
             failure = "opened, but gave no frame"
         if failure is not None:
             yield Failed(self.path, origin, self._index, identity.mtime_ns, failure)
-        yield Finished(self.path, identity, hashes.whole, self._index, self._lasted_s)
+        if self._error is None:  # else it is taken up again at the next start
+            yield Finished(self.path, identity, hashes.whole, self._index, self._lasted_s)
 
     def _frames(
         self, data: BinaryIO, identity: FileIdentity, origin: str
     ) -> Generator[Item, None, str | None]:
-        """Yields frames and failures; returns why the file was not opened, None: it was."""
-        try:
-            return (yield from self._pass(data, identity, origin, skip=True))
-        except UncertainCount:
-            self._pace = Pace(self._rate)
-            self._index = 0
-            return (yield from self._pass(data, identity, origin, skip=False))
+        """Yields frames and failures; returns why the file was not opened, None: it was.
+
+        While the disk fails, the clip is read again, from its start like ever, and nothing of it is
+        yielded twice.
+        """
+        skip = True
+        for attempt in range(_MOST_TRIES + 1):
+            try:
+                failure = yield from self._pass(data, identity, origin, skip=skip)
+            except UncertainCount:
+                skip = False
+                self._begin_again()
+                failure = yield from self._pass(data, identity, origin, skip=False)
+            if self._error is None or self._stopped():
+                break
+            told = f"cannot be read: {self._error.strerror}"
+            if attempt == _MOST_TRIES:
+                return told
+            if attempt == 0:
+                _LOG.warning("%s: %s %s; it is tried again", self._source, self.path, told)
+            yield from self._pause()
+            self._begin_again()
+        return failure
+
+    def _open(
+        self, data: BinaryIO, *, max_pixels: int = 0, decoders: str | None = None
+    ) -> InputContainer:
+        """Opens a video file, with frames of at most `max_pixels`. Raises av.error.FFmpegError.
+
+        `decoders` names the only ones that may be used; with "none" nothing is decoded, and formats
+        and sizes are those that the container and the headers of the streams say.
+        """
+        more = {} if decoders is None else {"codec_whitelist": decoders}
+        return av.open(
+            Reading(data, self._refused),
+            mode="r",
+            options={"max_pixels": str(max_pixels)} if max_pixels else {},
+            container_options={"format_whitelist": _FORMATS, "protocol_whitelist": "file", **more},
+            metadata_errors="replace",
+            timeout=(_TIMEOUT_S, _TIMEOUT_S),
+        )
+
+    def _refused(self, error: OSError) -> None:
+        self._error = self._error or error
+
+    def _begin_again(self) -> None:
+        self._pace = Pace(self._rate)
+        self._index = self._stretches = 0
+        self._error = None
+
+    def _pause(self) -> Iterator[Idle]:
+        until = time.monotonic() + _AGAIN_S
+        while time.monotonic() < until and not self._stopped():
+            time.sleep(0.2)
+            yield Idle(busy=True)
 
     def _pass(
         self, data: BinaryIO, identity: FileIdentity, origin: str, *, skip: bool
@@ -172,12 +229,12 @@ class ClipReader:
         Returns why the file was not opened; None: it was. Raises UncertainCount.
         """
         try:
-            with translated(), _open(data, decoders="none") as container:
+            with translated(), self._open(data, decoders="none") as container:
                 refused = _refusal(container, self._max_pixels)
             if refused is not None:
                 return refused
             with translated():
-                container = _open(data, max_pixels=self._max_pixels)
+                container = self._open(data, max_pixels=self._max_pixels)
             with container:
                 with translated():
                     stream = largest_video(container)
@@ -214,7 +271,7 @@ class ClipReader:
         told = time.monotonic()
         packets = packets_of_file(container, stream)
         for found in decoded(packets, stream, skipping=skipping, max_pixels=self._max_pixels):
-            if self._stopped():
+            if self._stopped() or self._error is not None:
                 return
             item: Item | None = None
             if isinstance(found, Damage):
@@ -239,6 +296,8 @@ class ClipReader:
                 yield item
             if isinstance(item, Frame):
                 self._start_frame = self._index  # not yielded twice if the clip is read again
+        if self._error is not None:
+            return
         # The index at the front of an MP4 that was cut off promises more than there is, and FFmpeg
         # ends such a file without an error. The index may be off by a frame or two; that of an AVI
         # is not reliable.
@@ -276,7 +335,7 @@ class ClipReader:
         first_s: float | None = None
         at_s = 0.0
         told = time.monotonic()
-        with _open(data, max_pixels=self._max_pixels) as again:
+        with self._open(data, max_pixels=self._max_pixels) as again:
             same = largest_video(again)
             assert same is not None
             for packet in packets_of_file(again, same):
@@ -321,8 +380,9 @@ class ClipReader:
         The stretch has its own origin, because its index is also that of the next frame.
         """
         self._stretches += 1
-        if self._index < self._start_frame:
+        if self._index < self._start_frame or self._stretches <= self._stretches_told:
             return None
+        self._stretches_told = self._stretches
         return Failed(
             self.path,
             f"{origin}|damaged {self._stretches}",
@@ -346,23 +406,6 @@ def _refusal(container: InputContainer, max_pixels: int) -> str | None:
             if refused is not None:
                 return refused
     return None
-
-
-def _open(data: BinaryIO, *, max_pixels: int = 0, decoders: str | None = None) -> InputContainer:
-    """Opens a video file, with frames of at most `max_pixels`. Raises av.error.FFmpegError.
-
-    `decoders` names the only ones that may be used; with "none" nothing is decoded, and formats
-    and sizes are those that the container and the headers of the streams say.
-    """
-    more = {} if decoders is None else {"codec_whitelist": decoders}
-    return av.open(
-        path_of(data),
-        mode="r",
-        options={"max_pixels": str(max_pixels)} if max_pixels else {},
-        container_options={"format_whitelist": _FORMATS, "protocol_whitelist": "file", **more},
-        metadata_errors="replace",
-        timeout=(_TIMEOUT_S, _TIMEOUT_S),
-    )
 
 
 def _pts_s(frame: VideoFrame) -> float | None:

@@ -49,6 +49,10 @@ _BEING_WRITTEN = "another program is still writing it; it is read the next time"
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 _NO_FILE = frozenset({errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.EISDIR})
 """What opening a symbolic link, a pipe, a socket or a folder gives: they are no footage."""
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
+_MOST_AGAIN = 100
+"""Most files that a failing disk does not give and that are tried again soon; if there are more, or
+if a file may not be read, it is tried when directories are read again."""
 
 
 class SourceMissing(Problem):
@@ -268,6 +272,8 @@ class DirectorySource:
                 return  # the file disappeared before it was read, or is none
             reason = f"cannot be read: {error.strerror}"
             yield from self._told_unreadable(path, _identity(path), reason)
+            if error.errno not in _FORBIDDEN and len(self._unreadable) <= _MOST_AGAIN:
+                self._arrivals.try_again(arrived)
             return
         self._unreadable.pop(path, None)
         if hash(identity) in self._not_done:
