@@ -6,9 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from disks import FaultyDisk, why_not
 from stillsift.service.signals import Signals
 
 
@@ -19,6 +23,31 @@ def test_a_request_to_end_sets_stop_and_wakes_the_main_thread(number: signal.Sig
         signals.wait(30)
         assert signals.stop.is_set()
         assert not signals.reload.is_set()
+
+
+def test_a_request_to_end_is_heard_while_the_main_thread_waits_for_a_disk(tmp_path: Path) -> None:
+    if (why := why_not()) is not None:
+        pytest.skip(why)
+    program = """
+import os, sys, threading
+from stillsift.service.signals import Signals
+with Signals() as signals:
+    def end():
+        print("waits", flush=True)
+        signals.stop.wait()
+        os._exit(7)
+    threading.Thread(target=end).start()
+    os.stat(sys.argv[1])
+"""
+    with closing(FaultyDisk(tmp_path / "disk")) as disk:
+        disk.hang("lookup")
+        words = [sys.executable, "-c", program, str(disk.path / "a")]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "waits\n"
+            time.sleep(0.5)
+            child.terminate()
+            assert child.wait(30) == 7
 
 
 def test_sighup_sets_reload_only() -> None:
@@ -55,7 +84,7 @@ with Signals() as signals:
     def knock():
         for _ in range(3000):
             signal.pthread_kill(main, signal.SIGHUP)
-        signal.pthread_kill(main, signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
     threading.Thread(target=knock, daemon=True).start()
     while not signals.stop.is_set():
         signals.reload.wait(0)

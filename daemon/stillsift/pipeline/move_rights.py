@@ -6,6 +6,7 @@ one trouble of the source, from its start on, and nothing is tried until the rig
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -35,7 +36,7 @@ class MoveRights:
         self._wanted = retire is not Retire.LEAVE
         self._refused.clear()
         if self._directory is not None and self._wanted:
-            is_file = self._directory.is_file()
+            is_file = os.path.isfile(self._directory)  # noqa: PTH113  # no error of a failing disk
             self._refused.add(self._directory.parent if is_file else self._directory)
         self._look()
 

@@ -43,9 +43,13 @@ class Signals:
         }
         self._thread = threading.Thread(target=self._listen, name="signals", daemon=True)
         self._thread.start()
+        # From now on the kernel gives SIGTERM to that thread. The main thread may wait in a call to
+        # a disk that does not answer, and would take it only after that.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         return self
 
     def __exit__(self, *_: object) -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._previous_fd)

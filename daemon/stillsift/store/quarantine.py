@@ -324,9 +324,9 @@ class Quarantine:
                 sync_open_folder(folder)
             lying.unlink(missing_ok=True)
         except OSError as error:
-            why = "the disk is full" if error.errno in _NO_ROOM else error.strerror
+            told = "the disk is full" if error.errno in _NO_ROOM else error.strerror
             way_out = "; choose another place with --output" if error.errno in _NO_PLACE else ""
-            return Restored(one, None, f"{target}: {why}{way_out}")
+            return Restored(one, None, f"{target}: {told}{way_out}")
         self._ledger.left_quarantine([one.key])
         return Restored(one, target)
 
