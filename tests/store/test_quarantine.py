@@ -345,6 +345,22 @@ def test_restoring_what_is_there_already_only_empties_the_quarantine(box: Box) -
     assert files_in(box.store.root / "quarantine") == []
 
 
+@pytest.mark.parametrize("aside", [False, True])
+def test_restoring_goes_on_after_its_last_step_but_the_record(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, aside: bool
+) -> None:
+    lying, to = box.moved("a.jpg"), tmp_path / "back" if aside else None
+    with monkeypatch.context() as patch:
+        patch.setattr(box.ledger, "left_quarantine", lambda _keys: None)  # killed before it
+        (one,) = box.quarantine.restore([lying], to)
+    assert box.ledger.quarantined() == [lying]
+    (again,) = box.quarantine.restore([lying], to)
+    assert again == one
+    assert again.target is not None
+    assert again.target.read_bytes() == JPEG
+    assert box.ledger.quarantined() == []
+
+
 def test_restoring_what_is_gone_is_told(box: Box) -> None:
     lying = box.moved("a.jpg")
     (box.store.root / lying.path).unlink()

@@ -306,11 +306,15 @@ class Quarantine:
 
     def _restore(self, one: Quarantined, to: Path | None) -> Restored:
         lying = self._store.root / one.path
-        if not lying.is_file():
-            self._ledger.left_quarantine([one.key])
-            return Restored(one, None, f"{lying}: no longer in quarantine")
         # Where it came from, no link is followed: others may write there. `to` is the operator's.
         target = one.original if to is None else to.resolve() / one.original.name
+        if not lying.is_file():
+            self._ledger.left_quarantine([one.key])
+            # An attempt that was cut off had brought it back, all but the record of that.
+            for place in (target, target.with_name(one.path.name)):
+                if _is_at(place, one.sha256):
+                    return Restored(one, place)
+            return Restored(one, None, f"{lying}: no longer in quarantine")
         try:
             with opened_folder(target.parent, make=True) as folder:
                 if to is not None and _hash_in(folder, target.name) not in (None, one.sha256):
@@ -435,6 +439,15 @@ def _hash_in(folder: int, name: str) -> str | None:
         return None
     with os.fdopen(descriptor, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_at(path: Path, sha256: str) -> bool:
+    """Tells whether a file with these bytes is there; no link is followed."""
+    try:
+        with opened_folder(path.parent) as folder:
+            return _hash_in(folder, path.name) == sha256
+    except OSError:
+        return False
 
 
 def _left(file: FileRecord, reason: str | None) -> Retired:
