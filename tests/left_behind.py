@@ -79,6 +79,9 @@ def faults(folders: Iterable[Path], store: Path) -> list[str]:
         (answer,) = db.execute("PRAGMA integrity_check").fetchone()
     if answer != "ok":
         found.append(f"the ledger is damaged: {answer}")
+    for mark in (store / "reading").glob("*"):
+        if (file := json.loads(mark.read_text())["file"]) is not None:
+            found.append(f"{file} is still marked as being read")
     for folder in folders:
         found += [
             f"{path} was left behind"

@@ -150,7 +150,7 @@ def bring_back(place: Place) -> tuple[object, ...]:
 
 
 def listen(place: Place) -> tuple[object, ...]:
-    return place.sift(place.camera, "--set", "rate=5/s", "--duration", "2s")
+    return place.sift(place.camera, "--set", "rate=5/s", "--duration", "3s")
 
 
 def first_still(place: Place) -> None:

@@ -56,6 +56,9 @@ _CALLS: dict[str, tuple[int | None, int | None, str]] = {
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """Column of `_CALLS` and AUDIT_ARCH_*, from linux/audit.h."""
 
+_PASSING = r"\d{8}T\d{6}\.\d{6}Z_|[0-9a-f]{12,}"
+"""The time and the hash in the name of a file."""
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.ptrace.restype = ctypes.c_long
 _LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
@@ -110,8 +113,8 @@ class Step:
 
     call: str
     files: str
-    """The files it changes, below the folders that are looked at. Process ids and hashes in their
-    names are left out, so that runs in other folders do the same steps."""
+    """The files it changes, below the folders that are looked at. Process ids, times and hashes in
+    their names are left out, so that another run does the same steps."""
     again: int
     """How many calls of the same kind with the same files came before it."""
 
@@ -292,7 +295,7 @@ def _call(thread: int, process: int, folders: Sequence[Path]) -> tuple[str, str]
     ]
     if not inside:
         return None
-    return call, re.sub(rf"\b{process}-|[0-9a-f]{{12,}}", "", " -> ".join(inside))
+    return call, re.sub(rf"\b{process}-|{_PASSING}", "", " -> ".join(inside))
 
 
 def _opened(thread: int, descriptor: int) -> str | None:
