@@ -26,6 +26,7 @@ def test_two_ends_at_the_same_frame_are_one_too_many(path: Path) -> None:
         mark.passed()
         assert mark.begin(BAD, IDENTITY) is None
         mark.reach(7)
+        mark.go_on()
         mark.close()  # as the end of the process does
     mark = ReadingMark(path)
     assert mark.begin(GOOD, IDENTITY) is None
@@ -44,6 +45,15 @@ def test_ends_at_different_frames_are_no_fault_of_the_file(path: Path) -> None:
         mark = ReadingMark(path)
         assert mark.begin(BAD, IDENTITY) is None
         mark.reach(frame)
+        mark.go_on()
+        mark.close()
+
+
+def test_accidents_while_a_frame_is_kept_are_hardly_a_fault_of_the_file(path: Path) -> None:
+    for ends in range(5):
+        mark = ReadingMark(path)
+        assert (mark.begin(BAD, IDENTITY) is None) == (ends < 4)
+        mark.reach(1)
         mark.close()
 
 

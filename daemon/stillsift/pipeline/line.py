@@ -143,6 +143,7 @@ class Line:
                     self._record()
                 self._end_turn()
                 self._persistence.try_again()
+                self._recorder.go_on()
             # A waiting frame of a file is read again at the next start, and decided as if nothing
             # had happened. A waiting frame of a camera would be gone.
             if self._live or not self._stop.is_set():

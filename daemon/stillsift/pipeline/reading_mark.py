@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,11 +19,15 @@ from ..sources import FileIdentity, origin_of
 
 MOST_ENDS = 2
 """Ends at one and the same frame after which a file is left alone. One may be an accident."""
-_MOST_ENDS_BEFORE = 4
-"""The same while frames that are decided already are decoded once more. That may take minutes, and
-got through before, so an accident is more likely."""
+_MOST_ENDS_OFTEN_AN_ACCIDENT = 4
+"""The same where the file is less likely at fault: while a frame of it is kept and recorded, and
+while frames that are decided already are decoded once more, which may take minutes and got through
+before."""
 _MOST_FILES = 8
 """Files whose ends are remembered; the oldest is forgotten."""
+
+_Place = tuple[int, bool]
+"""A frame, and whether it is being decoded; else the one before is being kept or recorded."""
 
 
 class ReadingMark:
@@ -36,9 +41,9 @@ class ReadingMark:
         self._descriptor: int | None = None
         self._length = 0
         self._file: str | None = None
-        self._frame = -1
-        self._ends: dict[str, tuple[int, int]] = {}
-        """Frame that was reached and number of ends there, by file."""
+        self._place: _Place = (-1, True)
+        self._ends: dict[str, tuple[_Place, int]] = {}
+        """Place that was reached and number of ends there, by file."""
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -50,10 +55,11 @@ class ReadingMark:
 
         Returns why it is to be left alone; None: it may be read.
         """
-        self._file, self._frame = origin_of(file, identity), -1
-        frame, ends = self._ends.get(self._file, (-1, 0))
+        self._file, self._place = origin_of(file, identity), (-1, True)
+        (frame, decoding), ends = self._ends.get(self._file, ((-1, True), 0))
         self._write()
-        if ends < (_MOST_ENDS_BEFORE if frame < 0 < next_frame else MOST_ENDS):
+        suspect = decoding and not frame < 0 < next_frame
+        if ends < (MOST_ENDS if suspect else _MOST_ENDS_OFTEN_AN_ACCIDENT):
             return None
         where = f"before frame {next_frame + 1}" if frame < 0 else f"at frame {frame}"
         return (
@@ -62,9 +68,16 @@ class ReadingMark:
         )
 
     def reach(self, frame: int) -> None:
-        """Marks the frame that is read next."""
-        if self._file is not None and frame != self._frame:
-            self._frame = frame
+        """Marks that the frame before this one is decoded, and is now kept or dropped."""
+        self._move((frame, False))
+
+    def go_on(self) -> None:
+        """Marks that the frame that was reached is decoded now."""
+        self._move((self._place[0], True))
+
+    def _move(self, place: _Place) -> None:
+        if self._file is not None and place != self._place:
+            self._place = place
             self._write()
 
     def passed(self) -> None:
@@ -90,21 +103,27 @@ class ReadingMark:
         try:
             self._length = os.fstat(self._descriptor).st_size
             found = json.loads(os.pread(self._descriptor, self._length, 0).decode() or "{}")
-            ends = {str(name): (int(at), int(n)) for name, (at, n) in found["ends"].items()}
-            ended, frame = found["file"], int(found["frame"])
+            ends = {str(name): (_place(at), int(n)) for name, (at, n) in found["ends"].items()}
+            ended, place = found["file"], _place(found["place"])
         except (ValueError, KeyError, TypeError, AttributeError):
             return  # it is new, or was cut off while it was written
         if isinstance(ended, str):
-            at, number = ends.pop(ended, (-1, 0))
-            ends[ended] = (frame, number + 1 if at == frame else 1)
+            at, number = ends.pop(ended, (place, 0))
+            ends[ended] = (place, number + 1 if at == place else 1)
         self._ends = dict(list(ends.items())[-_MOST_FILES:])
         self._write()
 
     def _write(self) -> None:
         if self._descriptor is None:
             return
-        mark = {"file": self._file, "frame": self._frame, "ends": self._ends}
+        mark = {"file": self._file, "place": self._place, "ends": self._ends}
         text = json.dumps(mark).encode()
         with suppress(OSError):  # the mark is a help, and no file waits for it
             os.pwrite(self._descriptor, text.ljust(self._length), 0)
             self._length = max(self._length, len(text))
+
+
+def _place(found: Sequence[object]) -> _Place:
+    """Reads a place. Raises TypeError and ValueError."""
+    frame, decoding = found
+    return int(str(frame)), bool(decoding)

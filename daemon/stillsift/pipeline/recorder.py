@@ -212,6 +212,10 @@ class Recorder:
         self._entries.append(entry)
         self._open.append(entry)
 
+    def go_on(self) -> None:
+        """Notes that the source is asked for what comes next."""
+        self._mark.go_on()
+
     def fill(self, decision: Decision, kept: KeptFile | None, *, away: bool = False) -> None:
         """Fills in the decision about the oldest frame that has none yet.
 
