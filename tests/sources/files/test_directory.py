@@ -8,7 +8,6 @@ import logging
 import os
 import queue
 import shutil
-import subprocess
 import tempfile
 import threading
 import time
@@ -547,25 +546,6 @@ def test_a_link_in_the_path_of_a_directory_is_followed_to_where_it_leads_now(
 
 
 # --- many and deep folders
-
-
-@pytest.fixture
-def make_deep(tmp_path: Path) -> Iterator[Callable[[Path], None]]:
-    """Makes a folder in a folder in a folder: 1000 of them."""
-
-    def made(folder: Path) -> None:
-        folder.mkdir()
-        descriptor = os.open(folder, os.O_PATH)
-        for _ in range(1000):  # the system takes no path that is so long at once
-            os.mkdir("a", dir_fd=descriptor)
-            inner = os.open("a", os.O_PATH, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = inner
-        os.close(descriptor)
-
-    yield made
-    # What pytest removes old folders with walks by recursion.
-    subprocess.run(["rm", "-rf", "--", *tmp_path.iterdir()], check=True)
 
 
 def test_folders_too_deep_are_told_once_and_the_rest_is_read(
