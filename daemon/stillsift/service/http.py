@@ -26,7 +26,7 @@ from prometheus_client import make_wsgi_app
 from ..config.field_types import Address
 from ..escapes import escaped
 from ..problems import Problem
-from .access import Access
+from .access import Access, Busy
 from .metrics import Metrics
 
 if TYPE_CHECKING:
@@ -207,7 +207,12 @@ def serve(
     plain = ("Content-Type", "text/plain; charset=utf-8")
 
     def application(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-        if not access.admits(environ.get("HTTP_AUTHORIZATION")):
+        try:
+            admitted = access.admits(environ.get("HTTP_AUTHORIZATION"))
+        except Busy:
+            start("503 Service Unavailable", [plain, ("Retry-After", "1")])
+            return [b"stillsift: too many logins at once\n"]
+        if not admitted:
             start("401 Unauthorized", [plain, ("WWW-Authenticate", 'Basic realm="stillsift"')])
             return [b"stillsift: user and password, please\n"]
         path = environ.get("PATH_INFO", "/")
