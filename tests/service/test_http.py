@@ -125,6 +125,19 @@ def test_what_clients_do_is_not_on_standard_error(capfd: pytest.CaptureFixture[s
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("version", ["x", "1.x", "", 5000 * "1", 1000 * ",;version=1"])
+def test_any_version_asked_for_gives_metrics(
+    version: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    accept = f"application/openmetrics-text;version={version}"
+    with serving() as server:
+        made = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        with closing(made):
+            made.request("GET", "/metrics", headers={"Accept": accept})
+            assert made.getresponse().status == 200
+    assert caplog.text == ""
+
+
 def test_a_reason_is_one_line() -> None:
     with serving() as server:
         assert ask(server, "/readyz") == (503, "a\\nb\\x1b[2J\n")
