@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,25 @@ def stillsift(
 
     yield run
     root.handlers[:], root.level = handlers, level
+
+
+@pytest.fixture
+def make_deep(tmp_path: Path) -> Iterator[Callable[[Path], None]]:
+    """Makes a folder in a folder in a folder: 1000 of them."""
+
+    def made(folder: Path) -> None:
+        folder.mkdir()
+        descriptor = os.open(folder, os.O_PATH)
+        for _ in range(1000):  # the system takes no path that is so long at once
+            os.mkdir("a", dir_fd=descriptor)
+            inner = os.open("a", os.O_PATH, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        os.close(descriptor)
+
+    yield made
+    # What pytest removes old folders with walks by recursion.
+    subprocess.run(["rm", "-rf", "--", *tmp_path.iterdir()], check=True)
 
 
 @pytest.fixture(params=["path", "abstract"])

@@ -80,6 +80,8 @@ class OddCamera:
     """Unit at which every client joins."""
     answers: dict[str, str] = field(default_factory=dict)
     """What methods are answered with, such as "453 Not Enough Bandwidth"."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Lines that the answers to methods have before all others; stillsift's own questions alone."""
     redirect: str | None = None
     digest: str | None = None
     """Algorithm that the digest of user `viewer`, password `right`, must have; None: no login."""
@@ -152,6 +154,8 @@ class OddCamera:
         counted = re.search(r"CSeq: *(\d+)", request)
         assert counted is not None
         status, lines, body = self.answers.get(method, "200 OK"), [f"CSeq: {counted[1]}"], ""
+        if method in self.headers and "User-Agent: stillsift" in request:
+            lines.append(self.headers[method])
         if self.digest is not None and method != "OPTIONS" and not self._let_in(request):
             status = "401 Unauthorized"
             lines.append(

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +280,18 @@ def test_root_without_a_user_of_the_service_is_told_to_name_one(
     config.write_text(f"store: {{path: s}}\nmetrics: {{listen: off}}\n{SOURCES}")
     done = stillsift("check-config", config, "--probe")
     assert (done.status, "Run this as the user of the service" in done.out) == (0, True)
+
+
+def test_deep_folders_are_probed_as_deep_as_they_are_read(
+    stillsift: Command, config: Path, make_deep: Callable[[Path], None]
+) -> None:
+    Path("gate").mkdir()
+    make_deep(Path("gate") / "deep")
+    config.write_text(
+        "store: {path: s}\nmetrics: {listen: off}\n"
+        "sources: [{name: gate, directory: gate, retire: delete}]\n"
+    )
+    assert "gate): ok" in stillsift("check-config", config, "--probe").out
 
 
 def test_what_run_would_leave_alone_is_told(stillsift: Command, config: Path) -> None:

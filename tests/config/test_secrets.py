@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import pytest
 
@@ -58,6 +59,15 @@ def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert redacted(shown) == shown
     assert with_urls_redacted(url) == shown
     assert with_urls_redacted(f"'{url}': away, {url}; again") == f"'{shown}': away, {shown}; again"
+
+
+def test_a_url_is_found_behind_anything_and_at_no_cost() -> None:
+    assert with_urls_redacted("1.2+rtsp://u:geheim@h/1") == "1.2+rtsp://u@h/1"
+    assert with_urls_redacted("ä_rtsp://u:geheim@h/1") == "ä_rtsp://u@h/1"
+    text = 1_000_000 * "a" + " ://"
+    begun = time.process_time()
+    assert with_urls_redacted(text) == text
+    assert time.process_time() - begun < 2
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import bcrypt
@@ -125,6 +125,19 @@ def test_what_clients_do_is_not_on_standard_error(capfd: pytest.CaptureFixture[s
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("version", ["x", "1.x", "", 5000 * "1", 1000 * ",;version=1"])
+def test_any_version_asked_for_gives_metrics(
+    version: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    accept = f"application/openmetrics-text;version={version}"
+    with serving() as server:
+        made = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        with closing(made):
+            made.request("GET", "/metrics", headers={"Accept": accept})
+            assert made.getresponse().status == 200
+    assert caplog.text == ""
+
+
 def test_a_reason_is_one_line() -> None:
     with serving() as server:
         assert ask(server, "/readyz") == (503, "a\\nb\\x1b[2J\n")
@@ -170,6 +183,33 @@ def test_only_users_get_an_answer(tmp_path: Path) -> None:
             assert ask(server, login=login)[0] == 401, login
         for _ in range(2):
             assert ask(server, login="prometheus:geheim") == (200, "ok\n")
+
+
+def test_guesses_do_not_keep_out_who_is_known(tmp_path: Path) -> None:
+    slow = bcrypt.hashpw(b"geheim", bcrypt.gensalt(12)).decode()
+    answers: set[int] = set()
+    over = threading.Event()
+
+    def guess() -> None:
+        while not over.wait(0.05):
+            with suppress(OSError, http.client.HTTPException):
+                answers.add(ask(server, login="prometheus:falsch")[0])
+
+    with serving(written(tmp_path, f"basic_auth_users:\n  prometheus: {slow}\n")) as server:
+        assert ask(server, login="prometheus:geheim") == (200, "ok\n")
+        guessing = [threading.Thread(target=guess) for _ in range(20)]
+        for each in guessing:
+            each.start()
+        try:
+            until(lambda: answers == {401, 503}, "guesses wait, and are refused")
+            for _ in range(10):
+                begun = time.monotonic()
+                assert ask(server, login="prometheus:geheim") == (200, "ok\n")
+                assert time.monotonic() - begun < 2
+        finally:
+            over.set()
+            for each in guessing:
+                each.join()
 
 
 @needs_openssl

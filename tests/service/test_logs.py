@@ -30,6 +30,21 @@ try:
 except ValueError:
     log.exception("porch: failed")
 """
+_DYING = (
+    _SPEAKER.split("try:")[0]
+    + """
+import threading
+def fail():
+    try:
+        raise OSError("rtsp://admin:@s3cret@10.0.0.7")
+    except OSError:
+        raise ValueError("nothing catches this")
+thread = threading.Thread(target=fail, name="rtsp porch")
+thread.start()
+thread.join()
+fail()
+"""
+)
 _FORGER = (
     _SPEAKER.split("log = ")[0]
     + r"""
@@ -49,15 +64,17 @@ except RuntimeError:
 """What a file's name could say."""
 
 
-def _lines(level: str, format: str, *, speaker: str = _SPEAKER, **environ: str) -> list[str]:
+def _lines(
+    level: str, format: str, *, speaker: str = _SPEAKER, status: int = 0, **environ: str
+) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", speaker, level, format],
         env={**os.environ, **environ},
         stderr=subprocess.PIPE,
         text=True,
         timeout=60,
-        check=True,
     )
+    assert done.returncode == status
     assert "s3cret" not in done.stderr
     return done.stderr.splitlines()
 
@@ -81,6 +98,13 @@ def test_text_for_the_journal_has_a_priority_on_every_line_and_no_time() -> None
     assert lines[3] == "<3>porch: failed"
     assert all(line.startswith("<3>") for line in lines[3:])
     assert len(lines) > 5
+
+
+def test_what_ends_a_thread_or_the_process_is_in_the_log_without_secrets() -> None:
+    lines = [json.loads(line) for line in _lines("error", "json", speaker=_DYING, status=1)]
+    assert [line["level"] for line in lines] == ["critical"] * 2
+    assert lines[0]["message"] == "thread rtsp porch ended by an error"
+    assert all("ValueError: nothing catches this" in line["traceback"] for line in lines)
 
 
 def test_an_inherited_journal_variable_does_not_make_a_pipe_the_journal() -> None:

@@ -32,7 +32,7 @@ from ..service import Metrics
 from ..service.access import Access
 from ..service.http import MetricsError, serve
 from ..sources import FileIdentity, Gap, LeftAlone
-from ..sources.files.tree import trees
+from ..sources.files.tree import MOST_DEEP, trees
 from ..store import Store, StoreError
 from ..store.durable_files import move_without_overwrite
 from ..store.errors import StoreInUse
@@ -358,8 +358,8 @@ def _retire_problem(config: SourceConfig, store: Store) -> str | None:
     """
     assert config.directory is not None
     root = config.directory if config.directory.is_dir() else config.directory.parent
-    below = (Path(folder) for folder, _, _ in os.walk(root)) if config.recursive else iter(())
-    for folder in (root, *islice(below, _MOST_FOLDERS)):
+    below = _folders(root) if config.recursive else iter((root,))
+    for folder in islice(below, _MOST_FOLDERS):
         if (why := refusal(folder) or sticky_refusal(folder)) is not None:
             return f"retire: {config.retire}: {why}"
     try:
@@ -371,6 +371,14 @@ def _retire_problem(config: SourceConfig, store: Store) -> str | None:
     except StoreError as error:
         return f"retire: {config.retire}: {error}"
     return None
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    """Yields a folder and those below it, as deep as they are read."""
+    for folder, inner, _ in os.walk(root):
+        yield (below := Path(folder))
+        if len(below.relative_to(root).parts) >= MOST_DEEP:
+            inner.clear()
 
 
 def _try_move(file: Path, store: Store) -> None:

@@ -18,7 +18,10 @@ MASK = "***"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _LOGIN = re.compile(r"[^\s:@]+:\S*@[^\s@]")
 """A login as people write it who forget the scheme: admin:123@10.0.0.7/cam."""
-_URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*")
+_URL_IN_TEXT = re.compile(
+    r"(?<![A-Za-z0-9+.-])(?P<before>[0-9+.-]*+)(?P<url>[A-Za-z][A-Za-z0-9+.-]*+://\S*)"
+)
+"""Begins only where a word does: else a long word would be read anew from each of its letters."""
 _AFTER_A_URL = ".,:;!?)'\"`>"
 """Marks of a sentence that may follow a URL in it."""
 _TEMPLATES = ("rtsp://HOST[:PORT]/PATH", "rtsp://host[:port]/path")
@@ -147,9 +150,9 @@ def with_urls_redacted(text: str) -> str:
 
 
 def _redacted_in_text(found: re.Match[str]) -> str:
-    url = found[0].rstrip(_AFTER_A_URL)
-    behind = found[0][len(url) :]
-    return found[0] if url in _TEMPLATES else f"{redacted(url)}{behind}"
+    url = found["url"].rstrip(_AFTER_A_URL)
+    behind = found["url"][len(url) :]
+    return found[0] if url in _TEMPLATES else f"{found['before']}{redacted(url)}{behind}"
 
 
 def parts_of(url: object) -> SplitResult:

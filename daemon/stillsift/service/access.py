@@ -26,6 +26,8 @@ from ..config.web_config import TlsServer, read_web_config
 
 log = logging.getLogger(__name__)
 
+_MOST_WAITING = 2
+"""Most logins that are compared or wait for it: whoever guesses must not take all connections."""
 _MOST_REMEMBERED = 100
 """Most logins that are remembered; a scraper has one, and a person one more."""
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
@@ -36,6 +38,10 @@ _CLIENT_CERTIFICATES = {
 }
 _NOBODY = b"$2b$10$abcdefghijklmnopqrstuuXq3aRV5Hhe3hAIovJ0Ib2jw9xTpRA2S"
 """Hash that is compared where there is no such user: an answer must take as long."""
+
+
+class Busy(Exception):
+    """Says that a login cannot be looked at now, since others wait already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,7 @@ class Access:
         """Keyed hashes of logins that were right, so that bcrypt need not work at each scrape."""
         self._bcrypt = threading.Lock()
         """Held while a hash is computed: guesses must not take more than one core."""
+        self._waiting = threading.BoundedSemaphore(_MOST_WAITING)
 
     def tls(self) -> ssl.SSLContext | None:
         """Returns how to encrypt a new connection; None: not at all."""
@@ -68,7 +75,10 @@ class Access:
         return self._rules.tls
 
     def admits(self, authorization: str | None) -> bool:
-        """Tells whether the value of an Authorization header is that of a user."""
+        """Tells whether the value of an Authorization header is that of a user.
+
+        Raises Busy, but not for a login that was right before.
+        """
         users = self._rules.users
         if not users:
             return True
@@ -77,8 +87,13 @@ class Access:
         mark = self._mark(user, hashed, password)
         if hashed is not None and mark in self._right:
             return True
-        with self._bcrypt:
-            right = _fits(password, _NOBODY if hashed is None else hashed.encode())
+        if not self._waiting.acquire(blocking=False):
+            raise Busy
+        try:
+            with self._bcrypt:
+                right = _fits(password, _NOBODY if hashed is None else hashed.encode())
+        finally:
+            self._waiting.release()
         if not right or hashed is None:
             return False
         if len(self._right) >= _MOST_REMEMBERED:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 import socket
 import ssl
 import sys
@@ -26,7 +27,7 @@ from prometheus_client import make_wsgi_app
 from ..config.field_types import Address
 from ..escapes import escaped
 from ..problems import Problem
-from .access import Access
+from .access import Access, Busy
 from .metrics import Metrics
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ _ASK_S = 5.0
 """Seconds for a whole question to come, TLS included: Prometheus gives up after 10."""
 _ANSWER_S = 10.0
 """Seconds without a byte taken or given after which a connection is closed."""
+_LONGEST_ACCEPT = 4096
+"""Characters of a header that says what is accepted; that of Prometheus has some 300."""
 _PAUSE_S = 0.2
 """Seconds to wait where no connection can be taken, such as without a free descriptor."""
 
@@ -185,6 +188,16 @@ class _Handler(WSGIRequestHandler):
         """Logs nothing, since a scrape every fifteen seconds is not worth a line."""
 
 
+def _readable(accept: str) -> str:
+    """Returns what a client accepts, or nothing where prometheus_client cannot read it.
+
+    It fails at versions that are no numbers, and takes seconds for megabytes.
+    """
+    versions = re.findall(r"version=([^;,]*)", accept[:_LONGEST_ACCEPT])
+    known = all(re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})*", each.strip()) for each in versions)
+    return accept if known and len(accept) <= _LONGEST_ACCEPT else ""
+
+
 def serve(
     metrics: Metrics,
     host: str,
@@ -207,11 +220,18 @@ def serve(
     plain = ("Content-Type", "text/plain; charset=utf-8")
 
     def application(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-        if not access.admits(environ.get("HTTP_AUTHORIZATION")):
+        try:
+            admitted = access.admits(environ.get("HTTP_AUTHORIZATION"))
+        except Busy:
+            start("503 Service Unavailable", [plain, ("Retry-After", "1")])
+            return [b"stillsift: too many logins at once\n"]
+        if not admitted:
             start("401 Unauthorized", [plain, ("WWW-Authenticate", 'Basic realm="stillsift"')])
             return [b"stillsift: user and password, please\n"]
         path = environ.get("PATH_INFO", "/")
         if path == "/metrics":
+            for name in ("HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING"):
+                environ[name] = _readable(environ.get(name, ""))
             answer: Iterable[bytes] = scrape(environ, start)
             return answer
         if path not in probes:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import TextIO
 
 from ..config.secrets import with_urls_redacted
@@ -23,8 +26,9 @@ def set_up_logging(
 ) -> None:
     """Sends the log to `stream`, as `text` or as `json` lines, in the form its reader expects.
 
-    In systemd's journal every line begins with its priority (`<4>`), and text has no time, since
-    the journal stores both. Elsewhere text begins with the time.
+    So is every error that ends a thread or the process. In systemd's journal every line begins with
+    its priority (`<4>`), and text has no time, since the journal stores both. Elsewhere text begins
+    with the time.
     """
     formatter: logging.Formatter = (
         _JsonFormatter() if format == "json" else _TextFormatter(timed=True)
@@ -37,6 +41,23 @@ def set_up_logging(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # Python prints what nothing caught as it is, and the error of a library can hold a password.
+    sys.excepthook = _log_end
+    threading.excepthook = _log_end_of_thread
+
+
+def _log_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    logging.getLogger(__name__).critical("ended by an error", exc_info=(kind, error, trace))
+
+
+def _log_end_of_thread(given: threading.ExceptHookArgs) -> None:
+    if given.exc_value is not None and not isinstance(given.exc_value, SystemExit):
+        thread = "?" if given.thread is None else given.thread.name
+        logging.getLogger(__name__).critical(
+            "thread %s ended by an error",
+            thread,
+            exc_info=(given.exc_type, given.exc_value, given.exc_traceback),
+        )
 
 
 def goes_to_journal(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:

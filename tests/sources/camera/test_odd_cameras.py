@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ from odd_camera import OddCamera, Unit, units
 from running import until
 from stillsift.frames import Frame
 from stillsift.sources import Gap, Idle, Item, Overload
-from stillsift.sources.camera import inbox, rtsp
+from stillsift.sources.camera import connection, inbox, rtsp
+from stillsift.sources.camera.address import CameraAddress
 from stillsift.sources.camera.connection import Connection
+from stillsift.sources.camera.enquiry import Refusal, ask
 
 Start = Callable[..., Any]
 
@@ -148,6 +151,48 @@ def test_a_refusal_is_told_by_its_number_and_tried_again_soon(
     assert len([line for line in caplog.messages if answer in line]) == 1
     watching.frame()
     assert camera.most_open == 1
+
+
+@pytest.mark.parametrize("answers", [{}, {"SETUP": "453 Not Enough Bandwidth"}])
+def test_a_length_that_is_no_number_ends_no_source(
+    answers: dict[str, str], plain: list[Unit], started: Start
+) -> None:
+    """Python reads no number of more than 4300 digits. Also where the refusal is asked for."""
+    camera = started(OddCamera, [plain], answers=answers)
+    camera.headers["SETUP"] = camera.headers["DESCRIBE"] = f"Content-Length: {5000 * '1'}"
+    watching = started(Watching, source(camera.url))
+    if answers:
+        while camera.requests.count("SETUP") < 8:
+            assert isinstance(watching.until(lambda _: True, 5), Idle)
+        camera.answers.clear()
+    watching.frame()
+
+
+def test_a_reader_that_fails_in_an_unforeseen_way_ends_in_a_sentence(
+    plain: list[Unit],
+    started: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("as none should")
+
+    monkeypatch.setattr(connection, "refusal_of_setup", fails)
+    camera = started(OddCamera, [plain], answers={"SETUP": "453 Not Enough Bandwidth"})
+    watching = started(Watching, source(camera.url))
+    until(lambda: "the reader of" in caplog.text, "the log")
+    camera.answers.clear()
+    assert watching.gap().cause == "internal error"
+
+
+def test_a_header_without_end_holds_back_no_other_thread(plain: list[Unit], started: Start) -> None:
+    camera = started(OddCamera, [plain], answers={"DESCRIBE": "401 Unauthorized"})
+    for length in (8000, 500_000):
+        camera.headers["DESCRIBE"] = f"WWW-Authenticate: Digest {length * 'a'}"
+        begun = time.process_time()
+        with suppress(Refusal):
+            ask(CameraAddress.parse(camera.url), 5.0)
+        assert time.process_time() - begun < 0.5
 
 
 @pytest.mark.parametrize(

@@ -352,6 +352,11 @@ def watch() -> Iterator[Callable[..., Watching]]:
         watching.end()
 
 
+def listed(watched: arrivals.Arrivals) -> list[Idle]:
+    """Lists the directories to the end; the signs of life meanwhile."""
+    return list(watched.rescan(lambda _identity: False, lambda: False))
+
+
 def test_a_directory_that_may_not_be_read_is_told_once_and_is_not_up(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -371,14 +376,14 @@ def test_a_directory_that_may_not_be_read_is_told_once_and_is_not_up(
             if is_root:
                 os.seteuid(65534)  # root may read everything
             for _ in range(3):
-                watched.rescan(lambda _identity: False)
+                listed(watched)
                 assert not watched.up
         finally:
             if is_root:
                 os.seteuid(0)
         root.chmod(0o755)
         for _ in range(2):
-            watched.rescan(lambda _identity: False)
+            listed(watched)
             assert watched.up
         watched.close()
     assert caplog.messages == [
@@ -525,6 +530,92 @@ def test_a_directory_that_comes_later_goes_and_comes_back(
     assert len(waiting) == 2, "one line each time it goes"
 
 
+def test_a_link_in_the_path_of_a_directory_is_followed_to_where_it_leads_now(
+    tmp_path: Path, watch: Callable[..., Watching]
+) -> None:
+    """As `current`, which somebody makes after the start, and changes."""
+    for disk in ("one", "two"):
+        photo(tmp_path / disk / f"{disk}.jpg", len(disk))
+    watching = watch(tmp_path / "current", rescan_s=0.5)
+    assert not watching.source.up
+    for disk in ("one", "two"):
+        (tmp_path / "new").symlink_to(tmp_path / disk)
+        (tmp_path / "new").rename(tmp_path / "current")
+        assert watching.opened() == f"{disk}.jpg"
+        assert watching.source.up
+        photo(tmp_path / disk / f"{disk} later.jpg", 5 + len(disk))
+        assert watching.opened() == f"{disk} later.jpg"
+
+
+# --- many and deep folders
+
+
+def test_folders_too_deep_are_told_once_and_the_rest_is_read(
+    tmp_path: Path, make_deep: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("x", "y"):
+        make_deep(tmp_path / name)
+    deep = tmp_path.joinpath("x", *99 * "a")
+    photo(deep / "deep.jpg")
+    photo(deep / "a" / "too deep.jpg", 1)
+    photo(tmp_path / "top.jpg", 2)
+    assert sorted(names(list(source(tmp_path).items()))) == ["deep.jpg", "top.jpg"]
+    assert len(caplog.messages) == 1
+    assert "folders more than 100 deep are not read" in caplog.text
+    (tree,) = trees(tmp_path, recursive=True, exclude=())
+    assert tree.holds(deep / "new.jpg")
+    assert not tree.holds(deep / "a" / "new.jpg")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("later", [False, True])
+def test_deep_folders_stop_no_watched_directory(
+    later: bool,
+    tmp_path: Path,
+    make_deep: Callable[[Path], None],
+    watch: Callable[..., Watching],
+) -> None:
+    if not later:
+        make_deep(tmp_path / "x")
+    watching = watch(tmp_path, rescan_s=1.0)
+    for number, name in enumerate(("a.jpg", "b.jpg", "c.jpg")):
+        photo(tmp_path / name, number)
+        assert watching.opened() == name
+        if later and not number:
+            make_deep(tmp_path / "x")
+
+
+def test_directories_are_listed_with_signs_of_life_and_rests(tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / f"{number}.txt").touch()
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += 0.2
+        return now[0]
+
+    watched = arrivals.Arrivals(
+        *("gate", trees(tmp_path, recursive=True, exclude=())),
+        polling=False,
+        settle_s=0,
+        rescan_s=1,
+        clock=clock,
+    )
+    try:
+        begun = now[0]
+        signs = listed(watched)
+        took = now[0] - begun
+        assert took / 2 < len(signs) <= took
+        (tmp_path / "folder").mkdir()
+        while now[0] < begun + took + 5:  # a folder is looked at soon, but not that soon
+            watched.wait(0.1)
+        assert not watched.rescan_due()
+        now[0] = begun + 11 * took
+        assert watched.rescan_due()
+    finally:
+        watched.close()
+
+
 def test_stop_ends_a_waiting_source(tmp_path: Path, watch: Callable[..., Watching]) -> None:
     watch(tmp_path)  # its end is timed by the fixture
 
@@ -650,7 +741,9 @@ def test_a_pipe_does_not_hold_up_what_comes_after(
     watching.nothing_for(1)
 
 
-def test_a_link_put_in_the_place_of_a_folder_is_not_followed(tmp_path: Path) -> None:
+def test_a_link_put_in_the_place_of_a_folder_is_not_followed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """While the file waits for its turn."""
     root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
     for number in range(2):
@@ -668,6 +761,9 @@ def test_a_link_put_in_the_place_of_a_folder_is_not_followed(tmp_path: Path) -> 
     assert names(items) == ["0.jpg"]
     frame = next(item for item in items if isinstance(item, Frame))
     assert frame.content_hash == hashlib.sha256(photo_bytes(0)).hexdigest()
+    assert caplog.messages == [
+        f"yard: {root / 'a'} cannot be read: a symbolic link is on the way, which was none before"
+    ]
 
 
 def test_what_cannot_be_read_for_a_moment_is_told_once_and_read_later(

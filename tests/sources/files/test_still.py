@@ -300,6 +300,17 @@ def junk_between_segments(path: Path) -> None:
     os.truncate(path, 1_600_000_000)
 
 
+def erased_flash(path: Path) -> None:
+    """As a write to a card that was cut off leaves it."""
+    write(path, real_pictures()[0])
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + b"\xff" * 1_000_000)
+
+
+def nothing_but_fill_bytes(path: Path) -> None:
+    path.write_bytes(b"\xff\xd8" + b"\xff" * 1_000_000 + b"\0")
+
+
 def tags_of_a_large_file(path: Path) -> None:
     """Every tag claims the whole file."""
     entry = struct.pack("<HHII", 700, 1, 50_000_000, 8)
@@ -312,6 +323,7 @@ def tags_of_a_large_file(path: Path) -> None:
     ("make", "most"),
     [
         *((photo_and_nothing, 10e6), (segments_without_end, 10e6), (junk_between_segments, 10e6)),
+        *((erased_flash, 10e6), (nothing_but_fill_bytes, 10e6)),
         (tags_of_a_large_file, 300e6),
     ],
 )

@@ -117,32 +117,40 @@ class Connection(threading.Thread):
         self.inbox.close()
 
     def run(self) -> None:
+        cause = "internal error"
+        try:
+            cause = self._read_to_its_end()
+        except Exception:  # noqa: BLE001 - the thread must end in a sentence, and the source goes on
+            _LOG.exception("%s: the reader of %s failed", self.source, self._address.shown)
+        finally:
+            self.abandon(cause)
+
+    def _read_to_its_end(self) -> str:
+        """Reads the connection; returns why it ended."""
         try:
             self._read()
-            cause = "the camera ended the stream"
         except Denied as error:
-            self.denied, cause = True, str(error)
+            self.denied = True
+            return str(error)
         except av.error.HTTPUnauthorizedError:
-            self.denied, cause = True, "the camera refuses the user or password"
+            self.denied = True
+            return "the camera refuses the user or password"
         except (Refusal, NoVideo) as error:
-            cause = str(error)
+            return str(error)
         except (av.error.HTTPClientError, av.error.HTTPServerError) as error:
             # FFmpeg mostly tells no more than "4XX".
             refusal = refusal_of_setup(self._called, self._transport, self._timeout_s)
-            cause = refusal or reason(error)
+            return refusal or reason(error)
         except (Silence, TimeoutError, av.error.ExitError):
             # FFmpeg exits by its interrupt callback, in which PyAV looks at the time-out.
-            cause = self._silence
+            return self._silence
         except av.error.FFmpegError as error:
             waited = not self.opened and self._monotonic() - self.begun_at >= self._timeout_s
             # What FFmpeg then calls invalid data is none.
-            cause = self._silence if waited else reason(error)
+            return self._silence if waited else reason(error)
         except OSError as error:
-            cause = error.strerror or type(error).__name__
-        except Exception:  # noqa: BLE001 - the thread must end in a sentence, and the source goes on
-            _LOG.exception("%s: the reader of %s failed", self.source, self._address.shown)
-            cause = "internal error"
-        self.abandon(cause)
+            return error.strerror or type(error).__name__
+        return "the camera ended the stream"
 
     @property
     def _silence(self) -> str:

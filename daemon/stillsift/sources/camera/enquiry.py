@@ -25,8 +25,13 @@ _MOST_REDIRECTS = 5
 """A load balancer sends a client on once, an NVR behind one once more."""
 _LONGEST_REPLY = 1 << 20
 """Bytes; a description of a stream has some hundred."""
+_LONGEST_HEADER = 8192
+"""Bytes of one line; HTTP servers take as many."""
 _PORTS = {"rtsp": 554, "rtsps": 322}
 """Ports that FFmpeg calls where the URL names none."""
+_PARAMETER = re.compile(r'\b(\w++)\s*+=\s*+(?:"([^"]*+)"|([^\s,]*))')
+"""A parameter of a challenge: name, and value in quotes or without. It takes each character once:
+`re` holds back all threads while it works."""
 _KNOWN_DIGESTS = ("", "MD5", "MD5-sess")
 """Digests that FFmpeg answers, spelled as it compares them."""
 
@@ -132,7 +137,7 @@ class _Reply:
         """Reads everything up to the body. Raises _Unclear."""
         first, *lines = head.split("\r\n")
         found = re.match(r"RTSP/\d\.\d +(\d{3}) *(.*)", first)
-        if found is None:
+        if found is None or any(len(line) > _LONGEST_HEADER for line in lines):
             raise _Unclear
         parts = [line.partition(":") for line in lines]
         # What the camera says goes to the log.
@@ -147,7 +152,8 @@ class _Reply:
     def length(self) -> int:
         """Gives the length of the body, bytes."""
         length = self.header("content-length") or "0"
-        if not length.isdecimal() or int(length) > _LONGEST_REPLY:
+        # Python reads no number of more than 4300 digits.
+        if re.fullmatch(r"[0-9]{1,7}", length) is None or int(length) > _LONGEST_REPLY:
             raise _Unclear
         return int(length)
 
@@ -166,7 +172,7 @@ class _Challenge:
         for scheme in ("digest ", "basic "):
             for value in reversed(given):
                 if value.lower().startswith(scheme):
-                    found = re.findall(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s,]*))', value)
+                    found = _PARAMETER.findall(value)
                     values = {name.lower(): quoted or plain for name, quoted, plain in found}
                     return cls(scheme == "digest ", values)
         return None

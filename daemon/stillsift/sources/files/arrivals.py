@@ -14,14 +14,15 @@ import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-from ..items import FileIdentity
+from ..items import FileIdentity, Idle
 from .events import EVENTS, Arrived, Event, Events
 from .opening import is_being_written
 from .tree import Found, Tree, natural
@@ -33,7 +34,8 @@ comes even from a writer that crashed; this limit is for the case that the event
 _LOOK_SOON_S = 1.0
 """Seconds until directories are read again after a new folder appeared: files may have been put
 into it before it was watched."""
-
+_REST = 10.0
+"""Least time until directories are read again, as a multiple of what that took the last time."""
 _AGAIN_S = 5.0
 """Seconds until a file is tried again that a failing disk did not give."""
 _ROOTS_EVERY_S = 5.0
@@ -46,21 +48,22 @@ class _Watch:
     """Holds one root and what watches it."""
 
     tree: Tree
-    device_and_inode: tuple[int, int] | None = None
-    """Device and inode of the root when the watch was set; None: the root is away."""
+    root_there: tuple[Path, int, int] | None = None
+    """The root, its device and its inode when the watch was set; None: the root is away."""
     observer: BaseObserver | None = None
     """Thread that gives events; None: there are no events, directories are only read again."""
     reported_away: bool = False
 
     def has_gone(self) -> bool:
         """Tells whether another directory, or none, is at the root that was there."""
-        if self.device_and_inode is None:
+        if self.root_there is None:
             return False
+        root = self.tree.resolved().root
         try:
-            facts = self.tree.root.stat()
+            facts = root.stat()
         except OSError:
             return True
-        return (facts.st_dev, facts.st_ino) != self.device_and_inode
+        return (root, facts.st_dev, facts.st_ino) != self.root_there
 
 
 @dataclass(slots=True)
@@ -102,14 +105,14 @@ class Arrivals:
         self._unsettled: dict[Path, _Unsettled] = {}
         self._told: set[Path] = set()
         """Paths that cannot be read and were logged."""
-        self._rescan_at = self._roots_at = self._clock()
+        self._rescan_at = self._rested_at = self._roots_at = self._clock()
         self.left_alone: Counter[str] = Counter()
         """What the last `rescan` found and nobody reads, by the kinds of `LeftAlone`."""
 
     @property
     def up(self) -> bool:
         """Tells whether all roots are there."""
-        return all(watch.device_and_inode is not None for watch in self._watches)
+        return all(watch.root_there is not None for watch in self._watches)
 
     def wake(self) -> None:
         """Ends a running `wait`; may be called from any thread."""
@@ -153,35 +156,48 @@ class Arrivals:
         self._roots_at = now + _ROOTS_EVERY_S
         return any(watch.has_gone() for watch in self._watches)
 
-    def rescan(self, is_done: Callable[[FileIdentity], bool]) -> tuple[list[Arrived], set[int]]:
+    def rescan(
+        self, is_done: Callable[[FileIdentity], bool], stopped: Callable[[], bool]
+    ) -> Generator[Idle, None, tuple[list[Arrived], set[int]]]:
         """Reads all trees again; returns new whole files and the hashes of all identities present.
 
-        The files are in natural order, without those that are done. A root that is away is logged
-        once and waited for.
+        Yields every second meanwhile. The files are in natural order, without those that are done;
+        there are none once `stopped`. A root that is away is logged once and waited for.
         """
-        self._rescan_at = self._clock() + self._rescan_s
+        begun = alive = self._clock()
+        self._rescan_at = begun + self._rescan_s
         present: set[int] = set()
         left_alone: Counter[str] = Counter()
-        whole: list[Path] = []
+        whole = []
         for watch in self._watches:
             if not self._watched(watch):
                 continue
             try:
-                for found in watch.tree.files(self._told, left_alone):
+                for found in watch.tree.entries(self._told, left_alone):
+                    if self._clock() - alive >= 1:
+                        alive = self._clock()
+                        yield Idle(busy=True)
+                        if stopped():
+                            return [], present
+                    if found is None:
+                        continue
                     present.add(hash(found.identity))
                     if not is_done(found.identity) and self._looks_whole(found):
-                        whole.append(found.path)
+                        whole.append((natural(found.path), Arrived(found.path)))
             except OSError as error:  # the root disappeared while it was read
                 self._away(watch, error.strerror or str(error))
         self.left_alone = left_alone
-        return [Arrived(path) for path in sorted(whole, key=natural)], present
+        whole.sort(key=itemgetter(0))
+        self._rested_at = self._clock() + _REST * (self._clock() - begun)
+        self._rescan_at = max(self._rescan_at, self._rested_at)
+        return [arrived for _, arrived in whole], present
 
     # --- events
 
     def _take(self, event: Event, whole: list[Arrived]) -> None:
         path = event.arrived.path
         if event.kind == "folder":
-            self._rescan_at = min(self._rescan_at, self._clock() + _LOOK_SOON_S)
+            self._look_in(_LOOK_SOON_S)
         elif not any(watch.tree.holds(path) for watch in self._watches):
             return
         elif event.kind in ("closed", "moved") or _only_touched(event.arrived):
@@ -244,10 +260,16 @@ class Arrivals:
                 whole.append(seen.arrived)
         return sorted(whole, key=lambda arrived: natural(arrived.path))
 
+    def _look_in(self, seconds: float) -> None:
+        """Lets the directories be read again sooner than they would be."""
+        at = max(self._clock() + seconds, self._rested_at)
+        self._rescan_at = min(self._rescan_at, at)
+
     # --- roots that appear and disappear
 
     def _watched(self, watch: _Watch) -> bool:
         """Tells whether the root can be read, and sets its watch on the directory there now."""
+        watch.tree = watch.tree.resolved()
         try:
             facts = watch.tree.root.stat()
             if not watch.tree.root.is_dir():
@@ -257,10 +279,10 @@ class Arrivals:
         except OSError as error:
             self._away(watch, error.strerror or str(error))
             return False
-        now = (facts.st_dev, facts.st_ino)
-        if watch.device_and_inode != now:
+        now = (watch.tree.root, facts.st_dev, facts.st_ino)
+        if watch.root_there != now or _is_deaf(watch):
             _unwatch(watch)
-            watch.device_and_inode = now
+            watch.root_there = now
             if not self._polling:
                 watch.observer = self._observer(watch.tree)
             if watch.reported_away:
@@ -278,14 +300,14 @@ class Arrivals:
                 event_filter=EVENTS,
             )
             observer.start()
-        except OSError as error:
-            # inotify's limits are per user and small on some systems.
+        except (OSError, RecursionError) as error:
+            # inotify's limits are per user and small on some systems. The tree may be too deep.
             _LOG.warning(
                 "%s: %s cannot be watched (%s; see fs.inotify.max_user_watches and"
                 " max_user_instances); it is read again every %g s instead",
                 self._source,
                 tree.root,
-                error.strerror,
+                getattr(error, "strerror", "folders too deep"),
                 self._rescan_s,
             )
             return None
@@ -293,9 +315,9 @@ class Arrivals:
 
     def _away(self, watch: _Watch, why: str) -> None:
         _unwatch(watch)
-        watch.device_and_inode = None
+        watch.root_there = None
         # A mount may come back at any time, and asking costs one stat.
-        self._rescan_at = min(self._rescan_at, self._clock() + max(self._settle_s, 1.0))
+        self._look_in(max(self._settle_s, 1.0))
         if not watch.reported_away:
             _LOG.warning("%s: waiting for %s: %s", self._source, watch.tree.root, why)
         watch.reported_away = True
@@ -306,6 +328,12 @@ def _unwatch(watch: _Watch) -> None:
         watch.observer.stop()
         watch.observer.join(timeout=2)
         watch.observer = None
+
+
+def _is_deaf(watch: _Watch) -> bool:
+    """Tells whether what gave events has ended, as at a folder too deep for it."""
+    observer = watch.observer
+    return observer is not None and not all(each.is_alive() for each in observer.emitters)
 
 
 def _only_touched(arrived: Arrived) -> bool:

@@ -46,6 +46,7 @@ from .tree import natural, trees
 
 _LOG = logging.getLogger(__name__)
 _BEING_WRITTEN = "another program is still writing it; it is read the next time"
+_LINKED = "cannot be read: a symbolic link is on the way, which was none before"
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 _NO_FILE = frozenset({errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.EISDIR})
 """What opening a symbolic link, a pipe, a socket or a folder gives: they are no footage."""
@@ -177,7 +178,7 @@ class DirectorySource:
     def _once(self) -> Iterator[Item]:
         found: list[Path] = []
         left_alone: Counter[str] = Counter()
-        for tree in self._trees:
+        for tree in (each.resolved() for each in self._trees):
             try:
                 files = (file.path for file in tree.files(left_alone=left_alone))
                 found += sorted(files, key=natural)
@@ -194,7 +195,7 @@ class DirectorySource:
         try:
             while not self._stop.is_set():
                 if self._arrivals.rescan_due():
-                    self._look_again()
+                    yield from self._look_again()
                     yield from self._left_alone(self._arrivals.left_alone)
                 if self._ready:
                     self._add(self._arrivals.wait(0))
@@ -213,8 +214,10 @@ class DirectorySource:
             self.left_alone = LeftAlone(dict(kinds))
             yield self.left_alone
 
-    def _look_again(self) -> None:
-        whole, present = self._arrivals.rescan(lambda identity: hash(identity) in self._done)
+    def _look_again(self) -> Iterator[Idle]:
+        whole, present = yield from self._arrivals.rescan(
+            lambda identity: hash(identity) in self._done, self._stop.is_set
+        )
         self._add([arrived for arrived in whole if arrived.path not in self._ready])
         self._check_names(self._ready)
         if self._arrivals.up:
@@ -267,6 +270,9 @@ class DirectorySource:
                         return
                     yield from self._items_of(path, data, identity, next_frame)
         except OSError as error:
+            if error.errno == errno.ENOTDIR and path.parent.is_dir():
+                yield from self._told_unreadable(path.parent, None, _LINKED)
+                return
             if error.errno in _GONE or error.errno in _NO_FILE:
                 self._unreadable.pop(path, None)
                 return  # the file disappeared before it was read, or is none

@@ -67,10 +67,8 @@ def _refuse_cut_off(data: bytes, path: Path) -> None:
         raise DecodeError(path, f"is cut off: {missing:,} bytes of the PNG are missing")
 
 
-_MARKER_IN_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL)
-
-_ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
-"""Markers without a length."""
+_MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]", re.DOTALL)
+"""Markers with a length, and the end marker. `extent` says why there is no `\\xff+`."""
 
 
 def _jpeg_share(data: bytes) -> str | None:
@@ -84,8 +82,6 @@ def _jpeg_share(data: bytes) -> str | None:
         position, code = marker.end(), data[marker.end() - 1]
         if code == 0xD9:
             return None
-        if code in _ALONE:
-            continue
         scans += code == 0xDA
         position += int.from_bytes(data[position : position + 2])
     return "" if scans else ", and no pixels came before"

@@ -7,7 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from natsort import natsort_keygen, ns
@@ -22,6 +22,10 @@ _FOREIGN_DIRECTORIES = frozenset({"@eaDir", "__MACOSX", "$RECYCLE.BIN", "lost+fo
 
 _MOST_KINDS = 100
 """Most suffixes that are counted apart: names made by chance must not fill the memory."""
+
+MOST_DEEP = 100
+"""Most folders in folders that are entered. Recorders make one for year, month, day and hour; the
+calls that walk a tree by recursion, as those of watchdog do, fail at some 1000."""
 
 natural = natsort_keygen(key=str, alg=ns.PATH)
 """Sort key of paths: img2.jpg before img10.jpg, folder by folder."""
@@ -41,12 +45,19 @@ class Tree:
 
     Ignores names that begin with `.` or `~` (hidden, or being written by a tool that renames when
     done), names without a known suffix (so also .part, .tmp, .crdownload and `name.jpg~`),
-    symbolic links, and everything below `exclude`.
+    symbolic links, and everything below `exclude` or more than `MOST_DEEP` folders deep.
     """
 
     root: Path
     recursive: bool = True
     exclude: tuple[Path, ...] = ()
+    given: Path | None = None
+    """Path of the root before links in it were resolved; None: it has none."""
+
+    def resolved(self) -> Tree:
+        """Returns the tree that the given path leads to now: a link in it may be another one."""
+        root = self.root if self.given is None else _resolved(self.given)
+        return self if root == self.root else replace(self, root=root)
 
     def holds(self, path: Path) -> bool:
         """Tells whether a path is below the root and by its name a still or clip to read."""
@@ -54,12 +65,19 @@ class Tree:
         if inside is None or self._excluded(path) or not _named_as_footage(path.name):
             return False
         folders = inside.parts[:-1]
-        return all(map(_entered, folders)) and (self.recursive or not folders)
+        near = len(folders) <= (MOST_DEEP if self.recursive else 0)
+        return near and all(map(_entered, folders))
 
     def files(
         self, told: set[Path] | None = None, left_alone: Counter[str] | None = None
     ) -> Iterator[Found]:
-        """Yields every still and clip there now, in no order.
+        """Yields every still and clip there now, as `entries` does."""
+        return (found for found in self.entries(told, left_alone) if found is not None)
+
+    def entries(
+        self, told: set[Path] | None = None, left_alone: Counter[str] | None = None
+    ) -> Iterator[Found | None]:
+        """Yields every still and clip there now, in no order, and None for everything else.
 
         What cannot be read is logged and left out. Paths in `told` are not logged again, and every
         path that is logged is added to it. Visible entries that are not read are added to
@@ -69,41 +87,70 @@ class Tree:
         left_alone = Counter() if left_alone is None else left_alone
         if self.root.is_file():
             yield Found(self.root, FileIdentity.of(self.root))
-        else:
-            yield from self._below(os.scandir(self.root), told, left_alone)
+            return
+        folders = [(self.root, 0)]
+        while folders:
+            folder, depth = folders.pop()
+            try:
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        found = self._looked_at(entry, told, left_alone)
+                        if isinstance(found, Found):
+                            yield found
+                            continue
+                        yield None
+                        if found is None:
+                            continue
+                        if depth < MOST_DEEP:
+                            folders.append((found, depth + 1))
+                        elif self.root not in told:
+                            told.add(self.root)
+                            _LOG.warning(
+                                "%s: folders more than %d deep are not read, the first is %s",
+                                *(self.root, MOST_DEEP, found),
+                            )
+                if folder != self.root:
+                    told.discard(folder)
+            except OSError as error:
+                if folder == self.root:
+                    raise
+                _tell(folder, error, told)
 
-    def _below(
-        self, entries: os._ScandirIterator[str], told: set[Path], left_alone: Counter[str]
-    ) -> Iterator[Found]:
-        with entries:
-            for entry in entries:
-                path = Path(entry.path)
-                try:
-                    if not _visible(entry.name) or self._excluded(path):
-                        continue
-                    if entry.is_symlink():
-                        left_alone[LINKS] += 1
-                    elif entry.is_dir():
-                        if self.recursive and _entered(entry.name):
-                            yield from self._below(os.scandir(path), told, left_alone)
-                            told.discard(path)
-                    elif not entry.is_file():
-                        left_alone[SPECIAL] += 1
-                    elif _named_as_footage(entry.name):
-                        yield Found(path, FileIdentity.from_stat(entry.stat()))
-                    else:
-                        kind = _kind(entry.name)
-                        known = kind in left_alone or len(left_alone) < _MOST_KINDS
-                        left_alone[kind if known else OTHER] += 1
-                except FileNotFoundError:
-                    continue  # it disappeared after the directory was listed
-                except OSError as error:
-                    if path not in told:
-                        _LOG.warning("%s cannot be looked at: %s", path, error.strerror)
-                    told.add(path)
+    def _looked_at(
+        self, entry: os.DirEntry[str], told: set[Path], left_alone: Counter[str]
+    ) -> Found | Path | None:
+        """Returns a still or clip, or the path of a folder to enter; None: it is neither."""
+        path = Path(entry.path)
+        try:
+            if not _visible(entry.name) or self._excluded(path):
+                return None
+            if entry.is_symlink():
+                left_alone[LINKS] += 1
+            elif entry.is_dir():
+                return path if self.recursive and _entered(entry.name) else None
+            elif not entry.is_file():
+                left_alone[SPECIAL] += 1
+            elif _named_as_footage(entry.name):
+                return Found(path, FileIdentity.from_stat(entry.stat()))
+            else:
+                kind = _kind(entry.name)
+                known = kind in left_alone or len(left_alone) < _MOST_KINDS
+                left_alone[kind if known else OTHER] += 1
+        except OSError as error:
+            _tell(path, error, told)
+        return None
 
     def _excluded(self, path: Path) -> bool:
         return any(path.is_relative_to(left_out) for left_out in self.exclude)
+
+
+def _tell(path: Path, error: OSError, told: set[Path]) -> None:
+    """Logs once what cannot be looked at, unless it disappeared after it was listed."""
+    if isinstance(error, FileNotFoundError):
+        return
+    if path not in told:
+        _LOG.warning("%s cannot be looked at: %s", path, error.strerror)
+    told.add(path)
 
 
 def trees(
@@ -112,7 +159,7 @@ def trees(
     """Returns one tree for each root; follows links in the path of a root, but none below it."""
     given = [roots] if isinstance(roots, Path) else list(roots)
     left_out = tuple(path.resolve() for path in exclude)
-    return tuple(Tree(_resolved(path), recursive, left_out) for path in given)
+    return tuple(Tree(_resolved(path), recursive, left_out, path.absolute()) for path in given)
 
 
 def _resolved(path: Path) -> Path:
