@@ -134,7 +134,7 @@ _AT_ONCE = 6
 def plot(path: Path, samples: Sequence[Sample]) -> bool:
     """False: matplotlib is not installed."""
     try:
-        import matplotlib  # type: ignore[import-not-found]
+        import matplotlib
 
         matplotlib.use("Agg")
         from matplotlib import pyplot
