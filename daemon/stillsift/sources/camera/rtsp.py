@@ -317,8 +317,8 @@ class RtspSource:
             if self._overload is None:
                 self._overload = _Overloaded()
                 _LOG.warning(
-                    "%s: frames are lost, since analysis does not keep up; lower its rate, or give "
-                    "the machine less to do",
+                    "%s: frames are lost, since analysis does not keep up or the store takes "
+                    "nothing; lower its rate, or give the machine less to do",
                     self.name,
                 )
             self._overload.frames += item.frames
