@@ -170,24 +170,25 @@ class Engine:
     ) -> Line:
         """Makes the line of one source. `watch` False: it ends after what is there now."""
         tuning = self.tuning(config)
-        recorder = Recorder(
-            config.name,
-            self.ledger,
-            config_hash=tuning.config_hash,
-            model=self.model.spec.name,
-            retire=tuning.retire,
-            siblings=tuning.siblings,
-            is_there=self._is_there,
-            mark=ReadingMark(None) if config.rtsp else self._mark(config.name),
-        )
         store = None if self.storage is None else self.storage.store.root
+        mark = ReadingMark(None) if config.rtsp else self._mark(config.name)
         try:
+            recorder = Recorder(
+                config.name,
+                self.ledger,
+                config_hash=tuning.config_hash,
+                model=self.model.spec.name,
+                retire=tuning.retire,
+                siblings=tuning.siblings,
+                is_there=self._is_there,
+                mark=mark,
+            )
             source = open_source(
                 config, recorder, watch=watch, duration_s=duration_s, leave_out=store
             )
             sifter = self._sifter(config.name, tuning)
         except BaseException:
-            recorder.close()
+            mark.close()
             raise
         self.metrics.open_source(config.name, source)
         return Line(
