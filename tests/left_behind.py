@@ -154,6 +154,9 @@ def _rows(ledger: Path) -> Facts:
             if table == "files":
                 # A file that came back has a row more, unless its old inode number came back too.
                 told = list({(row["source"], row["file"]): row for row in told}.values())
+                for row in told:
+                    if row["state"] == "done" and row["next_frame"] == 0:
+                        row["first_kept"] = None  # and with it what was known under that number
             if table != "decisions":
                 told.sort(key=repr)
             rows |= {f"{table} {number}": row for number, row in enumerate(told)}
