@@ -317,6 +317,11 @@ def erased_flash(path: Path) -> None:
     path.write_bytes(data[: len(data) // 2] + b"\xff" * 1_000_000)
 
 
+def segments_without_end_behind_the_size(path: Path) -> None:
+    write(path, real_pictures()[0])
+    path.write_bytes(path.read_bytes()[:-2] + b"\xff\xc4\0\2" * 10_000_000)
+
+
 def nothing_but_fill_bytes(path: Path) -> None:
     path.write_bytes(b"\xff\xd8" + b"\xff" * 1_000_000 + b"\0")
 
@@ -334,6 +339,7 @@ def tags_of_a_large_file(path: Path) -> None:
     [
         *((photo_and_nothing, 10e6), (segments_without_end, 10e6), (junk_between_segments, 10e6)),
         *((erased_flash, 10e6), (nothing_but_fill_bytes, 10e6)),
+        (segments_without_end_behind_the_size, 100e6),
         (tags_of_a_large_file, 300e6),
     ],
 )
