@@ -162,7 +162,7 @@ class Frame:
     content_hash: str | None = None
     """SHA-256 (hex) of the whole file, for stills; None: the frame is one of many in its file."""
     timed: bool = False
-    """Whether a still lies on a time line although its time does not come from its name."""
+    """Whether a still lies on a time line: its name holds its time, or its source says so."""
 
     def without_pixels(self) -> Frame:
         """Returns the same frame without its pixels, to free their memory."""

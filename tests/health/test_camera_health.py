@@ -222,7 +222,7 @@ def test_what_was_remembered_by_an_older_stillsift_is_taken_up() -> None:
 def still(number: int, picture: Image) -> Frame:
     """Half a second after the one before, as its name tells."""
     each = frame(number, picture, step_s=0.5)
-    each = replace(each, captured_at_origin=TimeOrigin.FILENAME, pts_s=None)
+    each = replace(each, captured_at_origin=TimeOrigin.FILENAME, pts_s=None, timed=True)
     return replace(each, origin=f"{number}.png|1|1", content_hash=f"{number}")
 
 

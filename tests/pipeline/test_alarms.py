@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from conftest import Command
-from running import decided
+from running import decided, until
 from scripted import Script, config
 from sifting import LIMITS, blocks
 from stillsift.config import Config, SourceConfig
@@ -24,6 +24,7 @@ from stillsift.health import AlarmKind
 from stillsift.ledger import Ledger, LedgerReader
 from stillsift.ledger.records import AlarmRecord, Retire
 from stillsift.pipeline import Engine
+from stillsift.pipeline import fleet as fleets
 from stillsift.pipeline.fleet import Fleet
 from stillsift.pipeline.recorder import Recorder
 from stillsift.selection import Gallery, Sifter
@@ -173,6 +174,27 @@ def test_an_alarm_ends_with_the_frames_and_goes_on_with_more_of_them(tmp_path: P
     assert recorded(store) == [standing]
     run(store, frames[55:])
     assert recorded(store) == [replace(standing, to_ns=frames[60].captured_at_ns)]
+
+
+def test_tidying_goes_on_after_an_error_of_any_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(fleets, "_TIDY_EVERY_S", 0.01)
+    tried: list[int] = []
+
+    def fails_at_first(_go_on: object) -> None:
+        tried.append(len(tried))
+        if len(tried) < 4:
+            raise RuntimeError("nobody thought of it")
+
+    settings = sources(tmp_path / "store")
+    with Engine(settings, Metrics()) as engine:
+        monkeypatch.setattr(engine, "tidy", fails_at_first)
+        fleet = Fleet(engine, Liveness())
+        fleet.begin(())
+        until(lambda: len(tried) > 5, "it is tried again")
+        fleet.stop_all(8.0)
+    assert caplog.messages == ["quarantine: unexpected; it is tried again"]
 
 
 def test_a_clip_that_ends_in_trouble_ends_the_alarm(tmp_path: Path, stillsift: Command) -> None:

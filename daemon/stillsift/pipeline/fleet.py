@@ -152,6 +152,10 @@ class Fleet:
                 if str(problem) != told:
                     log.error("quarantine: %s", problem)
                 told = str(problem)
+            except Exception as error:
+                if repr(error) != told:
+                    log.exception("quarantine: unexpected; it is tried again")
+                told = repr(error)
             else:
                 told = None
             _give_memory_back()

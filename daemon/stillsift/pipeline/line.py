@@ -391,7 +391,7 @@ class Line:
             log.log(level, "%s: %s: %s", self.source.name, item.file or "camera", item.detail)
         elif isinstance(item, Gap):
             gap = GapRecord(self.source.name, item.from_ns, item.to_ns, item.cause)
-            self._metrics.gap(self.source.name, (item.to_ns - item.from_ns) / 1e9)
+            self._metrics.gap(self.source.name, item.seconds)
         if gap is not None:
             self._recorder.gap(gap)
         decision = loss(self.source.name, item, live=self._live)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..arrays import Image
 from ..embedding import Embedding
-from ..frames import Frame, TimeOrigin
+from ..frames import Frame
 from .cells import Cells
 from .comparison import Comparison
 from .sharpness import Sharpness, sharpness
@@ -15,10 +15,9 @@ from .sharpness import Sharpness, sharpness
 def on_time_line(frame: Frame) -> bool:
     """Tells whether a frame lies on a time line.
 
-    A still does only if its name holds its time, or its source says so.
+    A still does only if it says so.
     """
-    still = frame.content_hash is not None
-    return not still or frame.timed or frame.captured_at_origin is TimeOrigin.FILENAME
+    return frame.content_hash is None or frame.timed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

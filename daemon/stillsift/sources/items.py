@@ -99,7 +99,10 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Overload:
-    """Says that live frames were given up because analysis fell behind."""
+    """Says that frames were given up because analysis fell behind.
+
+    Those of a camera did not fit the queue; files were overwritten before their turn.
+    """
 
     origin: str
     frame_index: int
@@ -120,6 +123,13 @@ class Gap:
     cause: str
     answered: bool = True
     """False: the camera had given no frame before. Then none is counted as lost."""
+    lasted_s: float | None = None
+    """Seconds that it lasted by a clock that nobody sets; None: only the two times are known."""
+
+    @property
+    def seconds(self) -> float:
+        """Gives how long it lasted; the times may be those of a clock that was set meanwhile."""
+        return (self.to_ns - self.from_ns) / 1e9 if self.lasted_s is None else self.lasted_s
 
 
 LINKS, SPECIAL, OTHER = "links", "special", "other"

@@ -294,6 +294,24 @@ def test_an_outage_is_told_while_it_lasts(
     assert gap.answered
 
 
+def test_a_clock_that_is_set_while_a_camera_is_away_makes_no_outage_longer(
+    plain: list[Unit], started: Start
+) -> None:
+    ahead_ns = 0
+    camera = started(OddCamera, [plain])
+    watching = started(Watching, source(camera.url, wall_ns=lambda: time.time_ns() + ahead_ns))
+    watching.frame()
+    camera.kill()
+    while not (isinstance(item := watching.until(lambda _: True, 5), Idle) and item.away_s):
+        pass
+    ahead_ns = 365 * 86400 * 10**9
+    late = watching.rest()
+    (gap,) = [each for each in late if isinstance(each, Gap)]
+    assert gap.to_ns - gap.from_ns > ahead_ns / 2
+    assert gap.seconds < 60
+    assert max(each.away_s for each in [item, *late] if isinstance(each, Idle)) < 60
+
+
 def test_an_overload_is_told_when_it_begins_and_when_it_is_over(
     plain: list[Unit],
     started: Start,

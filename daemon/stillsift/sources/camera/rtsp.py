@@ -168,7 +168,7 @@ class RtspSource:
                 self._lost(connection, away_since_ns)
                 yield from self._rest(self._wait_s(connection, failures), ended)
             if self._away is not None:
-                yield self._away.over(self._wall_ns())
+                yield self._away.over(self._wall_ns(), self._monotonic())
         finally:
             if (last := self._connection) is not None:
                 last.abandon("left")
@@ -262,7 +262,7 @@ class RtspSource:
         away = self._away
         if away is None:
             return Idle()
-        away_s = max(0.0, (self._wall_ns() - away.since_ns) / 1e9)
+        away_s = self._monotonic() - away.since
         if away_s >= away.reminder_s:
             away.reminder_s *= 10
             _LOG.warning("%s: away for %.0f s: %s", self.name, away_s, away.latest)
@@ -274,8 +274,8 @@ class RtspSource:
             return
         away, self._away = self._away, None
         self._reconnects += 1
-        gap = away.over(connection.first_ns)
-        _LOG.info("%s: back after %.0f s", self.name, (gap.to_ns - gap.from_ns) / 1e9)
+        gap = away.over(connection.first_ns, self._monotonic())
+        _LOG.info("%s: back after %.0f s", self.name, gap.seconds)
         yield gap
 
     def _lost(self, connection: Connection, begun_ns: int) -> None:
@@ -285,7 +285,10 @@ class RtspSource:
         if self._away is None:
             answered = self._last_frame_ns is not None
             since_ns = self._last_frame_ns or begun_ns
-            self._away = _Away(connection.origin, since_ns, cause, answered, _FIRST_REMINDER_S)
+            since = connection.active_at if connection.frames else connection.begun_at
+            self._away = _Away(
+                connection.origin, since_ns, since, cause, answered, _FIRST_REMINDER_S
+            )
         self._away.latest = cause
         if cause in self._away.told:
             return
@@ -355,6 +358,8 @@ class _Away:
 
     origin: str
     since_ns: int
+    since: float
+    """The same moment by the monotonic clock: that of the day may be set meanwhile."""
     cause: str
     answered: bool
     """Whether the camera had given a frame before."""
@@ -365,9 +370,12 @@ class _Away:
     told: set[str] = field(default_factory=set)
     """Causes that the log knows."""
 
-    def over(self, at_ns: int) -> Gap:
+    def over(self, at_ns: int, at: float) -> Gap:
         to_ns = max(at_ns, self.since_ns)
-        return Gap(f"{self.origin}|gap", self.since_ns, to_ns, self.cause, self.answered)
+        return Gap(
+            *(f"{self.origin}|gap", self.since_ns, to_ns, self.cause, self.answered),
+            lasted_s=at - self.since,
+        )
 
 
 @dataclass(slots=True)

@@ -301,13 +301,17 @@ class Arrivals:
             )
             observer.start()
         except (OSError, RecursionError) as error:
-            # inotify's limits are per user and small on some systems. The tree may be too deep.
+            # inotify's limits are per user and small on some systems.
+            why = (
+                f"{error.strerror}; see fs.inotify.max_user_watches and max_user_instances"
+                if isinstance(error, OSError)
+                else "its folders are too deep"
+            )
             _LOG.warning(
-                "%s: %s cannot be watched (%s; see fs.inotify.max_user_watches and"
-                " max_user_instances); it is read again every %g s instead",
+                "%s: %s cannot be watched (%s); it is read again every %g s instead",
                 self._source,
                 tree.root,
-                getattr(error, "strerror", "folders too deep"),
+                why,
                 self._rescan_s,
             )
             return None

@@ -18,7 +18,7 @@ HEADER_ALLOWANCE = 64 << 20
 """Most bytes of a file that may be metadata: thumbnails, colour profiles, maker notes."""
 _BYTES_PER_PIXEL = 8
 """Most bytes of a real file for each pixel by weight (four channels of 16 bits, uncompressed)."""
-_MOST_SEGMENTS = 4096
+MOST_SEGMENTS = 4096
 """Most segments before the size of a JPEG. One holds 64 KiB, so metadata of the size that is
 allowed takes a quarter of them."""
 _MOST_BOXES = 64
@@ -101,7 +101,7 @@ _SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 def _jpeg(file: BinaryIO) -> Extent | None:
     position = 2
-    for _ in range(_MOST_SEGMENTS):
+    for _ in range(MOST_SEGMENTS):
         found = _next_marker(file, position)
         if found is None:
             return None

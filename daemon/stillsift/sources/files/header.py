@@ -110,6 +110,8 @@ def read_header(data: bytes, path: Path, max_pixels: int) -> Header:
 
     Raises DecodeError, also for a picture of more than `max_pixels`.
     """
+    # Again, though it was asked before all of the file was read: whoever writes the file may have
+    # changed it since, and set its size and times back.
     if (reason := refusal(io.BytesIO(data), len(data), max_pixels)) is not None:
         raise DecodeError(path, reason)
     kind = kind_of(data[:64])

@@ -19,6 +19,7 @@ from PIL import Image
 
 from ...arrays import Image as Pixels
 from .contents import Kind, kind_of
+from .extent import MOST_SEGMENTS
 from .header import DecodeError, Header, bad_file
 
 # OpenCV would print errors to stderr; DecodeError reports them with the file's name. libjpeg and
@@ -78,7 +79,9 @@ def _jpeg_share(data: bytes) -> str | None:
     at the real end marker, so that bytes after it do not matter.
     """
     position, scans = 2, 0
-    while marker := _MARKER_IN_SCAN.search(data, position):
+    for _ in range(MOST_SEGMENTS):  # a file of nothing but empty ones would take minutes
+        if (marker := _MARKER_IN_SCAN.search(data, position)) is None:
+            break
         position, code = marker.end(), data[marker.end() - 1]
         if code == 0xD9:
             return None

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from ...frames import ArrayPicture, Frame
-from ..decoding import MAX_PIXELS
 from ..items import FileIdentity, origin_of
 from ..times import Taken, Times
-from .extent import refusal
 from .header import DecodeError, read_header
 from .pixels import decoded_pixels, upright_pixels
-
-
-def read(
-    path: Path, source: str, max_pixels: int = MAX_PIXELS, times: Times | None = None
-) -> Frame:
-    """Reads the one frame of a photo. Raises DecodeError with the file and the reason."""
-    try:
-        identity = FileIdentity.of(path)
-        with path.open("rb") as file:
-            if (reason := refusal(file, identity.size, max_pixels)) is not None:
-                raise DecodeError(path, reason)
-        data = path.read_bytes()
-    except OSError as error:
-        raise DecodeError(path, f"cannot be read: {error.strerror}") from error
-    digest = hashlib.sha256(data).hexdigest()
-    return frame_of(data, path, identity, digest, source, max_pixels, times or Times())
 
 
 def frame_of(
