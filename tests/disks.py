@@ -10,6 +10,12 @@ import tempfile
 from pathlib import Path
 
 SERVER = Path(__file__).with_name("fuse_server.py")
+ON_LOCAL_FUSE = (
+    *(sys.executable, "-W", "error", "-c"),
+    "import sys; from stillsift.cli import main; from stillsift.sources.files import opening;"
+    " opening._LOCAL |= {0x65735546}; sys.exit(main())",
+)
+"""stillsift to which a disk of FUSE is what it stands for here: a disk of this machine."""
 
 
 def why_not() -> str | None:

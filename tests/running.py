@@ -14,7 +14,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,12 +48,16 @@ def free_port() -> int:
 
 
 def started(
-    *arguments: object, log: Path, cwd: Path | None = None, environ: dict[str, str] | None = None
+    *arguments: object,
+    log: Path,
+    cwd: Path | None = None,
+    environ: dict[str, str] | None = None,
+    command: Sequence[str] = STILLSIFT,
 ) -> subprocess.Popen[bytes]:
     """`stillsift ARGUMENTS`, its output added to `log`; `environ` is added to the environment."""
     with log.open("ab") as out:
         return subprocess.Popen(
-            [*STILLSIFT, *map(str, arguments)],
+            [*command, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
@@ -80,6 +84,7 @@ class Daemon:
         }
         self.process: subprocess.Popen[bytes] | None = None
         self.environ: dict[str, str] = {}
+        self.command: Sequence[str] = STILLSIFT
         self.write_config()
 
     def write_config(self) -> None:
@@ -92,7 +97,10 @@ class Daemon:
 
     def start(self, *, wait: bool = True) -> None:
         self.process = started(
-            "run", "-c", self.config_file, log=self.log_file, environ=self.environ
+            *("run", "-c", self.config_file),
+            log=self.log_file,
+            environ=self.environ,
+            command=self.command,
         )
         if wait:
             until(lambda: self.get("/readyz")[0] == 200, f"ready: {self.log[-2000:]}")
