@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -26,6 +28,8 @@ from stillsift.ledger.records import KeptFile
 from stillsift.pipeline import Engine
 from stillsift.service import Metrics
 from stillsift.sources import Failed, Gap, Idle, Item, Overload
+from stillsift.sources.files import arrivals
+from stillsift.sources.files.clip import ClipReader
 from stillsift.sources.picture import ConversionError
 
 ORIGIN = "rtsp://yard/cam|1"
@@ -369,6 +373,42 @@ def test_an_original_that_nothing_shows_any_more_is_read_again_at_once(tmp_path:
     assert len(kept_on_disk(tmp_path / "store")) == 1
     assert list(gate.iterdir()) == [], "shown again, and retired"
     assert_agree(tmp_path / "store")
+
+
+def test_a_clip_whose_disk_failed_while_it_was_read_is_no_copy_of_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = tmp_path / "gate"
+    write_clip(gate / "a.mp4", [1, 2], frames=5)
+    items_of = ClipReader.items_of
+    failures = [OSError(errno.EIO, os.strerror(errno.EIO))]
+
+    def failing(reader: ClipReader, data: BinaryIO) -> Iterator[Item]:
+        for number, item in enumerate(items_of(reader, data)):
+            yield item
+            if number == 4 and failures:
+                raise failures.pop()
+
+    monkeypatch.setattr(ClipReader, "items_of", failing)
+    monkeypatch.setattr(arrivals, "_AGAIN_S", 0.5)
+    settings = config(tmp_path / "store")
+    source = SourceConfig.model_validate(
+        {"name": "gate", "directory": gate, "settle": 0, "max_silence": 0, "retire": "delete"}
+        | {"rate": "all"}
+    )
+
+    def stop_at_end(decision: Decision, _kept: KeptFile | None) -> None:
+        if decision.frame_index == 9:
+            line.stop()
+
+    with Engine(settings, Metrics()) as engine:
+        line = engine.line(source.under(settings.defaults), on_decision=stop_at_end)
+        line.run()
+    told = [r.decision for r in decided(tmp_path / "store")]
+    assert sorted(d.frame_index for d in told if d.reason is not Reason.DECODE_ERROR) == [
+        *range(10)
+    ]
+    assert list(gate.iterdir()) == [], "read whole, and retired"
 
 
 def open_files() -> set[str]:

@@ -300,6 +300,9 @@ class _Nothing:
     def begin(self, _file: Path, _identity: FileIdentity, _next_frame: int) -> None:
         return None
 
+    def leave(self) -> None:
+        return None
+
     def grown_from(self, _file: Path, _identity: FileIdentity) -> None:
         return None
 

@@ -150,13 +150,13 @@ class Line:
                 self._persist(self.sifter.flush())
             self._recorder.end()
             self._record()
-            self._recorder.leave_file()
+            self._recorder.leave()
         except _Stopped:
-            self._recorder.leave_file()
+            self._recorder.leave()
             log.warning("%s: stopped while the store was out of order", self.source.name)
         except Exception as error:
             if isinstance(error, Problem):
-                self._recorder.leave_file()
+                self._recorder.leave()
             # After any error, what was decided before it is recorded, and not decided again. The
             # exception: the sifter takes frames for kept that never came to the disk. A file is
             # read again then, and its frame would be a repeat of itself.
@@ -209,8 +209,6 @@ class Line:
             self._left_alone(LeftAlone({}))  # instead of what an earlier run found
         if isinstance(item, Idle):
             self._metrics.away(self.source.name, item.away_s)
-            if not item.busy:
-                self._recorder.leave_file()
             return self._nothing_follows(item) and self._persist(self.sifter.flush())
         self._heard = time.monotonic()
         match item:

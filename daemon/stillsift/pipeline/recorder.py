@@ -416,10 +416,15 @@ class Recorder:
         self._state_at = now if wanted else self._state_at
         return wanted
 
-    def leave_file(self) -> None:
+    def leave(self) -> None:
         """Notes that the file being read is left for an expected reason: a stop, a full disk."""
         self._mark.leave()
-        self._file = None
+        if self._file is not None:
+            # It is not known by its content yet: it would be a copy of itself when it is read on.
+            left, self._file = self._file.opened, None
+            content = self._contents.get(left.content_hash)
+            if content is not None and content.file == left.file:
+                del self._contents[left.content_hash]
 
     def close(self) -> None:
         """Closes the mark; a file that was not left by then counts as one that ended the line."""

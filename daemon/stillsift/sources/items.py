@@ -203,6 +203,9 @@ class Known(Protocol):
         and again; None: it may be read.
         """
 
+    def leave(self) -> None:
+        """Notes that the file begun last is not read on for now, if it was not finished."""
+
     def grown_from(self, file: Path, identity: FileIdentity) -> Shorter | None:
         """Returns what was decided of this file when it was shorter; None: nothing."""
 

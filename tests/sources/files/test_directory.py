@@ -54,6 +54,9 @@ class Remembered:
     def begin(self, _file: Path, _identity: FileIdentity, _next_frame: int) -> str | None:
         return None
 
+    def leave(self) -> None:
+        """Nothing is remembered of a file that is being read."""
+
     def grown_from(self, _file: Path, _identity: FileIdentity) -> Shorter | None:
         return None
 

@@ -274,6 +274,7 @@ class DirectorySource:
                         return
                     yield from self._items_of(path, data, identity, next_frame)
         except OSError as error:
+            self._known.leave()
             if error.errno == errno.ENOTDIR and path.parent.is_dir():
                 yield from self._told_unreadable(path.parent, None, _LINKED)
                 return
@@ -286,6 +287,8 @@ class DirectorySource:
                 self._arrivals.try_again(arrived)
             return
         self._unreadable.pop(path, None)
+        if not self._stop.is_set():
+            self._known.leave()
         if hash(identity) in self._not_done:
             self._not_done.discard(hash(identity))
         elif not self._stop.is_set():
