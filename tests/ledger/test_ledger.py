@@ -289,6 +289,12 @@ def test_a_clip_is_seen_once_it_is_done(ledger: Ledger) -> None:
     assert (seen.id, seen.file, seen.nearest_kept) == (None, clip, first.id)
 
 
+def test_what_failed_was_not_seen_so_that_its_copy_is_not_deleted_for_it(ledger: Ledger) -> None:
+    failed = checkpoint(1, FileState.DONE, next_frame=1, content_hash="c" * 64, error="not kept")
+    ledger.commit(batch(checkpoints=[failed]))
+    assert ledger.seen("door", "c" * 64) is None
+
+
 def entry(number: int) -> GalleryEntry:
     return GalleryEntry("door", f"id{number}", random.Random(number).randbytes(100))
 

@@ -664,3 +664,48 @@ def test_an_original_whose_disk_is_away_waits(box: Box) -> None:
     path.unlink()  # as under a mount point without its mount
     (one,) = box.quarantine.retire()
     assert one.fate is Fate.WAITS
+
+
+def test_one_original_that_its_disk_does_not_give_holds_up_no_other(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [box.file(name, JPEG + name.encode()) for name in ("a.jpg", "b.jpg", "c.jpg")]
+    for path in paths:
+        box.decide(path, Retire.DELETE)
+    has_the_content = original.ClaimedOriginal.has_the_content
+
+    def failing(one: original.ClaimedOriginal) -> bool:
+        if os.fstat(one.data.fileno()).st_ino == bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return has_the_content(one)
+
+    bad = paths[0].stat().st_ino
+    monkeypatch.setattr(original.ClaimedOriginal, "has_the_content", failing)
+    with pytest.raises(StoreError):
+        box.quarantine.retire()
+    assert files_in(box.incoming) == [paths[0]]
+    assert [record.file for record in box.ledger.retiring()] == [paths[0]]
+
+
+@pytest.mark.parametrize("retire", [Retire.MOVE, Retire.DELETE])
+def test_an_original_whose_kept_copy_is_damaged_is_left(box: Box, retire: Retire) -> None:
+    path = box.file("a.jpg", JPEG + b"whole")
+    kept = box.decide(path, retire, keep=True)
+    assert kept is not None
+    (box.store.root / kept.path).write_bytes(JPEG + b"whale")
+    (one,) = box.quarantine.retire()
+    assert one.fate is Fate.LEFT
+    assert path.read_bytes() == JPEG + b"whole"
+
+
+def test_an_original_that_is_gone_is_gone_under_another_device_number_too(box: Box) -> None:
+    path = box.file("a.jpg")
+    identity = FileIdentity.of(path)
+    before = FileIdentity(identity.device + 1, identity.inode, identity.size, identity.mtime_ns)
+    mark = Checkpoint("in", path, before, "hash", 1, FileState.DONE, retire=Retire.DELETE)
+    decision = about(still(path, before, "hash"), Reason.BLURRY)
+    box.ledger.commit(Batch("c", "m", [(decision, None)], [mark]))
+    path.unlink()
+    box.file("b.jpg")  # so that the disk is there
+    (one,) = box.quarantine.retire()
+    assert one.fate is Fate.GONE

@@ -200,7 +200,7 @@ class LedgerReader:
                     return SeenFile(row[0], outcome, path_out(row[2]), shown_by)
             rows = db.execute(
                 f"{SELECT_FILE} WHERE source = ? AND content_hash = ? AND state = 'done'"
-                " ORDER BY rowid",
+                " AND error IS NULL ORDER BY rowid",
                 (source, content_hash),
             )
             for record in map(file_record, rows):

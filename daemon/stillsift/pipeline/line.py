@@ -143,6 +143,7 @@ class Line:
                     self._record()
                 self._end_turn()
                 self._persistence.try_again()
+                self._read_again()
                 self._recorder.go_on()
             # A waiting frame of a file is read again at the next start, and decided as if nothing
             # had happened. A waiting frame of a camera would be gone.
@@ -230,10 +231,11 @@ class Line:
     def _miss_what_is_gone(self, item: Item) -> None:
         """Forgets kept frames that somebody removed from the store: they show nothing any more.
 
-        Looks before each still, and once a second.
+        Looks before a still, and once a second.
         """
         still = isinstance(item, Frame) and item.content_hash is not None
-        if not still and time.monotonic() - self._missed < _MISS_EVERY_S:
+        every_s = _MISS_EVERY_S / 10 if still else _MISS_EVERY_S
+        if time.monotonic() - self._missed < every_s:
             return
         self._missed = time.monotonic()
         gone = self._persistence.gone(self._recorder.compared_with)
@@ -350,6 +352,10 @@ class Line:
             if self._on_decision is not None:
                 self._on_decision(decision, kept)
         self._persistence.follow_up(recorded)
+        self._read_again()
+
+    def _read_again(self) -> None:
+        """Has the source read what is not shown by a kept frame, though it was decided."""
         for original in self._persistence.take_unshown():
             for gone in original.missing:
                 self.sifter.miss(gone)

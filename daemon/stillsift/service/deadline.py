@@ -9,6 +9,8 @@ from typing import Self
 
 _log = logging.getLogger(__name__)
 
+_TELL_S = 0.2
+
 
 class Deadline:
     """Ends the process, as kill -9 would, some time after it was asked to end.
@@ -34,9 +36,15 @@ class Deadline:
     def _wait(self) -> None:
         self._asked.wait()
         if not self._ended.wait(self._seconds):
-            _log.error(
-                "not ended within %g s, since something does not return, such as a disk; it goes on"
-                " at the next start",
-                self._seconds,
-            )
+            # The log may be what does not return.
+            telling = threading.Thread(target=self._tell, daemon=True)
+            telling.start()
+            telling.join(_TELL_S)
             os._exit(1)
+
+    def _tell(self) -> None:
+        _log.error(
+            "not ended within %g s, since something does not return, such as a disk; it goes on"
+            " at the next start",
+            self._seconds,
+        )

@@ -141,7 +141,7 @@ def claimed(record: FileRecord, quiet: Quiet | None = None) -> Iterator[ClaimedO
             folder = stack.enter_context(opened_folder(record.file.parent))
             data = stack.enter_context(_hidden(record, folder, private, quiet))
         except FileNotFoundError:
-            if _disk_of(record.file) != record.identity.device:
+            if _disk_is_away(record):
                 raise OriginalInUse("the disk that it was on is not there") from None
             raise
         original = ClaimedOriginal(record, folder, private, data)
@@ -188,13 +188,18 @@ def _hidden(record: FileRecord, folder: int, private: str, quiet: Quiet | None) 
     return data
 
 
-def _disk_of(path: Path) -> int:
-    """Returns the device of the nearest folder that is there; of a mount point without its mount,
-    that is the one below."""
-    for folder in path.parents:
+def _disk_is_away(record: FileRecord) -> bool:
+    """Tells whether an original is missing because nothing is mounted where it was.
+
+    A mount point without its mount is an empty folder of another device. A device alone may have
+    another number since the last start.
+    """
+    for folder in record.file.parents:
         with suppress(OSError):
-            return folder.stat().st_dev
-    return -1
+            if folder.stat().st_dev == record.identity.device:
+                return False
+            return not os.listdir(folder)  # noqa: PTH208
+    return True
 
 
 def _take(folder: int, name: str, private: str) -> None:

@@ -29,7 +29,7 @@ from .durable_files import (
     sync_folder,
     sync_open_folder,
 )
-from .errors import os_errors_about
+from .errors import StoreError, StoreFull, os_errors_about
 from .names import day_folder
 from .original import (
     NAME_BYTES,
@@ -142,10 +142,17 @@ class Quarantine:
             for file in files
             if (why := refusals[file.file.parent]) is not None
         ]
+        wrong: StoreError | None = None
         try:
             for file in files:
-                if refusals[file.file.parent] is None:
+                if refusals[file.file.parent] is not None:
+                    continue
+                try:
                     done.append(self._retire(file))
+                except StoreFull:
+                    raise
+                except StoreError as error:  # it may be about this one alone
+                    wrong = wrong or error
         finally:
             # The removal of names must be on the disk before the ledger records it. The new folder
             # of a moved file was synced already.
@@ -165,6 +172,8 @@ class Quarantine:
                     self._waiting.pop(key, None)
                     if self._quiet is not None:
                         self._quiet.forget(one.file.file)
+        if wrong is not None:
+            raise wrong
         return [*(one for one, _ in done), *refused]
 
     def waits(self, source: str) -> bool:
@@ -217,7 +226,9 @@ class Quarantine:
         deletes = kept_itself or file.retire is Retire.DELETE
         if (deletes or not same) and not original.has_the_content():
             raise OriginalDiffers("it changed after it was read")
-        if file.first_kept is not None and kept_itself and self._is_there(file.first_kept, file):
+        if file.first_kept is not None and kept_itself:
+            if not self._is_there(file.first_kept, file):
+                return _left(file, "what is kept of it is damaged"), None
             # Only the still that was kept itself: a copy has the same bytes under another name.
             original.delete()
             return Retired(file, Fate.KEPT), None

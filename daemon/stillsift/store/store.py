@@ -201,7 +201,7 @@ class Store:
         try:
             return (self.root / kept.path).stat().st_size != kept.bytes
         except (FileNotFoundError, NotADirectoryError):
-            return (self.root / KEPT).is_dir()  # else the disk of the store is away
+            return _is_folder(self.root / KEPT)  # else the disk of the store is away
         except OSError:
             return False
 
@@ -298,3 +298,8 @@ def _kept(frame: Frame, decision: Decision, path: Path, size: int, sha256: str) 
         height=frame.picture.height,
         captured_at_ns=frame.captured_at_ns,
     )
+
+
+def _is_folder(path: Path) -> bool:
+    """Tells whether a folder is there. `Path.is_dir` raises where a disk fails; this does not."""
+    return os.path.isdir(path)  # noqa: PTH112

@@ -35,7 +35,8 @@ _LOOK_SOON_S = 1.0
 """Seconds until directories are read again after a new folder appeared: files may have been put
 into it before it was watched."""
 _REST = 10.0
-"""Least time until directories are read again, as a multiple of what that took the last time."""
+"""Least time until directories are read again, as a multiple of what that took the last time, and
+at most of `rescan_s`."""
 _AGAIN_S = 5.0
 """Seconds until a file is tried again that a failing disk did not give."""
 _ROOTS_EVERY_S = 5.0
@@ -165,6 +166,7 @@ class Arrivals:
         there are none once `stopped`. A root that is away is logged once and waited for.
         """
         begun = alive = self._clock()
+        waited_s = 0.0
         self._rescan_at = begun + self._rescan_s
         present: set[int] = set()
         left_alone: Counter[str] = Counter()
@@ -175,8 +177,10 @@ class Arrivals:
             try:
                 for found in watch.tree.entries(self._told, left_alone):
                     if self._clock() - alive >= 1:
-                        alive = self._clock()
+                        yielded = self._clock()
                         yield Idle(busy=True)
+                        alive = self._clock()
+                        waited_s += alive - yielded
                         if stopped():
                             return [], present
                     if found is None:
@@ -188,7 +192,8 @@ class Arrivals:
                 self._away(watch, error.strerror or str(error))
         self.left_alone = left_alone
         whole.sort(key=itemgetter(0))
-        self._rested_at = self._clock() + _REST * (self._clock() - begun)
+        took_s = min(self._clock() - begun - waited_s, self._rescan_s)
+        self._rested_at = self._clock() + _REST * took_s
         self._rescan_at = max(self._rescan_at, self._rested_at)
         return [arrived for _, arrived in whole], present
 

@@ -137,7 +137,10 @@ class ClipReader:
             yield from self.items_of(data)
 
     def items_of(self, data: BinaryIO) -> Iterator[Item]:
-        """Yields the items of the file, which is open already. Raises OSError."""
+        """Yields the items of the file, which is open already.
+
+        Raises OSError, also after some frames; the file can be read on then.
+        """
         identity = FileIdentity.from_stat(os.fstat(data.fileno()))
         origin = origin_of(self.path, identity)
         shorter = self._shorter
@@ -155,12 +158,13 @@ class ClipReader:
             failure = yield from self._frames(data, identity, origin)
         if self._stopped() or FileIdentity.from_stat(os.fstat(data.fileno())) != identity:
             return
+        if self._error is not None:
+            raise self._error
         if failure is None and self._index == 0 and self._stretches == 0:
             failure = "opened, but gave no frame"
         if failure is not None:
             yield Failed(self.path, origin, self._index, identity.mtime_ns, failure)
-        if self._error is None:  # else it is taken up again at the next start
-            yield Finished(self.path, identity, hashes.whole, self._index, self._lasted_s)
+        yield Finished(self.path, identity, hashes.whole, self._index, self._lasted_s)
 
     def _frames(
         self, data: BinaryIO, identity: FileIdentity, origin: str
@@ -180,11 +184,11 @@ class ClipReader:
                 failure = yield from self._pass(data, identity, origin, skip=False)
             if self._error is None or self._stopped():
                 break
-            told = f"cannot be read: {self._error.strerror}"
             if attempt == _MOST_TRIES:
-                return told
+                break
             if attempt == 0:
-                _LOG.warning("%s: %s %s; it is tried again", self._source, self.path, told)
+                told = f"cannot be read: {self._error.strerror}; it is tried again"
+                _LOG.warning("%s: %s %s", self._source, self.path, told)
             yield from self._pause()
             self._begin_again()
         return failure

@@ -148,8 +148,10 @@ class DirectorySource:
     def read_again(self, file: Path, identity: FileIdentity) -> None:
         known = {hash(identity)}
         with suppress(OSError):  # it is elsewhere by now; the next listing finds it
-            known.add(hash(FileIdentity.of(file)))
-            self._add([Arrived(file)])
+            now = FileIdentity.of(file)
+            if (now.size, now.mtime_ns) == (identity.size, identity.mtime_ns):
+                known.add(hash(now))
+                self._add([Arrived(file)])
         self._not_done |= known - self._done  # of these, one may be read just now
         self._done -= known
 
@@ -275,7 +277,8 @@ class DirectorySource:
                     yield from self._items_of(path, data, identity, next_frame)
         except OSError as error:
             self._known.leave()
-            if error.errno == errno.ENOTDIR and path.parent.is_dir():
+            # Unlike `Path.is_dir`, this raises nothing where a disk fails.
+            if error.errno == errno.ENOTDIR and os.path.isdir(path.parent):  # noqa: PTH112
                 yield from self._told_unreadable(path.parent, None, _LINKED)
                 return
             if error.errno in _GONE or error.errno in _NO_FILE:
