@@ -106,7 +106,7 @@ def batches(folder: Path, store: Store, ledger: Ledger, retire: Retire) -> Itera
             frame = frame_of(path, identity, index, content_hash if frames == 1 else None)
             keep = index in CLIP_KEPT if frames > 1 else path.name not in DROPPED
             decision = about(frame, Reason.NOVEL if keep else Reason.BLURRY, sharpness=1.0)
-            kept = store.place(frame, decision, link=retire is not Retire.LEAVE) if keep else None
+            kept = store.place(frame, decision) if keep else None
             state = FileState.DONE if index + 1 == frames else FileState.READING
             checkpoint = Checkpoint(
                 "in", path, identity, content_hash, index + 1, state, retire=retire

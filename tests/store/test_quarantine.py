@@ -62,7 +62,7 @@ class Box:
         content_hash = hashlib.sha256(path.read_bytes()).hexdigest()
         frame = still(path, identity, content_hash)
         decision = about(frame, Reason.NOVEL if keep else Reason.BLURRY)
-        kept = self.store.place(frame, decision, link=True) if keep else None
+        kept = self.store.place(frame, decision) if keep else None
         mark = Checkpoint("in", path, identity, content_hash, 1, state, retire=retire)
         self.ledger.commit(Batch("c", "m", [(decision, kept)], [mark]))
         return kept

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from ..decisions import Decision, Reason
 from ..frames import Frame
 from ..ledger import LedgerError
-from ..ledger.records import KeptFile, Retire
+from ..ledger.records import KeptFile
 from ..problems import Problem
 from ..selection import Verdict
 from ..selection.audit_sample import is_chosen, set_aside
@@ -113,14 +113,12 @@ class Persistence:
         placed: dict[str, KeptFile] = {}
         failed: dict[str, str] = {}
         away: set[str] = set()
-        # An original that is moved or deleted later may share its data with the kept still.
-        link = tuning.retire is not Retire.LEAVE
         for verdict in verdicts:
             if not verdict.is_kept:
                 continue
             decision = verdict.decision
             try:
-                placed[decision.id] = self._placed(store, verdict.frame, decision, link=link)
+                placed[decision.id] = self._placed(store, verdict.frame, decision)
             except (StoreError, ConversionError) as error:
                 self._fail(error, "not kept", logging.ERROR)
                 forget(decision.id)
@@ -147,8 +145,7 @@ class Persistence:
     ) -> tuple[Decision, KeptFile | None]:
         """Writes a frame of the audit sample. One that cannot be written is dropped, as planned."""
         try:
-            # Never linked: a dropped original lies in quarantine and may go back to where it was.
-            return aside, self._placed(store, frame, aside, link=False)
+            return aside, self._placed(store, frame, aside)
         except (StoreError, ConversionError) as error:
             self._fail(error, "not laid aside for the audit", logging.WARNING)
             return dropped, None
@@ -163,7 +160,7 @@ class Persistence:
         elif not self._live:
             raise error
 
-    def _placed(self, store: Store, frame: Frame, decision: Decision, *, link: bool) -> KeptFile:
+    def _placed(self, store: Store, frame: Frame, decision: Decision) -> KeptFile:
         """Puts a frame into the store. While the disk takes nothing, a file's frame waits.
 
         Raises StoreUnavailable for a camera then, and any other StoreError for both.
@@ -171,7 +168,7 @@ class Persistence:
         while True:
             try:
                 with self._metrics.stage("persist"):
-                    kept = store.place(frame, decision, link=link)
+                    kept = store.place(frame, decision)
             except StoreUnavailable as error:
                 if self._live:
                     self._troubles.begin(_NOTHING_KEPT, str(error))

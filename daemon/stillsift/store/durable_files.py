@@ -15,7 +15,7 @@ _AT_FDCWD = -100
 _CANNOT_RENAME_SO = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
 """The C library, the kernel or the file system has no rename that replaces nothing."""
 
-CANNOT_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
+_CANNOT_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
 
 _CANNOT_COPY_RANGE = frozenset(
     {errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF, errno.EPERM}
@@ -50,7 +50,7 @@ def move_without_overwrite(
             follow_symlinks=False,
         )
     except OSError as error:
-        if error.errno not in CANNOT_LINK:
+        if error.errno not in _CANNOT_LINK:
             raise
         # FAT and some network file systems have no hard links, and the kernel refuses to link files
         # of other users. What is left is to look first.

@@ -7,10 +7,8 @@ quarantine/<source>/..., lock, ledger.sqlite. An OSError becomes a `StoreFull`, 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
-import stat
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -23,15 +21,14 @@ import cv2
 from ..decisions import Decision, Reason
 from ..frames import Frame
 from ..ledger.records import KeptFile
-from ..sources.files.opening import being_written, opened, path_of
+from ..sources.files.opening import opened
 from .durable_files import (
-    CANNOT_LINK,
     copy_data,
     move_without_overwrite,
     nearest_existing,
     sync_folder,
 )
-from .errors import OriginalChanged, StoreError, StoreFull, os_errors_about, store_problem
+from .errors import OriginalChanged, StoreError, StoreFull, os_errors_about
 from .lock import StoreLock
 from .names import day_folder, stem, still_suffix
 
@@ -130,19 +127,15 @@ class Store:
         name = f"{stem(frame.captured_at_ns, frame.id)}{suffix}"
         return day_folder(area, frame.source, frame.captured_at_ns) / name
 
-    def place(self, frame: Frame, decision: Decision, *, link: bool = False) -> KeptFile:
+    def place(self, frame: Frame, decision: Decision) -> KeptFile:
         """Puts a frame into the store; on return it is on the disk.
 
         A kept frame goes into kept/, an audit sample into audit/. A still goes there byte for byte,
         a frame of a clip or stream is encoded. Placing the same frame again is no error and changes
         no file.
 
-        Args:
-            link: the still may become a hard link to the original, which is moved or deleted
-                afterwards. That is done only where the file is this user's alone: no other name, no
-                other owner, nobody who may write or has it open for writing. Whoever else could
-                change the original would change the kept frame. Else the still is copied (as a
-                reflink, where the file system can).
+        A still is copied (as a reflink, where the file system can) and never linked: a program that
+        writes the next picture into the same file would change the kept one.
 
         Raises:
             StoreFull: there is no room.
@@ -150,24 +143,21 @@ class Store:
             StoreError: any other failure, also other content under the same name.
         """
         if frame.file is not None and frame.content_hash is not None:
-            return self._place_still(frame, frame.file, frame.content_hash, decision, link)
+            return self._place_still(frame, frame.file, frame.content_hash, decision)
         return self._place_encoded(frame, decision)
 
     def _place_still(
-        self, frame: Frame, original: Path, content_hash: str, decision: Decision, link: bool
+        self, frame: Frame, original: Path, content_hash: str, decision: Decision
     ) -> KeptFile:
         with _opened(original) as source, os_errors_about(original):
             size = os.fstat(source.fileno()).st_size
             suffix = still_suffix(source.read(32), original.suffix)
             source.seek(0)
-            link = link and _is_ours_alone(source)
-            # A link takes no room. Whether the original can be linked is known only after trying.
-            self.require_room(0 if link else size)
+            self.require_room(size)
             area = _area(decision)
             path = self.path_of(frame, suffix, area)
             with self.temporary(area) as temporary:
-                if not (link and self._linked(source, temporary)):
-                    self._copy(source, temporary)
+                self._copy(source, temporary)
                 sha256, size = self._synced(temporary)
                 if sha256 != content_hash:
                     raise OriginalChanged(
@@ -236,16 +226,6 @@ class Store:
                     sync_folder(missing.parent)
         self._folders.add(folder)
 
-    def _linked(self, original: BinaryIO, target: Path) -> bool:
-        try:
-            # Python follows links only where it is given a descriptor; the path is absolute.
-            os.link(path_of(original), target, src_dir_fd=original.fileno(), follow_symlinks=True)
-        except OSError as error:
-            if error.errno in CANNOT_LINK or error.errno == errno.EXDEV:
-                return False
-            raise store_problem(target, error) from error
-        return True
-
     def _copy(self, source: BinaryIO, target: Path) -> None:
         with os_errors_about(target), target.open("xb") as file:
             copy_data(source, file)
@@ -292,14 +272,6 @@ def _opened(original: Path) -> Iterator[BinaryIO]:
                 "back"
             ) from error
         yield file
-
-
-def _is_ours_alone(original: BinaryIO) -> bool:
-    """Tells whether no other user and no other name can change this file."""
-    facts = os.fstat(original.fileno())
-    others = facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    alone = facts.st_nlink == 1 and facts.st_uid == os.geteuid() and not others
-    return alone and being_written(original.fileno()) is False
 
 
 def _area(decision: Decision) -> Path:
