@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -543,6 +544,36 @@ def test_probes_turn_bad_while_a_worker_is_stuck_or_nothing_has_started(tmp_path
         finally:
             server.shutdown()
             server.server_close()
+
+
+def test_memory_of_threads_that_have_ended_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The C library keeps it, one pool for each thread, as long as anything above it is in use."""
+    monkeypatch.setattr("stillsift.pipeline.fleet._TIDY_EVERY_S", 0.1)
+    asked = Daemon(tmp_path, [directory("gate", tmp_path / "gate")])
+    kept: list[bytes] = []
+
+    def work() -> None:
+        parts = [bytes([1]) * 100_000 for _ in range(1000)]
+        kept.append(parts[-1])
+
+    with Engine(load(asked.config_file), Metrics()) as engine:
+        before = resident_mb()
+        for _ in range(2):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+        assert resident_mb() > before + 50, "else there is nothing to give back"
+        fleet = Fleet(engine, Liveness())
+        fleet.begin([])
+        until(lambda: resident_mb() < before + 20, "memory is given back", 10)
+        assert fleet.stop_all(10) == []
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def test_ready_means_that_every_source_can_work(tmp_path: Path) -> None:
