@@ -105,16 +105,6 @@ def quantile(buckets: Mapping[float, float], share: float) -> float:
     return edge_before if wanted else 0.0
 
 
-def read(path: Path) -> list[Sample]:
-    """What `Table` has written."""
-    kinds = {field.name: int if field.type == "int" else float for field in fields(Sample)}
-    with path.open(newline="") as file:
-        return [
-            Sample(**{name: kinds[name](text) for name, text in row.items()})
-            for row in csv.DictReader(file)
-        ]
-
-
 def write(path: Path, samples: Sequence[Sample]) -> None:
     with path.open("w", newline="") as file:
         table = csv.DictWriter(file, [field.name for field in fields(Sample)])
@@ -144,7 +134,7 @@ _AT_ONCE = 6
 def plot(path: Path, samples: Sequence[Sample]) -> bool:
     """False: matplotlib is not installed."""
     try:
-        import matplotlib
+        import matplotlib  # type: ignore[import-not-found]
 
         matplotlib.use("Agg")
         from matplotlib import pyplot

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from growth import Sample, growths, quantile, read, write
+from growth import Sample, growths, quantile
 
 FLAT = Sample(0, 240, 160, 18, 20, 400, 8, 4, 3000, 1000, 28, 100, 5, 50, 900, 8, 0.2, 0.3)
 
@@ -59,9 +58,3 @@ def test_a_quantile_is_that_of_prometheus() -> None:
     assert quantile(buckets, 0.99) == pytest.approx(0.47)
     assert quantile({0.1: 1.0, float("inf"): 10.0}, 0.9) == 0.1, "as far as the buckets tell"
     assert quantile({}, 0.5) == 0
-
-
-def test_samples_are_read_as_they_were_written(tmp_path: Path) -> None:
-    samples = [FLAT, replace(FLAT, minute=1.5, threads=19)]
-    write(tmp_path / "samples.csv", samples)
-    assert read(tmp_path / "samples.csv") == samples
