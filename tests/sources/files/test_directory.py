@@ -694,6 +694,23 @@ def test_what_cannot_be_read_for_a_moment_is_told_once_and_read_later(
     watching.nothing_for(1)
 
 
+def test_what_could_not_be_read_is_forgotten_once_it_is_gone(
+    tmp_path: Path, watch: Callable[..., Watching], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_folder: int, name: str) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), name)
+
+    monkeypatch.setattr(opening, "open_beneath", failing)
+    (tmp_path / "in").mkdir()
+    watching = watch(tmp_path / "in", rescan_s=0.3)
+    photo(tmp_path / "in" / "a.jpg")
+    watching.until(Failed)
+    (tmp_path / "in" / "a.jpg").rename(tmp_path / "a.jpg")
+    watching.nothing_for(1)
+    (tmp_path / "a.jpg").rename(tmp_path / "in" / "a.jpg")
+    assert watching.until(Failed).file == tmp_path / "in" / "a.jpg"
+
+
 class Busy(Remembered):
     """Makes the source wait at one file, as a long clip does."""
 

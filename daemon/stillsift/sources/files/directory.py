@@ -205,6 +205,10 @@ class DirectorySource:
         self._check_names(self._ready)
         if self._arrivals.up:
             self._done &= present
+            # Names that come and go must not fill the memory.
+            self._unreadable = {
+                path: known for path, known in self._unreadable.items() if os.path.lexists(path)
+            }
 
     def _add(self, arrived: list[Arrived]) -> None:
         for one in arrived:
