@@ -1,13 +1,21 @@
-"""The items of a source, collected by a thread as the daemon does."""
+"""The items of a source, collected by a thread as the daemon does, and the frame of one still."""
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from stillsift.sources import Item, Source
+from stillsift.frames import Frame
+from stillsift.sources import FileIdentity, Item, Source
+from stillsift.sources.decoding import MAX_PIXELS
+from stillsift.sources.files.extent import refusal
+from stillsift.sources.files.header import DecodeError
+from stillsift.sources.files.still import frame_of
+from stillsift.sources.times import Times
 
 
 class Collected:
@@ -45,3 +53,14 @@ class Collected:
             self.items.append(item)
             if what(item):
                 return item
+
+
+def still_of(path: Path, max_pixels: int = MAX_PIXELS, times: Times | None = None) -> Frame:
+    """The one frame of a still, by the steps of a directory. Raises DecodeError."""
+    identity = FileIdentity.of(path)
+    with path.open("rb") as file:
+        if (reason := refusal(file, identity.size, max_pixels)) is not None:
+            raise DecodeError(path, reason)
+    data = path.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    return frame_of(data, path, identity, digest, "photos", max_pixels, times or Times())

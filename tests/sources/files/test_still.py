@@ -20,13 +20,10 @@ import pytest
 from PIL import Image
 
 from clips import SHARED_MEDIA, real_pictures
+from collected import still_of as read
 from stillsift.frames import Frame, TimeOrigin
 from stillsift.selection.measured import on_time_line
-from stillsift.sources import FileIdentity
-from stillsift.sources.decoding import MAX_PIXELS
-from stillsift.sources.files.extent import refusal
 from stillsift.sources.files.header import DecodeError
-from stillsift.sources.files.still import frame_of
 from stillsift.sources.times import NamePattern, Times
 
 MTIME_NS = 1_700_000_000_123_456_789
@@ -42,17 +39,6 @@ def write(path: Path, rgb: np.ndarray[Any, Any]) -> Path:
     bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     assert cv2.imwrite(str(path), bgr)
     return path
-
-
-def read(path: Path, max_pixels: int = MAX_PIXELS, times: Times | None = None) -> Frame:
-    """The one frame of a photo, by the steps of a directory. Raises DecodeError."""
-    identity = FileIdentity.of(path)
-    with path.open("rb") as file:
-        if (reason := refusal(file, identity.size, max_pixels)) is not None:
-            raise DecodeError(path, reason)
-    data = path.read_bytes()
-    digest = hashlib.sha256(data).hexdigest()
-    return frame_of(data, path, identity, digest, "photos", max_pixels, times or Times())
 
 
 def reason_of(path: Path, **options: Any) -> str:
