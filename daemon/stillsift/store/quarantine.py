@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from ..frames import frame_id
 from ..ledger import Ledger
-from ..ledger.records import FileRecord, Quarantined, Retire
+from ..ledger.records import FileRecord, KeptFile, Quarantined, Retire
 from ..sources import FileIdentity, origin_of
 from ..sources.files.opening import open_beneath, opened_folder
 from .durable_files import (
@@ -221,15 +221,14 @@ class Quarantine:
         # Its bytes tell whether it is the same if its device or inode number is another, as after a
         # restart, and before it is deleted: what was uploaded in its place may have its name, its
         # size and its time.
-        kept_itself = file.first_kept is not None and file.first_kept == _id_of_still(file)
+        itself = self._kept_itself(file)
         same = FileIdentity.from_stat(os.fstat(original.data.fileno())) == file.identity
-        deletes = kept_itself or file.retire is Retire.DELETE
+        deletes = itself is not None or file.retire is Retire.DELETE
         if (deletes or not same) and not original.has_the_content():
             raise OriginalDiffers("it changed after it was read")
-        if file.first_kept is not None and kept_itself:
-            if not self._is_there(file.first_kept, file):
+        if itself is not None:
+            if not self._is_whole(itself):
                 return _left(file, "what is kept of it is damaged"), None
-            # Only the still that was kept itself: a copy has the same bytes under another name.
             original.delete()
             return Retired(file, Fate.KEPT), None
         if file.retire is Retire.DELETE:
@@ -237,20 +236,25 @@ class Quarantine:
             return Retired(file, Fate.DELETED), None
         return self._move(file, original, target)
 
-    def _is_there(self, id: str, still: FileRecord | None = None) -> bool:
-        """Tells whether the file of a kept frame is in the store with its size.
+    def _kept_itself(self, file: FileRecord) -> KeptFile | None:
+        """Returns the kept frame if it is this very still; None: what shows it is something else.
 
-        `still`: the frame is this very file, so the bytes must be the same, too: they are the last.
+        A copy of a kept still has the same bytes under another name.
         """
+        if file.first_kept is None or file.first_kept != _id_of_still(file):
+            return None
+        kept = self._ledger.kept_file(file.first_kept)
+        return kept if kept is not None and kept.sha256 == file.content_hash else None
+
+    def _is_there(self, id: str) -> bool:
+        """Tells whether the file of a kept frame is in the store with its size."""
         kept = self._ledger.kept_file(id)
-        if kept is None:
-            return False
-        if not self._store.holds(kept):
-            return False
-        if still is None:
-            return True
+        return kept is not None and self._store.holds(kept)
+
+    def _is_whole(self, kept: KeptFile) -> bool:
+        """Tells whether the file of a kept frame has the bytes that it had."""
         try:
-            return kept.sha256 == still.content_hash == _sha256(self._store.root / kept.path)
+            return kept.sha256 == _sha256(self._store.root / kept.path)
         except OSError:
             return False
 
