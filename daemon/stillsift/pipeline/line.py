@@ -231,11 +231,10 @@ class Line:
     def _miss_what_is_gone(self, item: Item) -> None:
         """Forgets kept frames that somebody removed from the store: they show nothing any more.
 
-        Looks before a still, and once a second.
+        Looks before each still, and once a second.
         """
         still = isinstance(item, Frame) and item.content_hash is not None
-        every_s = _MISS_EVERY_S / 10 if still else _MISS_EVERY_S
-        if time.monotonic() - self._missed < every_s:
+        if not still and time.monotonic() - self._missed < _MISS_EVERY_S:
             return
         self._missed = time.monotonic()
         gone = self._persistence.gone(self._recorder.compared_with)
