@@ -360,6 +360,30 @@ def listed(watched: arrivals.Arrivals) -> list[Idle]:
     return list(watched.rescan(lambda _identity: False, lambda: False))
 
 
+def test_a_listing_that_was_held_up_does_not_put_off_the_next_for_hours(tmp_path: Path) -> None:
+    """By a disk that did not answer, or while its items were being recorded on a full one."""
+    for number in range(3):
+        (tmp_path / f"{number}.jpg").write_bytes(b"")
+    clock = [0.0]
+    watched = arrivals.Arrivals(
+        *("gate", trees(tmp_path, recursive=True, exclude=())),
+        polling=True,
+        settle_s=2,
+        rescan_s=45,
+        clock=lambda: clock[0],
+    )
+
+    def not_done(_identity: FileIdentity) -> bool:
+        clock[0] += 3600  # this long to answer
+        return False
+
+    for _ in watched.rescan(not_done, lambda: False):
+        clock[0] += 3600  # and this long to record what was found before
+    clock[0] += 30
+    assert watched.rescan_due()
+    watched.close()
+
+
 def test_a_directory_that_may_not_be_read_is_told_once_and_is_not_up(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -837,6 +861,19 @@ def test_a_mount_that_is_taken_away_is_noticed_before_directories_are_read_again
         watching.end()
     finally:
         unmount(root)
+
+
+def test_only_the_very_file_is_read_again(tmp_path: Path, watch: Callable[..., Watching]) -> None:
+    """What has overwritten it meanwhile is read for itself, and once."""
+    path = photo(tmp_path / "in" / "latest.jpg", 1)
+    watching = watch(tmp_path / "in")
+    first: Opened = watching.until(Opened)
+    photo(tmp_path / "next.jpg", 2).rename(path)
+    assert watching.opened() == "latest.jpg"
+    watching.source.read_again(path, first.identity)
+    watching.nothing_for(1.5)
+    watching.source.read_again(path, FileIdentity.of(path))
+    assert watching.opened() == "latest.jpg"
 
 
 def test_what_could_not_be_read_is_forgotten_once_it_is_gone(
