@@ -148,7 +148,10 @@ def plot(path: Path, samples: Sequence[Sample]) -> bool:
             points = [median(getattr(one, name) for one in part) for part in parts]
             axes.plot(minutes, points, linewidth=1, label=label)
         axes.set_title(title, fontsize=10)
-        axes.set_ylim(bottom=0)
+        if title.endswith("ms"):
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
         if len(lines) > 1:
             axes.legend(fontsize=7)

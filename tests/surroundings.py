@@ -54,6 +54,8 @@ class Filled:
         self.written: set[Path] = set()
         self.withdrawn: set[Path] = set()
         """What was removed or renamed, maybe before it was read."""
+        self.renamed: dict[Path, Path] = {}
+        """New names with the old ones."""
         self.cleared: set[Path] = set()
         """What still lay in folders that were removed."""
 
@@ -133,6 +135,7 @@ class Filled:
             return
         self.withdrawn.add(path)
         self.written.add(target)
+        self.renamed[target] = path
 
     def _removed(self, path: Path, data: bytes) -> None:
         self._moved(path, data)

@@ -641,6 +641,18 @@ def test_memory_of_threads_that_have_ended_is_given_back(
         assert fleet.stop_all(10) == []
 
 
+def test_threads_share_few_pools_of_memory(tmp_path: Path) -> None:
+    sources = [directory(name, tmp_path / name) for name in ("gate", "yard", "door")]
+    with daemon(tmp_path, sources) as running:
+        running.start()
+        assert running.process is not None
+        maps = Path(f"/proc/{running.process.pid}/maps").read_text().splitlines()
+        assert running.stop() == 0
+    begins = [int(line.partition("-")[0], 16) for line in maps if " rw-p 00000000 00:00 0" in line]
+    # glibc puts the pools of threads at multiples of 64 MiB.
+    assert sum(begin % (64 << 20) == 0 for begin in begins) <= 2
+
+
 def resident_mb() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
