@@ -23,6 +23,7 @@ from clips import SHARED_MEDIA, real_pictures
 from collected import still_of as read
 from stillsift.frames import Frame, TimeOrigin
 from stillsift.selection.measured import on_time_line
+from stillsift.sources.files import extent
 from stillsift.sources.files.header import DecodeError
 from stillsift.sources.times import NamePattern, Times
 
@@ -487,3 +488,10 @@ def test_every_odd_photo_is_read_or_refused() -> None:
             assert pixels.dtype == np.uint8
             assert pixels.shape == (frame.picture.height, frame.picture.width, 3)
     assert refused == UNREADABLE
+
+
+@pytest.mark.parametrize("position", [1 << 43, (1 << 63) - 1, 1 << 63, 1 << 70])
+def test_what_a_header_places_beyond_any_file_is_not_there(tmp_path: Path, position: int) -> None:
+    (tmp_path / "a").write_bytes(b"abcd")
+    with (tmp_path / "a").open("rb") as file:
+        assert extent._at(file, position, 4) == b""

@@ -259,11 +259,13 @@ class DirectorySource:
             self._told = time.monotonic()
             yield Idle(busy=True)
         path = arrived.path
+        is_open = False
         try:
             identity = FileIdentity.of(path)
             if not arrived.lost and hash(identity) in self._done:
                 return
             with opened(path) as data:
+                is_open = True
                 identity = FileIdentity.from_stat(os.fstat(data.fileno()))
                 yield from self._overwritten(arrived, identity)
                 if hash(identity) in self._done:
@@ -281,7 +283,7 @@ class DirectorySource:
             if error.errno == errno.ENOTDIR and os.path.isdir(path.parent):  # noqa: PTH112
                 yield from self._told_unreadable(path.parent, None, _LINKED)
                 return
-            if error.errno in _GONE or error.errno in _NO_FILE:
+            if error.errno in _GONE or (error.errno in _NO_FILE and not is_open):
                 self._unreadable.pop(path, None)
                 return  # the file disappeared before it was read, or is none
             reason = f"cannot be read: {error.strerror}"

@@ -7,6 +7,7 @@ busy is refused.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -76,9 +77,14 @@ def extent_of(file: BinaryIO, kind: Kind) -> Extent | None:
 
 
 def _at(file: BinaryIO, position: int, size: int) -> bytes:
-    if position >= 1 << 63:  # beyond what a file can have
+    try:
+        file.seek(position)
+    except ValueError:  # beyond what any file can have
         return b""
-    file.seek(position)
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # beyond what a file can have here
+            return b""
+        raise
     return file.read(size)
 
 
