@@ -76,9 +76,10 @@ def write_stills(folder: Path, numbers: Iterable[int]) -> list[Path]:
 
 
 def write_clip(path: Path, scenes: Iterable[int], *, frames: int = 10, number: int = 0) -> Path:
-    """An MP4 with `frames` frames of each scene, ten a second."""
+    """An MP4 with `frames` frames of each scene, ten a second; like a still it appears whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
+    aside = path.with_name(f".{path.name}")
+    with av.open(str(aside), "w") as container:
         stream = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.codec_context.time_base = Fraction(1, FPS)
@@ -87,4 +88,4 @@ def write_clip(path: Path, scenes: Iterable[int], *, frames: int = 10, number: i
                 pixels = np.roll(scene(one), shift, axis=1)
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "bgr24")))
         container.mux(stream.encode())
-    return taken(path, number)
+    return taken(aside, number).rename(path)
