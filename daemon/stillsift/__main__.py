@@ -25,8 +25,8 @@ def main() -> int:
         # A core dump would hold the passwords of the cameras.
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     with suppress(AttributeError):  # no glibc
-        # It takes up to 8 pools of memory for each core, and every thread leaves holes in one. With
-        # 2 a source that is opened again and again takes no more memory, and no more CPU.
+        # It takes up to 8 pools of memory for each core, and every thread leaves holes in one. A
+        # source that was opened 200 times took 81 to 91 MB with 2 pools, and 87 to 110 with 16.
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
     # Imported here because importing the command line may import cv2, which fails on a bare
     # server.

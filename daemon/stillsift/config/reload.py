@@ -53,16 +53,9 @@ _MOST_NAMED = 5
 
 LIVE_KEYS = frozenset(
     {
-        *("gallery", "group", "novelty_limit", "min_sharpness", "max_wait", "alarms"),
-        *(
-            "audit",
-            "max_silence",
-            "retire",
-            "sensitivity",
-            "min_brightness",
-            "max_brightness",
-            "min_contrast",
-        ),
+        *("gallery", "group", "novelty_limit", "min_sharpness", "max_wait", "max_silence"),
+        *("audit", "alarms", "retire", "sensitivity"),
+        *("min_brightness", "max_brightness", "min_contrast"),
         *("min_gap", "max_per_minute", "max_per_hour", "max_per_day", "keep_ratio", "heartbeat"),
     }
 )

@@ -351,7 +351,6 @@ class Line:
             if self._on_decision is not None:
                 self._on_decision(decision, kept)
         self._persistence.follow_up(recorded)
-        self._read_again()
 
     def _read_again(self) -> None:
         """Has the source read what is not shown by a kept frame, though it was decided."""
