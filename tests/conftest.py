@@ -14,6 +14,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # some tests import onnxruntime befor
 
 import pytest
 
+from disks import SmallDisk
 from managers import Manager
 
 
@@ -27,6 +28,26 @@ class Done:
 
 
 Command = Callable[..., Done]
+Disks = Callable[[str], SmallDisk]
+
+
+@pytest.fixture
+def disks(tmp_path: Path) -> Iterator[Disks]:
+    """Makes small disks with the mount options given; skipped where mounting is not possible."""
+    made: list[SmallDisk] = []
+
+    def make(options: str) -> SmallDisk:
+        if os.geteuid() != 0:
+            pytest.skip("mounting a small file system needs root")
+        try:
+            made.append(SmallDisk(tmp_path / f"disk{len(made)}", options))
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"mounting a file system is not allowed here: {error}")
+        return made[-1]
+
+    yield make
+    for disk in made:
+        disk.close()
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ class SmallDisk:
         _run("mount", "-t", "tmpfs", "-o", options, "tmpfs", path)
 
     def fill(self) -> None:
-        """Leaves no room on it."""
+        """Leaves no room on it; `free` takes that back."""
         descriptor = os.open(self.path / "ballast", os.O_WRONLY | os.O_CREAT)
         try:
             while True:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -12,7 +11,6 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import clips
 from cameras import SYSTEM_PYTHON, Camera, write_stream
-from conftest import Command
+from conftest import Command, Disks
+from disks import SmallDisk
 from footage import jpeg, scene, taken, write_clip, write_still, write_stills
 from running import (
     Daemon,
@@ -680,17 +679,14 @@ def test_ready_means_that_every_source_can_work(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("retire", ["move", "delete"])
 def test_without_the_right_to_move_originals_it_is_not_ready_and_says_so_once(
-    small_disk: Path, tmp_path: Path, retire: str
+    small_disk: SmallDisk, tmp_path: Path, retire: str
 ) -> None:
-    def mounted(how: str) -> None:
-        subprocess.run(["mount", "-o", f"remount,{how}", str(small_disk)], check=True)
-
-    (small_disk / "day").mkdir()
-    for number in (1, 1, 2):
-        write_still(small_disk / "day" / f"{len(list(small_disk.rglob('*')))}.jpg", number)
-    mounted("ro")  # as ProtectSystem=strict makes it
-    why = f"gate: originals cannot be retired: {small_disk}: root may not take files out of it; let"
-    with daemon(tmp_path, [directory("gate", small_disk, retire=retire)]) as running:
+    watched = small_disk.path
+    for place, number in enumerate((1, 1, 2)):
+        write_still(watched / "day" / f"{place}.jpg", number)
+    small_disk.remount("ro")  # as ProtectSystem=strict makes it
+    why = f"gate: originals cannot be retired: {watched}: root may not take files out of it; let"
+    with daemon(tmp_path, [directory("gate", watched, retire=retire)]) as running:
         running.start(wait=False)
         until(lambda: why in running.get("/readyz")[1], f"the reason: {running.log}")
         assert running.get("/readyz")[0] == 503
@@ -699,9 +695,9 @@ def test_without_the_right_to_move_originals_it_is_not_ready_and_says_so_once(
         running.stop()
         running.start(wait=False)
         until(lambda: running.log.count(why) == 2, f"the same again: {running.log}")
-        assert len(list(small_disk.rglob("*.jpg"))) == 3
-        mounted("rw")
-        until(lambda: not list(small_disk.rglob("*.jpg")), f"they are retired: {running.log}")
+        assert len(list(watched.rglob("*.jpg"))) == 3
+        small_disk.remount("rw")
+        until(lambda: not list(watched.rglob("*.jpg")), f"they are retired: {running.log}")
         until(lambda: running.get("/readyz")[0] == 200, f"ready: {running.log}")
         assert running.log.count("cannot be retired") == 3  # and once that it is over
         assert "not moved" not in running.log
@@ -756,46 +752,22 @@ def test_originals_go_where_they_are_told_and_come_back_byte_for_byte(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(disks: Disks) -> SmallDisk:
     """Four megabytes, as a file system of its own."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)], check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip("mounting a file system is not allowed here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def fill_up(ballast: Path) -> None:
-    """Leave no room on a disk."""
-    descriptor = os.open(ballast, os.O_WRONLY | os.O_CREAT)
-    try:
-        while True:
-            os.write(descriptor, bytes(4096))
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-    finally:
-        os.close(descriptor)
+    return disks("size=4m")
 
 
 def test_a_full_disk_stops_keeping_and_retiring_until_there_is_room(
-    tmp_path: Path, small_disk: Path
+    tmp_path: Path, small_disk: SmallDisk
 ) -> None:
     gate = tmp_path / "gate"
-    store = {"path": str(small_disk / "store"), "min_free": 0}
+    store = {"path": str(small_disk.path / "store"), "min_free": 0}
     with daemon(tmp_path, [directory("gate", gate, retire="move")], store=store) as running:
-        running.store = small_disk / "store"
+        running.store = small_disk.path / "store"
         write_still(gate / "a.jpg", 0)
         running.start()
         until(lambda: not (gate / "a.jpg").exists(), "the first one is kept")
-        ballast = small_disk / "ballast"
-        fill_up(ballast)
+        small_disk.fill()
         arrived = write_stills(gate, range(1, 7))
         until(lambda: "No space left" in running.log or "disk is full" in running.log, "it says so")
         time.sleep(1.0)  # longer than any of this takes where there is room
@@ -804,7 +776,7 @@ def test_a_full_disk_stops_keeping_and_retiring_until_there_is_room(
         assert balance(running)["gate"].ended[Reason.WRITE_ERROR] == 0, "it waits instead"
         assert running.get("/healthz")[0] == 200, "a restart would not help"
         assert running.get("/readyz")[0] == 503
-        ballast.unlink()
+        small_disk.free()
         until(lambda: not any(gate.iterdir()), f"it goes on by itself: {running.log}")
         until(lambda: running.get("/readyz")[0] == 200, "ready again")
         assert sample(running, "stillsift_source_trouble", source="gate") == 0
@@ -815,12 +787,12 @@ def test_a_full_disk_stops_keeping_and_retiring_until_there_is_room(
 
 
 def test_an_original_that_quarantine_has_no_room_for_is_moved_once_it_has(
-    tmp_path: Path, small_disk: Path
+    tmp_path: Path, small_disk: SmallDisk
 ) -> None:
     gate = tmp_path / "gate"
-    store = {"path": str(small_disk / "store"), "min_free": 0}
+    store = {"path": str(small_disk.path / "store"), "min_free": 0}
     with daemon(tmp_path, [directory("gate", gate, retire="move")], store=store) as running:
-        running.store = small_disk / "store"
+        running.store = small_disk.path / "store"
         clips = [write_clip(gate / f"{number}.mp4", [number], number=number) for number in (1, 2)]
         for number, clip in enumerate(clips, 1):
             with clip.open("ab") as file:
@@ -838,12 +810,14 @@ def test_an_original_that_quarantine_has_no_room_for_is_moved_once_it_has(
         assert running.stop() == 0
 
 
-def test_a_read_only_store_is_said_and_nothing_is_touched(tmp_path: Path, small_disk: Path) -> None:
+def test_a_read_only_store_is_said_and_nothing_is_touched(
+    tmp_path: Path, small_disk: SmallDisk
+) -> None:
     gate = tmp_path / "gate"
-    store = {"path": str(small_disk / "store"), "min_free": 0}
+    store = {"path": str(small_disk.path / "store"), "min_free": 0}
     running = Daemon(tmp_path, [directory("gate", gate, retire="delete")], store=store)
     original = write_still(gate / "a.jpg", 0)
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    small_disk.remount("ro")
     running.start(wait=False)
     assert running.ended() == 1
     assert "read-only" in running.log.lower()

@@ -7,8 +7,6 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,8 @@ import av
 import pytest
 from PIL import Image
 
-from conftest import Command
-from disks import SmallDisk, why_not
+from conftest import Command, Disks
+from disks import SmallDisk
 from footage import jpeg, scene, taken, write_clip, write_still, write_stills
 from running import (
     assert_agree,
@@ -770,11 +768,8 @@ def test_a_password_on_the_command_line_is_overwritten_in_the_list_of_processes(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    if (why := why_not()) is not None:
-        pytest.skip(why)
-    with closing(SmallDisk(tmp_path / "small", "size=400k")) as disk:
-        yield disk
+def small_disk(disks: Disks) -> SmallDisk:
+    return disks("size=400k")
 
 
 def test_a_disk_that_is_full_is_told_and_the_next_run_goes_on(

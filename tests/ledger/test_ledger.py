@@ -12,7 +12,6 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import Disks
 from stillsift.decisions import Decision, Outcome, Reason, outcome_of
 from stillsift.frames import EARLIEST_NS, LATEST_NS, TimeOrigin, frame_id
 from stillsift.ledger import Ledger, LedgerError, LedgerFull, LedgerReader
@@ -553,39 +553,15 @@ def test_a_full_disk_records_nothing_and_is_told(ledger: Ledger) -> None:
     assert len(list(ledger.decisions())) == 200
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
-def test_a_really_full_disk_is_told(small_disk: Path) -> None:
-    path = small_disk / "ledger.sqlite"
-    with Ledger(path) as ledger:
-        fill(small_disk / "filler")
+def test_a_really_full_disk_is_told(disks: Disks) -> None:
+    disk = disks("size=1m")
+    with Ledger(disk.path / "ledger.sqlite") as ledger:
+        disk.fill()
         with pytest.raises(LedgerFull):
             ledger.commit(batch(*(decision(i, detail="x" * 1000) for i in range(2000))))
-        (small_disk / "filler").unlink()
+        disk.free()
         ledger.commit(batch(decision(0)))
         assert len(list(ledger.decisions())) == 1
-
-
-def fill(path: Path) -> None:
-    """Takes all room there is."""
-    with path.open("wb", buffering=0) as filler, suppress(OSError):
-        while True:
-            filler.write(bytes(4096))
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"mounting is not allowed here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_old_decisions_about_dropped_and_lost_frames_are_forgotten_and_no_others(

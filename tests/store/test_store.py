@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import Disks
 from stillsift.decisions import Decision, Reason, about
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.ledger import Ledger
@@ -33,7 +33,6 @@ from stillsift.store.names import folder_name, parse_name, still_suffix
 
 # 2026-11-24 06:58:01.123456789 UTC
 AT_NS = 1_795_503_481_123_456_789
-NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 
 
 @pytest.fixture
@@ -283,50 +282,24 @@ def test_a_store_below_a_file_is_told(tmp_path: Path) -> None:
             call()
 
 
-def mounted(folder: Path, options: str) -> Iterator[Path]:
-    folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"mounting is not allowed here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    yield from mounted(tmp_path / "small", "size=256k")
-
-
-@pytest.fixture
-def few_inodes(tmp_path: Path) -> Iterator[Path]:
-    yield from mounted(tmp_path / "few", "size=10m,nr_inodes=14")
-
-
-@NEEDS_ROOT
 @pytest.mark.parametrize("kind", ["encoded", "still"])
-def test_a_really_full_disk_is_told_and_heals(small_disk: Path, tmp_path: Path, kind: str) -> None:
-    store = Store(small_disk, min_free=0)
+def test_a_really_full_disk_is_told_and_heals(disks: Disks, tmp_path: Path, kind: str) -> None:
+    disk = disks("size=256k")
+    store = Store(disk.path, min_free=0)
     store.prepare()
     one = frame() if kind == "encoded" else still(tmp_path / "a.jpg")
     # Asking first is not enough: another program may take the room in between.
     store.min_free = -(2**62)
-    with (small_disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
-        while True:
-            filler.write(bytes(4096))
+    disk.fill()
     with pytest.raises(StoreFull, match=r"No space left.*originals stay.*Free some space"):
         place(store, one)
-    assert [path.name for path in files_in(store)] == ["filler"]
-    (small_disk / "filler").unlink()
-    assert (small_disk / place(store, one).path).is_file()
+    assert [path.name for path in files_in(store)] == ["ballast"]
+    disk.free()
+    assert (disk.path / place(store, one).path).is_file()
 
 
-@NEEDS_ROOT
-def test_a_disk_without_inodes_is_told(few_inodes: Path) -> None:
+def test_a_disk_without_inodes_is_told(disks: Disks) -> None:
+    few_inodes = disks("size=10m,nr_inodes=14").path
     store = Store(few_inodes, min_free=0)
     store.prepare()
     for index in range(20):
@@ -338,11 +311,11 @@ def test_a_disk_without_inodes_is_told(few_inodes: Path) -> None:
     assert list((few_inodes / "kept" / ".placing").iterdir()) == []
 
 
-@NEEDS_ROOT
-def test_a_read_only_disk_is_told(small_disk: Path) -> None:
-    store = Store(small_disk, min_free=0)
+def test_a_read_only_disk_is_told(disks: Disks) -> None:
+    disk = disks("size=256k")
+    store = Store(disk.path, min_free=0)
     store.prepare()
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    disk.remount("ro")
     for call in (store.prepare, store.lock, lambda: place(store, frame())):
         with pytest.raises(StoreError, match="read-only; mount it writable"):
             call()
