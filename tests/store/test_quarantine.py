@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from io import BufferedReader
 from pathlib import Path
 
@@ -60,9 +61,15 @@ class Box:
         *,
         keep: bool = False,
         state: FileState = FileState.DONE,
+        device: int | None = None,
     ) -> KeptFile | None:
-        """Decides about a still and commits; the original is not retired yet."""
+        """Decides about a still and commits; the original is not retired yet.
+
+        `device`: the number that its disk had then; None: the one that it has.
+        """
         identity = FileIdentity.of(path)
+        if device is not None:
+            identity = replace(identity, device=device)
         content_hash = hashlib.sha256(path.read_bytes()).hexdigest()
         frame = still(path, identity, content_hash)
         decision = about(frame, Reason.NOVEL if keep else Reason.BLURRY)
@@ -656,11 +663,7 @@ def test_an_original_that_cannot_be_given_its_name_back_waits(
 
 def test_an_original_whose_disk_is_away_waits(box: Box) -> None:
     path = box.file("a.jpg")
-    identity = FileIdentity.of(path)
-    away = FileIdentity(identity.device + 1, identity.inode, identity.size, identity.mtime_ns)
-    mark = Checkpoint("in", path, away, "hash", 1, FileState.DONE, retire=Retire.DELETE)
-    decision = about(still(path, away, "hash"), Reason.BLURRY)
-    box.ledger.commit(Batch("c", "m", [(decision, None)], [mark]))
+    box.decide(path, Retire.DELETE, device=path.stat().st_dev + 1)
     path.unlink()  # as under a mount point without its mount
     (one,) = box.quarantine.retire()
     assert one.fate is Fate.WAITS
@@ -700,11 +703,7 @@ def test_an_original_whose_kept_copy_is_damaged_is_left(box: Box, retire: Retire
 
 def test_an_original_that_is_gone_is_gone_under_another_device_number_too(box: Box) -> None:
     path = box.file("a.jpg")
-    identity = FileIdentity.of(path)
-    before = FileIdentity(identity.device + 1, identity.inode, identity.size, identity.mtime_ns)
-    mark = Checkpoint("in", path, before, "hash", 1, FileState.DONE, retire=Retire.DELETE)
-    decision = about(still(path, before, "hash"), Reason.BLURRY)
-    box.ledger.commit(Batch("c", "m", [(decision, None)], [mark]))
+    box.decide(path, Retire.DELETE, device=path.stat().st_dev + 1)
     path.unlink()
     box.file("b.jpg")  # so that the disk is there
     (one,) = box.quarantine.retire()
