@@ -29,6 +29,14 @@ class Reason(StrEnum):
     """A frame that was to be dropped, stored apart for a person to judge."""
     EXACT_DUPLICATE = "exact_duplicate"
     NEAR_DUPLICATE = "near_duplicate"
+    """A frame that, compared directly, is within the limit of the kept frame that it names."""
+    SAME_BACKGROUND = "same_background"
+    """A frame that differs from each kept frame, but only by what kept frames show together: where
+    an object has left, another kept frame shows what is behind it."""
+    SAME_OBJECT = "same_object"
+    """A frame whose changes belong to an object that a kept frame of this event shows."""
+    FLEETING = "fleeting"
+    """A frame with something that is gone at once, as noise, a flash or a shake is."""
     BLURRY = "blurry"
     DARK = "dark"
     BRIGHT = "bright"
@@ -49,6 +57,9 @@ _OUTCOMES = {
     Reason.AUDIT: Outcome.KEPT,
     Reason.EXACT_DUPLICATE: Outcome.DROPPED,
     Reason.NEAR_DUPLICATE: Outcome.DROPPED,
+    Reason.SAME_BACKGROUND: Outcome.DROPPED,
+    Reason.SAME_OBJECT: Outcome.DROPPED,
+    Reason.FLEETING: Outcome.DROPPED,
     Reason.BLURRY: Outcome.DROPPED,
     Reason.DARK: Outcome.DROPPED,
     Reason.BRIGHT: Outcome.DROPPED,
@@ -89,9 +100,14 @@ class Decision:
     sharpness_limit: float | None = None
     similarity: float | None = None
     """Cosine of the pooled embeddings with `nearest_kept`, -1 to 1, higher is closer."""
+    distance: float | None = None
+    """Distance to `nearest_kept`, compared directly: 0 if no part differs by more than its noise, 1
+    at the limit, more if it shows something else. None with an empty gallery."""
     novelty: float | None = None
-    """Distance to `nearest_kept`, 0 and up, higher is newer. None with an empty gallery."""
+    """Weight of what is new in it, 0 and up; of photographs, the distance to `nearest_kept`. None
+    with an empty gallery."""
     novelty_limit: float | None = None
+    """What `novelty` has to exceed for the frame to be kept."""
     nearest_kept: str | None = None
     """Id of the kept frame that it was compared with or repeats; None: there was none."""
     content_hash: str | None = None

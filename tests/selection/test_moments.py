@@ -88,3 +88,28 @@ def test_what_is_blurred_at_one_limit_is_blurred_at_every_higher_one() -> None:
                 limits.setdefault(decision.frame_index, []).append(decision.sharpness_limit)
     assert all(values == sorted(values) for values in limits.values())
     assert limits
+
+
+def test_two_things_in_a_moment_are_two() -> None:
+    """One that is gone before the other, which is larger, is there."""
+    view = scene(0)
+    small, large = with_object(view, 20, 2), view.copy()
+    other = real_pictures("bikes", 1)[0]
+    large[30:120, 130:250] = np.asarray(cv2.resize(other, (120, 90)), np.uint8)
+    for looks in (2, 3, 4):
+        pictures = [view] * 30 + [small] * looks + [large] * 10 + [view] * 20
+        verdicts = sift(real(), [frame(noisy(p, i), i, i / 5) for i, p in enumerate(pictures)])
+        kept = [v.decision.frame_index for v in verdicts if v.is_kept]
+        assert any(30 <= index < 30 + looks for index in kept), looks
+        assert any(30 + looks <= index < 40 + looks for index in kept), looks
+        assert len(kept) == 3
+
+
+def test_what_one_look_of_many_shows_is_a_shake_or_a_flash() -> None:
+    view = scene(0)
+    flash = view.copy()
+    flash[60:84, 100:124] = cv2.convertScaleAbs(view[60:84, 100:124], alpha=1.2, beta=40)
+    pictures = [view] * 30 + [flash] + [view] * 20
+    verdicts = sift(real(), [frame(noisy(p, i), i, i / 5) for i, p in enumerate(pictures)])
+    assert sum(v.is_kept for v in verdicts) == 1
+    assert verdicts[30].decision.reason is Reason.FLEETING

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
+import pytest
 
 from clips import real_pictures
-from sifting import footage, frame, lite0, noisy, real, scene, sift, with_object
+from sifting import footage, frame, lite0, noisy, real, reasons, scene, sift, with_object
+from stillsift.arrays import Image
+from stillsift.decisions import Reason
 from stillsift.embedding import Embedding
-from stillsift.frames import Picture
-from stillsift.selection import Gallery, Limits, Sifter
+from stillsift.frames import Frame, Picture
+from stillsift.selection import Gallery, Limits, Sifter, Verdict
+from stillsift.selection.cells import Cells, cell_distances
 from stillsift.selection.sensitivity import Sensitivity
 
 
@@ -66,3 +71,112 @@ def test_a_higher_sensitivity_keeps_more_of_real_footage() -> None:
         kept.append(sum(verdict.is_kept for verdict in verdicts))
     assert kept == sorted(kept)
     assert kept[0] < kept[2] < kept[4]
+
+
+def blend(one: Image, other: Image, share: float) -> Image:
+    """`one`, with a share of `other` laid over it, 0 to 1."""
+    return np.asarray(cv2.addWeighted(one, 1 - share, other, share, 0), np.uint8)
+
+
+def two_views() -> tuple[Image, Image]:
+    return real_pictures("bigbuckbunny", 1)[0], real_pictures("bikes", 1)[0]
+
+
+def assert_named_frames_show_it(sifter: Sifter, frames: list[Frame]) -> list[Verdict]:
+    """Each `near_duplicate` is within the limit of the kept frame that it names, compared anew."""
+    verdicts = sift(sifter, frames)
+    grids = {v.frame.id: Cells.of(lite0()(v.frame.picture)) for v in verdicts}
+    kept = {v.frame.id for v in verdicts if v.is_kept}
+    for verdict in verdicts:
+        decision = verdict.decision
+        if verdict.is_kept and decision.nearest_kept is not None:
+            assert decision.distance is not None
+            assert decision.distance > 1
+        if decision.reason is Reason.NEAR_DUPLICATE:
+            assert decision.nearest_kept in kept
+            assert decision.distance is not None
+            assert decision.distance <= 1
+            apart = cell_distances(grids[verdict.frame.id], grids[decision.nearest_kept])
+            # A frame that looks the same as the last is not embedded again, hence the margin.
+            assert float(np.median(apart)) <= 0.65 + 0.1
+    return verdicts
+
+
+@pytest.mark.parametrize("name", ["bikes", "bigbuckbunny", "carphone_pristine"])
+def test_a_repeat_is_within_the_limit_of_the_frame_it_names(name: str) -> None:
+    verdicts = assert_named_frames_show_it(real(), footage(name))
+    assert Reason.NEAR_DUPLICATE in reasons(verdicts)
+
+
+def test_a_slow_dissolve_keeps_its_end_and_what_lies_between() -> None:
+    one, other = two_views()
+    shares = [0.0] * 40 + [i / 400 for i in range(401)] + [1.0] * 20
+    frames = [frame(noisy(blend(one, other, s), i), i, i / 5) for i, s in enumerate(shares)]
+    verdicts = assert_named_frames_show_it(real(), frames)
+    kept = [shares[v.decision.frame_index] for v in verdicts if v.is_kept]
+    assert 3 <= len(kept) <= 10
+    assert max(kept) >= 0.8
+
+
+def test_a_thing_that_fades_in_is_kept_however_slowly() -> None:
+    view, other = two_views()
+    thing = np.asarray(cv2.resize(other, (80, 45)), np.uint8)
+
+    def with_thing(share: float) -> Image:
+        made = view.copy()
+        made[80:125, 160:240] = blend(made[80:125, 160:240], thing, share)
+        return made
+
+    shares = [0.0] * 40 + [i / 300 for i in range(301)] + [1.0] * 20
+    frames = [frame(noisy(with_thing(s), i), i, i / 5) for i, s in enumerate(shares)]
+    kept = [shares[v.decision.frame_index] for v in sift(real(), frames) if v.is_kept]
+    assert 2 <= len(kept) <= 5
+    assert max(kept) >= 0.5
+
+
+def test_each_line_of_a_slide_is_news() -> None:
+    """Slides do not flicker, so their limits fall far below those of a camera."""
+    pictures = []
+    slide = np.full((360, 640, 3), 245, np.uint8)
+    cv2.putText(slide, "Results", (40, 60), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (40, 30, 20), 2)
+    for number, line in enumerate(("recall 98 %", "2.5 a second", "sixteen cameras")):
+        slide = slide.copy()
+        place = (60, 130 + 60 * number)
+        cv2.putText(slide, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.6, (40, 30, 20), 1)
+        pictures += [slide] * 20
+    frames = [frame(picture, i, i / 5) for i, picture in enumerate(pictures)]
+    kept = [v.decision.frame_index // 20 for v in sift(real(), frames) if v.is_kept]
+    assert kept == [0, 1, 2]
+
+
+def test_of_one_view_the_frame_that_is_lit_is_kept() -> None:
+    view = real_pictures("bikes", 1)[0]
+    light = [0.06] * 15 + [0.06 + 0.94 * i / 40 for i in range(41)] + [1.0] * 40
+    pictures = [np.asarray(cv2.convertScaleAbs(view, alpha=a), np.uint8) for a in light]
+    frames = [frame(noisy(p, i), i, i / 5) for i, p in enumerate(pictures)]
+    kept = [light[v.decision.frame_index] for v in sift(real(), frames) if v.is_kept]
+    assert max(kept) >= 0.6
+    assert len(kept) <= 5
+
+
+def test_where_a_thing_has_left_other_kept_frames_show_what_is_behind_it() -> None:
+    """The two frames that the gallery holds show a thing in two places, and together all else."""
+    view = scene(0)
+    things = [with_object(view, 20, 2)] * 8 + [with_object(view, 200, 2)] * 8
+    pictures = [view] * 30 + things + [view] * 10
+    verdicts = sift(real(gallery=2), [frame(noisy(p, i), i, i / 5) for i, p in enumerate(pictures)])
+    assert sum(v.is_kept for v in verdicts) == 3
+    last = verdicts[-1].decision
+    assert last.reason is Reason.SAME_BACKGROUND
+    assert last.distance is not None
+    assert last.distance > 1, "neither shows the empty view by itself"
+
+
+def test_what_a_kept_thing_explains_is_no_repeat_of_its_frame() -> None:
+    view = scene(0)
+    pictures = [view] * 30 + [with_object(view, 20 + 6 * i, 2) for i in range(20)]
+    verdicts = sift(real(), [frame(noisy(p, i), i, i / 5) for i, p in enumerate(pictures)])
+    moving = [v.decision for v in verdicts[30:] if not v.is_kept]
+    explained = [each for each in moving if each.reason is Reason.SAME_OBJECT]
+    assert explained
+    assert all(each.distance is not None and each.distance > 1 for each in explained)

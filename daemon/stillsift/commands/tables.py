@@ -56,6 +56,7 @@ def decision_row(decision: Decision, kept_path: Path | None) -> dict[str, str | 
         "sharpness": decision.sharpness,
         "sharpness_limit": decision.sharpness_limit,
         "similarity": decision.similarity,
+        "distance": decision.distance,
         "novelty": decision.novelty,
         "novelty_limit": decision.novelty_limit,
         "nearest_kept": decision.nearest_kept,

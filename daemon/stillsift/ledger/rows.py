@@ -144,6 +144,7 @@ def decision_row(
         _number(decision.sharpness),
         _number(decision.sharpness_limit),
         _number(decision.similarity),
+        _number(decision.distance),
         _number(decision.novelty),
         _number(decision.novelty_limit),
         decision.nearest_kept,

@@ -201,6 +201,10 @@ CREATE TABLE left_alone (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS = (_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME, _LEFT_ALONE)
+_DISTANCE = """
+ALTER TABLE decisions ADD COLUMN distance REAL;
+"""
+
+MIGRATIONS = (_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME, _LEFT_ALONE, _DISTANCE)
 """Steps in order: step n makes schema version n + 1 out of version n. Never edit a step that was
 released; add a new one."""

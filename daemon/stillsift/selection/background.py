@@ -38,6 +38,11 @@ class Background:
     def restart(self) -> None:
         self._cells = None
 
+    @property
+    def cells(self) -> Cells | None:
+        """Gives the mean of every cell; None: nothing was learned."""
+        return self._cells
+
     def distances(self, cells: Cells) -> Floats | None:
         """Returns (cells,) distances, infinite where nothing stayed. None: too little learned."""
         if self._cells is None or self._cells.shape != cells.shape:

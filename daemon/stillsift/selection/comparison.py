@@ -8,6 +8,7 @@ from enum import StrEnum
 import numpy as np
 
 from ..arrays import Floats, Mask
+from ..decisions import Reason
 from .cells import Cells
 
 
@@ -40,10 +41,19 @@ class Comparison:
     """How much of the change this frame shows; used to compare frames of one moment."""
     nearest: int | None = None
     """Index of the nearest frame in the gallery; None: the gallery was empty."""
+    distance: float | None = None
+    """Distance to the nearest, compared directly: 0 if nothing differs by more than its noise, 1 at
+    the limit. None: the gallery was empty."""
+    explained_by: Reason | None = None
+    """What explains the picture if it shows no news and differs from the nearest by more than the
+    limit: `SAME_BACKGROUND` or `SAME_OBJECT`. None: nothing has to."""
     changed: Mask | None = None
     """(rows, columns) cells beyond their limit. None: no kept frame or no grid to compare."""
     unexplained: Mask | None = None
     """(rows, columns) changed cells that neither follow nor resemble something kept."""
+    stray: float = 0.0
+    """Weight of the largest change that is neither explained nor carries on from the frame before,
+    as noise does not."""
     distances: Floats | None = None
     """(rows, columns) distances to the nearest, corrected for light and for neighbour cells."""
     from_previous: Floats | None = None
@@ -51,6 +61,11 @@ class Comparison:
     cut: bool = True
     """Whether `Scene.previous` showed another view, or there was none of this shape."""
     why: str = ""
+
+    @property
+    def repeat(self) -> Reason:
+        """Gives the reason for which this frame is dropped if it shows no news."""
+        return self.explained_by or Reason.NEAR_DUPLICATE
 
     @property
     def stirs(self) -> bool:

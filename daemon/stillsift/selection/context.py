@@ -10,8 +10,7 @@ import numpy as np
 from ..decisions import Decision, Reason, about
 from ..embedding import similarity
 from .budgets import Budgets, Refusal
-from .cells import Cells
-from .comparison import Comparison
+from .comparison import Comparison, News
 from .gallery import Gallery, GalleryFrame
 from .gates import GATE_REASONS
 from .keep_ratio import KeepRatio
@@ -32,6 +31,10 @@ class SiblingMatch:
     """Distance up to which the two repeat each other."""
 
 
+_BETTER_LIT = 1.75
+"""Factor on the contrast of each kept frame of a view from which on it is news again."""
+
+
 @dataclass(slots=True, eq=False)
 class Context:
     """Holds all that decisions depend on, except the frame itself."""
@@ -49,9 +52,30 @@ class Context:
     """What was found in that frame if it was no news, since the next may show the same. None: the
     next frame is compared anew."""
 
-    def compare(self, cells: Cells, at_s: float) -> Comparison:
+    def compare(self, embedded: EmbeddedPicture, at_s: float) -> Comparison:
         """Returns what is new in a picture on the time line."""
-        return self.novelty.compare(cells, self.gallery, self.scene, at_s)
+        found = self.novelty.compare(embedded.cells, self.gallery, self.scene, at_s)
+        return self._better_lit(found, embedded)
+
+    def _better_lit(self, found: Comparison, embedded: EmbeddedPicture) -> Comparison:
+        """Returns news of a known view that has far more contrast than each kept frame of it."""
+        if found.news is not None or not len(self.gallery) or self.gallery.size == 1:
+            return found
+        contrast, kept = float(embedded.thumbnail.std()), self.gallery.kept
+        most = max(self.gallery.contrasts)
+        times = contrast / max(most, 1.0)
+        if times <= _BETTER_LIT and min(self.gallery.contrasts) * _BETTER_LIT < contrast:
+            assert found.nearest is not None
+            alike = [
+                float(each.thumbnail.std())
+                for each in kept
+                if not self.novelty.other_view(found.cells, each.cells)
+            ]
+            times = contrast / max(1.0, *alike) if alike else 0.0
+        if times <= _BETTER_LIT:
+            return found
+        why = f"a known view with {times:.1f} times the contrast"
+        return replace(found, news=News.VIEW, weight=times, limit=_BETTER_LIT, cut=False, why=why)
 
     def refusal(self, measured: Measured) -> Refusal | None:
         """Returns why this frame may not be kept although it is new; None: it may be kept."""
@@ -161,9 +185,10 @@ class Context:
 
         It names `instead`, the frame kept in place of this one; None: the nearest kept frame.
         """
-        nearest, embedding = None, None
+        nearest, embedding, distance = None, None, found.distance
         if instead is not None:
             nearest, embedding = instead.id, instead.embedding
+            distance = self.novelty.direct(found.cells, instead.cells, self.scene)
         elif found.nearest is not None:
             kept = self.gallery.kept[found.nearest]
             nearest, embedding = kept.id, kept.embedding
@@ -174,6 +199,7 @@ class Context:
             sharpness=None if measured.sharpness is None else measured.sharpness.value,
             sharpness_limit=None if measured.sharpness is None else sharpness_limit,
             similarity=close,
+            distance=None if nearest is None else distance,
             novelty=None if nearest is None else found.weight,
             novelty_limit=found.limit,
             nearest_kept=nearest,

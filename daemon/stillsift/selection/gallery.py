@@ -56,6 +56,7 @@ class Gallery:
             raise ValueError(f"a gallery holds at least one frame, not {size}")
         self._kept: deque[GalleryFrame] = deque(kept, maxlen=size)
         self._stack: tuple[tuple[int, int, int], Floats, Floats] | None = None
+        self._contrasts: dict[str, float] = {}
         self._scaled: dict[tuple[str, tuple[int, int, int]], Cells] = {}
         """Kept frames on grids of other sizes, for folders of upright and flat pictures."""
 
@@ -71,6 +72,16 @@ class Gallery:
     def kept(self) -> tuple[GalleryFrame, ...]:
         """Returns the frames, oldest first."""
         return tuple(self._kept)
+
+    @property
+    def contrasts(self) -> list[float]:
+        """Returns the standard deviation of each kept frame's thumbnail, grey levels."""
+        ids = {kept.id for kept in self._kept}
+        self._contrasts = {id_: value for id_, value in self._contrasts.items() if id_ in ids}
+        for kept in self._kept:
+            if kept.id not in self._contrasts:
+                self._contrasts[kept.id] = float(kept.thumbnail.std())
+        return [self._contrasts[kept.id] for kept in self._kept]
 
     def add(self, kept: GalleryFrame) -> None:
         """Adds a kept frame, and removes the oldest if the gallery is full."""

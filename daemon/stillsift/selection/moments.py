@@ -24,6 +24,8 @@ _IN_TRANSIT = 0.4
 """Share of the scene's sharpness; a frame between two views that is less sharp was taken while the
 camera swung."""
 _SWING_S = 0.3
+_BETTER_LIT = 2.0
+"""Factor on the usual detail above which a frame is not blurred, whatever its sharpness."""
 _NEARLY_ALL = 0.8
 """Share of the most that any frame of a moment shows of its news. The first frame that shows this
 share is the best. Which of many nearly equal frames shows most is chance, and would differ from one
@@ -52,8 +54,9 @@ class Moments:
         if not 0 <= measured.at_s - self._context.scene.level.last_s < SPACING_S:
             measured.measure()
         if self.rests(measured.embedded, measured.at_s):
-            return [self._passed(measured, self._at_rest(), Reason.NEAR_DUPLICATE)], []
-        found = self._context.compare(measured.embedded.cells, measured.at_s)
+            found = self._at_rest()
+            return [self._passed(measured, found, found.repeat)], []
+        found = self._context.compare(measured.embedded, measured.at_s)
         if self._opens_moment(found, measured.at_s):
             if (refusal := self._context.refusal(measured)) is not None:
                 return [self._refused(measured, found, refusal)], []
@@ -61,7 +64,7 @@ class Moments:
             self.waiting = [Candidate(measured, found)]
             return self.close() if self._limits.max_wait_s <= 0 else ([], [])
         if found.news is None:
-            return [self._passed(measured, found, Reason.NEAR_DUPLICATE)], []
+            return [self._passed(measured, found, found.repeat)], []
         found = replace(
             found, why=f"{found.why}, but within {self._context.novelty.gap_s:g} s of the last"
         )
@@ -95,8 +98,7 @@ class Moments:
     def compare_anew(self) -> None:
         """Compares all waiting frames again, after the gallery has changed."""
         for place, each in enumerate(self.waiting):
-            cells, at_s = each.found.cells, each.measured.at_s
-            found = self._context.compare(cells, at_s)
+            found = self._context.compare(each.measured.embedded, each.measured.at_s)
             found = replace(found, news=found.news or each.found.news)
             self.waiting[place] = Candidate(each.measured, found)
 
@@ -121,9 +123,7 @@ class Moments:
             measured.measure()
         # Nothing is learned while frames wait, so the same picture would give the same comparison.
         same = measured.embedded is last.measured.embedded
-        found = (
-            last.found if same else self._context.compare(measured.embedded.cells, measured.at_s)
-        )
+        found = last.found if same else self._context.compare(measured.embedded, measured.at_s)
         new = Candidate(measured, found)
         waited_s = lapse_s(first.measured.at_s, new.measured.at_s)
         in_time = 0 <= waited_s <= self._limits.max_wait_s
@@ -175,8 +175,13 @@ class Moments:
         return None if level is None else self._limits.min_sharpness * level
 
     def _blurred(self, measured: Measured) -> bool:
+        """Tells whether a frame is blurred. What has twice the usual detail is better lit: in the
+        dark, noise passes for sharpness."""
         limit = self._sharpness_limit
-        return limit is not None and measured.sharp.value < limit
+        if limit is None or measured.sharp.value >= limit:
+            return False
+        usual = self._context.scene.level.detail()
+        return usual is None or measured.sharp.detail <= _BETTER_LIT * usual
 
     def _in_transit(self, measured: Measured) -> bool:
         level = self._context.scene.level.value() or self._context.scene.level.before
@@ -215,9 +220,10 @@ class Moments:
                 waiting, Reason.BLURRY, "blurred, of a scene that was kept", known
             )
         small = not local or best.found.weight <= self._context.novelty.lone_weight
-        if small and _fleeting(waiting):
+        lone = local and best.found.weight <= self._context.novelty.large_weight
+        if (small and _fleeting(waiting)) or (lone and _seen_once(waiting)):
             why = "seen in a few frames only, as noise is"
-            return self._none_kept(waiting, Reason.NEAR_DUPLICATE, why)
+            return self._none_kept(waiting, Reason.FLEETING, why)
         reason = Reason.SHARPEST if blurred else Reason.NOVEL
         best, sibling = self._shown_elsewhere(able, best)
         place = waiting.index(best)
@@ -242,13 +248,15 @@ class Moments:
     ) -> list[Verdict]:
         """Drops the frames of a moment that came before its best one.
 
-        In a new view the best frame is the one with most detail, and somebody may have left the
-        picture before it was taken. The frame that shows such a large thing is kept as well.
-        `shows`: the kept frame that shows what the best one shows.
+        Somebody may have left the picture before the best one was taken. The frame that shows such
+        a thing is kept as well; in a new view, where the best frame is the one with most detail, it
+        has to be large. `shows`: the kept frame that shows what the best one shows.
         """
         most = max((each.found.weight for each in earlier), default=0.0)
         most = max(most, best.found.weight)
-        also = self._missing(earlier) if view and self._context.gallery.size > 1 else None
+        also: Candidate | None = None
+        if self._context.gallery.size > 1:
+            also = self._missing(earlier) if view else self._lost(earlier, best)
         return [
             self._kept_beside(also)
             if also is not None and each.measured is also.measured
@@ -262,9 +270,27 @@ class Moments:
         found: Comparison | None = None
         for each in earlier:
             if found is None or found.cells is not each.found.cells:
-                found = self._context.compare(each.found.cells, each.measured.at_s)
+                found = self._context.compare(each.measured.embedded, each.measured.at_s)
             large = found.local and found.weight > self._context.novelty.large_weight
             if large and not self._blurred(each.measured):
+                able.append(Candidate(each.measured, found))
+        return max(able, key=lambda each: each.found.weight, default=None)
+
+    def _lost(self, earlier: list[Candidate], best: Candidate) -> Candidate | None:
+        """Returns the sharp frame with the most of a thing that did not stay until the best one.
+
+        None: each thing can be followed from frame to frame into the best one, or a kept frame
+        shows it.
+        """
+        able: list[Candidate] = []
+        for place, each in enumerate(earlier):
+            found = self._context.compare(each.measured.embedded, each.measured.at_s)
+            if found.news is not News.ARRIVAL or self._blurred(each.measured):
+                continue
+            if found.weight <= max(found.limit, self._context.novelty.lone_weight):
+                continue
+            after = [later.found for later in (*earlier[place + 1 :], best)]
+            if not self._context.novelty.stays(found, after):
                 able.append(Candidate(each.measured, found))
         return max(able, key=lambda each: each.found.weight, default=None)
 
@@ -320,7 +346,7 @@ class Moments:
         """
         verdict = self._verdict(best, reason, sibling)
         measured = best.measured
-        sharp, at_s = measured.sharp.value, measured.at_s
+        sharp, at_s = measured.sharp, measured.at_s
         context = self._context
         context.novelty.learn_kept(
             best.found, context.gallery, context.scene, sharp, at_s, view=view
@@ -374,8 +400,7 @@ class Moments:
             self._context.take(measured)
         if nearest is not None:
             record = replace(record, nearest_kept=nearest)
-        sharp = None if measured.sharpness is None else measured.sharpness.value
-        context = self._context
+        sharp, context = measured.sharpness, self._context
         context.novelty.learn_passed(
             found, context.gallery, context.scene, sharp, measured.at_s, refused=refused
         )
@@ -401,8 +426,10 @@ class Moments:
         """
         found = replace(each.found, limit=most, why="another frame of the moment shows more")
         blurred = each.measured.sharpness is not None and self._blurred(each.measured)
-        reason = Reason.BLURRY if blurred else Reason.NEAR_DUPLICATE
-        record = self._record(each.measured, found, reason, shows)
+        record = self._record(each.measured, found, Reason.BLURRY, shows)
+        if not blurred:
+            near = record.distance is not None and record.distance <= 1
+            record = replace(record, reason=Reason.NEAR_DUPLICATE if near else Reason.SAME_OBJECT)
         return Verdict(record, each.measured.frame)
 
     def _record(
@@ -416,6 +443,15 @@ class Moments:
         if limit is None and reason is Reason.BLURRY:
             limit = _IN_TRANSIT * (self._context.scene.level.before or 0.0)
         return self._context.record(measured, found, reason, instead=instead, sharpness_limit=limit)
+
+
+def _seen_once(waiting: list[Candidate]) -> bool:
+    """Tells whether news is fleeting and was seen in one look, as of a shake or a flash.
+
+    Frames that share an embedded picture were looked at once.
+    """
+    looks = {id(each.found.cells) for each in waiting if each.found.news is not None}
+    return _fleeting(waiting) and len(looks) == 1
 
 
 def _fleeting(waiting: list[Candidate]) -> bool:

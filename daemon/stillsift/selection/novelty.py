@@ -12,11 +12,13 @@ events. The cosine to the previous kept frame needs 3.4 frames per event to keep
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ..arrays import Floats, Mask
+from ..decisions import Reason
 from ..frames import SPACING_S, lapse_s
 from .background import LIGHT
 from .cells import Cells, across, cell_distances, coherent, median, shifted_distances
@@ -25,7 +27,8 @@ from .gallery import Gallery
 from .regions import EVERYTHING, Regions
 from .scene import Scene
 from .sensitivity import FACTORS, Sensitivity
-from .tracking import connected
+from .sharpness import Sharpness
+from .tracking import Foreground, connected
 
 _LOWEST = 0.40
 """Cell limit of our own embedder. The distances below were found with it; the limit of another
@@ -34,6 +37,7 @@ _REACH = 3
 """Most cells that a picture moves on from one frame to the next: a sixth of its width."""
 _GROWN = 1.6
 """Factor by which an object must show more than was kept of it to be news again."""
+_UNCOVERED = "what is behind the objects that left is shown by other kept frames"
 
 
 class Novelty:
@@ -69,6 +73,8 @@ class Novelty:
         """The same while something moves: a large object with auto exposure is no other view."""
         self._jump = 0.65 * scale
         self._same_view = 0.2 * scale
+        self._background = 0.6 * scale
+        """Distance up to which a kept frame shows what stays in a cell."""
         self._spatial_deviations = 5.0
         self._follow = 1.0 * scale
         self._follow_cells = 4
@@ -76,6 +82,9 @@ class Novelty:
         """Largest distance, and most cells away, at which a changed cell follows an object's cell
         of the frame before; and the share of a group that must follow for all of it to follow."""
         self._match = 0.9 * scale
+        self._pace_cells = 2.0
+        """Most cells per second that a kept thing has gone where nobody followed it: somebody who
+        walks through the view in nine seconds."""
         self._edge_share = 0.25
         self._still = 0.3 * scale
         self._still_s = 0.5
@@ -92,12 +101,39 @@ class Novelty:
         self.urgent_weight = 5.0 * scale
         """Weight above which news does not wait until `gap_s` after the last has passed."""
         self.large_weight = 15.0 * scale
-        """Weight above which something fills a good part of the picture."""
+        """Weight above which something fills a good part of the picture. One look is enough to
+        tell it from noise."""
         self._settled_weight = 1.5 * scale
         self._refresh_weight = 1.0 * scale
         self._picture_factor = self._factors.picture_share * min(factor, 16.0) ** 0.25
         """Factor on the limits of single distances. These have a highest value, so `factor` raises
         such a limit to its double at most."""
+
+    def other_view(self, a: Cells, b: Cells) -> bool:
+        """Tells whether two pictures show different views."""
+        apart = cell_distances(a, b.scaled(a.shape))
+        return float(median(self._counting(apart, a))) > self.view
+
+    def stays(self, found: Comparison, after: Sequence[Comparison]) -> bool:
+        """Tells whether the largest new thing in a frame can be followed through all those after.
+
+        It needs changed cells in each that carry on those of the one before.
+        """
+        assert found.unexplained is not None
+        assert found.distances is not None
+        weights = found.distances * found.unexplained
+        mask = max(connected(found.unexplained), key=lambda group: float(weights[group].sum()))
+        front = Foreground.of(mask, found.cells, 0.0)
+        for there in after:
+            if there.cells is found.cells:
+                continue
+            if there.changed is None or there.changed.shape != mask.shape:
+                return False
+            mask = self._carried(there, there.changed, front)
+            if not mask.any():
+                return False
+            front = Foreground.of(mask, there.cells, 0.0)
+        return True
 
     def cut_between(self, a: Cells, b: Cells) -> bool:
         """Tells whether `b` begins another picture, instead of showing `a` moved on.
@@ -131,24 +167,67 @@ class Novelty:
         if distances.shape[1] == 1:
             return self._pooled(found, distances[:, 0])
         medians = median(self._counting(distances, cells))
-        stays = scene.background.distances(cells) if gallery.size > 1 else None
-        nearest, total, own, over = self._nearest(cells, distances, medians, stays, scene)
-        changed = over > 0
+        # Only frames of the same view can be the nearest. The others would only cost time.
+        alike = np.flatnonzero(medians <= medians.min() + self._same_view)
+        apart = distances[alike] - self._light(distances[alike], cells)
+        nearest, own, over = self._nearest(cells, apart, scene)
+        found = replace(found, nearest=int(alike[nearest]), distances=own, changed=over > 0)
+        direct = self._direct(over, float(medians[alike[nearest]]), found.limit)
+        found = replace(found, distance=direct)
+        differs = bool(over.any()) or direct > 1
+        stays = scene.background.distances(cells) if gallery.size > 1 and differs else None
+        if stays is not None:
+            stays = np.where(self._kept_background(gallery, scene), stays, np.inf)
+            # Light is subtracted from each by itself. If the background explained most cells first,
+            # the median would show no light to subtract from the others.
+            stays_apart = (stays - self._light(stays[None], cells))[0]
+            nearest, own, over = self._nearest(cells, np.minimum(apart, stays_apart), scene)
+        total, changed = float(over.sum()), over > 0
         shown = self._shown(own * changed)
-        found = replace(found, nearest=nearest, distances=own, changed=changed, shown=shown)
+        found = replace(found, distances=own, changed=changed, shown=shown)
         if gallery.size == 1:
             return self._plain(found, total)
         moving = scene.tracking.is_active(at_s) and not found.cut
-        view, apart = self._moving_view if moving else self.view, float(medians.min())
-        if apart > view and stays is not None and not found.cut:
+        view, middle = self._moving_view if moving else self.view, float(medians.min())
+        if middle > view and stays is not None and not found.cut:
             # In rain every picture is far from every other, but nearer to the mean of them all.
-            least = np.minimum(distances[nearest], stays)
-            apart = float(median(self._counting(least, cells)))
-        if apart > view and (self.factor <= 1 or total > self.weight):
-            why = f"another view: median {apart:.2f} > {view:.2f}"
+            least = np.minimum(distances[found.nearest], stays)
+            middle = float(median(self._counting(least, cells)))
+        if middle > view and (self.factor <= 1 or total > self.weight):
+            why = f"another view: median {middle:.2f} > {view:.2f}"
             weight = max(total, float(np.nextafter(found.limit, np.inf)))
             return replace(found, news=News.VIEW, weight=weight, why=why)
-        return self._explained(found, over, scene, at_s) if changed.any() else found
+        limit = found.limit
+        found = self._explained(found, over, scene, at_s) if changed.any() else found
+        if direct <= 1:  # whatever it is, one kept frame shows all of it
+            return replace(found, news=None, weight=direct * limit, limit=limit, why="")
+        if found.news is None and found.explained_by is None:
+            return replace(found, explained_by=Reason.SAME_BACKGROUND, why=found.why or _UNCOVERED)
+        return found
+
+    def _direct(self, over: Floats, middle: float, limit: float) -> float:
+        """Returns the distance of two pictures, on the scale of `Comparison.distance`."""
+        weight = _largest_group(over) / limit
+        return float(max(weight, middle / self.view))
+
+    def direct(self, cells: Cells, kept: Cells, scene: Scene) -> float:
+        """Returns the distance to one kept frame, on the scale of `Comparison.distance`."""
+        kept = kept.scaled(cells.shape)
+        distances = cell_distances(cells, kept)[None]
+        if distances.shape[1] == 1:
+            return float(distances[0, 0] / 2 / (self.cell_limit * self._picture_factor))
+        _, _, over = self._nearest(cells, distances - self._light(distances, cells), scene)
+        middle = float(median(self._counting(distances, cells))[0])
+        return self._direct(over, middle, self.weight + self._chances * scene.noise.chance())
+
+    def _kept_background(self, gallery: Gallery, scene: Scene) -> Mask:
+        """Returns the (cells,) places where a kept frame shows what stays there."""
+        cells = scene.background.cells
+        assert cells is not None
+        distances = gallery.distances(cells)
+        apart = (distances - self._light(distances, cells)).min(0)
+        limits = scene.noise.limits(cells.rows, cells.columns).reshape(-1)
+        return np.asarray(apart <= np.minimum(limits, self._background), np.bool_)
 
     def _shown(self, changes: Floats) -> float:
         """Returns how much of the change a frame shows.
@@ -167,7 +246,8 @@ class Novelty:
         apart = float(distances[nearest]) / 2  # |a - b|^2 of unit vectors is 2 - 2 cos
         limit = self.cell_limit * self._picture_factor
         news = News.VIEW if apart > limit else None
-        return replace(found, news=news, weight=apart, limit=limit, nearest=nearest)
+        found = replace(found, nearest=nearest, distance=apart / limit)
+        return replace(found, news=news, weight=apart, limit=limit)
 
     def _plain(self, found: Comparison, total: float) -> Comparison:
         """Compares with the previous kept frame only, for a gallery of size 1."""
@@ -177,33 +257,17 @@ class Novelty:
         why = f"{int(found.changed.sum())} cells changed"
         return replace(found, news=News.ARRIVAL, weight=total, why=why)
 
-    def _nearest(
-        self,
-        cells: Cells,
-        distances: Floats,
-        medians: Floats,
-        stays: Floats | None,
-        scene: Scene,
-    ) -> tuple[int, float, Floats, Floats]:
-        """Returns the index of the nearest kept frame, and how the picture differs from it.
+    def _nearest(self, cells: Cells, apart: Floats, scene: Scene) -> tuple[int, Floats, Floats]:
+        """Returns the place of the nearest of (K, cells) distances, and how the picture differs.
 
-        That is the weight of all that changed, the (rows, columns) distances, and by how much they
-        exceed their limits.
+        That is the (rows, columns) distances, and by how much they exceed their limits.
         """
         rows, columns = cells.rows, cells.columns
-        # Only frames of the same view can be the nearest. The others would only cost time.
-        alike = np.flatnonzero(medians <= medians.min() + self._same_view)
-        own = distances[alike] - self._light(distances[alike], cells)
-        if stays is not None:
-            # Light is subtracted from each by itself. If the background explained most cells first,
-            # the median would show no light to subtract from the others.
-            own = np.minimum(own, stays - self._light(stays[None], cells)[0])
-        own = coherent(np.asarray(own, np.float32).reshape(-1, rows, columns))
+        own = coherent(np.asarray(apart, np.float32).reshape(-1, rows, columns))
         limits = np.maximum(scene.noise.limits(rows, columns), self._everywhere(own, scene))
         over = np.maximum(own - limits, 0)
-        weights = over.sum((1, 2))
-        best = int(np.argmin(weights + own.max((1, 2)) * 1e-3))
-        return int(alike[best]), float(weights[best]), own[best], over[best]
+        best = int(np.argmin(over.sum((1, 2)) + own.max((1, 2)) * 1e-3))
+        return best, own[best], over[best]
 
     def _counting(self, distances: Floats, cells: Cells) -> Floats:
         """Returns the (..., cells that count) of (..., cells) distances."""
@@ -242,43 +306,55 @@ class Novelty:
         moved on for long.
         """
         changed = over > 0
-        followed = self._followed(found, changed, scene, at_s)
+        tracking = scene.tracking
+        active = tracking.is_active(at_s) and not found.cut
+        followed = self._carried(found, changed, tracking.followed if active else None)
+        known = self._carried(found, changed, tracking.known if active else None)
         matched = self._matched(found, changed, scene, at_s)
-        new = changed & ~followed & ~matched
-        found = replace(found, unexplained=new)
-        largest = max((float(over[group].sum()) for group in connected(new)), default=0.0)
-        if largest > found.limit:
-            why = f"{int(new.sum())} cells show something new"
-            return replace(found, news=News.ARRIVAL, weight=largest, why=why)
-        moving = changed & followed & ~matched
-        resting = moving & (self.stillness(found, scene, at_s) >= self._still_s)
+        stray = _largest_group(over * (changed & ~followed & ~matched & ~known))
+        new = changed & ~known & ~matched
+        found = replace(found, unexplained=new, stray=stray)
         chance = found.limit - self.weight
         settled = self._settled_weight + chance
+        # What carries on, though no kept frame shows it, has crept in below every limit. It must
+        # weigh as much as what has settled.
+        groups = [(group, float(over[group].sum())) for group in connected(new)]
+        largest = max((weight for _, weight in groups), default=0.0)
+        fresh = max((weight for group, weight in groups if not (group & followed).any()), default=0)
+        if fresh > found.limit or largest > settled:
+            limit = found.limit if fresh > found.limit else settled
+            why = f"{int(new.sum())} cells show something new"
+            return replace(found, news=News.ARRIVAL, weight=largest, limit=limit, why=why)
+        moving = changed & known & ~matched
+        resting = moving & (self.stillness(found, scene, at_s) >= self._still_s)
         # If nothing was kept in this event, something came in slowly below every limit. It must
         # weigh more.
-        refresh = (self._refresh_weight if scene.tracking.shown else self.urgent_weight) + chance
+        refresh = (self._refresh_weight if tracking.shown else self.urgent_weight) + chance
         rest, moved = float(over[resting].sum()), float(over[moving].sum())
         if rest > settled:
             why = f"came to rest: {int(resting.sum())} cells"
             return replace(found, news=News.SETTLED, weight=rest, limit=settled, why=why)
-        grown = found.shown / scene.tracking.shown if scene.tracking.shown else 0.0
+        grown = found.shown / tracking.shown if tracking.shown else 0.0
         if moved > refresh and grown > _GROWN:
             why = f"shows {grown:.1f} times what was kept of it"
             return replace(found, news=News.GROWN, weight=moved, limit=refresh, why=why)
         if moved > refresh and lapse_s(scene.kept_s, at_s) >= self._refresh_s:
             why = f"moved on for {self._refresh_s:.0f} s: {int(moving.sum())} cells"
             return replace(found, news=News.REFRESH, weight=moved, limit=refresh, why=why)
-        why = f"{int((followed | matched).sum())} changed cells belong to what was kept"
-        return replace(found, weight=largest, why=why)
+        limit = max(found.limit, settled) if largest > found.limit else found.limit
+        found = replace(found, weight=largest, limit=limit)
+        if not (known | matched).any() or (found.distance or 0) <= 1:
+            return found
+        why = f"{int((known | matched).sum())} changed cells belong to what was kept"
+        return replace(found, explained_by=Reason.SAME_OBJECT, why=why)
 
-    def _followed(self, found: Comparison, changed: Mask, scene: Scene, at_s: float) -> Mask:
-        """Returns the changed cells of objects that moved on a little since the frame before."""
-        followed = np.zeros_like(changed)
-        before = scene.tracking.followed
-        if found.cut or before is None or not scene.tracking.is_active(at_s):
-            return followed
+    def _carried(self, found: Comparison, changed: Mask, before: Foreground | None) -> Mask:
+        """Returns the changed cells of objects `before` that moved on a little since then."""
+        carried = np.zeros_like(changed)
+        if before is None or not changed.any():
+            return carried
         if before.mask.shape != changed.shape or not before.mask.any():
-            return followed
+            return carried
         flat = np.flatnonzero(changed)
         apart = across(found.cells, flat, before.features, before.energy)
         here, there = np.argwhere(changed), np.argwhere(before.mask)
@@ -288,8 +364,8 @@ class Novelty:
         hit.flat[flat] = apart.min(1) <= self._follow
         for group in connected(changed):
             mine = hit & group
-            followed |= group if mine.sum() >= self._follow_share * group.sum() else mine
-        return followed
+            carried |= group if mine.sum() >= self._follow_share * group.sum() else mine
+        return carried
 
     def _matched(self, found: Comparison, changed: Mask, scene: Scene, at_s: float) -> Mask:
         """Returns the changed cells that look like one kept in this event, in any place."""
@@ -302,6 +378,14 @@ class Novelty:
         energy = np.concatenate([each.energy for each in memory])
         if len(features):
             apart = across(found.cells, flat, features, energy)
+            # A thing is where it was kept, or no further off than it can have gone since.
+            here = np.argwhere(changed)
+            there = np.concatenate([np.argwhere(each.mask) for each in memory])
+            ago_s = np.concatenate(
+                [np.full(len(each.energy), abs(lapse_s(each.at_s, at_s))) for each in memory]
+            )
+            far = np.abs(here[:, None, :] - there[None]).max(2) > 1 + self._pace_cells * ago_s
+            apart[far] = np.inf
             matched.flat[flat] = apart.min(1) <= self._match
         return matched
 
@@ -324,7 +408,7 @@ class Novelty:
         found: Comparison,
         gallery: Gallery,
         scene: Scene,
-        sharp: float,
+        sharp: Sharpness,
         at_s: float,
         *,
         view: bool,
@@ -339,7 +423,7 @@ class Novelty:
         if not view and found.changed is not None and gallery.size > 1:
             scene.local_s = at_s
             scene.tracking.shown = max(scene.tracking.shown, found.shown)
-            scene.tracking.follow(found.changed, found.cells, at_s)
+            scene.tracking.follow(found.changed, found.changed, found.cells, at_s)
             scene.tracking.keep(found.changed, found.cells, at_s)
         self._learn(found, gallery, scene, sharp, at_s, view=view)
 
@@ -348,7 +432,7 @@ class Novelty:
         found: Comparison,
         gallery: Gallery,
         scene: Scene,
-        sharp: float | None,
+        sharp: Sharpness | None,
         at_s: float,
         *,
         refused: bool = False,
@@ -365,12 +449,11 @@ class Novelty:
         if found.changed is None or found.news is News.VIEW:
             return
         if found.changed.any():
-            mask = found.changed
-            if found.news is not None and found.unexplained is not None:
-                # News that was not kept yet must not be followed. Otherwise something that arrives
-                # before `gap_s` has passed would be lost.
-                mask = mask & ~found.unexplained
-            scene.tracking.follow(mask, found.cells, at_s)
+            mask, new = found.changed, found.unexplained
+            known = np.zeros_like(mask) if new is None else mask & ~new
+            # News that was not kept yet must not be followed. Otherwise something that arrives
+            # before `gap_s` has passed would be lost.
+            scene.tracking.follow(mask if found.news is None else known, known, found.cells, at_s)
         else:
             scene.tracking.rest(at_s)
         scene.tracking.forget(at_s)
@@ -380,7 +463,7 @@ class Novelty:
         found: Comparison,
         gallery: Gallery,
         scene: Scene,
-        sharp: float | None,
+        sharp: Sharpness | None,
         at_s: float,
         *,
         view: bool,
@@ -402,10 +485,28 @@ class Novelty:
             return
         # The weights of an event would count as noise, and nothing in a busy place would be news.
         calm = new is None and not scene.tracking.recent(at_s)
-        weight = min(found.weight, self._most_chance) if calm else None
-        scene.noise.learn(_flicker(found, new), weight, at_s)
+        weight = min(found.stray, self._most_chance) if calm else None
+        scene.noise.learn(self._flicker(found, scene, new), weight, at_s)
         if late and gallery.size > 1:
             scene.background.learn(found.cells, at_s, new)
+
+    def _flicker(self, found: Comparison, scene: Scene, new: Mask | None) -> Floats:
+        """Returns the (rows, columns) distances that the noise floor learns from.
+
+        They are those to what stays there, so that something that changes slowly is not learned as
+        noise. For `new` cells they are the distances to the frame before, if they are smaller. A
+        parked car stays near to that frame, a swaying branch does not.
+        """
+        distances = found.distances
+        assert distances is not None
+        stays = scene.background.distances(found.cells)
+        if stays is not None:
+            apart = (stays - self._light(stays[None], found.cells)).reshape(1, *distances.shape)
+            distances = np.minimum(distances, coherent(np.asarray(apart, np.float32))[0])
+        if new is None or found.from_previous is None:
+            return distances
+        before = found.from_previous.reshape(new.shape)
+        return np.where(new, np.minimum(distances, before), distances)
 
     # -- pictures in no order ----------------------------------------------------------------------
 
@@ -436,14 +537,6 @@ class Novelty:
         return np.asarray(np.where(other, distances.max(1), largest), np.float32)
 
 
-def _flicker(found: Comparison, new: Mask | None) -> Floats:
-    """Returns the (rows, columns) distances that the noise floor learns from.
-
-    For `new` cells these are the distances to the frame before, if they are smaller. A parked car
-    stays near to that frame, a swaying branch does not.
-    """
-    assert found.distances is not None
-    if new is None or found.from_previous is None:
-        return found.distances
-    before = found.from_previous.reshape(new.shape)
-    return np.where(new, np.minimum(found.distances, before), found.distances)
+def _largest_group(over: Floats) -> float:
+    """Returns the largest sum of a group of touching cells of (rows, columns) excesses."""
+    return max((float(over[group].sum()) for group in connected(over > 0)), default=0.0)

@@ -56,6 +56,7 @@ class Scene:
             **self.tracking.arrays(),
             "times": np.array(times),
             "sharpness": np.array(level.recent, np.float64),
+            "details": np.array(level.details, np.float64),
         }
         if level.before is not None:
             made["sharpness_before"] = np.array(level.before)
@@ -76,6 +77,7 @@ class Scene:
         before = float(arrays["sharpness_before"]) if "sharpness_before" in arrays else None
         recent = [float(value) for value in arrays["sharpness"]]
         self.level = SharpnessLevel(recent, level_s, before)
+        self.level.details = [float(value) for value in arrays["details"]]
         self.still_s = optional_floats(arrays, "still_s")
         if (grid := optional_floats(arrays, "previous")) is not None:
             self.previous = Cells.from_grid(grid)

@@ -103,22 +103,26 @@ class SharpnessLevel:
         self, recent: Iterable[float] = (), last_s: float = -np.inf, before: float | None = None
     ) -> None:
         self.recent = list(recent)[-self.WINDOW :]
+        self.details: list[float] = []
+        """`Sharpness.detail` of the same pictures."""
         self.last_s = last_s
         self.before = before
         """Level of the scene before, in use until this one has its own. None: there was none."""
 
-    def add(self, value: float, at_s: float) -> None:
+    def add(self, sharp: Sharpness, at_s: float) -> None:
         """Adds the sharpness of one picture; ignored within `SPACING_S` of the last one."""
         if 0 <= at_s - self.last_s < SPACING_S:
             return
-        self.recent.append(value)
-        del self.recent[: -self.WINDOW]
+        self.recent.append(sharp.value)
+        self.details.append(sharp.detail)
+        del self.recent[: -self.WINDOW], self.details[: -self.WINDOW]
         self.last_s = at_s
 
     def restart(self) -> None:
         """Starts another scene, without pictures; the level so far becomes the one before."""
         self.before = self.value() or self.before
         self.recent.clear()
+        self.details.clear()
         self.last_s = -np.inf
 
     def value(self) -> float | None:
@@ -126,6 +130,10 @@ class SharpnessLevel:
         if len(self.recent) < self.WARM_UP:
             return None
         return quartile(self.recent)
+
+    def detail(self) -> float | None:
+        """Returns the usual `Sharpness.detail`; None: there are too few pictures of this scene."""
+        return quartile(self.details) if len(self.details) >= self.WARM_UP else None
 
 
 def quartile(values: Iterable[float]) -> float:

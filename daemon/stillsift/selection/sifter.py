@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Arrays, Image, packed
-from ..decisions import about
+from ..decisions import Reason, about
 from ..embedding import Embedding
 from ..frames import Frame, Picture
 from ..health import Alarm, CameraHealth, Sighting
@@ -39,7 +39,7 @@ from .sharpness import sharpness
 from .thumbnail import GLANCE_S, changed, difference, thumbnail
 from .verdict import Step, Verdict
 
-_FORMAT = 1
+_FORMAT = 2
 """Format of the state. A state of another format is ignored; a scene is learned in a minute."""
 _STILL = 2.5
 """Grey levels. If no block of two thumbnails is further apart, they count as the same picture and
@@ -328,7 +328,10 @@ class Sifter:
         if last is not None and last.distances is not None and last.changed is not None:
             arrays["last_distances"], arrays["last_changed"] = last.distances, last.changed
             assert last.nearest is not None
-            arrays["last_numbers"] = np.array([last.weight, last.limit, last.shown])
+            assert last.distance is not None
+            numbers = (last.weight, last.limit, last.shown, last.distance, last.stray)
+            arrays["last_numbers"] = np.array(numbers)
+            arrays["last_explained_by"] = np.array(last.explained_by or "")
             arrays["last_nearest_id"] = np.array(self.gallery.kept[last.nearest].id)
             arrays["last_rule"], arrays["last_why"] = np.array(self._rule), np.array(last.why)
         return packed(arrays)
@@ -374,13 +377,17 @@ class Sifter:
         ids = [kept.id for kept in self.gallery.kept]
         if (nearest := str(arrays["last_nearest_id"])) not in ids:
             return None
-        weight, limit, shown = (float(number) for number in arrays["last_numbers"])
+        weight, limit, shown, distance, stray = map(float, arrays["last_numbers"])
+        explained_by = str(arrays["last_explained_by"])
         return Comparison(
             cells,
             weight=weight,
             limit=limit,
             shown=shown,
             nearest=ids.index(nearest),
+            distance=distance,
+            stray=stray,
+            explained_by=Reason(explained_by) if explained_by else None,
             changed=np.asarray(arrays["last_changed"], np.bool_),
             distances=np.asarray(arrays["last_distances"], np.float32),
             why=str(arrays["last_why"]),

@@ -47,7 +47,9 @@ class Tracking:
 
     def __init__(self) -> None:
         self.followed: Foreground | None = None
-        """Foreground of the last frame that belongs to kept objects; None: there is none."""
+        """Foreground of the last frame: all that moves, kept or not; None: nothing does."""
+        self.known: Foreground | None = None
+        """The part of it that descends from kept objects, and so explains what comes after it."""
         self.kept: tuple[Foreground, ...] = ()
         """Foregrounds of the frames kept in this event."""
         self.shown = 0.0
@@ -57,7 +59,7 @@ class Tracking:
 
     def end_event(self) -> None:
         """Ends the event: forgets what was followed and what was kept of it."""
-        self.followed, self.kept, self.shown = None, (), 0.0
+        self.followed, self.known, self.kept, self.shown = None, None, (), 0.0
 
     def is_active(self, at_s: float) -> bool:
         """Tells whether objects are being followed now."""
@@ -67,9 +69,11 @@ class Tracking:
         """Returns what was kept in this event at most `_MEMORY_S` ago, so may be the same thing."""
         return tuple(each for each in self.kept if abs(lapse_s(each.at_s, at_s)) <= self._MEMORY_S)
 
-    def follow(self, mask: Mask, cells: Cells, at_s: float) -> None:
-        """Remembers that these cells of the last frame belong to objects that were kept."""
+    def follow(self, mask: Mask, known: Mask, cells: Cells, at_s: float) -> None:
+        """Remembers that these cells of the last frame move; the `known` ones belong to objects
+        that were kept."""
         self.followed = Foreground.of(mask, cells, at_s)
+        self.known = Foreground.of(known, cells, at_s)
         self.active_s = at_s
 
     def keep(self, mask: Mask, cells: Cells, at_s: float) -> None:
@@ -87,7 +91,8 @@ class Tracking:
 
     def arrays(self) -> Arrays:
         """Returns all but `active_s`. Features hold values that half precision holds exactly."""
-        fronts = [*self.kept, *([] if self.followed is None else [self.followed])]
+        now = [each for each in (self.followed, self.known) if each is not None]
+        fronts = [*self.kept, *now]
         made: Arrays = {
             "shown": np.array(self.shown),
             "fronts": np.array([each.at_s for each in fronts], np.float64),
@@ -107,7 +112,7 @@ class Tracking:
             fronts.append(Foreground(mask, features, energy_of(features), float(at_s)))
         kept = int(arrays["remembered"])
         self.kept = tuple(fronts[:kept])
-        self.followed = fronts[kept] if len(fronts) > kept else None
+        self.followed, self.known = fronts[kept:] if len(fronts) > kept else (None, None)
         self.shown, self.active_s = float(arrays["shown"]), active_s
 
 

@@ -169,7 +169,7 @@ def line(kept: KeptFile, decision: Decision) -> bytes:
         "captured_at_origin": str(decision.captured_at_origin),
         "reason": str(decision.reason),
         **_measures(decision, "sharpness", "sharpness_limit"),
-        **_measures(decision, "similarity", "novelty", "novelty_limit"),
+        **_measures(decision, "similarity", "distance", "novelty", "novelty_limit"),
         "nearest_kept": decision.nearest_kept or "",
         "file": _readable(decision.file),
         "frame_index": decision.frame_index,
