@@ -83,7 +83,8 @@ class Bursts:
         nearest = int(np.argmin(apart))
         weight = float(apart[nearest])
         news = News.VIEW if weight > limit else None
-        return Comparison(cells, news, weight, limit, nearest=nearest)
+        distance = weight / limit
+        return Comparison(cells, news, weight, limit, nearest=nearest, distance=distance)
 
     def _favours(self, new: Candidate) -> bool:
         """Tells whether a picture should become the favourite.
@@ -125,6 +126,7 @@ class Bursts:
                 found,
                 Reason.NEAR_DUPLICATE,
                 instead=self._context.as_kept(best.measured),
+                distance=apart / found.limit,
             )
             verdicts.append(Verdict(record, each.measured.frame))
         self._context.decided, self._context.last = waiting[-1].measured.embedded, None

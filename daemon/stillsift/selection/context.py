@@ -165,6 +165,7 @@ class Context:
             found,
             Reason.NEAR_DUPLICATE,
             instead=sibling.frame,
+            distance=sibling.apart / sibling.limit,
             sharpness_limit=sharpness_limit,
         )
         self.gallery.remove(sibling.frame.id)
@@ -179,19 +180,22 @@ class Context:
         reason: Reason,
         *,
         instead: GalleryFrame | None = None,
+        distance: float | None = None,
         sharpness_limit: float | None = None,
     ) -> Decision:
         """Returns the decision to record.
 
-        It names `instead`, the frame kept in place of this one; None: the nearest kept frame.
+        It names `instead`, the frame kept in place of this one, at this `distance`; None: the
+        nearest kept frame. Without a distance the two are compared as on a time line.
         """
-        nearest, embedding, distance = None, None, found.distance
+        nearest, embedding = None, None
         if instead is not None:
             nearest, embedding = instead.id, instead.embedding
-            distance = self.novelty.direct(found.cells, instead.cells, self.scene)
+            if distance is None:
+                distance = self.novelty.direct(found.cells, instead.cells, self.scene)
         elif found.nearest is not None:
             kept = self.gallery.kept[found.nearest]
-            nearest, embedding = kept.id, kept.embedding
+            nearest, embedding, distance = kept.id, kept.embedding, found.distance
         close = None if embedding is None else similarity(measured.embedded.embedding, embedding)
         return about(
             measured.frame,
@@ -199,7 +203,7 @@ class Context:
             sharpness=None if measured.sharpness is None else measured.sharpness.value,
             sharpness_limit=None if measured.sharpness is None else sharpness_limit,
             similarity=close,
-            distance=None if nearest is None else distance,
+            distance=distance,
             novelty=None if nearest is None else found.weight,
             novelty_limit=found.limit,
             nearest_kept=nearest,
