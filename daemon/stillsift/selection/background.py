@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,14 +34,21 @@ class Background:
         self._cells: Cells | None = None
         self._age_s: Floats = np.zeros(0, np.float32)
         self._last_s = 0.0
+        self._shown: Mask | None = None
+        self._shown_for = ""
 
     def restart(self) -> None:
-        self._cells = None
+        self._cells, self._shown = None, None
 
-    @property
-    def cells(self) -> Cells | None:
-        """Gives the mean of every cell; None: nothing was learned."""
-        return self._cells
+    def shown(self, key: str, look: Callable[[Cells], Mask]) -> Mask:
+        """Returns the (cells,) places where kept frames show what stays there.
+
+        `look` tells it, and is asked again only where `key` is another than the last time.
+        """
+        assert self._cells is not None
+        if self._shown is None or self._shown_for != key:
+            self._shown, self._shown_for = look(self._cells), key
+        return self._shown
 
     def distances(self, cells: Cells) -> Floats | None:
         """Returns (cells,) distances, infinite where nothing stayed. None: too little learned."""
@@ -59,7 +66,7 @@ class Background:
         """
         before = self._cells
         if before is None or before.shape != cells.shape:
-            self._cells, self._last_s = cells, at_s
+            self._cells, self._last_s, self._shown = cells, at_s, None
             self._age_s = np.zeros(len(cells.energy), np.float32)
             return
         step_s = float(np.clip(lapse_s(self._last_s, at_s), 0, 1))
@@ -82,14 +89,21 @@ class Background:
     def arrays(self) -> Arrays:
         if self._cells is None:
             return {}
-        return {
+        made: Arrays = {
             "background": self._cells.grid(),
             "background_age_s": self._age_s,
             "background_last_s": np.array(self._last_s),
         }
+        if self._shown is not None:
+            made["background_shown"] = self._shown
+            made["background_shown_for"] = np.array(self._shown_for)
+        return made
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         if (grid := optional_floats(arrays, "background")) is not None:
             self._cells = Cells.from_grid(grid)
             self._age_s = floats(arrays["background_age_s"])
             self._last_s = float(arrays["background_last_s"])
+        if "background_shown" in arrays:
+            self._shown = np.asarray(arrays["background_shown"], np.bool_)
+            self._shown_for = str(arrays["background_shown_for"])

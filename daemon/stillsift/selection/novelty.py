@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..arrays import Floats, Mask
 from ..decisions import Reason
@@ -37,6 +38,8 @@ _REACH = 3
 """Most cells that a picture moves on from one frame to the next: a sixth of its width."""
 _GROWN = 1.6
 """Factor by which an object must show more than was kept of it to be news again."""
+_FEW = 4
+"""Kept frames beside which the background is held: those that are nearest without it."""
 _UNCOVERED = "what is behind the objects that left is shown by other kept frames"
 
 
@@ -129,7 +132,7 @@ class Novelty:
                 continue
             if there.changed is None or there.changed.shape != mask.shape:
                 return False
-            mask = self._carried(there, there.changed, front)
+            mask, _ = self._carried(there, front, mask)
             if not mask.any():
                 return False
             front = Foreground.of(mask, there.cells, 0.0)
@@ -170,18 +173,23 @@ class Novelty:
         # Only frames of the same view can be the nearest. The others would only cost time.
         alike = np.flatnonzero(medians <= medians.min() + self._same_view)
         apart = distances[alike] - self._light(distances[alike], cells)
-        nearest, own, over = self._nearest(cells, apart, scene)
+        order, own, over = self._nearest(cells, apart, scene)
+        nearest = int(order[0])
         found = replace(found, nearest=int(alike[nearest]), distances=own, changed=over > 0)
         direct = self._direct(over, float(medians[alike[nearest]]), found.limit)
         found = replace(found, distance=direct)
         differs = bool(over.any()) or direct > 1
         stays = scene.background.distances(cells) if gallery.size > 1 and differs else None
         if stays is not None:
-            stays = np.where(self._kept_background(gallery, scene), stays, np.inf)
+            # What stays changes slowly, so that one look a second is enough.
+            key = f"{int(at_s)} {len(gallery)} {gallery.kept[-1].id}"
+            kept = scene.background.shown(key, lambda mean: self._kept(mean, gallery, scene))
+            stays = np.where(kept, stays, np.inf)
             # Light is subtracted from each by itself. If the background explained most cells first,
             # the median would show no light to subtract from the others.
             stays_apart = (stays - self._light(stays[None], cells))[0]
-            nearest, own, over = self._nearest(cells, np.minimum(apart, stays_apart), scene)
+            both = np.minimum(apart[order[:_FEW]], stays_apart)
+            _, own, over = self._nearest(cells, both, scene)
         total, changed = float(over.sum()), over > 0
         shown = self._shown(own * changed)
         found = replace(found, distances=own, changed=changed, shown=shown)
@@ -220,10 +228,8 @@ class Novelty:
         middle = float(median(self._counting(distances, cells))[0])
         return self._direct(over, middle, self.weight + self._chances * scene.noise.chance())
 
-    def _kept_background(self, gallery: Gallery, scene: Scene) -> Mask:
-        """Returns the (cells,) places where a kept frame shows what stays there."""
-        cells = scene.background.cells
-        assert cells is not None
+    def _kept(self, cells: Cells, gallery: Gallery, scene: Scene) -> Mask:
+        """Returns the (cells,) places where a kept frame shows the same."""
         distances = gallery.distances(cells)
         apart = (distances - self._light(distances, cells)).min(0)
         limits = scene.noise.limits(cells.rows, cells.columns).reshape(-1)
@@ -257,17 +263,20 @@ class Novelty:
         why = f"{int(found.changed.sum())} cells changed"
         return replace(found, news=News.ARRIVAL, weight=total, why=why)
 
-    def _nearest(self, cells: Cells, apart: Floats, scene: Scene) -> tuple[int, Floats, Floats]:
-        """Returns the place of the nearest of (K, cells) distances, and how the picture differs.
+    def _nearest(
+        self, cells: Cells, apart: Floats, scene: Scene
+    ) -> tuple[NDArray[np.intp], Floats, Floats]:
+        """Returns the order of (K, cells) distances, nearest first, and how the picture differs.
 
-        That is the (rows, columns) distances, and by how much they exceed their limits.
+        That is the (rows, columns) distances to the nearest, and by how much they exceed their
+        limits.
         """
         rows, columns = cells.rows, cells.columns
         own = coherent(np.asarray(apart, np.float32).reshape(-1, rows, columns))
         limits = np.maximum(scene.noise.limits(rows, columns), self._everywhere(own, scene))
         over = np.maximum(own - limits, 0)
-        best = int(np.argmin(over.sum((1, 2)) + own.max((1, 2)) * 1e-3))
-        return best, own[best], over[best]
+        order = np.argsort(over.sum((1, 2)) + own.max((1, 2)) * 1e-3, kind="stable")
+        return order, own[order[0]], over[order[0]]
 
     def _counting(self, distances: Floats, cells: Cells) -> Floats:
         """Returns the (..., cells that count) of (..., cells) distances."""
@@ -308,8 +317,9 @@ class Novelty:
         changed = over > 0
         tracking = scene.tracking
         active = tracking.is_active(at_s) and not found.cut
-        followed = self._carried(found, changed, tracking.followed if active else None)
-        known = self._carried(found, changed, tracking.known if active else None)
+        followed = known = np.zeros_like(changed)
+        if active and tracking.followed is not None:
+            followed, known = self._carried(found, tracking.followed, tracking.known)
         matched = self._matched(found, changed, scene, at_s)
         stray = _largest_group(over * (changed & ~followed & ~matched & ~known))
         new = changed & ~known & ~matched
@@ -348,24 +358,33 @@ class Novelty:
         why = f"{int((known | matched).sum())} changed cells belong to what was kept"
         return replace(found, explained_by=Reason.SAME_OBJECT, why=why)
 
-    def _carried(self, found: Comparison, changed: Mask, before: Foreground | None) -> Mask:
-        """Returns the changed cells of objects `before` that moved on a little since then."""
-        carried = np.zeros_like(changed)
-        if before is None or not changed.any():
-            return carried
-        if before.mask.shape != changed.shape or not before.mask.any():
-            return carried
+    def _carried(self, found: Comparison, before: Foreground, known: Mask) -> tuple[Mask, Mask]:
+        """Returns the changed cells of objects `before` that moved on a little since then.
+
+        Those that carry on all of them, and those that carry on its `known` cells.
+        """
+        changed = found.changed
+        assert changed is not None
+        none = np.zeros_like(changed)
+        if before.mask.shape != changed.shape or not before.mask.any() or not changed.any():
+            return none, none
         flat = np.flatnonzero(changed)
         apart = across(found.cells, flat, before.features, before.energy)
         here, there = np.argwhere(changed), np.argwhere(before.mask)
         far = np.abs(here[:, None, :] - there[None]).max(2) > self._follow_cells
-        apart[far] = np.inf
-        hit = np.zeros_like(changed)
-        hit.flat[flat] = apart.min(1) <= self._follow
-        for group in connected(changed):
-            mine = hit & group
-            carried |= group if mine.sum() >= self._follow_share * group.sum() else mine
-        return carried
+        near = (apart <= self._follow) & ~far
+        groups = list(connected(changed))
+
+        def grown(hits: Mask) -> Mask:
+            hit, carried = np.zeros_like(changed), np.zeros_like(changed)
+            hit.flat[flat] = hits
+            for group in groups:
+                mine = hit & group
+                carried |= group if mine.sum() >= self._follow_share * group.sum() else mine
+            return carried
+
+        of_known = near[:, known[before.mask]]
+        return grown(near.any(1)), grown(of_known.any(1)) if of_known.size else none
 
     def _matched(self, found: Comparison, changed: Mask, scene: Scene, at_s: float) -> Mask:
         """Returns the changed cells that look like one kept in this event, in any place."""

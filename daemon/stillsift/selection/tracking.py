@@ -48,8 +48,9 @@ class Tracking:
     def __init__(self) -> None:
         self.followed: Foreground | None = None
         """Foreground of the last frame: all that moves, kept or not; None: nothing does."""
-        self.known: Foreground | None = None
-        """The part of it that descends from kept objects, and so explains what comes after it."""
+        self.known: Mask = np.zeros((0, 0), np.bool_)
+        """(rows, columns) cells of it that descend from kept objects, and so explain what comes
+        after them; set only where something is followed."""
         self.kept: tuple[Foreground, ...] = ()
         """Foregrounds of the frames kept in this event."""
         self.shown = 0.0
@@ -59,7 +60,7 @@ class Tracking:
 
     def end_event(self) -> None:
         """Ends the event: forgets what was followed and what was kept of it."""
-        self.followed, self.known, self.kept, self.shown = None, None, (), 0.0
+        self.followed, self.kept, self.shown = None, (), 0.0
 
     def is_active(self, at_s: float) -> bool:
         """Tells whether objects are being followed now."""
@@ -73,7 +74,7 @@ class Tracking:
         """Remembers that these cells of the last frame move; the `known` ones belong to objects
         that were kept."""
         self.followed = Foreground.of(mask, cells, at_s)
-        self.known = Foreground.of(known, cells, at_s)
+        self.known = known
         self.active_s = at_s
 
     def keep(self, mask: Mask, cells: Cells, at_s: float) -> None:
@@ -91,12 +92,12 @@ class Tracking:
 
     def arrays(self) -> Arrays:
         """Returns all but `active_s`. Features hold values that half precision holds exactly."""
-        now = [each for each in (self.followed, self.known) if each is not None]
-        fronts = [*self.kept, *now]
+        fronts = [*self.kept, *([] if self.followed is None else [self.followed])]
         made: Arrays = {
             "shown": np.array(self.shown),
             "fronts": np.array([each.at_s for each in fronts], np.float64),
             "remembered": np.array(len(self.kept)),
+            "known": self.known,
         }
         for number, each in enumerate(fronts):
             made[f"front{number}_mask"] = each.mask
@@ -112,7 +113,8 @@ class Tracking:
             fronts.append(Foreground(mask, features, energy_of(features), float(at_s)))
         kept = int(arrays["remembered"])
         self.kept = tuple(fronts[:kept])
-        self.followed, self.known = fronts[kept:] if len(fronts) > kept else (None, None)
+        self.followed = fronts[kept] if len(fronts) > kept else None
+        self.known = np.asarray(arrays["known"], np.bool_)
         self.shown, self.active_s = float(arrays["shown"]), active_s
 
 
