@@ -80,7 +80,8 @@ def faults(folders: Iterable[Path], store: Path) -> list[str]:
     if answer != "ok":
         found.append(f"the ledger is damaged: {answer}")
     for mark in (store / "reading").glob("*"):
-        if (file := json.loads(mark.read_text())["file"]) is not None:
+        said = mark.read_text()  # empty: nothing had to be read
+        if said and (file := json.loads(said)["file"]) is not None:
             found.append(f"{file} is still marked as being read")
     for folder in folders:
         found += [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,6 +18,8 @@ Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 """(rows, columns) cells, or (height, width) pixels; True where one is selected."""
 
+_UNPACKING = threading.Lock()
+
 Arrays = dict[str, NDArray[np.generic]]
 """Arrays by name that a part of the state stores; `packed` turns them into bytes."""
 
@@ -26,6 +29,17 @@ def packed(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle too
     return buffer.getvalue()
+
+
+def unpacked(data: bytes) -> Arrays:
+    """Returns what `packed` was given.
+
+    One thread at a time: numpy reads headers with `ast.literal_eval`, and CPython 3.11 counts its
+    depth for all threads together, so that many sources that start at once fail with "AST
+    constructor recursion depth mismatch".
+    """
+    with _UNPACKING, np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def floats(array: NDArray[np.generic]) -> Floats:

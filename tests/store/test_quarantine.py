@@ -708,3 +708,29 @@ def test_an_original_that_is_gone_is_gone_under_another_device_number_too(box: B
     box.file("b.jpg")  # so that the disk is there
     (one,) = box.quarantine.retire()
     assert one.fate is Fate.GONE
+
+
+def test_what_lies_in_quarantine_is_nobody_elses_inode(box: Box, tmp_path: Path) -> None:
+    """Whoever made another name for an upload may write by it after the upload was moved."""
+    path = box.file("linked.jpg")
+    os.link(path, other := tmp_path / "uploaders own")
+    box.decide(path, Retire.MOVE)
+    (retired,) = box.quarantine.retire()
+    assert retired.fate is Fate.MOVED
+    assert not path.exists()
+    other.write_bytes(b"something else")
+    (restored,) = box.quarantine.restore(box.ledger.quarantined())
+    assert restored.detail is None
+    assert path.read_bytes() == JPEG
+
+
+def test_what_was_changed_in_quarantine_is_not_given_out_as_the_original(box: Box) -> None:
+    one = box.moved("changed.jpg")
+    lying = box.store.root / one.path
+    lying.write_bytes(b"something else")
+    (restored,) = box.quarantine.restore([one])
+    assert restored.target is None
+    assert restored.detail is not None
+    assert restored.detail.startswith(f"{lying}: not the bytes that were put there")
+    assert box.ledger.quarantined() == [one]
+    assert lying.read_bytes() == b"something else"

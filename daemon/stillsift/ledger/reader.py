@@ -480,7 +480,10 @@ class LedgerReader:
                     "is not mounted read-only"
                 )
             case _:
-                advice = "the disk may be damaged, or a quota used up; see the system log"
+                advice = (
+                    "the disk may be full or damaged, or a quota used up; free some space, or see "
+                    "the system log"
+                )
         return LedgerError(f"{self.path}: {error}: {advice}")
 
     def _no_room(self) -> bool:

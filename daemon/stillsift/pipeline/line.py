@@ -420,7 +420,7 @@ class Line:
         self._metrics.offered(self.source.name)
         origin, decision = repetition(self.source.name, item)
         kept = False
-        if item.captured_at_ns is not None:
+        if item.timed and item.captured_at_ns is not None:
             kept = self._persist(
                 self.sifter.repeated(item.captured_at_ns, origin, item.content_hash)
             )

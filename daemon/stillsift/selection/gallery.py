@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import Arrays, Floats, Image, packed
+from ..arrays import Arrays, Floats, Image, floats, packed, unpacked
 from ..embedding import Embedding
 from .cells import Cells, relative_distances
 
@@ -40,11 +39,12 @@ class GalleryFrame:
     @classmethod
     def from_bytes(cls, id_: str, data: bytes) -> GalleryFrame:
         """Reads a frame from what `to_bytes` returned."""
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            grid = arrays["grid"].astype(np.float32) if "grid" in arrays else None
-            embedding = Embedding(arrays["vector"], grid)
-            by = str(arrays["by"]) if "by" in arrays else None
-            return cls(id_, embedding, arrays["thumbnail"], Cells.of(embedding), by)
+        arrays = unpacked(data)
+        grid = floats(arrays["grid"]) if "grid" in arrays else None
+        embedding = Embedding(floats(arrays["vector"]), grid)
+        by = str(arrays["by"]) if "by" in arrays else None
+        thumbnail = np.asarray(arrays["thumbnail"], np.uint8)
+        return cls(id_, embedding, thumbnail, Cells.of(embedding), by)
 
 
 class Gallery:

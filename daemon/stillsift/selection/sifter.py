@@ -11,14 +11,13 @@ decision, and the frames that still wait, are enough to go on after a restart.
 
 from __future__ import annotations
 
-import io
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Arrays, Image, packed
+from ..arrays import Arrays, Image, packed, unpacked
 from ..decisions import Reason, about
 from ..embedding import Embedding
 from ..frames import Frame, Picture
@@ -337,25 +336,25 @@ class Sifter:
         return packed(arrays)
 
     def _restore(self, state: bytes) -> None:
-        with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
-            # These two depend on no model and no region.
-            self._health.restore(arrays)
-            self._context.budgets.restore(arrays)
-            # A state from before regions existed was made of whole pictures.
-            painted = str(arrays["regions"]) if "regions" in arrays else ""
-            if painted != self.limits.regions.key:
-                self.regions_changed = True
-                self.gallery.clear()
-                return
-            if "made_by" not in arrays or str(arrays["made_by"]) != self._made_by:
-                return
-            self._context.scene.restore(arrays)
-            self._context.keep_ratio.restore(arrays)
-            self._context.novelty.tune(self._context.keep_ratio.factor)
-            if "seen_thumbnail" not in arrays:
-                return
-            self._seen = self._context.decided = self._restored_view(arrays)
-            self._context.last = self._restored_last(arrays, self._seen.cells)
+        arrays = unpacked(state)
+        # These two depend on no model and no region.
+        self._health.restore(arrays)
+        self._context.budgets.restore(arrays)
+        # A state from before regions existed was made of whole pictures.
+        painted = str(arrays["regions"]) if "regions" in arrays else ""
+        if painted != self.limits.regions.key:
+            self.regions_changed = True
+            self.gallery.clear()
+            return
+        if "made_by" not in arrays or str(arrays["made_by"]) != self._made_by:
+            return
+        self._context.scene.restore(arrays)
+        self._context.keep_ratio.restore(arrays)
+        self._context.novelty.tune(self._context.keep_ratio.factor)
+        if "seen_thumbnail" not in arrays:
+            return
+        self._seen = self._context.decided = self._restored_view(arrays)
+        self._context.last = self._restored_last(arrays, self._seen.cells)
 
     @property
     def _rule(self) -> str:

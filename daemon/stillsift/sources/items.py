@@ -63,10 +63,11 @@ class Repeated:
     content_hash: str
     earlier: Path
     captured_at_ns: int | None = None
-    """When a still on a time line was taken, UTC nanoseconds; None: it is a photograph or a clip.
-    """
+    """When it was taken or began, UTC nanoseconds; None: only its time of change is known."""
     captured_at_origin: TimeOrigin = TimeOrigin.MTIME
     """How that is known."""
+    timed: bool = False
+    """Whether it is a still on a time line, so that its time moves the time line on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,10 @@ _NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)_([0-9a-f]{24})(\.\w+)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+_NAMELESS = "%"
+"""Folder of a source without a name; a "%" in a name is encoded."""
+
+
 def folder_name(source: str) -> str:
     """Returns the folder name of a source.
 
@@ -24,17 +28,17 @@ def folder_name(source: str) -> str:
         c if c.isalnum() or c in "-_.+@=," else quote(c, safe="", errors="backslashreplace")
         for c in source
     )
-    if safe.startswith(".") or not safe:
+    if safe.startswith("."):
         safe = f"%2E{safe[1:]}"
     if len(safe.encode()) > 200:
         tail = hashlib.sha256(source.encode(errors="backslashreplace")).hexdigest()[:16]
         safe = f"{safe.encode()[:150].decode(errors='ignore')}~{tail}"
-    return safe
+    return safe or _NAMELESS
 
 
 def source_name(folder: str) -> str:
     """Returns the source that this folder belongs to; a name that was too long stays shortened."""
-    return unquote(folder)
+    return "" if folder == _NAMELESS else unquote(folder)
 
 
 def day_folder(area: Path, source: str, at_ns: int) -> Path:

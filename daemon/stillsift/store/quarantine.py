@@ -270,23 +270,30 @@ class Quarantine:
         return Retired(file, Fate.MOVED), _moved(file, target, self._store)
 
     def _bring_in(self, file: FileRecord, original: ClaimedOriginal, target: Path) -> None:
-        """Moves an original to `target`, or copies it where that is on another file system."""
-        try:
-            original.move(target)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
+        """Moves an original to `target`.
+
+        It is copied where that is on another file system, and where the original has other names,
+        since who has those may still write to it.
+        """
+        copies = os.fstat(original.data.fileno()).st_nlink > 1
+        if not copies:
+            try:
+                original.move(target)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                copies = True
+        if copies:
             self._store.require_room(file.identity.size)
             with self._store.temporary(QUARANTINE) as temporary:
                 _copy(original.data, temporary)
                 if _sha256(temporary) != file.content_hash:
-                    raise OriginalDiffers("it changed while it was copied") from error
+                    raise OriginalDiffers("it changed while it was copied")
                 original.check()
                 move_without_overwrite(temporary, target)
-            sync_folder(target.parent)
+        sync_folder(target.parent)
+        if copies:
             original.delete()
-        else:
-            sync_folder(target.parent)
 
     def enforce(self, max_size: int, max_age_ns: int) -> list[Quarantined]:
         """Deletes what is too old from quarantine, and the oldest until the rest is small enough.
@@ -331,6 +338,9 @@ class Quarantine:
                     return Restored(one, place)
             return Restored(one, None, f"{lying}: no longer in quarantine")
         try:
+            if _sha256(lying) != one.sha256:
+                why = "not the bytes that were put there any more; take it from there by hand"
+                return Restored(one, None, f"{lying}: {why}")
             with opened_folder(target.parent, make=True) as folder:
                 if to is not None and _hash_in(folder, target.name) not in (None, one.sha256):
                     target = target.with_name(one.path.name)

@@ -240,6 +240,18 @@ def test_a_copy_tells_its_time_where_it_lies_on_a_time_line(
     assert copy.captured_at_origin is (origin or TimeOrigin.MTIME)
 
 
+def test_a_copy_of_a_clip_tells_the_time_of_its_name(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "c_20260606_060606.mkv", real_pictures()[:3])
+    known = Remembered()
+    known.contents[hashlib.sha256(path.read_bytes()).hexdigest()] = Path("/earlier.mkv")
+    (copy,) = source(tmp_path, known=known, filename_time="c_%Y%m%d_%H%M%S").items()
+    assert isinstance(copy, Repeated)
+    at = datetime(2026, 6, 6, 6, 6, 6, tzinfo=UTC)
+    assert copy.captured_at_ns == int(at.timestamp()) * 10**9
+    assert copy.captured_at_origin is TimeOrigin.FILENAME
+    assert not copy.timed, "a clip that is not read moves no time line on"
+
+
 @pytest.mark.parametrize("watch", [False, True])
 @pytest.mark.parametrize("pattern", ["cam_%Y%m%d", "img_%Y%m%d", None])
 def test_a_pattern_that_no_name_matches_is_told_once(
@@ -907,11 +919,15 @@ class Busy(Remembered):
         return super().next_frame(file, identity)
 
 
-@pytest.mark.parametrize("how", ["in place", "renamed"])
+@pytest.mark.parametrize("how", ["in place", "renamed", "moved in"])
 def test_what_is_overwritten_before_its_turn_is_counted(
-    how: str, tmp_path: Path, watch: Callable[..., Watching]
+    how: str,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    watch: Callable[..., Watching],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    known = Busy()
+    known, outside = Busy(), tmp_path_factory.mktemp("outside")
     watching = watch(tmp_path, known=known)
     photo(tmp_path / "long.jpg", 9)
     assert known.waits.wait(5)
@@ -919,13 +935,17 @@ def test_what_is_overwritten_before_its_turn_is_counted(
         if how == "renamed":
             photo(tmp_path / "upload.tmp.jpg", number).rename(tmp_path / "upload")
             (tmp_path / "upload").rename(tmp_path / "snapshot.jpg")
+        elif how == "moved in":
+            photo(outside / "a.jpg", number).rename(tmp_path / "snapshot.jpg")
         else:
             photo(tmp_path / "snapshot.jpg", number)
         time.sleep(0.05)
     time.sleep(0.8)  # watchdog holds events back for half a second
+    assert watching.source.queued == (how != "moved in"), "that is not known to be whole yet"
     known.go_on.set()
     lost = watching.until(Overload)
     assert (lost.frames, lost.file) == (3, tmp_path / "snapshot.jpg")
+    assert f"overwritten before they are read (3 times, the last {lost.file})" in caplog.text
     frame = watching.until(Frame)
     assert frame.content_hash == hashlib.sha256(photo_bytes(3)).hexdigest()
     watching.nothing_for(1)

@@ -119,6 +119,13 @@ class Arrivals:
         """Ends a running `wait`; may be called from any thread."""
         self._events.wake()
 
+    @property
+    def waiting(self) -> int:
+        """Gives the number of whole files that events have told of and `wait` has not given yet."""
+        return self._events.whole(
+            lambda path: any(watch.tree.holds(path) for watch in self._watches)
+        )
+
     def close(self) -> None:
         for watch in self._watches:
             _unwatch(watch)
@@ -330,6 +337,17 @@ class Arrivals:
         if not watch.reported_away:
             _LOG.warning("%s: waiting for %s: %s", self._source, watch.tree.root, why)
         watch.reported_away = True
+
+
+def _is_no_end(record: logging.LogRecord) -> bool:
+    """Tells whether a line of watchdog's log is no more than that a watch ended as it should.
+
+    A watch that is ended while its thread looks for events logs an error (watchdog 7).
+    """
+    return not record.getMessage().endswith("called when the thread is inactive")
+
+
+logging.getLogger("watchdog.observers.inotify").addFilter(_is_no_end)
 
 
 def _unwatch(watch: _Watch) -> None:

@@ -150,7 +150,10 @@ class ClipReader:
         if shorter is not None and hashes.beginning == shorter.content_hash:
             self._start_frame = max(self._start_frame, shorter.next_frame)
         if not self._start_frame and (earlier := self._earlier(hashes.whole)):
-            yield Repeated(self.path, identity, hashes.whole, earlier)
+            at: tuple[int, TimeOrigin] | tuple[()] = ()
+            if self._times.matches(self.path):
+                at = self._times.of_clip_start(self.path, None, identity.mtime_ns, 0)
+            yield Repeated(self.path, identity, hashes.whole, earlier, *at)
             return
         failure = self._begin(self._start_frame)
         yield Opened(self.path, identity, hashes.whole)

@@ -37,7 +37,7 @@ from ..times import NamePattern, Times
 from .arrivals import WRITER_PATIENCE_S, Arrivals
 from .clip import ClipReader
 from .contents import STILL_KINDS, STILL_SUFFIXES, Kind, hashing, head_of, kind_of
-from .events import Arrived, overwrites
+from .events import Arrived
 from .extent import refusal
 from .header import DecodeError
 from .opening import being_written, opened
@@ -51,6 +51,8 @@ _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 _NO_FILE = frozenset({errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.EISDIR})
 """What opening a symbolic link, a pipe, a socket or a folder gives: they are no footage."""
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
+_TELL_EVERY_S = 60.0
+"""Seconds between two lines of the log about files that were overwritten."""
 _MOST_AGAIN = 100
 """Most files that a failing disk does not give and that are tried again soon; if there are more, or
 if a file may not be read, it is tried when directories are read again."""
@@ -122,6 +124,9 @@ class DirectorySource:
         nothing is known yet. A directory tells of it itself, once; a single file is told of by
         whoever reads it, since it may be one of many."""
         self._names_checked = pattern is None
+        self._overwrites = 0
+        """Files overwritten before they were read, since that was told."""
+        self._overwrites_told = float("-inf")
         self._stop = threading.Event()
         self._told = time.monotonic()
 
@@ -138,7 +143,7 @@ class DirectorySource:
     @property
     def queued(self) -> int:
         """Gives the number of files that are known to wait."""
-        return len(self._ready)
+        return len(self._ready) + self._arrivals.waiting
 
     @property
     def reconnects(self) -> int:
@@ -315,13 +320,29 @@ class DirectorySource:
     def _overwritten(self, arrived: Arrived, now: FileIdentity) -> Iterator[Item]:
         """Tells what was at this path and is gone, since it was overwritten before its turn."""
         lost = arrived.lost
-        if arrived.whole is not None and overwrites(now, arrived.whole, arrived.path):
-            lost = [*lost, arrived.whole]
-        arrived.lost, arrived.whole = [], now
+        if (before := arrived.before(now)) is not None:
+            lost = [*lost, before]
+        arrived.lost, arrived.whole, arrived.seen = [], now, None
         lost = [one for one in lost if hash(one) not in self._done]
         if lost:
+            self._note_losses(len(lost), arrived.path)
             origin = origin_of(arrived.path, lost[0])
             yield Overload(origin, 0, lost[0].mtime_ns, len(lost), arrived.path)
+
+    def _note_losses(self, times: int, path: Path) -> None:
+        """Tells the log that files are overwritten before they are read, at most once a minute."""
+        now = time.monotonic()
+        self._overwrites += times
+        if now - self._overwrites_told < _TELL_EVERY_S:
+            return
+        _LOG.warning(
+            "%s: files are overwritten before they are read (%d times, the last %s), since "
+            "analysis does not keep up; give each picture a name of its own",
+            self.name,
+            self._overwrites,
+            path,
+        )
+        self._overwrites, self._overwrites_told = 0, now
 
     def _told_unreadable(
         self, path: Path, identity: FileIdentity | None, reason: str
@@ -397,7 +418,8 @@ class DirectorySource:
         if self._times.on_time_line:
             taken = taken_of(data, path, identity, self._max_pixels, self._times)
             if taken.timed:
-                return Repeated(path, identity, digest, earlier, taken.at_ns, taken.known_by)
+                at = (taken.at_ns, taken.known_by)
+                return Repeated(path, identity, digest, earlier, *at, timed=True)
         return Repeated(path, identity, digest, earlier)
 
     def _failed(

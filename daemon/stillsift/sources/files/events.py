@@ -10,6 +10,7 @@ from __future__ import annotations
 import stat
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +37,8 @@ EVENTS: list[type[FileSystemEvent]] = [
     FileMovedEvent,
 ]
 """Events that are handled. `opened` and `closed without writing` are not: reading causes them."""
+_WHOLE = ("closed", "moved")
+"""Kinds of event after which a file is whole."""
 
 
 @dataclass(slots=True)
@@ -45,20 +48,29 @@ class Arrived:
     path: Path
     whole: FileIdentity | None = None
     """What it was when it was closed or moved here; None: no event told of it."""
+    seen: FileIdentity | None = None
+    """What it was when its name appeared, as by a move from outside of the tree; it may have grown
+    since. None: `whole` says it, or no event told of it."""
     lost: list[FileIdentity] = field(default_factory=list)
     """What it was before that, each time overwritten before it was read."""
 
     def follow(self, later: Arrived) -> None:
         """Notes what happened to the same path later."""
-        first = later.lost[0] if later.lost else later.whole
-        if (
-            self.whole is not None
-            and first is not None
-            and overwrites(first, self.whole, self.path)
-        ):
-            self.lost.append(self.whole)
+        first = later.lost[0] if later.lost else later.whole or later.seen
+        if first is not None and (before := self.before(first)) is not None:
+            self.lost.append(before)
         self.lost += later.lost
-        self.whole = later.whole or self.whole
+        if later.whole is not None or later.seen is not None:
+            self.whole, self.seen = later.whole, later.seen
+
+    def before(self, now: FileIdentity) -> FileIdentity | None:
+        """Returns what it was if that is gone, now that it is this; None: it is still there."""
+        if self.whole is not None:
+            return self.whole if overwrites(now, self.whole, self.path) else None
+        if self.seen is None or self.seen.size == 0:
+            return None
+        same_file = (now.device, now.inode) == (self.seen.device, self.seen.inode)
+        return None if same_file else self.seen
 
 
 def overwrites(later: FileIdentity, earlier: FileIdentity, path: Path) -> bool:
@@ -82,7 +94,7 @@ class Event:
     kind: str
     """One of closed, moved, created, modified and folder."""
     arrived: Arrived
-    """The file; `whole` is None unless it was closed or moved."""
+    """The file; `whole` is None unless it was closed or moved, `seen` unless it was created."""
 
 
 class Events(FileSystemEventHandler):
@@ -98,17 +110,21 @@ class Events(FileSystemEventHandler):
         moved = event.event_type == "moved"
         path = Path(_text(event.dest_path if moved else event.src_path))
         kind = "folder" if event.is_directory else event.event_type
-        whole = None
-        if kind in ("closed", "moved"):
+        arrived = Arrived(path)
+        if kind in ("closed", "moved", "created"):
             try:
                 facts = path.lstat()
             except OSError:
                 return  # it is gone already, or another event will tell what became of it
             if not stat.S_ISREG(facts.st_mode):
                 return
-            whole = FileIdentity.from_stat(facts)
+            identity = FileIdentity.from_stat(facts)
+            if kind == "created":
+                arrived.seen = identity
+            else:
+                arrived.whole = identity
         with self._something:
-            self._put(path, Event(kind, Arrived(path, whole)))
+            self._put(path, Event(kind, arrived))
             self._something.notify()
 
     def _put(self, path: Path, event: Event) -> None:
@@ -119,6 +135,12 @@ class Events(FileSystemEventHandler):
             if before.kind == "modified" and event.kind == "created":
                 event.kind = before.kind
         self._events[path] = event
+
+    def whole(self, holds: Callable[[Path], bool]) -> int:
+        """Returns how many of them tell of a whole file at a path that `holds`."""
+        with self._something:
+            paths = [path for path, event in self._events.items() if event.kind in _WHOLE]
+        return sum(map(holds, paths))
 
     def wake(self) -> None:
         """Ends a running `take`."""
