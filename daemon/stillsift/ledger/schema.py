@@ -201,6 +201,17 @@ CREATE TABLE left_alone (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS = (_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME, _LEFT_ALONE)
+_SEQUENCES = """
+CREATE TABLE sequences (
+    source TEXT NOT NULL,
+    folder NOT NULL,
+    rate REAL,
+    first INTEGER NOT NULL,
+    first_ns INTEGER NOT NULL,
+    PRIMARY KEY (source, folder)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS = (_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME, _LEFT_ALONE, _SEQUENCES)
 """Steps in order: step n makes schema version n + 1 out of version n. Never edit a step that was
 released; add a new one."""

@@ -57,7 +57,9 @@ def test_a_picture_that_stands_is_looked_at_although_it_is_not_due(
     time.sleep(0.3)
     camera.tell("fps 0.7")  # the next frame is not due, and stands for 1.4 s
     stood, after = watching.frame(), watching.frame()
-    assert stood.pts_s is not None and due.pts_s is not None and after.pts_s is not None
+    assert stood.pts_s is not None
+    assert due.pts_s is not None
+    assert after.pts_s is not None
     assert stood.pts_s - due.pts_s < 0.9
     assert after.frame_index == stood.frame_index + 1
     assert after.pts_s - stood.pts_s == pytest.approx(1 / 0.7, abs=0.1)

@@ -32,6 +32,7 @@ from stillsift.sources import (
     Finished,
     Idle,
     Item,
+    Numbering,
     Opened,
     Overload,
     Repeated,
@@ -50,6 +51,7 @@ class Remembered:
     def __init__(self) -> None:
         self.next: dict[FileIdentity, int | None] = {}
         self.contents: dict[str, Path] = {}
+        self.numberings: dict[Path, Numbering] = {}
 
     def begin(self, _file: Path, _identity: FileIdentity, _next_frame: int) -> str | None:
         return None
@@ -65,6 +67,12 @@ class Remembered:
 
     def earlier(self, content_hash: str) -> Path | None:
         return self.contents.get(content_hash)
+
+    def numbering(self, folder: Path) -> Numbering | None:
+        return self.numberings.get(folder)
+
+    def begin_numbering(self, folder: Path, numbering: Numbering) -> None:
+        self.numberings[folder] = numbering
 
 
 def photo(path: Path, number: int = 0) -> Path:
