@@ -22,7 +22,7 @@ class NumberedStills:
 
     folder: Path
     names: str
-    """Their names with # in place of the number; empty: the names are not alike."""
+    """The name of the first, with # in place of its number."""
     frames: int
     """How many there are, of a time line how many were read."""
     rate: float | None
@@ -46,8 +46,17 @@ class Sequences:
         self._rate = rate if pattern is None else pattern.rate
         self._folders: dict[Path, Numbering] = {}
         self._found: dict[Path, float | None] = {}
-        self.read: Counter[Path] = Counter()
+        self._read: Counter[Path] = Counter()
         """Stills that were put on a time line, by folder."""
+        self._names: dict[Path, str] = {}
+
+    @property
+    def time_lines(self) -> list[NumberedStills]:
+        """Gives the folders of which stills were put on a time line."""
+        return [
+            NumberedStills(folder, self._names[folder], frames, self.rate(folder))
+            for folder, frames in self._read.items()
+        ]
 
     def number(self, path: Path) -> int | None:
         """Returns the number of a still; None: its name holds none."""
@@ -88,5 +97,7 @@ class Sequences:
             self._known.begin_numbering(folder, known)
         if known is None or rate is None:
             return None
-        self.read[folder] += 1
+        self._read[folder] += 1
+        named = last_number(path)
+        self._names.setdefault(folder, path.name if named is None else named.names)
         return bounded_ns(known.first_ns + round((number - known.first) * 1e9 / rate))

@@ -128,7 +128,6 @@ class DirectorySource:
         self._folders: dict[Path, list[Path]] = {}
         """Stills by folder, in order, whose numbers are to be looked at."""
         self._photographs: list[NumberedStills] = []
-        self._names: dict[Path, str] = {}
         self._arrivals = Arrivals(
             name, self._trees, polling=polling, settle_s=settle_s, rescan_s=rescan_s
         )
@@ -295,11 +294,7 @@ class DirectorySource:
         """Gives the folders whose stills are numbered as the frames of a clip are."""
         if self._sequences is None:
             return []
-        lines = [
-            NumberedStills(folder, self._names.get(folder, ""), n, self._sequences.rate(folder))
-            for folder, n in self._sequences.read.items()
-        ]
-        return lines + self._photographs
+        return self._sequences.time_lines + self._photographs
 
     def _look_at_numbers(self, folder: Path) -> None:
         """Decides, before the first still of a folder is read, whether they are frames of a clip.
@@ -312,7 +307,7 @@ class DirectorySource:
         found = numbered(stills)
         if found is None or any(map(self._times.matches, stills)):
             return
-        self._names[folder], why = found.names, None
+        why = None
         if (decided := self._sequences.decided(folder)) is None:
             why = self._recognise(found.sample, self._stop.is_set)
             if self._stop.is_set():
