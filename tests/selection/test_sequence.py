@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
 import pytest
 
-from clips import real_pictures
+from clips import SHARED_MEDIA, real_pictures
 from sifting import lite0, noisy, scene, with_object
 from stillsift.arrays import Image
 from stillsift.frames import ArrayPicture
@@ -46,6 +48,28 @@ def test_one_thing_after_the_other_before_one_ground_is_not() -> None:
     why = why_no_sequence([cells(goods)], LIMIT)
     assert why is not None
     assert "hardly nearer" in why
+
+
+def test_a_few_of_each_thing_on_a_table_are_not() -> None:
+    table = scene(1)
+    goods = [
+        noisy(with_object(table, 10 + 37 * (thing % 6) + shot, thing), 3 * thing + shot)
+        for thing in range(12)
+        for shot in range(3)
+    ]
+    why = why_no_sequence([cells(goods)], LIMIT)
+    assert why == "they jump from one thing to the next"
+
+
+POTATOES = SHARED_MEDIA / "f" / "potatoes"
+
+
+@pytest.mark.skipif(not POTATOES.is_dir(), reason="needs the labelled footage beside the checkout")
+def test_things_that_fill_the_picture_are_not() -> None:
+    pictures = [cv2.imread(str(path)) for path in sorted(POTATOES.iterdir())]
+    potatoes = cells([np.asarray(picture, np.uint8) for picture in pictures if picture is not None])
+    runs = [potatoes, *(potatoes[at : at + n] for n in (16, 32) for at in range(0, 81, 8))]
+    assert [run for run in runs if why_no_sequence([run], LIMIT) is None] == []
 
 
 @pytest.mark.parametrize("blocks", [[], [[]], [[], []]])
