@@ -25,10 +25,11 @@ _IN_ONE_VIEW = 0.9
 _NEARER = 0.8
 """Least probability that two neighbours are nearer to each other than two pictures far apart. Of
 photographs with two of each thing, 0.75."""
-_JUMP, _GRADUAL = 0.5, 2.8
+_JUMP, _GRADUAL = 0.3, 2.8
 """Nine of ten neighbours must be nearer than this share of the median of pairs far apart, or than
 so many times the median of neighbours: no jumps. With two to five photographs of each thing on a
-table these are 0.55 and 3.2 at least."""
+table these are 0.41 and 3.2 at least; with things so small that they hardly show beside noise (a
+thirtieth of the picture), nothing tells them from a camera that sees such things come and go."""
 _STEADY, _ONE_SCENE = 0.16, 0.30
 """In a clip neighbours hardly differ, or all of it shows one scene: distance within which nine of
 ten neighbours are, or one of ten pairs far apart. Of potatoes that do not jump, 0.27 and 0.37."""
