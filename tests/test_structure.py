@@ -21,6 +21,7 @@ PACKAGE = ROOT / "daemon" / "stillsift"
 
 ORDER = (
     *("escapes", "problems", "units", "system_libraries", "arrays", "frames", "decisions"),
+    "frame_numbers",
     *("embedding", "health", "selection", "config", "sources", "ledger", "store"),
     *("service", "pipeline", "commands", "cli", "__main__"),
 )
@@ -31,15 +32,15 @@ MODULES = {
     "health": "alarms known_views camera_health",
     "selection": """
         sensitivity regions sharpness thumbnail gates cells gallery noise background tracking scene
-        comparison novelty budgets keep_ratio limits measured verdict context moments bursts
-        sifter audit_sample""",
+        comparison novelty sequence budgets keep_ratio limits measured verdict context moments
+        bursts sifter audit_sample""",
     "config": """
         secrets marked_yaml field_types settings errors yaml_file web_config password lint
         json_schema reload""",
-    "sources": "items pace times picture skipping decoding",
+    "sources": "items pace sequences times picture skipping decoding",
     "sources.files": """
-        opening contents tree events arrivals extent header pixels still clip_clock reading
-        clip directory""",
+        opening contents tree events arrivals extent header pixels still numbered clip_clock
+        reading clip directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
     "ledger": "records schema lifetime rows filters totals search reader writer",
     "store": """
@@ -48,7 +49,7 @@ MODULES = {
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
         troubles groups tuning reading_mark recorder losses move_rights persistence line
-        model_choice engine fleet""",
+        model_choice sequence_check engine fleet""",
     "commands": """
         arguments tables tally progress process_list service_user alarms audit check_config
         decisions doctor gaps models restore run sift stats""",

@@ -49,6 +49,8 @@ class TimeOrigin(StrEnum):
     PTS = "pts"
     """Presentation time added to the start of the file or of the connection."""
     MTIME = "mtime"
+    SEQUENCE = "sequence"
+    """The number in the name divided by a rate, added to the time of the first still."""
 
 
 class Picture(Protocol):

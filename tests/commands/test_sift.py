@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import av
 import pytest
 from PIL import Image
 
+from clips import real_pictures
 from conftest import Command, Disks
 from disks import SmallDisk
-from footage import jpeg, scene, taken, write_clip, write_still, write_stills
+from footage import START_S, jpeg, scene, taken, write_clip, write_still, write_stills
 from running import (
     assert_agree,
     decided,
@@ -827,3 +829,118 @@ def test_restoring_to_a_disk_that_takes_nothing_leaves_all_in_quarantine(
         assert not [path for path in back.rglob("*") if path.is_file()]
     assert stillsift("restore", "--all", "--store", store).status == 0
     assert (tmp_path / "photos" / "img9.jpg").read_bytes() == jpeg(1)
+
+
+# -- numbered stills -------------------------------------------------------------------------------
+
+
+def write_numbered(folder: Path, numbers: range, name: str = "in{}.jpg") -> Path:
+    """Frames of a real clip at 25/s by their numbers; all of them with the time of the first."""
+    folder.mkdir(exist_ok=True)
+    pictures = real_pictures(count=80)
+    for number, picture in zip(numbers, pictures, strict=False):
+        path = folder / name.format(number)
+        Image.fromarray(picture).save(path, quality=90)
+        os.utime(path, ns=(START_S * 10**9,) * 2)
+    return folder
+
+
+def numbers_line(out: str) -> str:
+    (line,) = [line for line in out.splitlines() if line.startswith("  numbers  ")]
+    return line.removeprefix("  numbers  ")
+
+
+def test_numbered_frames_of_a_clip_are_a_time_line(stillsift: Command, tmp_path: Path) -> None:
+    folder, told = write_numbered(tmp_path / "in", range(5, 45)), tmp_path / "told"
+    done = stillsift("sift", folder, "--dry-run", "--decisions", told)
+    taken_as = "in/in#.jpg: 40 frames in the order of their numbers, taken as 2/s"
+    assert numbers_line(done.out) == taken_as
+    rows = lines(told)
+    assert [Path(row["file"]).name for row in rows] == [f"in{n}.jpg" for n in range(5, 45)]
+    times = [datetime.fromisoformat(row["captured_at"]).timestamp() for row in rows]
+    assert times == [START_S + n / 2 for n in range(40)]
+    assert {row["captured_at_origin"] for row in rows} == {"sequence"}
+    (summary,) = json.loads(stillsift("sift", folder, "--dry-run", "--json").out)["sources"]
+    assert summary["numbered"] == [
+        {"folder": str(folder), "names": "in#.jpg", "frames": 40, "rate": 2.0, "why": None}
+    ]
+
+
+def test_numbered_frames_are_decided_as_if_their_names_told_the_time(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    write_numbered(tmp_path / "in", range(60), "in{:06}.jpg")
+    (tmp_path / "named").mkdir()
+    for number, path in enumerate(sorted((tmp_path / "in").iterdir())):
+        seconds, tenth = divmod(number, 10)
+        shutil.copy2(path, tmp_path / "named" / f"cam_20251124_16000{seconds}.{tenth}.jpg")
+    keys = ("captured_at", "outcome", "reason", "novelty", "novelty_limit", "detail")
+
+    def decided_as(place: str, setting: str) -> list[dict[str, Any]]:
+        told = tmp_path / "told"
+        options = ("--dry-run", "--decisions", told, "--set", setting)
+        assert stillsift("sift", tmp_path / place, *options).status == 0
+        return [{key: row[key] for key in keys} for row in lines(told)]
+
+    wanted = decided_as("named", "filename_time=cam_%Y%m%d_%H%M%S.%f")
+    assert wanted[59]["captured_at"] == "2025-11-24T16:00:05.900000Z"
+    assert decided_as("in", "sequence=10/s") == wanted
+    assert decided_as("in", "filename_time=in%06d@10") == wanted
+    assert decided_as("in", "sequence=off") != wanted
+
+
+def test_a_folder_goes_on_as_it_began_when_its_stills_are_gone(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    folder, store, told = tmp_path / "in", tmp_path / "store", tmp_path / "told"
+    sift = ("sift", folder, "-o", store, "--set", "retire=delete", "--decisions", told)
+    write_numbered(folder, range(40))
+    assert "40 frames in the order" in stillsift(*sift).out
+    assert not list(folder.iterdir())
+    write_numbered(folder, range(42, 47))
+    assert "5 frames in the order of their numbers, taken as 2/s" in stillsift(*sift).out
+    last = datetime.fromisoformat(lines(told)[-1]["captured_at"]).timestamp()
+    assert last == START_S + 23
+    # A set of photographs stays one, though frames come to it.
+    plates = write_stills(tmp_path / "plates", range(20))[0].parent
+    other = ("sift", plates, "-o", store, "--decisions", told)
+    assert "photographs, because" in stillsift(*other).out
+    for photo in plates.iterdir():
+        photo.unlink()
+    write_numbered(plates, range(40))
+    assert numbers_line(stillsift(*other).out).startswith(
+        "plates/in#.jpg: 40 frames are taken for photographs; if they are"
+    )
+
+
+def test_numbered_photographs_stay_photographs_and_the_way_out_is_told(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    write_stills(tmp_path / "photos", range(20))
+    done = stillsift("sift", tmp_path / "photos", "--dry-run")
+    line = numbers_line(done.out)
+    assert line.startswith("photos/img#.jpg: 20 frames are taken for photographs, because ")
+    assert line.endswith("; if they are one camera's frames: --set sequence=2/s")
+    off = stillsift("sift", tmp_path / "photos", "--dry-run", "--set", "sequence=off")
+    assert off.out.splitlines()[1] == done.out.splitlines()[1]
+    assert "  numbers  " not in off.out
+    told = stillsift("sift", tmp_path / "photos", "--dry-run", "--set", "sequence=2/s")
+    assert numbers_line(told.out).endswith("taken as 2/s")
+
+
+def test_where_names_tell_the_time_numbers_do_not(stillsift: Command, tmp_path: Path) -> None:
+    write_numbered(tmp_path / "in", range(10, 60), "cam_20260501_1000{0}_{0}.jpg")
+    told, pattern = tmp_path / "told", "filename_time=cam_%Y%m%d_%H%M%S"
+    for sequence in ("auto", "25/s"):
+        setting = ("--set", pattern, "--set", f"sequence={sequence}")
+        done = stillsift("sift", tmp_path / "in", "--dry-run", "--decisions", told, *setting)
+        assert "  numbers  " not in done.out
+        assert {row["captured_at_origin"] for row in lines(told)} == {"filename"}
+
+
+def test_a_pattern_of_numbers_that_no_name_matches_is_told(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    write_numbered(tmp_path / "in", range(3))
+    done = stillsift("sift", tmp_path / "in", "--dry-run", "--set", "filename_time=out%d@25")
+    assert "filename_time 'out%d@25' does not match any of 3 files" in done.err

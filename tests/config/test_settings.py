@@ -173,7 +173,8 @@ source_settings = st.builds(
     settle=st.floats(0, 1e6),
     max_pixels=st.integers(1, 10**10),
     max_clip_pixels=st.integers(1, 10**10),
-    filename_time=st.sampled_from([None, "%Y%m%d", "${x}%s"]),
+    filename_time=st.sampled_from([None, "%Y%m%d", "${x}%s", "in%06d@30000/1001"]),
+    sequence=st.sampled_from(["auto", "off"]) | st.floats(1e-6, 1e3),
     recursive=st.booleans(),
 )
 

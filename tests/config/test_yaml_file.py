@@ -252,6 +252,50 @@ MISTAKES = [
         "'%Y%Q', and %Q in it means nothing; write one such as cam1_%Y%m%d_%H%M%S",
     ),
     (
+        "number without its rate",
+        "defaults: {filename_time: 'in%06d'}",
+        "c:1: defaults.filename_time: is 'in%06d'; a frame's number needs its rate behind it: "
+        "in%06d@25",
+    ),
+    (
+        "two numbers",
+        "defaults: {filename_time: 'in%d_%d@25'}",
+        "c:1: defaults.filename_time: is 'in%d_%d@25', which needs one %d and a rate behind it; "
+        "write one such as in%06d@25",
+    ),
+    (
+        "number at a rate of 0",
+        "defaults:\n  filename_time: in%d@0",
+        "c:2: defaults.filename_time: is 'in%d@0', which has a rate of 0; write one such as "
+        "in%06d@25",
+    ),
+    (
+        "number in a folder",
+        "defaults: {filename_time: '%d/in.jpg@25'}",
+        "c:1: defaults.filename_time: is '%d/in.jpg@25', which looks for a frame's number in a "
+        "folder's name; write one such as in%06d@25",
+    ),
+    (
+        "sequence without a unit",
+        "defaults: {sequence: 25}",
+        "c:1: defaults.sequence: is 25; write a rate such as 25/s, or auto, or off",
+    ),
+    (
+        "sequence of all",
+        "defaults:\n  sequence: all",
+        "c:2: defaults.sequence: is 'all'; write a rate such as 25/s, or auto, or off",
+    ),
+    (
+        "sequence true",
+        "defaults: {sequence: true}",
+        "c:1: defaults.sequence: is true; write a rate such as 25/s, or auto, or off",
+    ),
+    (
+        "sequence of nothing",
+        "defaults: {sequence: 0/s}",
+        "c:1: defaults.sequence: is '0/s'; write a rate such as 25/s, or auto, or off",
+    ),
+    (
         "missing variable",
         "store:\n  path: ${NOWHERE}/x",
         "c:2: store.path: the environment variable NOWHERE is not set",

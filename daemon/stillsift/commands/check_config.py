@@ -31,7 +31,7 @@ from ..problems import Problem
 from ..service import Metrics
 from ..service.access import Access
 from ..service.http import MetricsError, serve
-from ..sources import FileIdentity, Gap, LeftAlone
+from ..sources import FileIdentity, Gap, LeftAlone, Numbering
 from ..sources.files.tree import MOST_DEEP, trees
 from ..store import Store, StoreError
 from ..store.durable_files import move_without_overwrite
@@ -307,6 +307,12 @@ class _Nothing:
         return None
 
     def earlier(self, _content_hash: str) -> Path | None:
+        return None
+
+    def numbering(self, _folder: Path) -> Numbering | None:
+        return None
+
+    def begin_numbering(self, _folder: Path, _numbering: Numbering) -> None:
         return None
 
 

@@ -160,6 +160,7 @@ class _Run:
             self._tally.error = f"unexpected: {error!r}"
         if self._line is not None and isinstance(self._line.source, DirectorySource):
             self._tally.left_alone = self._line.source.left_alone
+            self._tally.numbered = self._line.source.numbered
         self._tally.seconds = time.monotonic() - begin
 
     def _absence(self, source: Source) -> str | None:

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .. import units
 from ..decisions import Decision, Outcome, Reason, outcome_of
 from ..escapes import escaped
 from ..ledger.records import KeptFile
 from ..sources import LeftAlone
+from ..sources.sequences import NumberedStills
 from ..units import counted
 
 _MOST_NAMED = 10
@@ -40,6 +42,8 @@ class Tally:
     error: str | None = None
     left_alone: LeftAlone = field(default_factory=lambda: LeftAlone({}))
     """What lies among the footage and is not read."""
+    numbered: list[NumberedStills] = field(default_factory=list)
+    """Folders whose stills are numbered."""
 
     def note(self, decision: Decision, kept: KeptFile | None) -> None:
         """Counts the frames of one decision."""
@@ -92,6 +96,16 @@ class Tally:
             "failures": self.failures,
             "more_failures": self.count(Outcome.FAILED) - len(self.failures),
             "left_alone": dict(self.left_alone.kinds),
+            "numbered": [
+                {
+                    "folder": str(each.folder),
+                    "names": each.names,
+                    "frames": each.frames,
+                    "rate": each.rate,
+                    "why": each.why,
+                }
+                for each in self.numbered
+            ],
             "error": self.error,
         }
 
@@ -122,10 +136,31 @@ class Tally:
         if more := self.count(Outcome.FAILED) - len(named):
             ask = "" if self.dry else f": stillsift decisions --store {self.store} --outcome failed"
             lines.append(f"           and {more} more{ask}")
+        lines += self._numbered_lines()
         lines += left_alone_line(self.left_alone)
         if self.error is not None:
             lines.append(f"  stopped  {self.error}")
         return "\n".join(map(escaped, lines))
+
+    def _numbered_lines(self) -> list[str]:
+        """Returns a line for each folder of numbered stills: a time line, or the way to one."""
+        named = self.numbered[:_MOST_NAMED]
+        lines = [f"  numbers  {_numbered_text(each)}" for each in named]
+        more = len(self.numbered) - len(named)
+        return [*lines, f"           and {counted(more, 'more folder')}"] if more else lines
+
+
+def _numbered_text(stills: NumberedStills) -> str:
+    number = f"{stills.frames:,} frame{'' if stills.frames == 1 else 's'}"
+    where = f"{stills.folder.name}/{stills.names}"
+    if stills.rate is not None:
+        taken = units.written_rate(stills.rate)
+        return f"{where}: {number} in the order of their numbers, taken as {taken}"
+    why = "" if stills.why is None else f", because {stills.why}"
+    return (
+        f"{where}: {number} are taken for photographs{why}; "
+        "if they are one camera's frames: --set sequence=2/s"
+    )
 
 
 def left_alone_line(left_alone: LeftAlone) -> list[str]:

@@ -6,13 +6,22 @@ Each type is checked; the message of an error tells the way out.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    PlainSerializer,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
+from .. import units
+from ..frame_numbers import NumberPattern, is_number_pattern
 from ..selection.regions import Polygon, polygon_mistake
 from .secrets import parts_of, redacted
 
@@ -153,16 +162,43 @@ def zone(name: str) -> tzinfo:
     return UTC if name == "UTC" else ZoneInfo(name)
 
 
+def _sequence(given: Any, info: ValidationInfo) -> Any:
+    if given in ("auto", "off"):
+        return given
+    if given is not None and given != "all" and not isinstance(given, bool | list | dict):
+        # Numbers come from Python only; in a file their unit is unknown.
+        if isinstance(given, str):
+            with suppress(ValueError):
+                return units.rate(given)
+        elif info.context is None and given > 0:
+            return given
+    raise ValueError(f"is {shown(given)}; write a rate such as 25/s, or auto, or off")
+
+
+def _written_sequence(rate: float | str) -> str:
+    return rate if isinstance(rate, str) else units.written_rate(rate)
+
+
 _DIRECTIVES = frozenset("YymdHIMSfjbBpzs%")
 
 
 def _time_pattern(pattern: str) -> str:
-    """Checks that a pattern gives back the day of the time that it wrote."""
+    """Checks that a pattern gives back the day of the time that it wrote, or a frame's number."""
+    if is_number_pattern(pattern):
+        try:
+            NumberPattern(pattern)
+        except ValueError as error:
+            raise ValueError(
+                f"is {pattern!r}, which {error}; write one such as in%06d@25"
+            ) from error
+        return pattern
     moment = datetime(2001, 12, 23, 14, 45, 56, tzinfo=UTC)
     directives = re.findall(r"%(.?)", pattern)
     unknown = [each for each in directives if each not in _DIRECTIVES or not each]
     if unknown or not set(directives) - {"%"}:
         what = f"%{unknown[0]} in it means nothing" if unknown else "it tells no time"
+        if hint := _number_hint(pattern):
+            raise ValueError(f"is {pattern!r}{hint}")
         raise ValueError(f"is {pattern!r}, and {what}; write one such as cam1_%Y%m%d_%H%M%S")
     if "s" in directives:
         return pattern
@@ -171,8 +207,16 @@ def _time_pattern(pattern: str) -> str:
     except (ValueError, re.error) as error:
         raise ValueError(f"is {pattern!r}, which no time can be read with: {error}") from error
     if told.date() != moment.date():
-        raise ValueError(f"is {pattern!r}, which tells no year, month and day")
+        raise ValueError(
+            f"is {pattern!r}, which tells no year, month and day{_number_hint(pattern)}"
+        )
     return pattern
+
+
+def _number_hint(pattern: str) -> str:
+    """Returns the way out where a frame's number was meant; else nothing."""
+    meant = re.fullmatch(r"[^%@]*%[0-9]*d[^%@]*", pattern) is not None
+    return f"; a frame's number needs its rate behind it: {pattern}@25" if meant else ""
 
 
 def _named(what: str) -> AfterValidator:
@@ -260,8 +304,22 @@ Listen = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^(off|.*:[0-9]{1,5})$"}),
 ]
 """Address to listen at, or None for `off`."""
+SequenceRate = Annotated[
+    float | Literal["auto", "off"],
+    BeforeValidator(_sequence),
+    PlainSerializer(_written_sequence, return_type=str, when_used="json"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": ["auto", "off"]},
+                {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?/(s|min|m|h|d)$"},
+            ]
+        }
+    ),
+]
+"""Numbers per second, or `auto` or `off`."""
 TimePattern = Annotated[str, AfterValidator(_time_pattern)]
-"""A strptime pattern that tells year, month and day."""
+"""A strptime pattern that tells year, month and day, or that of a frame's number with a rate."""
 ZoneName = Annotated[str, AfterValidator(_time_zone)]
 """A time zone that this machine knows."""
 FileName = Annotated[str, _named("a folder's name")]

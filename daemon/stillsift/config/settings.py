@@ -42,6 +42,7 @@ from .field_types import (
     PasswordPlace,
     PictureSize,
     Polygons,
+    SequenceRate,
     Share,
     TimePattern,
     Whole,
@@ -212,6 +213,9 @@ class SourceSettings(_Section):
     """strptime pattern of the time in a file's name (with a slash: path); None: there is none."""
     exif_timeline: bool = False
     """Whether stills with an EXIF time lie on a time line, as those with a time in the name do."""
+    sequence: SequenceRate = "auto"
+    """Numbers per second of stills that are numbered as the frames of a clip; auto: recognised by
+    `sift`; off: such stills are photographs."""
     timezone: ZoneName = "UTC"
     """Zone of times without one: of `filename_time` and of EXIF."""
     transport: Literal["tcp", "udp"] = "tcp"
@@ -226,6 +230,11 @@ class SourceSettings(_Section):
     def tz(self) -> tzinfo:
         """Gives `timezone` as Python's datetime wants it."""
         return zone(self.timezone)
+
+    @property
+    def sequence_rate(self) -> float | None:
+        """Gives the rate of `sequence`, numbers per second; None: it names none."""
+        return None if isinstance(self.sequence, str) else self.sequence
 
     def limits(self, novelty: float) -> Limits:
         """Returns the limits of decisions; `novelty` is the embedder's own limit, for `auto`."""

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from ..decisions import Outcome, Reason
 from ..problems import Problem
-from ..sources import FileIdentity
+from ..sources import FileIdentity, Numbering
 from . import schema
 from .filters import begins_with, of_file, where
 from .records import (
@@ -161,6 +161,14 @@ class LedgerReader:
             (source, path_in(file), *key_of(source, identity)[1:4]),
         )
         return file_record(row) if row else None
+
+    def sequence(self, source: str, folder: Path) -> Numbering | None:
+        """Returns what was decided about a folder's numbered stills; None: nothing."""
+        row = self._one(
+            "SELECT rate, first, first_ns FROM sequences WHERE source = ? AND folder = ?",
+            (source, path_in(folder)),
+        )
+        return None if row is None else Numbering(*row)
 
     def files(self, source: str, state: FileState | None = None) -> list[FileRecord]:
         """Returns the files of a source in the order in which they were first recorded."""

@@ -258,7 +258,8 @@ UPDATE alarms SET
     to_ns = max(from_ns, COALESCE((
         SELECT captured_at_ns FROM decisions
         WHERE source = ?1 AND outcome IN ('kept', 'dropped')
-            AND (reason != 'exact_duplicate' OR captured_at_origin IN ('filename', 'exif'))
+            AND (reason != 'exact_duplicate'
+                OR captured_at_origin IN ('filename', 'exif', 'sequence'))
         ORDER BY captured_at_ns DESC LIMIT 1
     ), from_ns))
 WHERE source = ?1 AND to_ns IS NULL

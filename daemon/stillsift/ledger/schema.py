@@ -205,6 +205,20 @@ _DISTANCE = """
 ALTER TABLE decisions ADD COLUMN distance REAL;
 """
 
-MIGRATIONS = (_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME, _LEFT_ALONE, _DISTANCE)
+_SEQUENCES = """
+CREATE TABLE sequences (
+    source TEXT NOT NULL,
+    folder NOT NULL,
+    rate REAL,
+    first INTEGER NOT NULL,
+    first_ns INTEGER NOT NULL,
+    PRIMARY KEY (source, folder)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS = (
+    *(_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME, _LEFT_ALONE),
+    *(_DISTANCE, _SEQUENCES),
+)
 """Steps in order: step n makes schema version n + 1 out of version n. Never edit a step that was
 released; add a new one."""

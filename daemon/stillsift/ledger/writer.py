@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..decisions import Decision, Outcome, Reason
-from ..sources import FileIdentity
+from ..sources import FileIdentity, Numbering
 from . import schema
 from .lifetime import Lifetime, Uptime, uptime
 from .reader import LedgerReader, connected, path_uri
@@ -167,6 +167,14 @@ class Ledger(LedgerReader):
             db.executemany(
                 "INSERT INTO left_alone VALUES (?, ?, ?)",
                 ((source, kind, n) for kind, n in kinds.items()),
+            )
+
+    def begin_sequence(self, source: str, folder: Path, numbering: Numbering) -> None:
+        """Records what was decided about a folder's numbered stills; what stands there stays."""
+        with self._writing() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO sequences VALUES (?, ?, ?, ?, ?)",
+                (source, path_in(folder), numbering.rate, numbering.first, numbering.first_ns),
             )
 
     def adopt(self, found: Sequence[tuple[Decision, KeptFile]]) -> None:

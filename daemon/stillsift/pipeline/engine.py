@@ -41,6 +41,7 @@ from .line import Line
 from .persistence import Storage
 from .reading_mark import ReadingMark
 from .recorder import Recorder
+from .sequence_check import SequenceCheck
 from .tuning import Tuning
 
 log = logging.getLogger(__name__)
@@ -184,7 +185,12 @@ class Engine:
                 mark=mark,
             )
             source = open_source(
-                config, recorder, watch=watch, duration_s=duration_s, leave_out=store
+                config,
+                recorder,
+                watch=watch,
+                duration_s=duration_s,
+                leave_out=store,
+                recognise=self._sequence_check(config),
             )
             sifter = self._sifter(config.name, tuning)
         except BaseException:
@@ -204,6 +210,12 @@ class Engine:
             on_decision=on_decision,
             on_step=on_step,
         )
+
+    def _sequence_check(self, config: SourceConfig) -> SequenceCheck | None:
+        """Returns what recognises numbered stills as a clip; None: that is not asked for."""
+        if config.sequence != "auto":
+            return None
+        return SequenceCheck(self._embed, self.model.spec.novelty_limit, config.max_pixels)
 
     def tuning(self, config: SourceConfig) -> Tuning:
         """Returns the settings of a source that can change while it is being read."""
@@ -286,8 +298,12 @@ def open_source(
     watch: bool,
     duration_s: float | None = None,
     leave_out: Path | None = None,
+    recognise: SequenceCheck | None = None,
 ) -> Source:
-    """Opens a source; only this function knows which kinds of source there are."""
+    """Opens a source; only this function knows which kinds of source there are.
+
+    `recognise` is for `sequence: auto` in a directory that is not watched.
+    """
     if config.rtsp is not None:
         return RtspSource(
             config.name,
@@ -313,6 +329,8 @@ def open_source(
         filename_time=config.filename_time,
         exif_timeline=config.exif_timeline,
         timezone=config.tz,
+        sequence=config.sequence_rate,
+        recognise=recognise,
         max_pixels=config.max_pixels,
         max_clip_pixels=config.max_clip_pixels,
         settle_s=config.settle,

@@ -7,6 +7,7 @@ checkpoint never passes a frame whose decision is still open.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,8 +29,10 @@ from ..ledger.records import (
     Retire,
 )
 from ..selection import Sifter
-from ..sources import FileIdentity, Finished, Opened, Shorter
+from ..sources import FileIdentity, Finished, Numbering, Opened, Shorter
 from .reading_mark import ReadingMark
+
+log = logging.getLogger(__name__)
 
 MOST_UNRECORDED = 256
 _STATE_EVERY_S = 30.0
@@ -162,6 +165,15 @@ class Recorder:
         content = self._known(content_hash)
         self._answer = None if content is None else (content_hash, content)
         return None if content is None else content.file
+
+    def numbering(self, folder: Path) -> Numbering | None:
+        return self._ledger.sequence(self.source, folder)
+
+    def begin_numbering(self, folder: Path, numbering: Numbering) -> None:
+        try:
+            self._ledger.begin_sequence(self.source, folder, numbering)
+        except LedgerError as error:  # the line waits when it records the first of its frames
+            log.debug("%s: %s: its numbers are not recorded: %s", self.source, folder, error)
 
     def _known(self, content_hash: str) -> _Content | None:
         """Returns what is known of a content that was decided, here or else by a sibling.

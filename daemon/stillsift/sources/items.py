@@ -194,6 +194,18 @@ class Shorter:
     """Index of the first frame not decided then."""
 
 
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """Says what was decided about the numbers in the names of a folder's stills."""
+
+    rate: float | None
+    """Numbers per second; None: they number photographs."""
+    first: int
+    """The number that was read first."""
+    first_ns: int
+    """When that still was taken, UTC nanoseconds since 1970."""
+
+
 class Known(Protocol):
     """Answers what a file source asks about earlier decisions. The recorder implements it."""
 
@@ -218,6 +230,12 @@ class Known(Protocol):
 
     def earlier(self, content_hash: str) -> Path | None:
         """Returns a file with this content that was decided before; None: there was none."""
+
+    def numbering(self, folder: Path) -> Numbering | None:
+        """Returns what was decided about the numbers of a folder's stills; None: nothing."""
+
+    def begin_numbering(self, folder: Path, numbering: Numbering) -> None:
+        """Notes what was decided about the numbers of a folder's stills."""
 
 
 class Source(Protocol):

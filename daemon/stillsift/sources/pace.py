@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Generic, TypeVar
+
+_Shown = TypeVar("_Shown")
 
 _SLACK = 1e-6
 """Share of a slot that rounding may lose: 0.29 s at 100/s is slot 28.999999999999996."""
@@ -31,6 +34,11 @@ class Pace:
     def all(self) -> bool:
         """Tells whether every frame is looked at."""
         return self._rate is None
+
+    @property
+    def step_s(self) -> float:
+        """Gives the length of a slot, seconds; 0: there are no slots."""
+        return 0.0 if self._rate is None else 1 / self._rate
 
     def slot(self, time_s: float) -> int | None:
         """Returns the slot, of which at most one frame is looked at; None: there are no slots."""
@@ -72,3 +80,34 @@ class LivePace:
         late = due_ns is None or not -period_ns < at_ns - due_ns < period_ns
         self._due_ns = (at_ns if late or due_ns is None else due_ns) + period_ns
         return True
+
+
+class Standing(Generic[_Shown]):
+    """Holds back one frame that is not due, until it is known how long it stood on screen.
+
+    Frames of screen recorders and telephones come at a variable rate: a picture can stand for
+    minutes, and the short one before it have used up its slot. So what stands for a whole step of
+    the pace is looked at wherever it begins. At a constant rate nothing is added: either no frame
+    stands that long, or every frame is due. At a variable one, at most one frame in each step is.
+    """
+
+    def __init__(self, rate: float | None) -> None:
+        """Takes the rate of the pace, frames per second; None: every frame is due."""
+        self._step_ns = 0.0 if rate is None else (1 - _SLACK) * 1e9 / rate
+        self._held: tuple[_Shown, int] | None = None
+
+    def hold(self, frame: _Shown, at_ns: int) -> None:
+        """Holds a frame that is not due and began at `at_ns`, instead of the one before."""
+        self._held = frame, at_ns
+
+    def until(self, at_ns: int) -> _Shown | None:
+        """Returns the frame held back if it stood for a step until `at_ns`, else None.
+
+        In either case nothing is held any more.
+        """
+        held, self._held = self._held, None
+        return held[0] if held is not None and at_ns - held[1] >= self._step_ns else None
+
+    def for_(self, lasts_ns: int) -> _Shown | None:
+        """Returns the same for a last frame, of which it is known how long it lasts."""
+        return None if self._held is None else self.until(self._held[1] + lasts_ns)

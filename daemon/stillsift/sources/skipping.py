@@ -53,10 +53,10 @@ class _Sent:
 class Skipping:
     """Decides which packets of a clip the decoder does not get, and yields `Skipped` for them.
 
-    A packet is skipped if an earlier frame of its slot of `pace` was decoded, no other frame refers
-    to it, and it is reordered no deeper than a frame that came out before. The last condition is
-    there because a decoder that does not know how far frames are reordered learns it from them, and
-    drops the first of each depth.
+    A packet is skipped if an earlier frame of its slot of `pace` was decoded, it does not last for
+    a slot, no other frame refers to it, and it is reordered no deeper than a frame that came out
+    before. The last condition is there because a decoder that does not know how far frames are
+    reordered learns it from them, and drops the first of each depth.
     """
 
     def __init__(self, pace: Pace, units: _Units) -> None:
@@ -94,6 +94,9 @@ class Skipping:
         self._time_base = packet.time_base
         depth = sum(pts > packet.pts for pts in self._sent)
         skipped = self._unwanted(packet.pts) and self._spared(packet, depth)
+        # What stands for a slot is looked at. Some files tell nothing or the wrong time of a
+        # packet; what was skipped and then stands that long is an UncertainCount.
+        skipped = skipped and (packet.duration or 0) * packet.time_base < self._pace.step_s
         if not packet.is_discard:  # an edit list hides it: it never comes out
             self._sent[packet.pts] = _Sent(skipped, depth)
             if not skipped and self._start is not None:

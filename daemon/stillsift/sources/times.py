@@ -1,6 +1,7 @@
 """Finds when the pictures of a file were taken, and names how that is known.
 
-For a still: the pattern for file names, else EXIF, else the time of last change. For the start of a
+For a still: the pattern for file names, else EXIF, else the time of last change; or its number, if
+it is the frame of a clip. For the start of a
 clip: the pattern for file names, else the `creation_time` that its recorder wrote, else the time of
 last change less the duration, because a recorder's last write is at the end. Frames of a clip add
 their presentation time to its start. What a clock says that was never set is no time.
@@ -14,6 +15,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 from ..frames import EARLIEST_NS, LATEST_NS, TimeOrigin, bounded_ns
+from .sequences import Sequences
 
 _DIRECTIVES = {
     "Y": r"\d{4}",
@@ -153,10 +155,13 @@ class Times:
     exif_timeline: bool = False
     """Whether EXIF times put stills on a time line, as times in names do."""
 
+    sequences: Sequences | None = None
+    """Gives the times of stills that are numbered as the frames of a clip; None: none are."""
+
     @property
     def on_time_line(self) -> bool:
         """Tells whether any still can lie on a time line."""
-        return self.pattern is not None or self.exif_timeline
+        return self.pattern is not None or self.exif_timeline or self.sequences is not None
 
     def matches(self, path: Path) -> bool:
         """Tells whether a file's name holds a time, be it that of a clock that was never set."""
@@ -173,9 +178,13 @@ class Times:
             return Taken(named, TimeOrigin.FILENAME, timed=True)
         matches = self.matches(path)
         written = None if exif is None else _written_ns(exif, self.zone, mtime_ns)
+        taken = Taken(mtime_ns, TimeOrigin.MTIME, timed=matches)
         if written is not None:
-            return Taken(written, TimeOrigin.EXIF, timed=matches or self.exif_timeline)
-        return Taken(mtime_ns, TimeOrigin.MTIME, timed=matches)
+            taken = Taken(written, TimeOrigin.EXIF, timed=matches or self.exif_timeline)
+        if taken.timed or self.sequences is None:
+            return taken
+        counted = self.sequences.at_ns(path, taken.at_ns)
+        return taken if counted is None else Taken(counted, TimeOrigin.SEQUENCE, timed=True)
 
     def of_clip_start(
         self, path: Path, created: str | None, mtime_ns: int, duration_s: float

@@ -48,6 +48,23 @@ def test_plays(transport: str, streams: list[Path], started: Callable[..., Any])
     assert not watching.source.up
 
 
+def test_a_picture_that_stands_is_looked_at_although_it_is_not_due(
+    streams: list[Path], started: Callable[..., Any]
+) -> None:
+    camera = started(Camera, streams)
+    watching = started(Watching, source(camera.url, rate=1))
+    due = [watching.frame(), watching.frame()][-1]
+    time.sleep(0.3)
+    camera.tell("fps 0.7")  # the next frame is not due, and stands for 1.4 s
+    stood, after = watching.frame(), watching.frame()
+    assert stood.pts_s is not None
+    assert due.pts_s is not None
+    assert after.pts_s is not None
+    assert stood.pts_s - due.pts_s < 0.9
+    assert after.frame_index == stood.frame_index + 1
+    assert after.pts_s - stood.pts_s == pytest.approx(1 / 0.7, abs=0.1)
+
+
 def test_a_killed_camera_is_called_again_and_the_gap_told(
     streams: list[Path], started: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from av.format import ContainerFormat
 from av.video.stream import VideoStream
+from PIL import Image
 
 from clips import SHARED_MEDIA, real_clip, real_pictures, write_clip
 from disks import FaultyDisk, why_not
@@ -151,7 +152,7 @@ def test_variable_rate_keeps_true_times(tmp_path: Path) -> None:
     frames = read(path).frames
     assert [frame.pts_s for frame in frames] == pytest.approx([time / 1000 for time in times])
     paced = read(path, rate=5).frames
-    assert [frame.frame_index for frame in paced] == [0, 3, 6, 8, 9]
+    assert [frame.frame_index for frame in paced] == [0, 2, 3, 5, 6, 7, 8, 9], "2, 5 and 7 stand"
 
 
 @pytest.mark.parametrize("start", [1, 4, 7, 11, 12])
@@ -534,6 +535,51 @@ def test_a_pace_picks_by_time() -> None:
     assert picked(1, [0, 0.5, 1, 3600.2, 3600.4, 3601, 2, 2.5, 3]) == [0, 2, 3, 5, 6, 8]
     with pytest.raises(ValueError, match="more than 0"):
         Pace(0)
+
+
+SHOWN_MS = [0, 12_000, 12_120, 12_150, 19_620, 19_630, 39_620]
+"""When seven pictures begin, as a screen recorder writes them. The fourth stands for 7.5 s and the
+sixth for 20 s, but neither begins its slot of a fifth of a second."""
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("a.mp4", "libx264", {"bf": "0"}),
+        ("b.mp4", "libx264", {"bf": "3", "b_strategy": "0"}),
+        ("a.mkv", "libx264", {"bf": "3", "b_strategy": "0"}),
+        ("a.webm", "libvpx-vp9", {}),
+        ("a.mov", "mjpeg", {}),
+    ],
+)
+def test_a_picture_that_stands_is_looked_at_wherever_it_begins(
+    name: str, codec: str, options: dict[str, str], tmp_path: Path
+) -> None:
+    pictures = real_pictures()[::4][:7]
+    path = write_clip(
+        tmp_path / name, pictures, codec=codec, pts=SHOWN_MS, rate=1000, options=options
+    )
+    result = read(path, rate=5)
+    assert [frame.frame_index for frame in result.frames] == [0, 1, 3, 4, 5, 6]
+    assert [frame.pts_s for frame in result.frames] == [
+        pytest.approx(SHOWN_MS[each.frame_index] / 1000, abs=0.002) for each in result.frames
+    ]
+    for frame in result.frames:
+        assert far(frame, pictures[frame.frame_index]) < 12
+    for start in range(7):
+        later = [frame.frame_index for frame in read(path, rate=5, start_frame=start).frames]
+        assert later == [number for number in (0, 1, 3, 4, 5, 6) if number >= start]
+
+
+def test_the_last_picture_is_looked_at_if_its_container_lets_it_stand(tmp_path: Path) -> None:
+    path = tmp_path / "a.gif"
+    pictures = [Image.fromarray(np.full((90, 160, 3), 80 * n, np.uint8)) for n in range(3)]
+    lasts_ms = {"short": [5000, 40, 40], "long": [5000, 40, 5000]}
+    seen = {}
+    for word, durations in lasts_ms.items():
+        pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations)
+        seen[word] = [frame.frame_index for frame in read(path, rate=5).frames]
+    assert seen == {"short": [0, 1], "long": [0, 1, 2]}
 
 
 def test_of_several_video_tracks_the_largest_is_read_and_the_others_are_named(

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ from stillsift.sources import (
     Finished,
     Idle,
     Item,
+    Numbering,
     Opened,
     Overload,
     Repeated,
@@ -50,6 +51,7 @@ class Remembered:
     def __init__(self) -> None:
         self.next: dict[FileIdentity, int | None] = {}
         self.contents: dict[str, Path] = {}
+        self.numberings: dict[Path, Numbering] = {}
 
     def begin(self, _file: Path, _identity: FileIdentity, _next_frame: int) -> str | None:
         return None
@@ -65,6 +67,12 @@ class Remembered:
 
     def earlier(self, content_hash: str) -> Path | None:
         return self.contents.get(content_hash)
+
+    def numbering(self, folder: Path) -> Numbering | None:
+        return self.numberings.get(folder)
+
+    def begin_numbering(self, folder: Path, numbering: Numbering) -> None:
+        self.numberings[folder] = numbering
 
 
 def photo(path: Path, number: int = 0) -> Path:
@@ -987,3 +995,85 @@ def test_a_file_that_is_to_be_left_alone_fails_and_the_next_is_read(tmp_path: Pa
     photo(tmp_path / "b.jpg")
     items = list(source(tmp_path, known=Marked()).items())
     assert [type(item) for item in items] == [Opened, Failed, Finished, Opened, Frame, Finished]
+
+
+# --- numbered stills
+
+
+def test_a_watched_folder_with_a_rate_is_a_time_line_and_one_without_is_not(
+    tmp_path: Path, watch: Callable[..., Watching]
+) -> None:
+    asked: list[object] = []
+
+    def recognise(blocks: object, _stopped: object) -> None:
+        asked.append(blocks)
+
+    def frame(watching: Watching, name: str, number: int) -> Frame:
+        path = photo(tmp_path / f".{name}", number)
+        os.utime(path, ns=(0, 7 * 10**9))
+        path.rename(tmp_path / name)
+        arrived = watching.until(Frame)
+        assert isinstance(arrived, Frame)
+        return arrived
+
+    told = watch(tmp_path, sequence=25.0)
+    frames = [frame(told, f"in{number}.jpg", number % 30) for number in (9, 10, 60)]
+    times = [frame.captured_at_ns - 7 * 10**9 for frame in frames]
+    assert times == [0, 10**9 // 25, 51 * 10**9 // 25]
+    assert {(frame.captured_at_origin, frame.timed) for frame in frames} == {
+        (TimeOrigin.SEQUENCE, True)
+    }
+    told.end()
+    auto = watch(tmp_path, recognise=recognise)
+    assert not frame(auto, "in61.jpg", 20).timed
+    assert not asked, "nobody knows what will come"
+
+
+@pytest.mark.parametrize("stop_at", [5, 20, 39])
+def test_an_interrupted_folder_goes_on_with_the_same_times(tmp_path: Path, stop_at: int) -> None:
+    for number in range(40):
+        at_ns = (1000 + number % 3) * 10**9
+        os.utime(photo(tmp_path / f"in{number}.jpg", number % 30), ns=(at_ns, at_ns))
+        with (tmp_path / f"in{number}.jpg").open("ab") as file:
+            file.write(bytes([number]))  # else some are copies
+        os.utime(tmp_path / f"in{number}.jpg", ns=(at_ns, at_ns))
+    asked: list[int] = []
+
+    def recognise(blocks: Sequence[Sequence[Path]], _stopped: object) -> None:
+        asked.append(sum(map(len, blocks)))
+
+    def times(known: Remembered, stop: int | None = None) -> list[int]:
+        reading = source(tmp_path, known=known, recognise=recognise)
+        found: list[int] = []
+        for item in reading.items():
+            if isinstance(item, Frame):
+                found.append(item.captured_at_ns)
+                assert item.file is not None
+                known.next[FileIdentity.of(item.file)] = None
+            if len(found) == stop:
+                reading.stop()
+        return found
+
+    whole = times(Remembered())
+    assert whole == [1000 * 10**9 + number * 10**9 // 2 for number in range(40)]
+    known = Remembered()
+    first = times(known, stop_at)
+    for number in range(stop_at):
+        (tmp_path / f"in{number}.jpg").unlink()
+    assert first + times(known) == whole
+    assert asked == [40, 40], "once for each store"
+
+
+def test_what_is_stopped_while_it_looks_decides_nothing(tmp_path: Path) -> None:
+    for number in range(16):
+        photo(tmp_path / f"in{number}.jpg", number)
+    known = Remembered()
+
+    def recognise(_blocks: object, _stopped: object) -> str:
+        reading.stop()
+        return "stopped"
+
+    reading = source(tmp_path, known=known, recognise=recognise)
+    assert names(list(reading.items())) == []
+    assert not known.numberings
+    assert not reading.numbered

@@ -11,6 +11,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import av
@@ -23,7 +24,7 @@ from av.video.stream import VideoStream
 from ...frames import Frame, TimeOrigin
 from ..decoding import Damage, decoded, largest_video, prepare, reason, unread_videos
 from ..items import Failed
-from ..pace import LivePace
+from ..pace import LivePace, Standing
 from ..picture import Converter, upright
 from .address import CameraAddress
 from .enquiry import Denied, Offer, Refusal, ask, refusal_of_setup
@@ -53,6 +54,17 @@ class Silence(Exception):
     """Says that no packet has come for too long."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shown:
+    """Describes a frame that was decoded."""
+
+    frame: VideoFrame
+    index: int
+    at_ns: int
+    """When it was taken, UTC nanoseconds."""
+    pts_s: float
+
+
 class Connection(threading.Thread):
     """Opens one connection, decodes it, and puts the frames to be looked at into the inbox."""
 
@@ -63,7 +75,7 @@ class Connection(threading.Thread):
         inbox: Inbox,
         *,
         transport: str,
-        pace: LivePace,
+        rate: float | None,
         timeout_s: float,
         max_pixels: int,
         offer: Offer | None,
@@ -76,7 +88,8 @@ class Connection(threading.Thread):
         self._address = address
         self.inbox = inbox
         self._transport = transport
-        self._pace = pace
+        self._pace = LivePace(rate)
+        self._standing: Standing[_Shown] = Standing(rate)
         self._timeout_s = timeout_s
         self._max_pixels = max_pixels
         self._monotonic = monotonic
@@ -110,8 +123,13 @@ class Connection(threading.Thread):
         """Reason why the connection ended; None: it goes on."""
 
     def abandon(self, cause: str) -> None:
-        """Ignores the connection from now on; does not wait for its thread, which may block."""
+        """Ignores the connection from now on; does not wait for its thread, which may block.
+
+        A frame that has stood until now is looked at.
+        """
         self._left.set()
+        if (stood := self._standing.until(self._wall_ns())) is not None:
+            self.inbox.put(self._frame(stood))
         if self.ended is None:
             self.ended = cause
         self.inbox.close()
@@ -261,18 +279,23 @@ class Connection(threading.Thread):
             )
         self.first_ns = captured_at_ns if self.first_ns is None else self.first_ns
         self.last_ns = captured_at_ns
-        if not self._pace.takes(captured_at_ns):
-            return
-        self.inbox.put(
-            Frame(
-                source=self.source,
-                origin=self.origin,
-                frame_index=index,
-                captured_at_ns=captured_at_ns,
-                captured_at_origin=TimeOrigin.PTS,
-                picture=upright(frame, self._converter),
-                pts_s=pts_s,
-            )
+        shown = _Shown(frame, index, captured_at_ns, pts_s)
+        if (stood := self._standing.until(captured_at_ns)) is not None:
+            self.inbox.put(self._frame(stood))
+        if self._pace.takes(captured_at_ns):
+            self.inbox.put(self._frame(shown))
+        else:
+            self._standing.hold(shown, captured_at_ns)
+
+    def _frame(self, shown: _Shown) -> Frame:
+        return Frame(
+            source=self.source,
+            origin=self.origin,
+            frame_index=shown.index,
+            captured_at_ns=shown.at_ns,
+            captured_at_origin=TimeOrigin.PTS,
+            picture=upright(shown.frame, self._converter),
+            pts_s=shown.pts_s,
         )
 
     def _put_damage(self, damage: Damage) -> None:

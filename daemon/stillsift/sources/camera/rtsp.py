@@ -18,7 +18,6 @@ from pathlib import Path
 from ...frames import Frame
 from ..decoding import MAX_CLIP_PIXELS
 from ..items import FileIdentity, Gap, Idle, Item, Overload
-from ..pace import LivePace
 from .address import CameraAddress
 from .connection import Connection
 from .enquiry import Offer
@@ -196,7 +195,7 @@ class RtspSource:
             self._address,
             Inbox(self._queue_frames, self._monotonic),
             transport=self._transport,
-            pace=LivePace(self._rate),
+            rate=self._rate,
             timeout_s=self._timeout_s,
             max_pixels=self._max_pixels,
             offer=self._offer,
@@ -226,7 +225,7 @@ class RtspSource:
                 break
             if (cause := self._silence(connection)) is not None:
                 connection.abandon(cause)
-                break
+                continue  # a frame that stood until now may be left
             if connection.opened and not connection.frames and not waiting:
                 waiting = self._monotonic() - connection.active_at > self._timeout_s
                 if waiting:

@@ -40,7 +40,7 @@ from ..decoding import (
     unread_videos,
 )
 from ..items import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated, Shorter, origin_of
-from ..pace import Pace
+from ..pace import Pace, Standing
 from ..picture import Converter, upright
 from ..skipping import Skipped, Skipping, UncertainCount
 from ..times import Times
@@ -83,6 +83,16 @@ class _Start:
         return bounded_ns(self.captured_at_ns + round((pts_s - self.pts_s) * 1e9))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shown:
+    """Describes a frame in its place in presentation order."""
+
+    frame: VideoFrame | None
+    """None: it was not decoded."""
+    index: int
+    pts_s: float
+
+
 class ClipReader:
     """Reads one clip: yields `Opened`, then frames and failures in order, then `Finished`.
 
@@ -117,6 +127,7 @@ class ClipReader:
         self._start_frame = start_frame
         self._rate = rate
         self._pace = Pace(rate)
+        self._standing: Standing[_Shown] = Standing(rate)
         self._times = times or Times()
         self._max_pixels = max_pixels
         self._stopped = stopped
@@ -219,6 +230,7 @@ class ClipReader:
 
     def _begin_again(self) -> None:
         self._pace = Pace(self._rate)
+        self._standing = Standing(self._rate)
         self._index = self._stretches = 0
         self._error = None
 
@@ -274,37 +286,41 @@ class ClipReader:
     ) -> Iterator[Item]:
         start: _Start | None = None
         clock = _clock(container, stream)
-        pts_s = 0.0
+        pts_s = last_s = 0.0
         told = time.monotonic()
         packets = packets_of_file(container, stream)
         for found in decoded(packets, stream, skipping=skipping, max_pixels=self._max_pixels):
             if self._stopped() or self._error is not None:
                 return
-            item: Item | None = None
+            items: list[Item] = []
             if isinstance(found, Damage):
                 known = start or self._start(container, stream, identity, pts_s, duration_s)
-                item = self._failed(found, origin, known, pts_s)
+                items += filter(None, [self._failed(found, origin, known, pts_s)])
             elif isinstance(found, Skipped):
-                pts_s = clock.at(found.pts_s)
-                if start is None or self._pace.takes(pts_s - start.pts_s):
-                    raise UncertainCount  # no frame was looked at in its slot
+                pts_s, last_s = clock.at(found.pts_s), 0.0
+                if start is None:
+                    raise UncertainCount
+                items += self._shown(None, origin, start, pts_s)
                 self._index += 1
             else:
                 pts_s = clock.at(_pts_s(found))
                 if start is None:
                     start = self._start(container, stream, identity, pts_s, duration_s)
-                item = self._frame(found, origin, start, pts_s)
+                items += self._shown(found, origin, start, pts_s)
                 self._index += 1
-                self._lasted_s = pts_s - start.pts_s
-            if item is None and time.monotonic() - told >= 1:
-                item = Idle(busy=True)
-            if item is not None:
+                self._lasted_s, last_s = pts_s - start.pts_s, _lasts_s(found)
+            if not items and time.monotonic() - told >= 1:
+                items = [Idle(busy=True)]
+            for item in items:
                 told = time.monotonic()
                 yield item
-            if isinstance(item, Frame):
-                self._start_frame = self._index  # not yielded twice if the clip is read again
+                if isinstance(item, Frame):
+                    # Not yielded twice if the clip is read again.
+                    self._start_frame = item.frame_index + 1
         if self._error is not None:
             return
+        if start is not None and (stood := self._standing.for_(round(last_s * 1e9))) is not None:
+            yield from self._looked_at(stood, origin, start)
         # The index at the front of an MP4 that was cut off promises more than there is, and FFmpeg
         # ends such a file without an error. The index may be off by a frame or two; that of an AVI
         # is not reliable.
@@ -361,25 +377,42 @@ class ClipReader:
         # The first packets of a Matroska file may have no decoding time, and are missing here.
         return max(read_s, _duration_s(container, stream))
 
-    def _frame(self, frame: VideoFrame, origin: str, start: _Start, pts_s: float) -> Frame | None:
-        """Returns the frame to be looked at; None: it is not, or it lies before `start_frame`.
+    def _shown(
+        self, frame: VideoFrame | None, origin: str, start: _Start, pts_s: float
+    ) -> list[Frame]:
+        """Returns what is to be looked at once a frame has come: one that stood until now, itself.
 
-        A damaged frame does not use up its slot: the next frame is looked at instead.
+        None: the frame was not decoded. A damaged frame does not use up its slot: the next frame is
+        looked at instead. Raises UncertainCount where a frame to be looked at was not decoded.
         """
-        if frame.is_corrupt or not self._pace.takes(pts_s - start.pts_s):
-            return None
-        if self._index < self._start_frame:
-            return None
-        return Frame(
-            source=self._source,
-            origin=origin,
-            frame_index=self._index,
-            captured_at_ns=start.at_ns(pts_s),
-            captured_at_origin=start.known_by,
-            picture=upright(frame, self._converter),
-            file=self.path,
-            pts_s=pts_s,
-        )
+        if frame is not None and frame.is_corrupt:
+            return []
+        at_s = pts_s - start.pts_s
+        shown, stood = _Shown(frame, self._index, pts_s), self._standing.until(round(at_s * 1e9))
+        found = [] if stood is None else self._looked_at(stood, origin, start)
+        if self._pace.takes(at_s):
+            return found + self._looked_at(shown, origin, start)
+        self._standing.hold(shown, round(at_s * 1e9))
+        return found
+
+    def _looked_at(self, shown: _Shown, origin: str, start: _Start) -> list[Frame]:
+        """Returns the frame to be looked at; none if it lies before `start_frame`."""
+        if shown.frame is None:
+            raise UncertainCount
+        if shown.index < self._start_frame:
+            return []
+        return [
+            Frame(
+                source=self._source,
+                origin=origin,
+                frame_index=shown.index,
+                captured_at_ns=start.at_ns(shown.pts_s),
+                captured_at_origin=start.known_by,
+                picture=upright(shown.frame, self._converter),
+                file=self.path,
+                pts_s=shown.pts_s,
+            )
+        ]
 
     def _failed(self, damage: Damage, origin: str, start: _Start, pts_s: float) -> Failed | None:
         """Returns the failure of a damaged stretch; None: it lies before `start_frame`.
@@ -419,6 +452,11 @@ def _pts_s(frame: VideoFrame) -> float | None:
     """Returns the presentation time, seconds; None: it has none, as in raw streams."""
     pts_s = frame.time
     return pts_s if pts_s is not None and math.isfinite(pts_s) else None
+
+
+def _lasts_s(frame: VideoFrame) -> float:
+    """Returns how long its container lets a frame stand, seconds; 0: it does not say."""
+    return _sane_s(float(frame.duration * frame.time_base)) if frame.time_base else 0.0
 
 
 def _step_s(stream: VideoStream) -> float:

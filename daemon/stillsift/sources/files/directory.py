@@ -11,13 +11,14 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, tzinfo
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
+from ...frame_numbers import NumberPattern, is_number_pattern
 from ...problems import Problem
 from ..decoding import MAX_CLIP_PIXELS, MAX_PIXELS
 from ..items import (
@@ -33,6 +34,7 @@ from ..items import (
     Repeated,
     origin_of,
 )
+from ..sequences import NumberedStills, Sequences
 from ..times import NamePattern, Times
 from .arrivals import WRITER_PATIENCE_S, Arrivals
 from .clip import ClipReader
@@ -40,6 +42,7 @@ from .contents import STILL_KINDS, STILL_SUFFIXES, Kind, hashing, head_of, kind_
 from .events import Arrived
 from .extent import refusal
 from .header import DecodeError
+from .numbered import numbered
 from .opening import being_written, opened
 from .still import frame_of, taken_of
 from .tree import natural, trees
@@ -53,6 +56,9 @@ _NO_FILE = frozenset({errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.EISDIR})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 _TELL_EVERY_S = 60.0
 """Seconds between two lines of the log about files that were overwritten."""
+_ASSUMED_RATE = 2.0
+"""Frames per second of numbered stills whose rate nobody knows. Of labelled clips at 1/s to 25/s,
+events are missed where it is higher (5/s), and more is kept where it is lower (1/s)."""
 _MOST_AGAIN = 100
 """Most files that a failing disk does not give and that are tried again soon; if there are more, or
 if a file may not be read, it is tried when directories are read again."""
@@ -83,6 +89,9 @@ class DirectorySource:
         filename_time: str | None = None,
         exif_timeline: bool = False,
         timezone: tzinfo = UTC,
+        sequence: float | None = None,
+        recognise: Callable[[Sequence[Sequence[Path]], Callable[[], bool]], str | None]
+        | None = None,
         max_pixels: int = MAX_PIXELS,
         max_clip_pixels: int = MAX_CLIP_PIXELS,
         settle_s: float = 2.0,
@@ -93,7 +102,10 @@ class DirectorySource:
 
         With `watch` False, `items` ends when everything has been read. `timezone` is that of EXIF
         times without an offset and of `filename_time`. With `exif_timeline`, stills with an EXIF
-        time lie on a time line. `exclude` are directories that are never read, such as the store.
+        time lie on a time line. `sequence` is the number of numbered stills in a second, on the
+        time line of their folder; None: `recognise` tells from blocks of neighbours why a folder
+        has none (None: it has), and is asked only if `watch` is False. `exclude` are directories
+        that are never read, such as the store.
         """
         self.name = name
         self._trees = trees(root, recursive=recursive, exclude=exclude)
@@ -102,8 +114,22 @@ class DirectorySource:
         self._watch = watch
         self._max_pixels = max_pixels
         self._max_clip_pixels = max_clip_pixels
-        pattern = None if filename_time is None else NamePattern(filename_time, timezone)
-        self._times = Times(pattern, timezone, exif_timeline)
+        counting = filename_time is not None and is_number_pattern(filename_time)
+        pattern: NamePattern | None = None
+        self._sequences: Sequences | None = None
+        if counting:
+            assert filename_time is not None
+            self._sequences = Sequences(known, pattern=NumberPattern(filename_time))
+        else:
+            pattern = None if filename_time is None else NamePattern(filename_time, timezone)
+            if sequence is not None or (recognise is not None and not watch):
+                self._sequences = Sequences(known, sequence)
+        self._times = Times(pattern, timezone, exif_timeline, self._sequences)
+        self._filename_time = filename_time
+        self._recognise = None if watch or counting or sequence is not None else recognise
+        self._folders: dict[Path, list[Path]] = {}
+        """Stills by folder, in order, whose numbers are to be looked at."""
+        self._photographs: list[NumberedStills] = []
         self._arrivals = Arrivals(
             name, self._trees, polling=polling, settle_s=settle_s, rescan_s=rescan_s
         )
@@ -123,10 +149,10 @@ class DirectorySource:
         """A file whose name holds no time, if `filename_time` matches none; None: it matches, or
         nothing is known yet. A directory tells of it itself, once; a single file is told of by
         whoever reads it, since it may be one of many."""
-        self._names_checked = pattern is None
         self._overwrites = 0
         """Files overwritten before they were read, since that was told."""
         self._overwrites_told = float("-inf")
+        self._names_checked = filename_time is None
         self._stop = threading.Event()
         self._told = time.monotonic()
 
@@ -194,6 +220,10 @@ class DirectorySource:
         self._bare = not found
         yield from self._left_alone(left_alone)
         self._check_names(found)
+        if self._recognise is not None:
+            for path in found:
+                if path.suffix.lower() in STILL_SUFFIXES:
+                    self._folders.setdefault(path.parent, []).append(path)
         self._add([Arrived(path) for path in found])
         while self._ready and not self._stop.is_set():
             yield from self._file(self._next())
@@ -249,12 +279,48 @@ class DirectorySource:
         if self._names_checked or not paths:
             return
         self._names_checked = True
-        if any(map(self._times.matches, paths)):
+        if any(map(self._matches, paths)):
             return
         self.unmatched = next(iter(paths))
         if self._watch or not self.is_file:
-            told = unmatched(str(self._times.pattern), len(paths), self.unmatched)
+            told = unmatched(str(self._filename_time), len(paths), self.unmatched)
             _LOG.warning("%s: %s", self.name, told)
+
+    def _matches(self, path: Path) -> bool:
+        """Tells whether `filename_time` matches the name of a file."""
+        if self._times.pattern is None:
+            return self._sequences is not None and self._sequences.number(path) is not None
+        return self._times.matches(path)
+
+    # --- numbered stills
+
+    @property
+    def numbered(self) -> list[NumberedStills]:
+        """Gives the folders whose stills are numbered as the frames of a clip are."""
+        if self._sequences is None:
+            return []
+        return self._sequences.time_lines + self._photographs
+
+    def _look_at_numbers(self, folder: Path) -> None:
+        """Decides, before the first still of a folder is read, whether they are frames of a clip.
+
+        That is decided once for each folder, also if some of its stills are gone by now.
+        """
+        stills = self._folders.pop(folder, None)
+        if stills is None or self._recognise is None or self._sequences is None:
+            return
+        found = numbered(stills)
+        if found is None or any(map(self._times.matches, stills)):
+            return
+        why = None
+        if (decided := self._sequences.decided(folder)) is None:
+            why = self._recognise(found.sample, self._stop.is_set)
+            if self._stop.is_set():
+                return
+            self._sequences.decide(folder, None if why else _ASSUMED_RATE * found.step)
+        if why is not None or (decided is not None and decided.rate is None):
+            told = NumberedStills(folder, found.names, len(found.stills), None, why)
+            self._photographs.append(told)
 
     # --- one file
 
@@ -387,6 +453,9 @@ class DirectorySource:
             yield from self._failed(path, identity, hashes.whole, reason)
 
     def _still(self, path: Path, file: BinaryIO, identity: FileIdentity) -> Iterator[Item]:
+        self._look_at_numbers(path.parent)
+        if self._stop.is_set():
+            return
         refused = refusal(file, identity.size, self._max_pixels)
         file.seek(0)
         data = b"" if refused is not None else file.read()

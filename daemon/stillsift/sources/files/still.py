@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ...frames import ArrayPicture, Frame
 from ..items import FileIdentity, origin_of
 from ..times import Taken, Times
+from .extent import refusal
 from .header import DecodeError, read_header
+from .opening import opened
 from .pixels import decoded_pixels, upright_pixels
 
 
@@ -36,6 +39,23 @@ def frame_of(
         content_hash=content_hash,
         timed=taken.timed,
     )
+
+
+class Unreadable(Exception):
+    """Says that a still cannot be opened or decoded."""
+
+
+def frame_at(path: Path, max_pixels: int) -> Frame:
+    """Returns the frame in a file that is looked at, but not decided. Raises Unreadable."""
+    try:
+        with opened(path) as file:
+            identity = FileIdentity.from_stat(os.fstat(file.fileno()))
+            if (reason := refusal(file, identity.size, max_pixels)) is not None:
+                raise Unreadable(reason)
+            file.seek(0)
+            return frame_of(file.read(), path, identity, "", "", max_pixels, Times())
+    except (OSError, DecodeError) as error:
+        raise Unreadable(str(error)) from error
 
 
 def taken_of(
