@@ -62,6 +62,8 @@ class Header:
     """EXIF orientation: 1 upright, 2-8 as in the standard."""
     taken: datetime | None
     """EXIF DateTimeOriginal, naive without an offset; None: not written, or no time."""
+    transparent: bool = False
+    """Whether the picture has pixels that a ground may shine through."""
 
 
 @contextmanager
@@ -119,7 +121,8 @@ def read_header(data: bytes, path: Path, max_pixels: int) -> Header:
         with opened(data, path) as image:
             orientation, taken = _exif(image, path)
             # Decoders turn a TIFF upright themselves (OpenCV also if it is told not to).
-            return Header(image.mode, 1 if kind is Kind.TIFF else orientation, taken)
+            orientation = 1 if kind is Kind.TIFF else orientation
+            return Header(image.mode, orientation, taken, image.has_transparency_data)
     except DecodeError:
         if kind is Kind.TIFF:  # Pillow does not know its pixels (such as three floats)
             return Header(mode="", orientation=1, taken=None)
