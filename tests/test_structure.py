@@ -31,7 +31,8 @@ MODULES = {
     "health": "alarms known_views camera_health",
     "selection": """
         sensitivity regions sharpness thumbnail gates cells gallery noise background tracking scene
-        comparison novelty budgets keep_ratio limits measured verdict context moments bursts
+        comparison novelty budgets keep_ratio limits overview alignment light pixel_difference
+        documents likeness copy_order album measured photographs verdict context moments bursts
         sifter audit_sample""",
     "config": """
         secrets marked_yaml field_types settings errors yaml_file web_config password lint
@@ -47,8 +48,8 @@ MODULES = {
         recovery""",
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
-        troubles groups tuning reading_mark recorder losses move_rights persistence line
-        model_choice engine fleet""",
+        troubles recorded_album kept_pictures groups tuning reading_mark recorder losses
+        move_rights persistence line model_choice engine fleet""",
     "commands": """
         arguments tables tally progress process_list service_user alarms audit check_config
         decisions doctor gaps models restore run sift stats""",

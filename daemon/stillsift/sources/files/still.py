@@ -7,7 +7,7 @@ from pathlib import Path
 from ...frames import ArrayPicture, Frame
 from ..items import FileIdentity, origin_of
 from ..times import Taken, Times
-from .header import DecodeError, read_header
+from .header import DecodeError, Header, read_header
 from .pixels import decoded_pixels, upright_pixels
 
 
@@ -29,13 +29,24 @@ def frame_of(
         frame_index=0,
         captured_at_ns=taken.at_ns,
         captured_at_origin=taken.known_by,
-        picture=ArrayPicture(
-            upright_pixels(decoded_pixels(data, header, path), header.orientation)
-        ),
+        picture=_decoded(data, header, path),
         file=path,
         content_hash=content_hash,
         timed=taken.timed,
+        quality=header.quality,
     )
+
+
+def picture_of(data: bytes, path: Path, max_pixels: int) -> ArrayPicture:
+    """Returns the picture in `data`, the content of `path`, as it was when it was a frame.
+
+    Raises DecodeError.
+    """
+    return _decoded(data, read_header(data, path, max_pixels), path)
+
+
+def _decoded(data: bytes, header: Header, path: Path) -> ArrayPicture:
+    return ArrayPicture(upright_pixels(decoded_pixels(data, header, path), header.orientation))
 
 
 def taken_of(
