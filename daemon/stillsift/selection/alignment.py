@@ -100,6 +100,8 @@ def placed(a: Image, b: Image, start: Placement | None = None) -> Placement:
         found = start
     best = guess.correlation(found.at(guess.factor))
     for size, steps, smoothing in _STAGES if start is None else _REFINING:
+        if size > 160 and max(height, width) <= 160:
+            continue  # there is nothing finer in it
         finer = sizes[size].ecc(found, steps, smoothing)
         if finer is None or not finer.is_plausible(width, height):
             continue

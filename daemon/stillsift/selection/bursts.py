@@ -20,7 +20,7 @@ from .budgets import Refusal
 from .comparison import Comparison, News
 from .context import Context, SiblingMatch
 from .copy_order import better
-from .likeness import Likeness, likeness, same_but_blurred
+from .likeness import Likeness, same_but_blurred
 from .limits import Limits
 from .measured import Candidate, Measured
 from .photographs import Match
@@ -156,7 +156,7 @@ class Bursts:
     def _repeats(self, a: Measured, b: Measured) -> Likeness:
         """Compares two pictures of a burst, of which one may be blurred."""
         photographs = self._context.photographs
-        found = likeness(photographs.shown(a), photographs.shown(b), self._context.novelty)
+        found = photographs.likeness(photographs.shown(a), photographs.shown(b))
         if found.same or not self._softer(a, b):
             return found
         assert a.overview is not None

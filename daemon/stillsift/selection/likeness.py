@@ -33,6 +33,7 @@ _BEYOND = float(np.nextafter(1.0, 2.0))
 class Shown:
     """Holds what is compared of one photograph."""
 
+    id: str
     embedding: Embedding
     cells: Cells
     overview: Overview | None
@@ -58,7 +59,7 @@ def likeness(new: Shown, kept: Shown, novelty: Novelty) -> Likeness:
     """Compares two photographs."""
     limit = novelty.picture_limit(new.cells)
     apart = novelty.between(new.cells, kept.cells) / limit
-    if novelty.other_view(new.cells, kept.cells):
+    if novelty.view_apart(new.cells, kept.cells) > 1:
         return Likeness(max(apart, _BEYOND), "another picture")
     if new.overview is None or kept.overview is None:
         return Likeness(apart, "its pixels cannot be had: compared by the embedder alone")

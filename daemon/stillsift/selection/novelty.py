@@ -423,13 +423,14 @@ class Novelty:
         """Gives the factor on all distances up to which two photographs repeat each other."""
         return float(self._picture_factor)
 
-    def other_view(self, a: Cells, b: Cells) -> bool:
-        """Tells whether two photographs show nothing in common, so that pixels need not be asked.
+    def view_apart(self, a: Cells, b: Cells) -> float:
+        """Returns the median distance of the cells of two pictures; above 1 the view is another.
 
-        Of the copies of 59 photographs, crops of 10 % and turns of one degree included, none did.
+        Measured on 40 pictures, at most: copies of another size, quality or light .37, noise .49,
+        blur by 3 pixels .71, crops of 4 % .54, crops of 10 % .96 in nine of ten.
         """
         distances = cell_distances(a, b.scaled(a.shape))
-        return float(median(self._counting(distances, a))) > self.view
+        return float(median(self._counting(distances, a))) / self.view
 
     def apart(self, cells: Cells, gallery: Gallery) -> Floats:
         """Returns the (len(gallery),) distances, as in `between`, of a picture to each kept one."""

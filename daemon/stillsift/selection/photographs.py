@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,11 @@ from .overview import Overviews
 
 _MOST_LOOKED_AT = 5
 """Kept pictures, most alike first, whose pixels are looked at: that costs 25 ms each."""
+_CLOSE = 0.54
+"""`Novelty.view_apart` up to which several are looked at. All but crops are nearer than that; of
+farther ones, only the nearest can be the picture that this one was cropped from."""
+_REMEMBERED = 64
+"""Comparisons that are remembered: a picture that ends a burst is looked at twice."""
 
 Search = Callable[[Floats], Sequence[GalleryFrame]]
 """Returns the kept photographs nearest to a pooled vector, nearest first."""
@@ -43,12 +49,13 @@ class Photographs:
         self.overviews = overviews
         self._gallery = gallery
         self._novelty = novelty
+        self._found: OrderedDict[tuple[str, str, float], Likeness] = OrderedDict()
 
     @staticmethod
     def shown(measured: Measured) -> Shown:
         """Returns what is compared of a photograph that was offered."""
         embedded = measured.embedded
-        return Shown(embedded.embedding, embedded.cells, measured.overview)
+        return Shown(measured.frame.id, embedded.embedding, embedded.cells, measured.overview)
 
     def nearest(self, measured: Measured) -> Match | None:
         """Returns the kept picture nearest to a photograph, or one that it repeats.
@@ -78,9 +85,10 @@ class Photographs:
         """
         nearest: Match | None = None
         looked_at = 0
-        for frame in self._in_order(shown, kept):
-            other = self._novelty.other_view(shown.cells, frame.cells)
-            look = not other and looked_at < _MOST_LOOKED_AT
+        apart = {frame.id: self._novelty.view_apart(shown.cells, frame.cells) for frame in kept}
+        for frame in sorted(kept, key=lambda frame: apart[frame.id]):
+            most = _MOST_LOOKED_AT if apart[frame.id] <= _CLOSE else 1
+            look = apart[frame.id] <= 1 and looked_at < most
             looked_at += look
             found = self.compare(shown, frame, look=look)
             if found.same and look:
@@ -91,10 +99,24 @@ class Photographs:
 
     def compare(self, shown: Shown, frame: GalleryFrame, *, look: bool = True) -> Likeness:
         """Compares a photograph with one kept picture. `look`: at its pixels too."""
-        overview = self.overviews.of(frame.id) if look else None
-        found = likeness(shown, Shown(frame.embedding, frame.cells, overview), self._novelty)
+        if look:
+            kept = Shown(frame.id, frame.embedding, frame.cells, self.overviews.of(frame.id))
+            return self.likeness(shown, kept)
+        found = likeness(shown, Shown(frame.id, frame.embedding, frame.cells, None), self._novelty)
         # What was not looked at is never taken for the same.
-        return found if look else Likeness(max(found.distance, 1.01), "another picture")
+        return Likeness(max(found.distance, 1.01), "another picture")
+
+    def likeness(self, a: Shown, b: Shown) -> Likeness:
+        """Compares two photographs; the last comparisons are remembered."""
+        pair = a.id, b.id, self._novelty.picture_factor
+        found = self._found.get(pair)
+        if found is None:
+            found = likeness(a, b, self._novelty)
+            if a.overview is not None and b.overview is not None:
+                self._found[pair] = found
+        while len(self._found) > _REMEMBERED:
+            self._found.popitem(last=False)
+        return found
 
     def _most_alike(self, shown: Shown, kept: Sequence[GalleryFrame]) -> Sequence[GalleryFrame]:
         return self._in_order(shown, kept)[:MOST_ALIKE]
