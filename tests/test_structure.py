@@ -31,9 +31,9 @@ MODULES = {
     "health": "alarms known_views camera_health",
     "selection": """
         sensitivity regions sharpness thumbnail gates cells gallery noise background tracking scene
-        comparison novelty budgets keep_ratio limits overview alignment light pixel_difference
-        documents likeness copy_order album measured photographs verdict context moments bursts
-        sifter audit_sample""",
+        comparison novelty budgets keep_ratio limits documents overview alignment light
+        pixel_difference likeness copy_order album measured photographs verdict context moments
+        bursts sifter audit_sample""",
     "config": """
         secrets marked_yaml field_types settings errors yaml_file web_config password lint
         json_schema reload""",

@@ -20,13 +20,16 @@ _CHROMA_OF_LUMA = 0.1
 balance or a codec makes. A lamp or a cup that changes its colour is beyond them."""
 _GREY = 2.5
 """Levels of chroma below which a picture is grey."""
+_COLOURED = 75
+"""Percentile of the chroma of a coloured picture that is above that: a grey view in which a lamp
+goes on does not become another copy."""
 
 
 def is_grey_copy(a: Floats, b: Floats) -> bool:
     """Tells whether one of two (n, 3) YCrCb samples is grey all over and the other one coloured."""
     coloured = [np.hypot(each[:, 1] - 128, each[:, 2] - 128) for each in (a, b)]
     return any(
-        float(np.percentile(one, 98)) < _GREY < float(np.median(other))
+        float(np.percentile(one, 98)) < _GREY < float(np.percentile(other, _COLOURED))
         for one, other in (coloured, coloured[::-1])
     )
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from ..embedding import Embedding, similarity
 from .cells import Cells
-from .documents import is_document
 from .novelty import Novelty
 from .overview import Overview
 from .pixel_difference import PixelDifference, aligned_difference, pixel_difference
@@ -26,6 +25,7 @@ _EMPTY, _EMPTY_STRUCTURE = 0.005, 0.3
 """Share of the picture with structure, and difference of it, up to which both are empty."""
 _FIELDS, _FIELD_LEVELS = 8, 24.0
 """Fields a side of empty pictures, and levels of a colour channel by which one may differ."""
+_OTHER_TEXT = "a document: other text"
 _BEYOND = float(np.nextafter(1.0, 2.0))
 
 
@@ -68,12 +68,17 @@ def likeness(new: Shown, kept: Shown, novelty: Novelty) -> Likeness:
     if found.texture < _EMPTY and found.structure < _EMPTY_STRUCTURE:
         return Likeness(_fields_apart(new.overview, kept.overview), "nothing in it but colour")
     in_pixels = found.distance / novelty.picture_factor
+    page, other_page = new.overview.closer(), kept.overview.closer()
+    if in_pixels <= 1 and page is not None and other_page is not None:
+        closer = pixel_difference(page, other_page, features=False)
+        if closer.registered and closer.distance > novelty.picture_factor:
+            return Likeness(closer.distance / novelty.picture_factor, _OTHER_TEXT)
     if in_pixels <= 1:
         return Likeness(in_pixels, _copy_words(new.overview, kept.overview, found), found)
     if apart > 1:
         return Likeness(min(in_pixels, apart), "another picture")
-    if is_document(new.overview) and is_document(kept.overview):
-        return Likeness(in_pixels, "a document: other text")
+    if page is not None and other_page is not None:
+        return Likeness(in_pixels, _OTHER_TEXT)
     if not found.whole:
         found = aligned_difference(new.overview, kept.overview)
     if found.registered and found.clear:

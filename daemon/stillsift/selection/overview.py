@@ -12,9 +12,13 @@ import numpy as np
 
 from ..arrays import Image
 from ..frames import Picture, shrink
+from .documents import is_document
 
 LONGEST = 640
-"""Pixels of the longer side. At this size one digit on an A4 page still changes a few pixels."""
+"""Pixels of the longer side."""
+PAGE = 1280
+"""The same for documents, which are compared a second time, closer: at 640 pixels the digits of a
+letter are 7 pixels high, and a 3 is an 8."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,9 @@ class Overview:
     """Size of the photograph itself, pixels."""
     quality: float | None = None
     """Quality of its JPEG compression, 0 to 100; 100: without loss; None: not known."""
+    page: Image | None = None
+    """(height, width) uint8 luma of a document, the longer side at most `PAGE` pixels. None: it is
+    no document."""
     resolution: float = 1.0
     """Share of its pixels a side that its detail needs, as `resolution` gives it."""
 
@@ -41,6 +48,13 @@ class Overview:
         """Gives (height, width) uint8 luma of the small picture."""
         return np.asarray(cv2.cvtColor(self.bgr, cv2.COLOR_BGR2GRAY), np.uint8)
 
+    def closer(self) -> Overview | None:
+        """Returns a document in more pixels, without its colour; None: it is no document."""
+        if self.page is None:
+            return None
+        bgr = cv2.cvtColor(self.page, cv2.COLOR_GRAY2BGR)
+        return Overview(np.asarray(bgr, np.uint8), self.width, self.height)
+
     def at(self, width: int, height: int) -> Image:
         """Returns (height, width, 3) uint8 BGR, scaled to exactly this size."""
         return scaled(self.bgr, width, height)
@@ -50,15 +64,23 @@ def overview_of(
     picture: Picture, quality: float | None = None, luma: Image | None = None
 ) -> Overview:
     """Makes the overview of a picture that is in memory, whose `luma` may be known already."""
-    width, height = picture.width, picture.height
-    share = min(1.0, LONGEST / max(width, height))
-    small = scaled(picture.bgr(), max(1, round(width * share)), max(1, round(height * share)))
-    fine = resolution(picture.luma() if luma is None else luma)
-    return Overview(small, width, height, quality, fine)
+    luma = picture.luma() if luma is None else luma
+    small = _within(picture.bgr(), LONGEST)
+    text = is_document(np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8))
+    page = _within(luma, PAGE) if text else None
+    return Overview(small, picture.width, picture.height, quality, page, resolution(luma))
 
 
-_REMEMBERED = 24
-"""Overviews of kept pictures that stay in memory: about 20 MB. Copies mostly lie close together."""
+def _within(pixels: Image, longest: int) -> Image:
+    """Returns pixels of any number of channels, scaled down to this longer side."""
+    height, width = pixels.shape[:2]
+    share = min(1.0, longest / max(width, height))
+    return scaled(pixels, max(1, round(width * share)), max(1, round(height * share)))
+
+
+_REMEMBERED = 16
+"""Overviews of kept pictures that stay in memory: about 15 MB, and 30 MB of documents.
+Copies mostly lie close together."""
 
 
 class Overviews:
