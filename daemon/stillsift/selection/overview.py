@@ -60,14 +60,24 @@ class Overview:
         return scaled(self.bgr, width, height)
 
 
+def _as_it_is(pixels: Image) -> Image:
+    return pixels
+
+
 def overview_of(
-    picture: Picture, quality: float | None = None, luma: Image | None = None
+    picture: Picture,
+    quality: float | None = None,
+    luma: Image | None = None,
+    paint: Callable[[Image], Image] = _as_it_is,
 ) -> Overview:
-    """Makes the overview of a picture that is in memory, whose `luma` may be known already."""
+    """Makes the overview of a picture that is in memory, whose `luma` may be known already.
+
+    `paint` covers what does not count, at any size.
+    """
     luma = picture.luma() if luma is None else luma
-    small = _within(picture.bgr(), LONGEST)
+    small = paint(_within(picture.bgr(), LONGEST))
     text = is_document(np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8))
-    page = _within(luma, PAGE) if text else None
+    page = paint(_within(luma, PAGE)) if text else None
     return Overview(small, picture.width, picture.height, quality, page, resolution(luma))
 
 
@@ -86,13 +96,18 @@ Copies mostly lie close together."""
 class Overviews:
     """Gives the overviews of kept pictures; the last ones stay in memory."""
 
-    def __init__(self, picture: Callable[[str], Picture | None]) -> None:
+    def __init__(
+        self,
+        picture: Callable[[str], Picture | None],
+        paint: Callable[[Image], Image] = _as_it_is,
+    ) -> None:
         """Takes what returns the picture of a kept frame by its id; None: it cannot be had.
 
         It has to be the very picture that was offered, so that it makes no difference whether an
-        overview was still in memory.
+        overview was still in memory. `paint` covers what does not count.
         """
         self._picture = picture
+        self._paint = paint
         self._known: OrderedDict[str, Overview] = OrderedDict()
 
     def of(self, id_: str) -> Overview | None:
@@ -102,7 +117,7 @@ class Overviews:
             picture = self._picture(id_)
             if picture is None:
                 return None
-            known = overview_of(picture)
+            known = overview_of(picture, paint=self._paint)
         self.add(id_, known)
         return known
 

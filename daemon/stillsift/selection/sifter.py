@@ -101,7 +101,7 @@ class Sifter:
             Scene(limits.novelty),
             Budgets(limits.amounts),
             KeepRatio(limits.amounts.keep_ratio),
-            Photographs(self.album, gallery, novelty, Overviews(self._painted)),
+            Photographs(self.album, gallery, novelty, Overviews(picture, limits.regions.paint)),
             elsewhere,
             search_elsewhere,
         )
@@ -311,15 +311,8 @@ class Sifter:
         sharp = sharpness(luma) if still else None
         measured = Measured(_lightened(frame), timed, at_s, thumb, sharp, embedded, luma=luma)
         if not timed:
-            measured.overview = overview_of(
-                regions.painted(frame.picture), frame.quality, None if regions else luma
-            )
+            measured.overview = overview_of(frame.picture, frame.quality, luma, regions.paint)
         return measured
-
-    def _painted(self, id_: str) -> Picture | None:
-        """Returns the picture of a kept frame as it is compared; None: it cannot be had."""
-        picture = self._picture(id_)
-        return None if picture is None else self.limits.regions.painted(picture)
 
     def _look(
         self, picture: Picture, thumb: Image, at_s: float, *, glance: bool
