@@ -9,7 +9,7 @@ import pytest
 
 import photographs as made
 from sifting import LIMITS, blocks, elsewhere, photo, reasons, sift, thumbnail_of
-from stillsift.arrays import Floats
+from stillsift.arrays import Floats, Image
 from stillsift.decisions import Reason
 from stillsift.frames import ArrayPicture, Frame, Picture
 from stillsift.selection import Album, Gallery, GalleryFrame, Sifter
@@ -66,7 +66,7 @@ def test_a_photograph_that_could_not_be_written_leaves_no_trace() -> None:
     assert album.like(every[0])[0].id == "b"
 
 
-def frames(pictures: list[made.Image]) -> list[Frame]:
+def frames(pictures: list[Image]) -> list[Frame]:
     return [photo(picture, number) for number, picture in enumerate(pictures)]
 
 
