@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import pytest
 from PIL import Image
 
 from conftest import Command, Disks
 from disks import SmallDisk
 from footage import jpeg, scene, taken, write_clip, write_still, write_stills
+from photographs import resized, textured
 from running import (
     assert_agree,
     decided,
@@ -827,3 +829,55 @@ def test_restoring_to_a_disk_that_takes_nothing_leaves_all_in_quarantine(
         assert not [path for path in back.rglob("*") if path.is_file()]
     assert stillsift("restore", "--all", "--store", store).status == 0
     assert (tmp_path / "photos" / "img9.jpg").read_bytes() == jpeg(1)
+
+
+def photographs_and_copies(tmp_path: Path) -> tuple[Path, Path]:
+    """A folder of six photographs, and one of their copies at half the size."""
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    for folder in (whole, halves):
+        folder.mkdir()
+    for seed in range(6):
+        picture = textured(seed)
+        cv2.imwrite(str(whole / f"{seed}.png"), picture)
+        cv2.imwrite(str(halves / f"{seed}.png"), resized(picture, 0.5))
+    return whole, halves
+
+
+def test_copies_of_photographs_are_found_in_the_next_run(
+    tmp_path: Path, stillsift: Command
+) -> None:
+    """And however many were kept since: the gallery holds one."""
+    whole, halves = photographs_and_copies(tmp_path)
+    options = ("--output", tmp_path / "out", "--set", "gallery=1", "--json")
+    first = json.loads(stillsift("sift", whole, *options).out)
+    assert first["sources"][0]["kept"] == 6
+    for copy in halves.iterdir():
+        copy.rename(whole / f"half_{copy.name}")
+    again = json.loads(stillsift("sift", whole, *options).out)
+    assert again["sources"][0]["kept"] == 0
+    assert again["sources"][0]["reasons"] == {"near_duplicate": 6}
+
+
+@pytest.mark.parametrize("place", ["--dry-run", "--output"])
+def test_copies_of_photographs_are_found_across_a_group(
+    place: str, tmp_path: Path, stillsift: Command
+) -> None:
+    folders = photographs_and_copies(tmp_path)
+    where = (place,) if place == "--dry-run" else (place, tmp_path / "out")
+    options = ("--set", "gallery=1", "--set", "group=all", "--json", *where)
+    done = json.loads(stillsift("sift", *folders, *options).out)
+    assert [source["kept"] for source in done["sources"]] == [6, 0]
+
+
+def test_a_photograph_removed_from_the_store_is_kept_again(
+    tmp_path: Path, stillsift: Command
+) -> None:
+    whole, halves = photographs_and_copies(tmp_path)
+    options = ("--output", tmp_path / "out", "--set", "gallery=1", "--json")
+    stillsift("sift", whole, *options)
+    kept = sorted((tmp_path / "out" / "kept").rglob("*.png"))
+    kept[0].unlink()
+    for copy in halves.iterdir():
+        copy.rename(whole / f"half_{copy.name}")
+    again = json.loads(stillsift("sift", whole, *options).out)
+    assert again["sources"][0]["kept"] == 1

@@ -68,7 +68,11 @@ def better(a: Overview, b: Overview, difference: PixelDifference | None) -> Bett
     looks = _Looks(a, b)
     if max(a.pixels, b.pixels) > _MORE * min(a.pixels, b.pixels):
         return _by_size(a, b, looks)
-    return _by_look(a, b, looks)
+    found = _by_look(a, b, looks)
+    if found.first is None and difference is None and looks.sharp[0] != looks.sharp[1]:
+        # Two shots, and no copies: nothing but the pictures themselves can tell.
+        return Better(looks.sharp[0] > looks.sharp[1], "is sharper")
+    return found
 
 
 def _by_size(a: Overview, b: Overview, looks: _Looks) -> Better:
