@@ -64,7 +64,9 @@ def likeness(new: Shown, kept: Shown, novelty: Novelty) -> Likeness:
     if new.overview is None or kept.overview is None:
         return Likeness(apart, "its pixels cannot be had: compared by the embedder alone")
     cosine = similarity(new.embedding, kept.embedding)
-    found = pixel_difference(new.overview, kept.overview, features=cosine >= _FEATURES)
+    # Crops are far apart cell by cell; what is near repeats the other in any case.
+    features = cosine >= _FEATURES and apart > 1
+    found = pixel_difference(new.overview, kept.overview, features=features)
     if found.texture < _EMPTY and found.structure < _EMPTY_STRUCTURE:
         return Likeness(_fields_apart(new.overview, kept.overview), "nothing in it but colour")
     in_pixels = found.distance / novelty.picture_factor
