@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..arrays import Floats
 from .album import MOST_ALIKE, Album
 from .gallery import Gallery, GalleryFrame
-from .likeness import Likeness, Shown, likeness
+from .likeness import Likeness, Shown, likeness, plainly_other
 from .measured import Measured
 from .novelty import Novelty
 from .overview import Overviews
@@ -88,7 +88,8 @@ class Photographs:
         apart = {frame.id: self._novelty.view_apart(shown.cells, frame.cells) for frame in kept}
         for frame in sorted(kept, key=lambda frame: apart[frame.id]):
             most = _MOST_LOOKED_AT if apart[frame.id] <= _CLOSE else 1
-            look = apart[frame.id] <= 1 and looked_at < most
+            look = looked_at < most
+            look = look and plainly_other(shown.cells, frame.cells, self._novelty) is None
             looked_at += look
             found = self.compare(shown, frame, look=look)
             if found.same and look:
