@@ -32,15 +32,16 @@ MODULES = {
     "health": "alarms known_views camera_health",
     "selection": """
         sensitivity regions sharpness thumbnail gates cells gallery noise background tracking scene
-        comparison novelty sequence budgets keep_ratio limits measured verdict context moments
+        comparison novelty sequence budgets keep_ratio limits documents overview alignment light
+        pixel_difference likeness copy_order album measured photographs verdict context moments
         bursts sifter audit_sample""",
     "config": """
         secrets marked_yaml field_types settings errors yaml_file web_config password lint
         json_schema reload""",
     "sources": "items pace sequences times picture skipping decoding",
     "sources.files": """
-        opening contents tree events arrivals extent header pixels still numbered clip_clock
-        reading clip directory""",
+        opening contents tree events arrivals extent header gif strips transparency tones pixels
+        still numbered clip_clock reading clip directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
     "ledger": "records schema lifetime rows filters totals search reader writer",
     "store": """
@@ -48,8 +49,8 @@ MODULES = {
         recovery""",
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
-        troubles groups tuning reading_mark recorder losses move_rights persistence line
-        model_choice sequence_check engine fleet""",
+        troubles recorded_album kept_pictures groups tuning reading_mark recorder losses
+        move_rights persistence line model_choice sequence_check engine fleet""",
     "commands": """
         arguments tables tally progress process_list service_user alarms audit check_config
         decisions doctor gaps models restore run sift stats""",

@@ -165,6 +165,8 @@ class Frame:
     """SHA-256 (hex) of the whole file, for stills; None: the frame is one of many in its file."""
     timed: bool = False
     """Whether a still lies on a time line: its name holds its time, or its source says so."""
+    quality: float | None = None
+    """Quality of a still's JPEG compression, 0 to 100; 100: without loss; None: not known."""
 
     def without_pixels(self) -> Frame:
         """Returns the same frame without its pixels, to free their memory."""

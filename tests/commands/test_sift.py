@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import pytest
 from PIL import Image
 
@@ -19,6 +20,7 @@ from clips import real_pictures
 from conftest import Command, Disks
 from disks import SmallDisk
 from footage import START_S, jpeg, scene, taken, write_clip, write_still, write_stills
+from photographs import resized, textured
 from running import (
     assert_agree,
     decided,
@@ -944,3 +946,55 @@ def test_a_pattern_of_numbers_that_no_name_matches_is_told(
     write_numbered(tmp_path / "in", range(3))
     done = stillsift("sift", tmp_path / "in", "--dry-run", "--set", "filename_time=out%d@25")
     assert "filename_time 'out%d@25' does not match any of 3 files" in done.err
+
+
+def photographs_and_copies(tmp_path: Path) -> tuple[Path, Path]:
+    """A folder of six photographs, and one of their copies at half the size."""
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    for folder in (whole, halves):
+        folder.mkdir()
+    for seed in range(6):
+        picture = textured(seed)
+        cv2.imwrite(str(whole / f"{seed}.png"), picture)
+        cv2.imwrite(str(halves / f"{seed}.png"), resized(picture, 0.5))
+    return whole, halves
+
+
+def test_copies_of_photographs_are_found_in_the_next_run(
+    tmp_path: Path, stillsift: Command
+) -> None:
+    """And however many were kept since: the gallery holds one."""
+    whole, halves = photographs_and_copies(tmp_path)
+    options = ("--output", tmp_path / "out", "--set", "gallery=1", "--json")
+    first = json.loads(stillsift("sift", whole, *options).out)
+    assert first["sources"][0]["kept"] == 6
+    for copy in halves.iterdir():
+        copy.rename(whole / f"half_{copy.name}")
+    again = json.loads(stillsift("sift", whole, *options).out)
+    assert again["sources"][0]["kept"] == 0
+    assert again["sources"][0]["reasons"] == {"near_duplicate": 6}
+
+
+@pytest.mark.parametrize("place", ["--dry-run", "--output"])
+def test_copies_of_photographs_are_found_across_a_group(
+    place: str, tmp_path: Path, stillsift: Command
+) -> None:
+    folders = photographs_and_copies(tmp_path)
+    where = (place,) if place == "--dry-run" else (place, tmp_path / "out")
+    options = ("--set", "gallery=1", "--set", "group=all", "--json", *where)
+    done = json.loads(stillsift("sift", *folders, *options).out)
+    assert [source["kept"] for source in done["sources"]] == [6, 0]
+
+
+def test_a_photograph_removed_from_the_store_is_kept_again(
+    tmp_path: Path, stillsift: Command
+) -> None:
+    whole, halves = photographs_and_copies(tmp_path)
+    options = ("--output", tmp_path / "out", "--set", "gallery=1", "--json")
+    stillsift("sift", whole, *options)
+    kept = sorted((tmp_path / "out" / "kept").rglob("*.png"))
+    kept[0].unlink()
+    for copy in halves.iterdir():
+        copy.rename(whole / f"half_{copy.name}")
+    again = json.loads(stillsift("sift", whole, *options).out)
+    assert again["sources"][0]["kept"] == 1

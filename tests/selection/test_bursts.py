@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import photographs as made
 from sifting import (
     LIMIT,
     LIMITS,
     blocks,
     elsewhere,
     fresh,
+    lite0,
     noisy,
     photo,
     reasons,
@@ -21,9 +25,10 @@ from sifting import (
     thumbnail_of,
     with_object,
 )
+from stillsift.arrays import Image
 from stillsift.decisions import Outcome, Reason
-from stillsift.frames import ArrayPicture
-from stillsift.selection import Gallery, GalleryFrame, Sifter
+from stillsift.frames import ArrayPicture, Picture
+from stillsift.selection import Gallery, GalleryFrame, Limits, Sifter, Verdict
 from stillsift.selection.cells import Cells
 from stillsift.selection.novelty import Novelty
 from stillsift.selection.sensitivity import Sensitivity
@@ -115,3 +120,68 @@ def test_a_higher_sensitivity_tells_more_photographs_apart() -> None:
     limits = [Novelty(LIMIT, word).picture_limit(cells) for word in Sensitivity]
     assert limits == sorted(limits, reverse=True)
     assert limits[2] == Novelty(LIMIT).picture_limit(cells)
+
+
+def kept_of(pictures: list[Image], limits: Limits = LIMITS) -> list[int]:
+    """Indexes of the pictures that are kept."""
+    verdicts = decided(pictures, limits)
+    return [verdict.decision.frame_index for verdict in verdicts if verdict.is_kept]
+
+
+def decided(pictures: list[Image], limits: Limits = LIMITS) -> list[Verdict]:
+    """Decides about photographs of which each has its own index, with pictures to compare."""
+    offered = [photo(picture, number) for number, picture in enumerate(pictures)]
+    read: dict[str, Picture] = {each.id: each.picture for each in offered}
+    sifter = Sifter(limits, lite0(), Gallery(32), model="lite0", picture=read.get)
+    return sift(sifter, offered)
+
+
+def test_the_better_copy_of_a_burst_is_kept_wherever_it_stands() -> None:
+    picture = made.textured(1)
+    small, grey, noise = made.resized(picture, 0.4), made.grey(picture), made.noisy(picture, 9)
+    for burst in ([picture, small], [small, picture], [grey, picture], [noise, picture]):
+        best = next(number for number, each in enumerate(burst) if each is picture)
+        assert kept_of(burst) == [best]
+
+
+def test_the_record_says_why_another_one_was_kept() -> None:
+    picture = made.textured(1)
+    dropped, kept = decided([made.resized(picture, 0.4), picture])
+    assert kept.is_kept
+    assert dropped.decision.nearest_kept == kept.decision.id
+    assert (dropped.decision.detail or "").endswith("at 40 % of the size; the kept one is larger")
+
+
+def test_the_blurred_ones_of_a_burst_go() -> None:
+    sharp = made.textured(1)
+    moved, soft = made.moved(sharp, 17), made.blurred(sharp, 4)
+    assert kept_of([sharp, moved, soft]) == [0]
+    assert kept_of([soft, sharp]) == [1]
+    assert len(kept_of([sharp, made.blurred(made.textured(2), 4)])) == 2  # of another scene
+
+
+def test_a_blurred_photograph_goes_where_most_are_sharp() -> None:
+    soft = made.blurred(made.textured(50), 6)
+    sharp = [made.textured(seed) for seed in range(9)]
+    *_, last = decided([*sharp, soft])
+    assert last.decision.reason is Reason.BLURRY
+    assert last.decision.sharpness is not None
+    assert last.decision.sharpness_limit is not None
+    assert last.decision.sharpness < last.decision.sharpness_limit
+    off = replace(LIMITS, min_sharpness=0)
+    assert decided([*sharp, soft], off)[-1].is_kept
+
+
+def test_where_more_than_a_fifth_is_blurred_none_is_dropped_for_it() -> None:
+    """It is how they are meant, or what they show: mist, cells, paintings."""
+    pictures = [made.blurred(made.textured(seed), 6) for seed in range(8)]
+    verdicts = decided(pictures)
+    assert Reason.BLURRY not in reasons(verdicts)
+    assert any("so it is of many here" in (each.decision.detail or "") for each in verdicts)
+
+
+def test_a_blurred_background_is_no_blur() -> None:
+    sharp = [made.textured(seed) for seed in range(9)]
+    portrait = made.blurred(made.textured(50), 6)
+    portrait[150:330, 220:420] = made.textured(51)[150:330, 220:420]
+    assert decided([*sharp, portrait])[-1].is_kept

@@ -19,6 +19,7 @@ from . import schema
 from .filters import begins_with, of_file, where
 from .records import (
     AlarmRecord,
+    AlbumRow,
     DecisionRecord,
     FileRecord,
     FileState,
@@ -227,6 +228,23 @@ class LedgerReader:
             rows = db.execute("SELECT id, data FROM gallery WHERE source = ?", (source,)).fetchall()
         entries = {id: GalleryEntry(source, id, data) for id, data in rows}
         return [entries[id] for id in json.loads(head[0])]
+
+    def album(self, source: str, model: str, after: int = 0) -> list[AlbumRow]:
+        """Returns the kept photographs of a source, oldest first, from after a row on.
+
+        Only those that this model has made; their `data` is not read, as it is large.
+        """
+        rows = self._all(
+            "SELECT seq, id, vector FROM album"
+            " WHERE source = ? AND model = ? AND seq > ? ORDER BY seq",
+            (source, model, after),
+        )
+        return [AlbumRow(*row) for row in rows]
+
+    def photograph(self, source: str, id: str) -> bytes | None:
+        """Returns what the album holds of a kept photograph; None: it is not in the album."""
+        row = self._one("SELECT data FROM album WHERE source = ? AND id = ?", (source, id))
+        return None if row is None else bytes(row[0])
 
     def state(self, source: str) -> bytes | None:
         """Returns what the sifter of a source saved for a restart; None: nothing yet."""

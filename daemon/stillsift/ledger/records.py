@@ -115,6 +115,37 @@ class GalleryNow:
 
 
 @dataclass(frozen=True, slots=True)
+class AlbumRow:
+    """Describes a kept photograph in the album of a source, without what it looks like."""
+
+    seq: int
+    """Number that rises with every photograph that is added."""
+    id: str
+    vector: bytes
+    """Pooled vector, float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlbumEntry:
+    """Describes one kept photograph that all later ones are compared with."""
+
+    id: str
+    vector: bytes
+    """Pooled vector, float32."""
+    data: bytes
+    """The rest of what a comparison needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlbumChanges:
+    """Describes how the album of a source has changed."""
+
+    added: Sequence[AlbumEntry] = ()
+    removed: Sequence[str] = ()
+    """Ids of photographs that are kept no longer."""
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Holds what one transaction records."""
 
@@ -128,6 +159,7 @@ class Batch:
     states: dict[str, bytes] = field(default_factory=dict)
     """For each source, what its sifter needs again after a restart."""
     galleries: dict[str, GalleryNow] = field(default_factory=dict)
+    albums: dict[str, AlbumChanges] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,9 +216,21 @@ CREATE TABLE sequences (
 ) WITHOUT ROWID;
 """
 
+_ALBUM = """
+CREATE TABLE album (
+    seq INTEGER PRIMARY KEY,
+    source TEXT NOT NULL,
+    model TEXT NOT NULL,
+    id TEXT NOT NULL,
+    vector BLOB NOT NULL,
+    data BLOB NOT NULL,
+    UNIQUE (source, id)
+);
+"""
+
 MIGRATIONS = (
     *(_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME, _LEFT_ALONE),
-    *(_DISTANCE, _SEQUENCES),
+    *(_DISTANCE, _SEQUENCES, _ALBUM),
 )
 """Steps in order: step n makes schema version n + 1 out of version n. Never edit a step that was
 released; add a new one."""

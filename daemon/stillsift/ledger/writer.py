@@ -19,7 +19,16 @@ from ..sources import FileIdentity, Numbering
 from . import schema
 from .lifetime import Lifetime, Uptime, uptime
 from .reader import LedgerReader, connected, path_uri
-from .records import Batch, Checkpoint, FileRecord, FileState, GalleryNow, KeptFile, Quarantined
+from .records import (
+    AlbumChanges,
+    Batch,
+    Checkpoint,
+    FileRecord,
+    FileState,
+    GalleryNow,
+    KeptFile,
+    Quarantined,
+)
 from .rows import (
     END_ALARMS,
     PUT_ALARM,
@@ -139,6 +148,8 @@ class Ledger(LedgerReader):
             )
             for source, gallery in batch.galleries.items():
                 _put_gallery(db, source, batch.model, gallery)
+            for source, changes in batch.albums.items():
+                _put_album(db, source, batch.model, changes)
             _put_superseded(db, superseded)
         self._adopted.difference_update(completed)
         return tuple(superseded)
@@ -458,4 +469,15 @@ def _put_gallery(db: sqlite3.Connection, source: str, model: str, gallery: Galle
     )
     db.execute(
         "INSERT OR REPLACE INTO galleries VALUES (?, ?, ?)", (source, model, json.dumps(ids))
+    )
+
+
+def _put_album(db: sqlite3.Connection, source: str, model: str, changes: AlbumChanges) -> None:
+    """Changes the album of a source; a photograph that is added again is the newest."""
+    db.executemany(
+        "DELETE FROM album WHERE source = ? AND id = ?", ((source, id) for id in changes.removed)
+    )
+    db.executemany(
+        "INSERT OR REPLACE INTO album (source, model, id, vector, data) VALUES (?, ?, ?, ?, ?)",
+        ((source, model, entry.id, entry.vector, entry.data) for entry in changes.added),
     )

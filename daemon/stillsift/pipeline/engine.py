@@ -37,9 +37,11 @@ from ..store.store import READING
 from ..units import counted
 from . import model_choice
 from .groups import Groups
+from .kept_pictures import KeptPictures
 from .line import Line
 from .persistence import Storage
 from .reading_mark import ReadingMark
+from .recorded_album import RecordedAlbum
 from .recorder import Recorder
 from .sequence_check import SequenceCheck
 from .tuning import Tuning
@@ -192,7 +194,8 @@ class Engine:
                 leave_out=store,
                 recognise=self._sequence_check(config),
             )
-            sifter = self._sifter(config.name, tuning)
+            pictures = KeptPictures(self.ledger, store, config.max_pixels)
+            sifter = self._sifter(config.name, tuning, pictures)
         except BaseException:
             mark.close()
             raise
@@ -204,6 +207,7 @@ class Engine:
             self.storage,
             self.metrics,
             tuning,
+            pictures,
             live=config.rtsp is not None,
             patient=watch,
             directory=config.directory,
@@ -230,7 +234,7 @@ class Engine:
             member=self.groups.member(config),
         )
 
-    def _sifter(self, source: str, tuning: Tuning) -> Sifter:
+    def _sifter(self, source: str, tuning: Tuning, pictures: KeptPictures) -> Sifter:
         """Makes a sifter that goes on where the last one of this source stopped."""
         model = self.model.spec.name
         kept = [
@@ -248,6 +252,9 @@ class Engine:
             model=model,
             alarms=tuning.alarms,
             elsewhere=tuning.elsewhere,
+            album=RecordedAlbum(self.ledger, source, model, self._is_there).opened(),
+            search_elsewhere=tuning.search_elsewhere,
+            picture=pictures.picture,
         )
         if sifter.regions_changed:
             log.warning(

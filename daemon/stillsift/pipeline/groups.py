@@ -13,10 +13,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from ..arrays import Floats
 from ..config import SourceConfig
 from ..config.settings import siblings
 from ..ledger import LedgerReader
 from ..selection import GalleryFrame
+from .recorded_album import RecordedAlbum
 
 _PATIENCE_S = 5.0
 """Longest wait for the turn, in seconds. A member that holds it for longer works on a failing disk;
@@ -40,6 +42,8 @@ class Groups:
         self._sources: tuple[SourceConfig, ...] = ()
         self._kept: dict[str, tuple[GalleryFrame, ...]] = {}
         """Last kept frames by source; those of a sibling are read from the ledger when needed."""
+        self._albums: dict[str, RecordedAlbum] = {}
+        """What siblings have kept of photographs, by source."""
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         """Locks by group; the member that holds one has the turn."""
 
@@ -68,6 +72,18 @@ class Groups:
         kept = _own(source, gallery)
         with self._lock:
             self._kept[source] = kept
+
+    def nearest_by(self, source: str, vector: Floats) -> list[GalleryFrame]:
+        """Returns the photographs that a source has kept and that are nearest to a vector.
+
+        Raises LedgerError.
+        """
+        with self._lock:
+            if source not in self._albums:
+                self._albums[source] = RecordedAlbum(
+                    self._ledger, source, self._model, self._is_there
+                )
+            return self._albums[source].like(vector)
 
     def kept_by(self, source: str) -> tuple[GalleryFrame, ...]:
         """Returns what a source has kept last and still is there, oldest first.
@@ -105,6 +121,14 @@ class Member:
         if not self._has_turn:
             self._has_turn = self._turn.acquire(timeout=_PATIENCE_S)
         return [kept for name in self.siblings() for kept in self._groups.kept_by(name)]
+
+    def search(self, vector: Floats) -> Sequence[GalleryFrame]:
+        """Returns the photographs of the others that are nearest to a vector, nearest first.
+
+        Call it within the turn that `elsewhere` took. Raises LedgerError.
+        """
+        found = [kept for name in self.siblings() for kept in self._groups.nearest_by(name, vector)]
+        return sorted(found, key=lambda kept: -float(kept.embedding.vector @ vector))
 
     def tell(self, gallery: Iterable[GalleryFrame]) -> None:
         """Tells the group what this source has kept last, as it is recorded now."""

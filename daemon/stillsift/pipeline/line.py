@@ -40,6 +40,7 @@ from ..sources import (
 from ..sources.picture import ConversionError
 from ..units import counted
 from .groups import Member
+from .kept_pictures import KeptPictures
 from .losses import loss, repetition
 from .move_rights import MoveRights
 from .persistence import RETRY_S, Persistence, Storage
@@ -74,6 +75,7 @@ class Line:
         storage: Storage | None,
         metrics: Metrics,
         tuning: Tuning,
+        pictures: KeptPictures,
         *,
         live: bool,
         patient: bool,
@@ -84,6 +86,7 @@ class Line:
         """Takes the parts of the line and what it reports to.
 
         `storage` None: a dry run. `tuning`: what `sifter` and `recorder` were made with, and more.
+        `pictures` is told what is kept, since `sifter` may ask for it.
         `live`: the source cannot be asked again. `patient`: the line waits for a disk that is full
         or failing; else the error ends it. `directory`: where originals are; None: nowhere.
         `on_decision` gets every decision once it is recorded, so that bad files need no line in the
@@ -93,6 +96,7 @@ class Line:
         self.sifter = sifter
         self._recorder = recorder
         self._metrics = metrics
+        self._pictures = pictures
         self._live = live
         self._patient = patient
         self._tuning = self._wanted = tuning
@@ -189,7 +193,11 @@ class Line:
         before, self._tuning = self._tuning, wanted
         try:
             self.sifter, verdicts = self.sifter.successor(
-                wanted.limits, wanted.gallery, alarms=wanted.alarms, elsewhere=wanted.elsewhere
+                wanted.limits,
+                wanted.gallery,
+                alarms=wanted.alarms,
+                elsewhere=wanted.elsewhere,
+                search_elsewhere=wanted.search_elsewhere,
             )
         except (EmbedError, ConversionError) as error:
             self._troubles.begin(_NOT_MEASURED, str(error))
@@ -296,6 +304,7 @@ class Line:
         away = self._persistence.take_away()
         for decision, kept in ended:
             self._recorder.fill(decision, kept, away=decision.id in away)
+            self._pictures.note(decision, kept)
         self._tell_alarms()
         self._ahead = False
         return any(decision.outcome is Outcome.KEPT for decision, _ in ended)

@@ -19,6 +19,8 @@ from ..health import Alarm
 from ..ledger import Ledger, LedgerError
 from ..ledger.records import (
     AlarmRecord,
+    AlbumChanges,
+    AlbumEntry,
     Batch,
     Checkpoint,
     FileState,
@@ -373,12 +375,14 @@ class Recorder:
                     ],
                 )
             },
+            albums={self.source: _changes(sifter)} if sifter.album.changed else {},
         )
         try:
             superseded = self._ledger.commit(batch)
         except LedgerError:
             self._state_at = -_STATE_EVERY_S
             raise
+        sifter.album.settle()
         self._alarms = []
         for _ in entries:
             self._entries.popleft()
@@ -499,6 +503,15 @@ class Recorder:
         if file.shown_by is not None:
             file.named[file.shown_by] = None
         entry.decision = replace(decision, nearest_kept=file.shown_by)
+
+
+def _changes(sifter: Sifter) -> AlbumChanges:
+    """Returns which photographs were kept since the last commit, and which are gone."""
+    added = [
+        AlbumEntry(kept.id, kept.embedding.vector.astype("<f4").tobytes(), kept.to_bytes())
+        for kept in sifter.album.added.values()
+    ]
+    return AlbumChanges(added, sorted(sifter.album.removed))
 
 
 def _latest(checkpoints: list[Checkpoint]) -> list[Checkpoint]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..arrays import Floats
 from ..ledger.records import Retire
 from ..selection import GalleryFrame, Limits
+from ..selection.photographs import none_elsewhere
 from .groups import Member
 
 
@@ -33,6 +35,11 @@ class Tuning:
     def elsewhere(self) -> Callable[[], Sequence[GalleryFrame]]:
         """Gives the function that returns what the other sources of the group have kept last."""
         return tuple if self.member is None else self.member.elsewhere
+
+    @property
+    def search_elsewhere(self) -> Callable[[Floats], Sequence[GalleryFrame]]:
+        """Gives the function that searches all photographs that they have kept."""
+        return none_elsewhere if self.member is None else self.member.search
 
     @property
     def siblings(self) -> Callable[[], Sequence[str]]:

@@ -5,9 +5,10 @@ clips and from archives. Read `sifter` first, then `novelty` (what is new) and `
 frame of a moment is best).
 """
 
+from .album import Album
 from .gallery import Gallery, GalleryFrame
 from .limits import Limits
 from .sifter import Sifter
 from .verdict import Verdict
 
-__all__ = ["Gallery", "GalleryFrame", "Limits", "Sifter", "Verdict"]
+__all__ = ["Album", "Gallery", "GalleryFrame", "Limits", "Sifter", "Verdict"]

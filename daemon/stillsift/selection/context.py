@@ -16,6 +16,7 @@ from .gates import GATE_REASONS
 from .keep_ratio import KeepRatio
 from .measured import Candidate, EmbeddedPicture, Measured, on_time_line
 from .novelty import Novelty
+from .photographs import Match, Photographs, Search, none_elsewhere
 from .scene import Scene
 from .verdict import Verdict
 
@@ -44,8 +45,11 @@ class Context:
     scene: Scene
     budgets: Budgets
     keep_ratio: KeepRatio
+    photographs: Photographs
     elsewhere: Callable[[], Sequence[GalleryFrame]] = tuple
     """Returns the last frames kept by the other sources of the group, each with its `by`."""
+    search_elsewhere: Search = none_elsewhere
+    """Returns the nearest of all photographs that they have kept, each with its `by`."""
     decided: EmbeddedPicture | None = None
     """What the last decided frame showed; None: no frame was decided."""
     last: Comparison | None = None
@@ -117,6 +121,23 @@ class Context:
         self.gallery.add(self.as_kept(waiting.measured))
         self.last = None
         return Verdict(record, waiting.measured.frame, waiting.found.other_view)
+
+    def keep_photograph(self, waiting: Candidate) -> None:
+        """Counts a photograph as kept, and adds it to what all later ones are compared with."""
+        kept = self.as_kept(waiting.measured)
+        self.take(waiting.measured)
+        self.gallery.add(kept)
+        self.photographs.album.add(kept)
+        if waiting.measured.overview is not None:
+            self.photographs.overviews.add(kept.id, waiting.measured.overview)
+
+    def nearest_elsewhere(self, measured: Measured) -> Match | None:
+        """Returns what another source has kept that is nearest to a photograph; None: nothing.
+
+        Ask only for one that is about to be kept: it takes the group's turn.
+        """
+        kept = self.elsewhere()
+        return self.photographs.nearest_elsewhere(measured, kept, self.search_elsewhere)
 
     @staticmethod
     def as_kept(measured: Measured) -> GalleryFrame:

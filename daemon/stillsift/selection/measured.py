@@ -9,7 +9,8 @@ from ..embedding import Embedding
 from ..frames import Frame
 from .cells import Cells
 from .comparison import Comparison
-from .sharpness import Sharpness, sharpness
+from .overview import Overview
+from .sharpness import Sharpness, sharpest_part, sharpness
 
 
 def on_time_line(frame: Frame) -> bool:
@@ -44,6 +45,8 @@ class Measured:
     """Sharpness of the frame. None: not measured yet, since no decision needed it."""
     embedded: EmbeddedPicture
     """The embedded picture of this frame, or of an earlier one that looks nearly the same."""
+    overview: Overview | None = None
+    """The photograph made small; None: the frame lies on a time line, where that is not needed."""
     luma: Image | None = None
     """Luma of the frame while it is in memory. None: the frame's picture must be asked for it."""
 
@@ -53,6 +56,11 @@ class Measured:
         self.measure()
         assert self.sharpness is not None
         return self.sharpness
+
+    @property
+    def sharpest_part(self) -> float | None:
+        """Gives the sharpness of a photograph where it is sharpest, as `sharpest_part` does."""
+        return None if self.overview is None else sharpest_part(self.overview.luma)
 
     def measure(self) -> None:
         if self.sharpness is None:

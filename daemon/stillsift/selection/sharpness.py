@@ -76,6 +76,30 @@ def sharpness(luma: Image) -> Sharpness:
     return Sharpness(min(ratios), detail / _SCALE**2 / smooth.size)
 
 
+_PART, _PART_STEP = 160, 120
+"""Pixels of a side of the parts of a photograph, and from one to the next."""
+_PART_SPREAD, _PART_LEVELS = 6.0, 24
+"""Least standard deviation and number of grey levels of a part that can be judged: an empty wall
+has no edges, and those of a drawing say nothing of a lens."""
+
+
+def sharpest_part(luma: Image) -> float | None:
+    """Returns the highest sharpness of any part of a (height, width) uint8 luma, `reduced` first.
+
+    A photograph with a blurred background is sharp somewhere; one that was moved, or out of focus,
+    nowhere. None: no part has anything that could be sharp.
+    """
+    small = reduced(luma)
+    height, width = small.shape
+    values = []
+    for top in range(0, max(1, height - _PART // 2 + 1), _PART_STEP):
+        for left in range(0, max(1, width - _PART // 2 + 1), _PART_STEP):
+            part = np.ascontiguousarray(small[top : top + _PART, left : left + _PART])
+            if float(part.std()) > _PART_SPREAD and np.unique(part).size > _PART_LEVELS:
+                values.append(sharpness(part).value)
+    return max(values, default=None)
+
+
 def _steps(values: NDArray[np.int16], axis: int) -> NDArray[np.int16]:
     """Returns np.diff of (height, width); cv2 takes a third of the time along a row."""
     ahead, behind = (values[:, 1:], values[:, :-1]) if axis else (values[1:], values[:-1])

@@ -22,6 +22,7 @@ from ..decisions import Reason, about
 from ..embedding import Embedding
 from ..frames import Frame, Picture
 from ..health import Alarm, CameraHealth, Sighting
+from .album import Album
 from .budgets import Budgets
 from .bursts import Bursts
 from .cells import Cells
@@ -33,6 +34,8 @@ from .limits import Limits
 from .measured import EmbeddedPicture, Measured, on_time_line
 from .moments import Moments
 from .novelty import Novelty
+from .overview import Overviews, overview_of
+from .photographs import Photographs, Search, none_elsewhere
 from .scene import Scene
 from .sharpness import sharpness
 from .thumbnail import GLANCE_S, changed, difference, thumbnail
@@ -49,6 +52,11 @@ the last embedded one. Anything smaller that came in is still there a moment lat
 further than the rule follows. At 25 frames/s every third frame of a moving scene is embedded."""
 
 
+def _no_picture(_id: str) -> Picture | None:
+    """Finds no picture, where kept frames cannot be read."""
+    return None
+
+
 class Sifter:
     """Decides about the frames of one source, one after the other."""
 
@@ -62,6 +70,9 @@ class Sifter:
         model: str = "",
         alarms: bool = True,
         elsewhere: Callable[[], Sequence[GalleryFrame]] = tuple,
+        album: Album | None = None,
+        search_elsewhere: Search = none_elsewhere,
+        picture: Callable[[str], Picture | None] = _no_picture,
     ) -> None:
         """Starts with a gallery, and goes on from a `state` if there is one.
 
@@ -71,20 +82,27 @@ class Sifter:
         painted differently, every frame would look new for ever.
         `alarms`: whether alarms about the source are raised; they change no decision.
         `elsewhere`: gives the frames that the other sources of the group have kept; it is asked
-        before a frame is kept.
+        before a frame is kept. `search_elsewhere`: finds among all the photographs that they have
+        kept. `album`: all photographs kept so far; None: none was. `picture`: returns the picture
+        of a kept frame by its id, as it was offered; None: it cannot be had.
         """
         self.limits = limits
         self.gallery = gallery
         self._model = model
         self._made_by = f"{_FORMAT}/{model}"
         self._embed = embed
+        self.album = Album() if album is None else album
+        self._picture = picture
+        novelty = Novelty(limits.novelty, limits.sensitivity, limits.regions)
         self._context = Context(
             gallery,
-            Novelty(limits.novelty, limits.sensitivity, limits.regions),
+            novelty,
             Scene(limits.novelty),
             Budgets(limits.amounts),
             KeepRatio(limits.amounts.keep_ratio),
+            Photographs(self.album, gallery, novelty, Overviews(picture, limits.regions.paint)),
             elsewhere,
+            search_elsewhere,
         )
         self._moments = Moments(limits, self._context)
         self._bursts = Bursts(limits, self._context)
@@ -168,6 +186,7 @@ class Sifter:
         *,
         alarms: bool,
         elsewhere: Callable[[], Sequence[GalleryFrame]] = tuple,
+        search_elsewhere: Search = none_elsewhere,
     ) -> tuple[Sifter, list[Verdict]]:
         """Returns a sifter with other limits and a gallery of `size` that goes on from here.
 
@@ -184,6 +203,9 @@ class Sifter:
             model=self._model,
             alarms=alarms,
             elsewhere=elsewhere,
+            album=self.album.copy(),
+            search_elsewhere=search_elsewhere,
+            picture=self._picture,
         )
         waiting = iter([*self._moments.waiting, *self._bursts.waiting])
         due: list[Verdict] = []
@@ -220,6 +242,8 @@ class Sifter:
         the camera did see it.
         """
         self.gallery.remove(id_)
+        self.album.remove(id_)
+        self._context.photographs.overviews.forget(id_)
         self._context.last = None
         self._moments.compare_anew()
         self._bursts.compare_anew()
@@ -284,7 +308,10 @@ class Sifter:
         embedded = self._look(frame.picture, thumb, at_s, glance=not still)
         self._seen = embedded
         sharp = sharpness(luma) if still else None
-        return Measured(_lightened(frame), timed, at_s, thumb, sharp, embedded, luma)
+        measured = Measured(_lightened(frame), timed, at_s, thumb, sharp, embedded, luma=luma)
+        if not timed:
+            measured.overview = overview_of(frame.picture, frame.quality, luma, regions.paint)
+        return measured
 
     def _look(
         self, picture: Picture, thumb: Image, at_s: float, *, glance: bool
@@ -315,6 +342,7 @@ class Sifter:
             **self._health.arrays(),
             **self._context.budgets.arrays(),
             **self._context.keep_ratio.arrays(),
+            **self._bursts.arrays(),
         }
         if self._context.decided is not None:
             arrays["seen_thumbnail"] = self._context.decided.thumbnail
@@ -337,14 +365,16 @@ class Sifter:
 
     def _restore(self, state: bytes) -> None:
         arrays = unpacked(state)
-        # These two depend on no model and no region.
+        # These three depend on no model and no region.
         self._health.restore(arrays)
         self._context.budgets.restore(arrays)
+        self._bursts.restore(arrays)
         # A state from before regions existed was made of whole pictures.
         painted = str(arrays["regions"]) if "regions" in arrays else ""
         if painted != self.limits.regions.key:
             self.regions_changed = True
             self.gallery.clear()
+            self.album.clear()
             return
         if "made_by" not in arrays or str(arrays["made_by"]) != self._made_by:
             return

@@ -6,5 +6,14 @@ first.
 
 from .clip import ClipReader
 from .directory import DirectorySource, SourceMissing, unmatched
+from .header import DecodeError
+from .still import picture_of
 
-__all__ = ["ClipReader", "DirectorySource", "SourceMissing", "unmatched"]
+__all__ = [
+    "ClipReader",
+    "DecodeError",
+    "DirectorySource",
+    "SourceMissing",
+    "picture_of",
+    "unmatched",
+]

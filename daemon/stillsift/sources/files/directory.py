@@ -41,6 +41,7 @@ from .clip import ClipReader
 from .contents import STILL_KINDS, STILL_SUFFIXES, Kind, hashing, head_of, kind_of
 from .events import Arrived
 from .extent import refusal
+from .gif import shows_one_picture
 from .header import DecodeError
 from .numbered import numbered
 from .opening import being_written, opened
@@ -511,10 +512,12 @@ def unmatched(pattern: str, files: int, example: Path) -> str:
 def _is_still(path: Path, data: BinaryIO) -> bool:
     """Tells whether a file is a still, by its content, else by its name.
 
-    GIFs are clips: they may be animated. Raises OSError.
+    A GIF of several pictures is a clip. Raises OSError.
     """
     kind = kind_of(head_of(data))
-    if kind is Kind.GIF or kind is Kind.CLIP:
+    if kind is Kind.GIF:
+        return shows_one_picture(data)
+    if kind is Kind.CLIP:
         return False
     return kind in STILL_KINDS or path.suffix.lower() in STILL_SUFFIXES
 

@@ -62,6 +62,10 @@ class Header:
     """EXIF orientation: 1 upright, 2-8 as in the standard."""
     taken: datetime | None
     """EXIF DateTimeOriginal, naive without an offset; None: not written, or no time."""
+    transparent: bool = False
+    """Whether the picture has pixels that a ground may shine through."""
+    quality: float | None = None
+    """Quality of the compression, 0 to 100; 100: without loss; None: not known."""
 
 
 @contextmanager
@@ -119,11 +123,29 @@ def read_header(data: bytes, path: Path, max_pixels: int) -> Header:
         with opened(data, path) as image:
             orientation, taken = _exif(image, path)
             # Decoders turn a TIFF upright themselves (OpenCV also if it is told not to).
-            return Header(image.mode, 1 if kind is Kind.TIFF else orientation, taken)
+            orientation = 1 if kind is Kind.TIFF else orientation
+            transparent = image.has_transparency_data
+            return Header(image.mode, orientation, taken, transparent, _quality(image, kind))
     except DecodeError:
         if kind is Kind.TIFF:  # Pillow does not know its pixels (such as three floats)
             return Header(mode="", orientation=1, taken=None)
         raise
+
+
+_MEAN_AT_50 = 57.625
+"""Mean of the luma table of the JPEG standard (Annex K), which libjpeg scales by its quality."""
+
+
+def _quality(image: Image.Image, kind: Kind) -> float | None:
+    """Returns the quality of the compression on libjpeg's scale, as its own tables tell it."""
+    if kind in (Kind.PNG, Kind.BMP, Kind.GIF):
+        return 100.0
+    tables: dict[int, list[int]] = getattr(image, "quantization", None) or {}
+    if not tables:
+        return None
+    luma = tables[min(tables)]
+    scale = 100 * sum(luma) / len(luma) / _MEAN_AT_50
+    return min(100.0, 5000 / scale if scale > 100 else (200 - scale) / 2)
 
 
 def _exif(image: Image.Image, path: Path) -> tuple[int, datetime | None]:

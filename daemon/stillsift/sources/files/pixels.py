@@ -8,36 +8,44 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from ...arrays import Image as Pixels
 from .contents import Kind, kind_of
 from .extent import MOST_SEGMENTS
 from .header import DecodeError, Header, bad_file
+from .tones import eight_bit
+from .transparency import laid_over_ground
 
 # OpenCV would print errors to stderr; DecodeError reports them with the file's name. libjpeg and
 # libpng inside it print too, and that cannot be switched off.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
+_MISREAD = frozenset({"CMYK", "YCbCr", "LAB"})
+"""Pillow's names of the colour spaces that OpenCV takes for RGB or inverts."""
 _DAMAGED = "cannot be decoded: its data is damaged or incomplete"
-_STRIP_VALUES = 1 << 20
 
 
 def decoded_pixels(data: bytes, header: Header, path: Path) -> Pixels:
-    """Returns (height, width, 3) uint8 BGR as stored, not yet upright. Raises DecodeError."""
+    """Returns (height, width, 3) uint8 BGR as stored, not yet upright. Raises DecodeError.
+
+    A transparent picture is laid over a ground, and one of more than 8 bits is mapped to 8.
+    """
     _refuse_cut_off(data, path)
-    if header.mode in ("CMYK", "YCbCr", "LAB"):
-        return _decoded_by_pillow(data, path)
+    kind = kind_of(data[:64])
+    # OpenCV multiplies the colours of a transparent TIFF by how much they cover, or does not.
+    if header.mode in _MISREAD or kind is Kind.GIF or (header.transparent and kind is Kind.TIFF):
+        return _decoded_by_pillow(data, header, path)
     encoded = np.frombuffer(data, np.uint8)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    if header.transparent:
+        flags = cv2.IMREAD_UNCHANGED
     with bad_file(path, _DAMAGED):
         try:
             pixels = cv2.imdecode(encoded, flags)
@@ -47,10 +55,17 @@ def decoded_pixels(data: bytes, header: Header, path: Path) -> Pixels:
             raise DecodeError(path, f"cannot be decoded: {error.err}") from error
         if pixels is None:
             raise DecodeError(path, _DAMAGED)
-        bgr = _eight_bit(pixels)
+        if pixels.ndim == 3 and pixels.shape[2] == 4:
+            # 16 bits of transparency come with 16 bits of colour, on the same scale.
+            return laid_over_ground(pixels if pixels.dtype == np.uint8 else _high_bytes(pixels))
+        bgr = eight_bit(pixels)
         if bgr.ndim == 3:
             return bgr
         return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_GRAY2BGR), np.uint8)
+
+
+def _high_bytes(pixels: np.ndarray[Any, Any]) -> Pixels:
+    return np.asarray(pixels >> 8 if pixels.dtype == np.uint16 else pixels, np.uint8)
 
 
 def _refuse_cut_off(data: bytes, path: Path) -> None:
@@ -117,10 +132,10 @@ _LAB_SIGN = np.array((0, 128, 128), np.uint8)
 """Mask that turns Pillow's signed a and b into those of OpenCV, with an offset of 128."""
 
 
-def _decoded_by_pillow(data: bytes, path: Path) -> Pixels:
-    """Decodes colour spaces that OpenCV takes for RGB or inverts (measured against Pillow).
+def _decoded_by_pillow(data: bytes, header: Header, path: Path) -> Pixels:
+    """Decodes what OpenCV decodes wrongly (measured against Pillow). Raises DecodeError.
 
-    Raises DecodeError.
+    That is colour spaces that it takes for RGB or inverts, and transparent TIFFs.
     """
     # Its header was read, so there is an end to it. Its pixels may be in any number of pieces.
     with bad_file(path, _DAMAGED), Image.open(io.BytesIO(data)) as image:
@@ -128,40 +143,10 @@ def _decoded_by_pillow(data: bytes, path: Path) -> Pixels:
             return np.asarray(
                 cv2.cvtColor(np.asarray(image) ^ _LAB_SIGN, cv2.COLOR_Lab2BGR), np.uint8
             )
+        if header.transparent:
+            rgba = np.asarray(image.convert("RGBA"), np.uint8)
+            return laid_over_ground(rgba[:, :, (2, 1, 0, 3)])
         return np.asarray(image.convert("RGB"), np.uint8)[:, :, ::-1].copy()
-
-
-def _eight_bit(pixels: NDArray[Any]) -> Pixels:
-    """Returns pixels of any depth as 0-255, by fixed rules.
-
-    16 bits: the high byte. A picture wholly below 4096 comes from a 12-bit sensor, which leaves the
-    upper bits empty (it would be black): 8 of its 12 bits. Floats: 0-1 is scaled to 0-255; up to
-    255 they stay; above, the largest value becomes 255. NaN becomes 0.
-    """
-    if pixels.dtype == np.uint8:
-        return pixels
-    eight_bit = np.empty(pixels.shape, np.uint8)
-    if pixels.dtype == np.uint16:
-        empty_bits = 4 if int(pixels.max()) < 4096 else 8
-        for rows in _strips(pixels):
-            eight_bit[rows] = pixels[rows] >> empty_bits
-        return eight_bit
-    top = max(float(_finite(pixels[rows]).max()) for rows in _strips(pixels))
-    scale = 255.0 if top <= 1 else 1.0 if top <= 255 else 255.0 / top
-    for rows in _strips(pixels):
-        eight_bit[rows] = np.clip(_finite(pixels[rows]) * scale + 0.5, 0, 255)
-    return eight_bit
-
-
-def _strips(pixels: NDArray[Any]) -> Iterator[slice]:
-    """Yields the rows of a picture in strips, so that a strip's values take a few MB."""
-    step = max(1, _STRIP_VALUES // max(1, pixels[0].size))
-    return (slice(start, start + step) for start in range(0, len(pixels), step))
-
-
-def _finite(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    with np.errstate(over="ignore", invalid="ignore"):  # a double may be too large for a float
-        return np.nan_to_num(pixels.astype(np.float32), nan=0.0)
 
 
 def upright_pixels(pixels: Pixels, orientation: int) -> Pixels:

@@ -9,7 +9,7 @@ from ...frames import ArrayPicture, Frame
 from ..items import FileIdentity, origin_of
 from ..times import Taken, Times
 from .extent import refusal
-from .header import DecodeError, read_header
+from .header import DecodeError, Header, read_header
 from .opening import opened
 from .pixels import decoded_pixels, upright_pixels
 
@@ -32,12 +32,11 @@ def frame_of(
         frame_index=0,
         captured_at_ns=taken.at_ns,
         captured_at_origin=taken.known_by,
-        picture=ArrayPicture(
-            upright_pixels(decoded_pixels(data, header, path), header.orientation)
-        ),
+        picture=_decoded(data, header, path),
         file=path,
         content_hash=content_hash,
         timed=taken.timed,
+        quality=header.quality,
     )
 
 
@@ -56,6 +55,18 @@ def frame_at(path: Path, max_pixels: int) -> Frame:
             return frame_of(file.read(), path, identity, "", "", max_pixels, Times())
     except (OSError, DecodeError) as error:
         raise Unreadable(str(error)) from error
+
+
+def picture_of(data: bytes, path: Path, max_pixels: int) -> ArrayPicture:
+    """Returns the picture in `data`, the content of `path`, as it was when it was a frame.
+
+    Raises DecodeError.
+    """
+    return _decoded(data, read_header(data, path, max_pixels), path)
+
+
+def _decoded(data: bytes, header: Header, path: Path) -> ArrayPicture:
+    return ArrayPicture(upright_pixels(decoded_pixels(data, header, path), header.orientation))
 
 
 def taken_of(

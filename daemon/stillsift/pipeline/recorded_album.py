@@ -1,0 +1,58 @@
+"""Reads from the ledger which photographs a source has kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from ..arrays import Floats
+from ..ledger import LedgerReader
+from ..selection import Album, GalleryFrame
+
+
+class RecordedAlbum:
+    """Searches the photographs of a source that are recorded, also those added meanwhile."""
+
+    def __init__(
+        self, ledger: LedgerReader, source: str, model: str, is_there: Callable[[str], bool]
+    ) -> None:
+        """`model` has made the vectors; `is_there` tells whether a kept frame is in the store."""
+        self._ledger = ledger
+        self._source = source
+        self._model = model
+        self._is_there = is_there
+        self._album = Album((), self._read)
+        self._seq = 0
+
+    def opened(self) -> Album:
+        """Returns the source's own album, which goes on from what is recorded.
+
+        Raises LedgerError.
+        """
+        return Album(self._since(0), self._own)
+
+    def like(self, vector: Floats) -> list[GalleryFrame]:
+        """Returns the photographs nearest to a vector, nearest first, each with its `by`.
+
+        Raises LedgerError.
+        """
+        for id_, added in self._since(self._seq):
+            self._album.remember(id_, added)
+        return self._album.like(vector)
+
+    def _since(self, seq: int) -> list[tuple[str, Floats]]:
+        rows = self._ledger.album(self._source, self._model, seq)
+        self._seq = rows[-1].seq if rows else seq
+        return [(row.id, np.frombuffer(row.vector, "<f4").astype(np.float32)) for row in rows]
+
+    def _own(self, id_: str) -> GalleryFrame | None:
+        if not self._is_there(id_):
+            return None
+        data = self._ledger.photograph(self._source, id_)
+        return None if data is None else GalleryFrame.from_bytes(id_, data)
+
+    def _read(self, id_: str) -> GalleryFrame | None:
+        kept = self._own(id_)
+        return None if kept is None else replace(kept, by=self._source)

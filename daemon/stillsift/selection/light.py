@@ -1,0 +1,95 @@
+"""Takes a change of light and of white balance off two pictures that lie on each other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..arrays import Floats, Mask
+
+_BLOCK = 8
+"""Pixels of a side of the blocks that the light is fitted on."""
+LEAST_BLOCKS = 30
+_CLIPPED = 6.0, 245.0
+"""Grey levels beyond which light was cut off, so that a block says nothing of it."""
+_GAINS = 0.6, 1.8
+"""Factors on the light that two exposures of one scene may differ by."""
+_CAST = 10.0
+_CHROMA_GAINS = 0.6, 1.6
+_CHROMA_OF_LUMA = 0.1
+"""Largest colour cast (levels), factors on the colour, and colour per grey level, that a white
+balance or a codec makes. A lamp or a cup that changes its colour is beyond them."""
+_GREY = 2.5
+"""Levels of chroma below which a picture is grey."""
+_COLOURED = 75
+"""Percentile of the chroma of a coloured picture that is above that: a grey view in which a lamp
+goes on does not become another copy."""
+
+
+def is_grey_copy(a: Floats, b: Floats) -> bool:
+    """Tells whether one of two (n, 3) YCrCb samples is grey all over and the other one coloured."""
+    coloured = [np.hypot(each[:, 1] - 128, each[:, 2] - 128) for each in (a, b)]
+    return any(
+        float(np.percentile(one, 98)) < _GREY < float(np.percentile(other, _COLOURED))
+        for one, other in (coloured, coloured[::-1])
+    )
+
+
+def lit_alike(a: Floats, b: Floats, sample_a: Floats, sample_b: Floats) -> tuple[Floats, Floats]:
+    """Returns the lumas of two pictures in the same light.
+
+    The darker one is taken to the brighter, and cut off as that one is: light that was cut off
+    cannot be had back. The samples are (n,) lumas of the same places in both.
+    """
+    dark, bright = _CLIPPED
+    free = (np.maximum(sample_a, sample_b) < bright) & (np.minimum(sample_a, sample_b) > dark)
+    if free.sum() < LEAST_BLOCKS:
+        free[:] = True
+    a_is_brighter = float(np.median((sample_a - sample_b)[free])) > 0
+    of, to = (sample_b, sample_a) if a_is_brighter else (sample_a, sample_b)
+    curve = _fitted(to[free], [of[free], of[free] ** 2 / np.float32(255)])
+    slope = curve[1] + 2 * curve[2] * float(of.mean()) / 255
+    least, most = _GAINS
+    if not (least < slope < most and curve[1] > least / 2):
+        curve = np.array([float(np.mean(to - of)), 1, 0], np.float32)
+
+    def lit(luma: Floats) -> Floats:
+        changed = curve[0] + luma * (curve[1] + luma * (curve[2] / np.float32(255)))
+        return np.asarray(np.clip(changed, 0, 255), np.float32)
+
+    return (a, lit(b)) if a_is_brighter else (lit(a), b)
+
+
+def chroma_left(a: Floats, b: Floats, sample_a: Floats, sample_b: Floats) -> tuple[Floats, Floats]:
+    """Returns by how much Cr and Cb of two (height, width, 3) YCrCb pictures differ, in levels.
+
+    What one white balance for all of the picture explains is taken off. The samples are (n, 3).
+    """
+    left = []
+    for channel in (1, 2):
+        cast, gain, of_luma = _fitted(
+            sample_a[:, channel] - 128, [sample_b[:, channel] - 128, sample_b[:, 0] - 128]
+        )
+        explained = (b[..., channel] - 128) * np.clip(gain, *_CHROMA_GAINS)
+        explained += (b[..., 0] - 128) * np.clip(of_luma, -_CHROMA_OF_LUMA, _CHROMA_OF_LUMA)
+        explained += np.clip(cast, -_CAST, _CAST)
+        left.append(np.asarray(a[..., channel] - 128 - explained, np.float32))
+    return left[0], left[1]
+
+
+def _fitted(values: Floats, by: list[Floats], rounds: int = 3) -> Floats:
+    """Returns offset and factors of a linear fit; values that stay far off are left out."""
+    terms = np.stack([np.ones_like(values), *by], 1)
+    counting: Mask = np.ones(len(values), np.bool_)
+    found = np.zeros(terms.shape[1], np.float32)
+    for _ in range(rounds):
+        found = np.linalg.lstsq(terms[counting], values[counting], rcond=None)[0]
+        off = np.abs(values - terms @ found)
+        counting = off <= max(2.0, 2.5 * float(np.median(off)))
+        if counting.sum() < 50:
+            break
+    return np.asarray(found, np.float32)
+
+
+def block_size(width: int, height: int) -> tuple[int, int]:
+    """Returns (width, height) of the samples of a picture."""
+    return max(2, width // _BLOCK), max(2, height // _BLOCK)

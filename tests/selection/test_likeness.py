@@ -1,0 +1,89 @@
+"""Photographs that show the same, by cells and by pixels; with the embedder that comes along."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import photographs as made
+from sifting import LIMIT, lite0
+from stillsift.arrays import Image
+from stillsift.frames import ArrayPicture
+from stillsift.selection.cells import Cells
+from stillsift.selection.documents import is_document
+from stillsift.selection.likeness import Likeness, Shown, likeness
+from stillsift.selection.novelty import Novelty
+from stillsift.selection.sensitivity import Sensitivity
+
+RULE = Novelty(LIMIT)
+
+
+def shown(picture: Image, *, readable: bool = True) -> Shown:
+    embedding = lite0()(ArrayPicture(picture)).in_half_precision()
+    overview = made.overview(picture) if readable else None
+    return Shown(str(hash(picture.tobytes())), embedding, Cells.of(embedding), overview)
+
+
+def compared(a: Image, b: Image) -> Likeness:
+    return likeness(shown(a), shown(b), RULE)
+
+
+def test_pages_are_documents_and_photographs_are_not() -> None:
+    assert is_document(made.overview(made.page(1)).luma)
+    assert is_document(made.overview(made.resized(made.page(2), 2.0)).luma)
+    for picture in (made.real_photo(), made.textured(1), np.full((400, 300, 3), 255, np.uint8)):
+        assert not is_document(made.overview(picture).luma)
+
+
+def test_other_words_are_another_page() -> None:
+    assert not compared(made.page(1), made.page(2)).same
+
+
+def test_one_digit_is_news_on_a_page() -> None:
+    for total in ("471.03", "471.09", "417.08"):
+        found = compared(made.page(1, total), made.page(1, "471.08"))
+        assert not found.same
+        assert found.why == "a document: other text"
+    assert compared(made.compressed(made.page(1), 60), made.page(1)).same
+
+
+def test_the_colour_of_a_cup_is_news() -> None:
+    """Equal luma: to the embedder the two are nearly the same."""
+    ground = made.textured(3)
+    red, green = (made.with_disc(ground, colour, 60) for colour in ((60, 60, 200), (60, 130, 60)))
+    found = compared(red, green)
+    assert not found.same
+    assert compared(made.resized(red, 0.5), red).same
+
+
+def test_empty_pictures_are_the_same_only_in_one_colour() -> None:
+    def flat(*bgr: int) -> Image:
+        return np.asarray(np.full((300, 400, 3), bgr), np.uint8)
+
+    assert compared(flat(30, 30, 200), flat(32, 30, 205)).same
+    assert not compared(flat(30, 30, 200), flat(30, 200, 30)).same
+    assert not compared(flat(250, 250, 250), flat(10, 10, 10)).same
+    half = flat(200, 200, 200)
+    half[:, 200:] = np.linspace(200, 120, 200, dtype=np.uint8)[None, :, None]
+    assert not compared(flat(200, 200, 200), half).same
+
+
+def test_a_picture_that_cannot_be_read_is_compared_by_the_embedder_and_says_so() -> None:
+    picture = made.textured(1)
+    found = likeness(shown(picture), shown(picture, readable=False), RULE)
+    assert found.same
+    assert "pixels cannot be had" in found.why
+
+
+def test_the_words_tell_the_size_of_a_copy() -> None:
+    picture = made.textured(1)
+    assert compared(made.resized(picture, 0.5), picture).why.endswith("at 50 % of the size")
+
+
+@pytest.mark.parametrize("word", [Sensitivity.LOWEST, Sensitivity.HIGHEST])
+def test_the_limit_is_always_one(word: Sensitivity) -> None:
+    """A more sensitive rule takes the same pair to be further apart."""
+    a, b = shown(made.compressed(made.textured(1), 40)), shown(made.textured(1))
+    normal = likeness(a, b, RULE).distance
+    factor = likeness(a, b, Novelty(LIMIT, word)).distance / normal
+    assert (factor < 1) == (word is Sensitivity.LOWEST)

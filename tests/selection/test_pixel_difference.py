@@ -1,0 +1,94 @@
+"""Two pictures pixel by pixel: copies are the same, the smallest real difference is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import photographs as made
+from stillsift.arrays import Image
+from stillsift.selection.pixel_difference import pixel_difference
+
+PICTURES = [made.real_photo(), made.textured(1), made.textured(2, 480, 640)]
+
+
+def distance(a: Image, b: Image) -> float:
+    return pixel_difference(made.overview(a), made.overview(b)).distance
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.75, 2.0])
+def test_another_size_is_a_copy(picture: Image, share: float) -> None:
+    assert distance(made.resized(picture, share), picture) <= 1
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+@pytest.mark.parametrize("quality", [40, 75])
+def test_another_compression_is_a_copy(picture: Image, quality: int) -> None:
+    assert distance(made.compressed(picture, quality), picture) <= 1
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+@pytest.mark.parametrize("gain", [0.9, 1.1])
+def test_another_light_is_a_copy(picture: Image, gain: float) -> None:
+    lit = np.asarray(np.clip(picture * gain, 0, 255), np.uint8)
+    assert distance(lit, picture) <= 1
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_another_framing_is_a_copy(picture: Image) -> None:
+    for copy in (made.cropped(picture, 0.04), made.turned(picture, 1.0)):
+        assert distance(copy, picture) <= 1
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_a_wider_framing_is_told(picture: Image) -> None:
+    found = pixel_difference(made.overview(picture), made.overview(made.cropped(picture, 0.08)))
+    assert found.distance <= 1
+    assert found.scale > 1.04
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_a_grey_copy_is_a_copy(picture: Image) -> None:
+    found = pixel_difference(made.overview(made.grey(picture)), made.overview(picture))
+    assert found.is_grey_copy
+    assert found.distance <= 1
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_a_small_thing_is_no_copy(picture: Image) -> None:
+    thing = made.with_disc(picture, (250, 250, 250))
+    thing[picture.shape[0] // 2 - 6 : picture.shape[0] // 2 + 6, picture.shape[1] // 2 - 14 :][
+        :, :28
+    ] = 10
+    assert distance(thing, picture) > 1
+    assert distance(made.resized(made.compressed(thing, 60), 0.5), picture) > 1
+
+
+def test_another_colour_of_equal_luma_is_no_copy() -> None:
+    """1 % of the picture; the embedder hardly sees it."""
+    red, green = (
+        made.with_disc(made.textured(3), colour) for colour in ((60, 60, 200), (60, 130, 60))
+    )
+    assert distance(red, green) > 1
+
+
+def test_other_words_on_a_page_are_no_copy() -> None:
+    assert distance(made.page(1), made.page(2)) > 1
+    assert distance(made.resized(made.page(1), 0.7), made.page(1)) <= 1
+
+
+def test_other_pictures_are_seen_to_be_other_at_a_glance() -> None:
+    found = pixel_difference(made.overview(made.textured(1)), made.overview(made.textured(4)))
+    assert found.distance > 1
+    assert not found.whole
+
+
+def test_bright_windows_keep_their_variance() -> None:
+    """In float32, squares of 250 would leave nothing of a faint pattern."""
+    bright = np.full((320, 320, 3), 244, np.uint8)
+    bright[::2] = 250
+    other = np.full((320, 320, 3), 244, np.uint8)
+    other[:, ::2] = 250
+    assert distance(bright, bright) <= 0.01
+    assert pixel_difference(made.overview(bright), made.overview(other)).structure >= 0

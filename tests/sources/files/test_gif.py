@@ -1,0 +1,44 @@
+"""GIFs: one picture is a photograph, several are a clip."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from conftest import Command
+from stillsift.sources.files.gif import shows_one_picture
+
+
+def gif(pictures: int) -> bytes:
+    made = [Image.new("RGB", (20, 16), (40 * number, 9, 9)) for number in range(pictures)]
+    written = io.BytesIO()
+    made[0].save(written, "GIF", save_all=True, append_images=made[1:], comment=b"made" * 100)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize(("pictures", "one"), [(1, True), (2, False), (5, False)])
+def test_pictures_are_counted(pictures: int, one: bool) -> None:
+    assert shows_one_picture(io.BytesIO(gif(pictures))) is one
+
+
+def test_the_end_mark_may_be_left_out() -> None:
+    assert shows_one_picture(io.BytesIO(gif(1)[:-1]))
+
+
+@pytest.mark.parametrize("cut", [0, 5, 13, 40, -8])
+def test_a_damaged_gif_is_no_photograph(cut: int) -> None:
+    assert not shows_one_picture(io.BytesIO(gif(1)[:cut]))
+
+
+def test_gifs_of_one_picture_lie_on_no_time_line(tmp_path: Path, stillsift: Command) -> None:
+    """Other pictures, all of one second: as clips, all but the first came too soon."""
+    for number in range(3):
+        picture = Image.new("RGB", (160, 120), "white")
+        picture.paste((0, 90 * number, 80), (40 * number, 30, 40 * number + 40, 90))
+        picture.save(tmp_path / f"{number}.gif")
+    done = stillsift("sift", tmp_path, "--dry-run", "--json")
+    assert done.status == 0
+    assert '"kept": 3' in done.out, done.out
