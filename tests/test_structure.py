@@ -38,8 +38,8 @@ MODULES = {
         json_schema reload""",
     "sources": "items pace times picture skipping decoding",
     "sources.files": """
-        opening contents tree events arrivals extent header pixels still clip_clock reading
-        clip directory""",
+        opening contents tree events arrivals extent motion_pictures header pixels still
+        clip_clock reading clip directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
     "ledger": "records schema lifetime rows filters totals search reader writer",
     "store": """

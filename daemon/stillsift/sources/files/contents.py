@@ -22,7 +22,7 @@ CLIP_SUFFIXES = frozenset(
     | {".ts", ".mts", ".m2ts", ".m2t", ".trp", ".tod"}
     | {".mpg", ".mpeg", ".mpe", ".mpv", ".m1v", ".m2v", ".m2p", ".vob", ".vro"}
     | {".wmv", ".asf", ".flv", ".ogv", ".ogm", ".mxf"}
-    | {".mjpeg", ".mjpg", ".gif", ".ivf", ".obu"}
+    | {".mjpeg", ".mjpg", ".gif", ".apng", ".ivf", ".obu"}
     | {".h264", ".264", ".avc", ".h26l", ".h265", ".265", ".hevc"}
 )
 """Suffixes of video in the formats that `clip` reads. Those that mostly name sound or something
