@@ -229,18 +229,16 @@ def packets_of_file(
     container: InputContainer, stream: VideoStream, budget: Budget
 ) -> Iterator[Packet[Any] | str]:
     """Yields the packets of a file, and the reason in place of each that could not be read."""
-    failures = 0
+    failures, index = 0, stream.index
+    # What was gathered until the budget ended. Decoders would take as much again.
+    large = budget.most * 7 // 8
     while failures < _READ_RETRIES:
         try:
             with translated():
                 demuxed = container.demux()  # of all streams: each packet renews the budget
-            while (packet := _next(demuxed)) is not None:
+            while (packet := _next(demuxed, index, budget)) is not None:
                 failures = 0
-                budget.passed()
-                if packet.stream.index != stream.index:
-                    continue
-                # What was gathered until the budget ended; decoders would take as much again.
-                too_large = packet.size > budget.most * 7 // 8
+                too_large = packet.size > large
                 if too_large or (budget.spent and packet.size == 0):
                     yield endless(budget)
                 if not too_large:
@@ -260,9 +258,14 @@ def endless(budget: Budget) -> str:
     return f"no packet ends within {budget.most:,} bytes (max_clip_pixels)"
 
 
-def _next(packets: Iterator[Packet[Any]]) -> Packet[Any] | None:
+def _next(packets: Iterator[Packet[Any]], index: int, budget: Budget) -> Packet[Any] | None:
+    """Returns the next packet of the stream with this index; None: there is none."""
     with translated():
-        return next(packets, None)
+        for packet in packets:
+            budget.passed()
+            if packet.stream.index == index:
+                return packet
+    return None
 
 
 def _flushed(stream: VideoStream) -> Iterator[Packet[Any]]:
