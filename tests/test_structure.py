@@ -39,7 +39,7 @@ MODULES = {
     "sources": "items pace times picture skipping allocation decoding",
     "sources.files": """
         opening contents tree events arrivals extent motion_pictures header pixels still
-        clip_clock reading clip directory""",
+        clip_clock reading joined clip directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
     "ledger": "records schema lifetime rows filters totals search reader writer",
     "store": """

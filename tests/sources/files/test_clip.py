@@ -598,6 +598,58 @@ def test_the_last_write_to_a_joined_matroska_is_at_its_end(tmp_path: Path) -> No
     assert taken == pytest.approx([n * 10**8 for n in range(-60, 0)], abs=4 * 10**8)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "codec", "options"),
+    [
+        *((".mp4", "libx264", {}), (".mov", "mpeg4", {}), (".flv", "flv", {})),
+        *((".wmv", "wmv2", {}), (".mkv", "libx264", {}), (".webm", "libvpx-vp9", {})),
+        (".mp4", "libx264", {"movflags": "frag_keyframe+empty_moov"}),
+        (".mkv", "libx264", {"live": "1"}),  # of unknown length
+    ],
+)
+@pytest.mark.parametrize("rate", [None, 5])
+def test_every_recording_that_was_joined_is_read(
+    suffix: str, codec: str, options: dict[str, str], rate: float | None, tmp_path: Path
+) -> None:
+    pictures = real_pictures()
+    parts = [
+        write_clip(
+            tmp_path / f"{begin}{suffix}",
+            pictures[begin : begin + 10],
+            codec=codec,
+            container_options=options,
+        )
+        for begin in (0, 10, 20)
+    ]
+    path = tmp_path / f"joined{suffix}"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    os.utime(path, ns=(0, MTIME_NS))
+    result = read(path, rate=rate)
+    assert not result.failures
+    assert result.finished.frames == 30
+    shown = range(0, 30, 1 if rate is None else 2)
+    assert [frame.frame_index for frame in result.frames] == list(shown)
+    for frame in result.frames:
+        assert far(frame, pictures[frame.frame_index]) < 12
+    taken = [frame.captured_at_ns - MTIME_NS for frame in result.frames]
+    assert taken == pytest.approx([(n - 30) * 10**8 for n in shown], abs=4 * 10**8)
+    left = read(path, rate=rate, start_frame=17)
+    assert [frame.frame_index for frame in left.frames] == [n for n in shown if n >= 17]
+
+
+def test_a_joined_recording_that_cannot_be_read_is_told_and_the_next_is_read(
+    tmp_path: Path,
+) -> None:
+    part = write_clip(tmp_path / "part.mp4", real_pictures()[:10]).read_bytes()
+    damaged = part.replace(b"moov", b"moow")
+    path = tmp_path / "a.mp4"
+    path.write_bytes(part + damaged + part)
+    result = read(path)
+    assert result.finished.frames == 20
+    (failure,) = result.failures
+    assert failure.detail.startswith("damaged from frame 10: recording 2 of 3: cannot be opened")
+
+
 def test_frames_of_68_years_have_times_that_can_be_recorded(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.avi", real_pictures()[:6], codec="mjpeg")
     data = bytearray(path.read_bytes())

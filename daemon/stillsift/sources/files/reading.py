@@ -14,24 +14,29 @@ from typing import BinaryIO
 
 
 class Reading:
-    """Gives an open file to PyAV, with a position of its own.
+    """Gives an open file, or a part of it, to PyAV, with a position of its own.
 
     It is the `Budget` of the file's packets.
     """
 
     def __init__(
-        self, file: BinaryIO, refused: Callable[[OSError], None], *, end: int, most: int
+        self,
+        file: BinaryIO,
+        refused: Callable[[OSError], None],
+        *,
+        part: tuple[int, int],
+        most: int,
     ) -> None:
-        """Takes the file up to byte `end`, and the `most` bytes that may be read for one packet.
+        """Takes the part of the file from one byte up to another, to FFmpeg all that there is.
 
-        `refused` is called with each error of the disk, and the file seems to end there. It seems
-        to end, too, where more than `most` bytes would be read.
+        At most `most` bytes may be read for one packet; the file seems to end where it would be
+        more. `refused` is called with each error of the disk, and the file seems to end there.
         """
         self._descriptor = file.fileno()
         self._refused = refused
-        self._end = end
+        self._begin, self._end = part
         self.most = self._left = most
-        self._at = 0
+        self._at = self._begin
 
     def read(self, size: int) -> bytes:
         size = min(size, self._left, self._end - self._at)
@@ -65,10 +70,12 @@ class Reading:
             offset += self._at
         elif whence == os.SEEK_END:
             offset += self._end
-        if offset < 0:
+        else:
+            offset += self._begin
+        if offset < self._begin:
             raise ValueError("before the start of the file")
         self._at = offset
-        return offset
+        return self.tell()
 
     def tell(self) -> int:
-        return self._at
+        return self._at - self._begin
