@@ -36,10 +36,10 @@ MODULES = {
     "config": """
         secrets marked_yaml field_types settings errors yaml_file web_config password lint
         json_schema reload""",
-    "sources": "items pace times picture skipping decoding",
+    "sources": "items pace times picture skipping allocation decoding",
     "sources.files": """
-        opening contents tree events arrivals extent header pixels still clip_clock reading
-        clip directory""",
+        opening contents tree events arrivals extent motion_pictures header pixels still
+        clip_clock reading joined clip directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
     "ledger": "records schema lifetime rows filters totals search reader writer",
     "store": """

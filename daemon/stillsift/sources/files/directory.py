@@ -40,6 +40,7 @@ from .contents import STILL_KINDS, STILL_SUFFIXES, Kind, hashing, head_of, kind_
 from .events import Arrived
 from .extent import refusal
 from .header import DecodeError
+from .motion_pictures import is_stream
 from .opening import being_written, opened
 from .still import frame_of, taken_of
 from .tree import natural, trees
@@ -442,10 +443,10 @@ def unmatched(pattern: str, files: int, example: Path) -> str:
 def _is_still(path: Path, data: BinaryIO) -> bool:
     """Tells whether a file is a still, by its content, else by its name.
 
-    GIFs are clips: they may be animated. Raises OSError.
+    GIFs are clips: they may be animated; and so are streams of pictures. Raises OSError.
     """
     kind = kind_of(head_of(data))
-    if kind is Kind.GIF or kind is Kind.CLIP:
+    if kind is Kind.GIF or kind is Kind.CLIP or is_stream(path, data, kind):
         return False
     return kind in STILL_KINDS or path.suffix.lower() in STILL_SUFFIXES
 
