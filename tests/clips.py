@@ -51,9 +51,12 @@ def write_clip(
     metadata: dict[str, str] | None = None,
     options: dict[str, str] | None = None,
     layout: str | None = None,
+    container_options: dict[str, str] | None = None,
 ) -> Path:
     """A clip of these pictures; `pts` in units of 1/1000 s for a variable rate."""
-    with av.open(str(path), "w", format=format) as container:
+    with av.open(
+        str(path), "w", format=format, container_options=container_options or {}
+    ) as container:
         container.metadata.update(metadata or {})
         stream = container.add_stream(codec, rate=rate, options=options or {})
         assert isinstance(stream, VideoStream)

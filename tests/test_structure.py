@@ -38,10 +38,10 @@ MODULES = {
     "config": """
         secrets marked_yaml field_types settings errors yaml_file web_config password lint
         json_schema reload""",
-    "sources": "items pace sequences times picture skipping decoding",
+    "sources": "items pace sequences times picture skipping allocation decoding",
     "sources.files": """
-        opening contents tree events arrivals extent header gif strips transparency tones pixels
-        still numbered clip_clock reading clip directory""",
+        opening contents tree events arrivals extent motion_pictures header gif strips transparency
+        tones pixels still numbered clip_clock reading joined clip directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
     "ledger": "records schema lifetime rows filters totals search reader writer",
     "store": """

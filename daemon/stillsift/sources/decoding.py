@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import av
 import av.error
@@ -32,6 +32,11 @@ _OTHERS_HOLD = 10
 """The same of all others: VP9 and AV1 refer to 8, the rest to fewer."""
 _USUAL_BITS = 12
 """Bits of a pixel of 8-bit 4:2:0 video."""
+_BYTES_PER_PIXEL = 6
+"""Most bytes of an uncompressed frame for each pixel that is allowed: `refusal` lets none pass that
+has more than 5.1."""
+_ALLOWANCE = 64 << 20
+"""Bytes of indices and headers that come with a packet. An MP4 of a day has 50 MB of them."""
 ASSUMED_RATE = 25.0
 """Frames per second of a stream that does not say its rate."""
 _READ_RETRIES = 50
@@ -44,6 +49,21 @@ class Damage:
     """Says that a stretch without usable pictures begins here; the next usable frame ends it."""
 
     detail: str
+
+
+class Budget(Protocol):
+    """Limits how much of a file is read, and so held in memory, for one packet."""
+
+    @property
+    def most(self) -> int:
+        """Gives the number of bytes that may be read for one packet."""
+
+    @property
+    def spent(self) -> bool:
+        """Tells whether no more is read, because it would be more than `most`."""
+
+    def passed(self) -> None:
+        """Notes that a packet was given out."""
 
 
 class DecodingError(Exception):
@@ -69,6 +89,8 @@ def reason(error: av.error.FFmpegError | DecodingError) -> str:
     """Returns FFmpeg's own message; `str(error)` would hold the URL, with its password."""
     if isinstance(error, DecodingError):
         return str(error)
+    if isinstance(error, av.error.MemoryError):
+        return "takes more memory at once than one frame may (max_clip_pixels)"
     return error.strerror or type(error).__name__
 
 
@@ -82,6 +104,14 @@ def weight(context: VideoCodecContext) -> int:
     held = _MOST_HELD if context.name in _HOLDING else _OTHERS_HOLD
     pixels = context.width * context.height
     return max(pixels, pixels * bits * held // (_USUAL_BITS * _MOST_HELD))
+
+
+def most_bytes(max_pixels: int) -> int:
+    """Returns how many bytes may be read or taken at once for frames of so many pixels.
+
+    A compressed frame is not larger than it is uncompressed.
+    """
+    return max_pixels * _BYTES_PER_PIXEL + _ALLOWANCE
 
 
 def refusal(context: VideoCodecContext, max_pixels: int) -> str | None:
@@ -195,29 +225,47 @@ def decoded(
         yield from skipping.rest()
 
 
-def packets_of_file(container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any] | str]:
+def packets_of_file(
+    container: InputContainer, stream: VideoStream, budget: Budget
+) -> Iterator[Packet[Any] | str]:
     """Yields the packets of a file, and the reason in place of each that could not be read."""
-    failures = 0
+    failures, index = 0, stream.index
+    # What was gathered until the budget ended. Decoders would take as much again.
+    large = budget.most * 7 // 8
     while failures < _READ_RETRIES:
         try:
             with translated():
-                demuxed = container.demux(stream)
-            while (packet := _next(demuxed)) is not None:
+                demuxed = container.demux()  # of all streams: each packet renews the budget
+            while (packet := _next(demuxed, index, budget)) is not None:
                 failures = 0
-                yield packet
+                too_large = packet.size > large
+                if too_large or (budget.spent and packet.size == 0):
+                    yield endless(budget)
+                if not too_large:
+                    yield packet
             return
         except (av.error.InvalidDataError, DecodingError) as error:
             failures += 1
-            yield reason(error)
+            yield endless(budget) if budget.spent else reason(error)
         except av.error.FFmpegError as error:  # the disk, or a time-out: another try would fail too
-            yield reason(error)
+            yield endless(budget) if budget.spent else reason(error)
             break
     yield from _flushed(stream)
 
 
-def _next(packets: Iterator[Packet[Any]]) -> Packet[Any] | None:
+def endless(budget: Budget) -> str:
+    """Returns what a budget that is spent says of a file."""
+    return f"no packet ends within {budget.most:,} bytes (max_clip_pixels)"
+
+
+def _next(packets: Iterator[Packet[Any]], index: int, budget: Budget) -> Packet[Any] | None:
+    """Returns the next packet of the stream with this index; None: there is none."""
     with translated():
-        return next(packets, None)
+        for packet in packets:
+            budget.passed()
+            if packet.stream.index == index:
+                return packet
+    return None
 
 
 def _flushed(stream: VideoStream) -> Iterator[Packet[Any]]:

@@ -8,7 +8,9 @@ import os
 import random
 import shutil
 import subprocess
-from collections.abc import Iterable
+import sys
+import zlib
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -389,6 +391,111 @@ def test_pixels_count_by_the_memory_that_a_decoder_may_take_for_them(tmp_path: P
             assert f"in {layout}" in failure.detail
 
 
+PEAK = """
+import resource, sys
+from pathlib import Path
+from stillsift.sources import Failed
+from stillsift.sources.files import ClipReader
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+items = list(ClipReader(Path(sys.argv[1]), "clips", max_pixels=320 * 180).items())
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
+print(items[-1].frames)
+print(*(item.detail for item in items if isinstance(item, Failed)), sep="\\n")
+"""
+
+
+def hollow(path: Path, head: bytes, size: int = 600_000_000) -> None:
+    """Makes a file of zeros that takes no room, and does not end with them."""
+    path.write_bytes(head)
+    with path.open("r+b") as file:
+        file.seek(size)
+        file.write(b"x")
+
+
+def picture_without_end(path: Path) -> None:
+    write_clip(path, real_pictures()[:5], codec="gif", layout="rgb8")
+    hollow(path, path.read_bytes()[:-1])
+
+
+def chunk_of_all_that_follows(path: Path) -> None:
+    write_clip(path, real_pictures()[:5], codec="mjpeg")
+    data = bytearray(path.read_bytes()[: path.read_bytes().index(b"idx1")])
+    last = data.rindex(b"00dc")
+    data[last + 4 : last + 8] = (600_000_000).to_bytes(4, "little")
+    hollow(path, bytes(data))
+
+
+def unit_without_end(path: Path) -> None:
+    write_clip(path, real_pictures()[:5], format="h264")
+    path.write_bytes(path.read_bytes() + b"U" * 300_000_000)
+
+
+def index_that_unpacks_to_gigabytes(path: Path) -> None:
+    unpacked = 1 << 30
+    packer = zlib.compressobj(9)
+    packed = packer.compress(unpacked.to_bytes(4) + b"moov" + (unpacked - 8).to_bytes(4) + b"free")
+    packed += b"".join(packer.compress(bytes(1 << 20)) for _ in range(1023)) + packer.flush()
+    cmvd = (12 + len(packed)).to_bytes(4) + b"cmvd" + unpacked.to_bytes(4) + packed
+    cmov = b"cmov" + (12).to_bytes(4) + b"dcomzlib" + cmvd
+    moov = b"moov" + (4 + len(cmov)).to_bytes(4) + cmov
+    path.write_bytes(
+        (20).to_bytes(4) + b"ftypqt  \0\0\0\0qt  " + (4 + len(moov)).to_bytes(4) + moov
+    )
+
+
+TOO_LARGE = "no packet ends within 67,454,464 bytes (max_clip_pixels)"
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "frames", "told"),
+    [
+        ("a.gif", picture_without_end, 4, f"damaged from frame 4: {TOO_LARGE}"),
+        ("a.avi", chunk_of_all_that_follows, 4, f"damaged from frame 4: {TOO_LARGE}"),
+        ("a.h264", unit_without_end, 4, TOO_LARGE),
+        (
+            *("a.mov", index_that_unpacks_to_gigabytes, 0),
+            "cannot be opened as a video: takes more memory at once than one frame may "
+            "(max_clip_pixels)",
+        ),
+    ],
+)
+def test_a_clip_made_to_cost_memory_takes_little(
+    name: str, make: Callable[[Path], None], frames: int, told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    make(path)
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=True
+    )
+    peak, read_frames, *details = done.stdout.splitlines()
+    assert int(peak) < 200, "MB"
+    assert int(read_frames) == frames
+    assert details[-1].endswith(told)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.flv", "flv"), ("a.mkv", "libx264")])
+def test_what_a_recorder_had_reserved_is_not_searched(
+    name: str, codec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_clip(tmp_path / name, real_pictures()[:5], codec=codec)
+    size = path.stat().st_size
+    os.truncate(path, 200_000_000)
+    given = 0
+    pread = os.pread
+
+    def counted(*asked: int) -> bytes:
+        nonlocal given
+        data = pread(*asked)
+        given += len(data)
+        return data
+
+    monkeypatch.setattr(os, "pread", counted)
+    result = read(path)
+    assert result.finished.frames == 5
+    assert not result.failures
+    assert given < 20 * (size + (1 << 20))
+
+
 def test_a_stream_that_becomes_too_large_ends_there(tmp_path: Path) -> None:
     small = write_clip(tmp_path / "a.h264", real_pictures()[:5], format="h264")
     large = [np.asarray(cv2.resize(each, (640, 360)), np.uint8) for each in real_pictures()[:5]]
@@ -490,6 +597,58 @@ def test_the_last_write_to_a_joined_matroska_is_at_its_end(tmp_path: Path) -> No
     os.utime(path, ns=(0, MTIME_NS))
     taken = [frame.captured_at_ns - MTIME_NS for frame in read(path).frames]
     assert taken == pytest.approx([n * 10**8 for n in range(-60, 0)], abs=4 * 10**8)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "options"),
+    [
+        *((".mp4", "libx264", {}), (".mov", "mpeg4", {}), (".flv", "flv", {})),
+        *((".wmv", "wmv2", {}), (".mkv", "libx264", {}), (".webm", "libvpx-vp9", {})),
+        (".mp4", "libx264", {"movflags": "frag_keyframe+empty_moov"}),
+        (".mkv", "libx264", {"live": "1"}),  # of unknown length
+    ],
+)
+@pytest.mark.parametrize("rate", [None, 5])
+def test_every_recording_that_was_joined_is_read(
+    suffix: str, codec: str, options: dict[str, str], rate: float | None, tmp_path: Path
+) -> None:
+    pictures = real_pictures()
+    parts = [
+        write_clip(
+            tmp_path / f"{begin}{suffix}",
+            pictures[begin : begin + 10],
+            codec=codec,
+            container_options=options,
+        )
+        for begin in (0, 10, 20)
+    ]
+    path = tmp_path / f"joined{suffix}"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    os.utime(path, ns=(0, MTIME_NS))
+    result = read(path, rate=rate)
+    assert not result.failures
+    assert result.finished.frames == 30
+    shown = range(0, 30, 1 if rate is None else 2)
+    assert [frame.frame_index for frame in result.frames] == list(shown)
+    for frame in result.frames:
+        assert far(frame, pictures[frame.frame_index]) < 12
+    taken = [frame.captured_at_ns - MTIME_NS for frame in result.frames]
+    assert taken == pytest.approx([(n - 30) * 10**8 for n in shown], abs=4 * 10**8)
+    left = read(path, rate=rate, start_frame=17)
+    assert [frame.frame_index for frame in left.frames] == [n for n in shown if n >= 17]
+
+
+def test_a_joined_recording_that_cannot_be_read_is_told_and_the_next_is_read(
+    tmp_path: Path,
+) -> None:
+    part = write_clip(tmp_path / "part.mp4", real_pictures()[:10]).read_bytes()
+    damaged = part.replace(b"moov", b"moow")
+    path = tmp_path / "a.mp4"
+    path.write_bytes(part + damaged + part)
+    result = read(path)
+    assert result.finished.frames == 20
+    (failure,) = result.failures
+    assert failure.detail.startswith("damaged from frame 10: recording 2 of 3: cannot be opened")
 
 
 def test_frames_of_68_years_have_times_that_can_be_recorded(tmp_path: Path) -> None:

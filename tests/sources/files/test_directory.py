@@ -183,6 +183,13 @@ def test_content_decides_and_not_the_name(tmp_path: Path) -> None:
     assert [item.frames for item in items if isinstance(item, Finished)] == [3, 1]
 
 
+@pytest.mark.parametrize("name", ["a.mjpeg", "a.mjpg", "a.jpg"])
+def test_a_motion_jpeg_is_read_to_its_end(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"".join(photo_bytes(number) for number in range(5)))
+    frames = [item for item in source(tmp_path).items() if isinstance(item, Frame)]
+    assert [frame.frame_index for frame in frames] == list(range(5))
+
+
 def test_bad_files_are_told_and_the_others_read(tmp_path: Path) -> None:
     photo(tmp_path / "1.jpg")
     (tmp_path / "2.jpg").write_bytes(b"")

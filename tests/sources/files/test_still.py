@@ -494,4 +494,4 @@ def test_every_odd_photo_is_read_or_refused() -> None:
 def test_what_a_header_places_beyond_any_file_is_not_there(tmp_path: Path, position: int) -> None:
     (tmp_path / "a").write_bytes(b"abcd")
     with (tmp_path / "a").open("rb") as file:
-        assert extent._at(file, position, 4) == b""
+        assert extent.bytes_at(file, position, 4) == b""

@@ -22,7 +22,16 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ...frames import Frame, TimeOrigin
-from ..decoding import Damage, decoded, largest_video, prepare, reason, unread_videos
+from ..allocation import allow
+from ..decoding import (
+    Damage,
+    decoded,
+    largest_video,
+    most_bytes,
+    prepare,
+    reason,
+    unread_videos,
+)
 from ..items import Failed
 from ..pace import LivePace, Standing
 from ..picture import Converter, upright
@@ -225,6 +234,7 @@ class Connection(threading.Thread):
         if offer.videos > 1:  # then the size of each is wanted, to choose the largest
             look_s = min(_LOOK_S, self._timeout_s / 2)
             options |= {"probesize": "5000000", "analyzeduration": str(round(look_s * 1e6))}
+        allow(most_bytes(self._max_pixels))
         return av.open(
             offer.address.with_secret(),
             mode="r",

@@ -15,23 +15,27 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import av.error
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ...frames import Frame, TimeOrigin, bounded_ns
+from ..allocation import allow
 from ..decoding import (
     ASSUMED_RATE,
     MAX_CLIP_PIXELS,
     Damage,
     DecodingError,
     decoded,
+    endless,
     largest_video,
+    most_bytes,
     packets_of_file,
     prepare,
     reason,
@@ -46,6 +50,8 @@ from ..skipping import Skipped, Skipping, UncertainCount
 from ..times import Times
 from .clip_clock import ABSURD_S, ClipClock
 from .contents import hashing
+from .extent import HEADER_ALLOWANCE
+from .joined import parts_of
 from .opening import opened
 from .reading import Reading
 
@@ -53,7 +59,7 @@ _LOG = logging.getLogger(__name__)
 
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,m4v,gif,asf,flv,"
-    "ogg,mxf,ivf,obu,nut,mjpeg,jpeg_pipe,png_pipe"
+    "ogg,mxf,ivf,obu,nut,mjpeg,mpjpeg,jpeg_pipe,png_pipe,apng"
 )
 """Demuxers that may read a file. Playlists (HLS, DASH, concat) above all are left out: they would
 open other files and addresses that the author of the file chose."""
@@ -139,6 +145,12 @@ class ClipReader:
         self._stretches = 0
         self._lasted_s = 0.0
         self._stretches_told = 0
+        self._end = 0
+        """Byte at which the file seems to end to FFmpeg."""
+        self._start: _Start | None = None
+        """Known from the first frame of this pass on."""
+        self._pts_s: float | None = None
+        """Presentation time of the last frame of this pass; None: there was none."""
         self._error: OSError | None = None
         """What the disk said when it refused a read in this pass; None: it refused none."""
 
@@ -158,6 +170,10 @@ class ClipReader:
         hashes = yield from hashing(data, self._stopped, shorter.size if shorter else None)
         if hashes is None:
             return
+        # Recorders that were cut off leave what they had reserved: gigabytes of zeros, in which
+        # demuxers would look for more one by one (measured: 2 s for 100 MB).
+        reserved = identity.size - hashes.end > HEADER_ALLOWANCE
+        self._end = hashes.end if reserved else identity.size
         if shorter is not None and hashes.beginning == shorter.content_hash:
             self._start_frame = max(self._start_frame, shorter.next_frame)
         if not self._start_frame and (earlier := self._earlier(hashes.whole)):
@@ -208,7 +224,7 @@ class ClipReader:
         return failure
 
     def _open(
-        self, data: BinaryIO, *, max_pixels: int = 0, decoders: str | None = None
+        self, reading: Reading, *, max_pixels: int = 0, decoders: str | None = None
     ) -> InputContainer:
         """Opens a video file, with frames of at most `max_pixels`. Raises av.error.FFmpegError.
 
@@ -216,14 +232,21 @@ class ClipReader:
         and sizes are those that the container and the headers of the streams say.
         """
         more = {} if decoders is None else {"codec_whitelist": decoders}
-        return av.open(
-            Reading(data, self._refused),
+        allow(reading.most)
+        container = av.open(
+            reading,
             mode="r",
             options={"max_pixels": str(max_pixels)} if max_pixels else {},
             container_options={"format_whitelist": _FORMATS, "protocol_whitelist": "file", **more},
             metadata_errors="replace",
             timeout=(_TIMEOUT_S, _TIMEOUT_S),
         )
+        reading.begun()  # FFmpeg has looked far ahead for what it is to decode
+        return container
+
+    def _reading(self, data: BinaryIO, part: tuple[int, int]) -> Reading:
+        """Returns what gives a part of the file to FFmpeg, from its start."""
+        return Reading(data, self._refused, part=part, most=most_bytes(self._max_pixels))
 
     def _refused(self, error: OSError) -> None:
         self._error = self._error or error
@@ -232,6 +255,7 @@ class ClipReader:
         self._pace = Pace(self._rate)
         self._standing = Standing(self._rate)
         self._index = self._stretches = 0
+        self._start = self._pts_s = None
         self._error = None
 
     def _pause(self) -> Iterator[Idle]:
@@ -247,13 +271,39 @@ class ClipReader:
 
         Returns why the file was not opened; None: it was. Raises UncertainCount.
         """
+        parts = parts_of(data, self._end)
+        if len(parts) == 1:
+            return (yield from self._part(data, parts, identity, origin, skip=skip))
+        for number in range(len(parts)):
+            failure = yield from self._part(data, parts[number:], identity, origin, skip=False)
+            if self._stopped() or self._error is not None:
+                break
+            if failure is not None:
+                known = self._start or _Start(identity.mtime_ns, TimeOrigin.MTIME, 0.0)
+                told = Damage(f"recording {number + 1} of {len(parts)}: {failure}")
+                if (item := self._failed(told, origin, known, self._pts_s or 0.0)) is not None:
+                    yield item
+        return None
+
+    def _part(
+        self,
+        data: BinaryIO,
+        parts: list[tuple[int, int]],
+        identity: FileIdentity,
+        origin: str,
+        *,
+        skip: bool,
+    ) -> Generator[Item, None, str | None]:
+        """Reads the first of some recordings that were joined."""
         try:
-            with translated(), self._open(data, decoders="none") as container:
+            reading = self._reading(data, parts[0])
+            with translated(), self._open(reading, decoders="none") as container:
                 refused = _refusal(container, self._max_pixels)
             if refused is not None:
                 return refused
             with translated():
-                container = self._open(data, max_pixels=self._max_pixels)
+                reading = self._reading(data, parts[0])
+                container = self._open(reading, max_pixels=self._max_pixels)
             with container:
                 with translated():
                     stream = largest_video(container)
@@ -269,32 +319,36 @@ class ClipReader:
                 if others is not None and skip:
                     _LOG.warning("%s: %s: %s", self._source, self.path, others)
                 skipping = Skipping.of(container, stream, self._pace) if skip else None
-                duration_s = yield from self._lasts_s(data, container, stream)
-                yield from self._decoded(container, stream, skipping, identity, origin, duration_s)
+                duration_s = yield from self._lasts_s(data, parts, container, stream)
+                packets = packets_of_file(container, stream, reading)
+                yield from self._decoded(
+                    container, stream, packets, skipping, identity, origin, duration_s
+                )
         except (av.error.FFmpegError, DecodingError) as error:
-            return f"cannot be opened as a video: {reason(error)}"
+            why = endless(reading) if reading.spent else reason(error)
+            return f"cannot be opened as a video: {why}"
         return None
 
     def _decoded(
         self,
         container: InputContainer,
         stream: VideoStream,
+        packets: Iterator[Packet[Any] | str],
         skipping: Skipping | None,
         identity: FileIdentity,
         origin: str,
         duration_s: float,
     ) -> Iterator[Item]:
-        start: _Start | None = None
-        clock = _clock(container, stream)
-        pts_s = last_s = 0.0
+        start, first = self._start, self._index
+        clock = _clock(container, stream, self._pts_s)
+        pts_s, last_s = self._pts_s or 0.0, 0.0
         told = time.monotonic()
-        packets = packets_of_file(container, stream)
         for found in decoded(packets, stream, skipping=skipping, max_pixels=self._max_pixels):
             if self._stopped() or self._error is not None:
                 return
             items: list[Item] = []
             if isinstance(found, Damage):
-                known = start or self._start(container, stream, identity, pts_s, duration_s)
+                known = start or self._started(container, stream, identity, pts_s, duration_s)
                 items += filter(None, [self._failed(found, origin, known, pts_s)])
             elif isinstance(found, Skipped):
                 pts_s, last_s = clock.at(found.pts_s), 0.0
@@ -305,7 +359,9 @@ class ClipReader:
             else:
                 pts_s = clock.at(_pts_s(found))
                 if start is None:
-                    start = self._start(container, stream, identity, pts_s, duration_s)
+                    start = self._started(container, stream, identity, pts_s, duration_s)
+                    self._start = start
+                self._pts_s = pts_s
                 items += self._shown(found, origin, start, pts_s)
                 self._index += 1
                 self._lasted_s, last_s = pts_s - start.pts_s, _lasts_s(found)
@@ -324,13 +380,14 @@ class ClipReader:
         # The index at the front of an MP4 that was cut off promises more than there is, and FFmpeg
         # ends such a file without an error. The index may be off by a frame or two; that of an AVI
         # is not reliable.
-        short = "mp4" in container.format.name and self._index < 0.95 * stream.frames - 5
+        here = self._index - first
+        short = "mp4" in container.format.name and here < 0.95 * stream.frames - 5
         if short and start is not None and not self._stretches:
             damage = Damage(f"cut off: its index promises {stream.frames} frames")
             if (failed := self._failed(damage, origin, start, pts_s)) is not None:
                 yield failed
 
-    def _start(
+    def _started(
         self,
         container: InputContainer,
         stream: VideoStream,
@@ -344,7 +401,11 @@ class ClipReader:
         return _Start(at_ns, known_by, pts_s)
 
     def _lasts_s(
-        self, data: BinaryIO, container: InputContainer, stream: VideoStream
+        self,
+        data: BinaryIO,
+        parts: list[tuple[int, int]],
+        container: InputContainer,
+        stream: VideoStream,
     ) -> Generator[Item, None, float]:
         """Returns the duration, seconds; 0: it is not known.
 
@@ -352,16 +413,38 @@ class ClipReader:
         the packets are read for it (measured: 0.5 % of what decoding them takes).
         """
         created = _created(container, stream)
-        if not _is(_JOINABLE, container) or not self._times.needs_duration(self.path, created):
+        if self._start is not None or not self._times.needs_duration(self.path, created):
             return _duration_s(container, stream)
-        clock = _clock(container, stream)
-        first_s: float | None = None
-        at_s = 0.0
-        told = time.monotonic()
-        with self._open(data, max_pixels=self._max_pixels) as again:
-            same = largest_video(again)
-            assert same is not None
-            for packet in packets_of_file(again, same):
+        if len(parts) == 1 and not _is(_JOINABLE, container):
+            return _duration_s(container, stream)
+        lasts_s = yield from self._part_lasts_s(
+            data, parts[0], max_pixels=self._max_pixels, decoders=None
+        )
+        for part in parts[1:]:  # nobody has looked yet whether they may be decoded
+            try:
+                lasts_s += yield from self._part_lasts_s(data, part, max_pixels=0, decoders="none")
+            except (av.error.FFmpegError, DecodingError):
+                continue  # it is told when its turn comes
+        return _sane_s(lasts_s)
+
+    def _part_lasts_s(
+        self, data: BinaryIO, part: tuple[int, int], *, max_pixels: int, decoders: str | None
+    ) -> Generator[Item, None, float]:
+        """Returns the duration of a part, seconds; 0: it is not known."""
+        reading = self._reading(data, part)
+        with translated():
+            container = self._open(reading, max_pixels=max_pixels, decoders=decoders)
+        with container:
+            stream = largest_video(container)
+            if stream is None:
+                return 0.0
+            if not _is(_JOINABLE, container):
+                return _duration_s(container, stream)
+            clock = _clock(container, stream)
+            first_s: float | None = None
+            at_s = 0.0
+            told = time.monotonic()
+            for packet in packets_of_file(container, stream, reading):
                 if self._stopped():
                     return 0.0
                 if time.monotonic() - told >= 1:
@@ -371,11 +454,11 @@ class ClipReader:
                     continue
                 at_s = clock.at(float(packet.dts * packet.time_base))
                 first_s = at_s if first_s is None else first_s
-        read_s = 0.0 if first_s is None else _sane_s(at_s + _step_s(stream) - first_s)
-        if _is(_DISCONTINUOUS, container) and read_s:
-            return read_s
-        # The first packets of a Matroska file may have no decoding time, and are missing here.
-        return max(read_s, _duration_s(container, stream))
+            read_s = 0.0 if first_s is None else _sane_s(at_s + _step_s(stream) - first_s)
+            if _is(_DISCONTINUOUS, container) and read_s:
+                return read_s
+            # The first packets of a Matroska file may have no decoding time, and are missing here.
+            return max(read_s, _duration_s(container, stream))
 
     def _shown(
         self, frame: VideoFrame | None, origin: str, start: _Start, pts_s: float
@@ -468,8 +551,10 @@ def _is(formats: frozenset[str], container: InputContainer) -> bool:
     return not formats.isdisjoint(container.format.name.split(","))
 
 
-def _clock(container: InputContainer, stream: VideoStream) -> ClipClock:
-    return ClipClock(_step_s(stream), joins=_is(_DISCONTINUOUS, container))
+def _clock(
+    container: InputContainer, stream: VideoStream, after_s: float | None = None
+) -> ClipClock:
+    return ClipClock(_step_s(stream), joins=_is(_DISCONTINUOUS, container), after_s=after_s)
 
 
 def _created(container: InputContainer, stream: VideoStream) -> str | None:

@@ -36,8 +36,11 @@ class ClipClock:
     after them.
     """
 
-    def __init__(self, step_s: float, *, joins: bool) -> None:
+    def __init__(self, step_s: float, *, joins: bool, after_s: float | None = None) -> None:
         """Takes the usual time between two frames.
+
+        `after_s` is the time of the last frame of the file that this one was joined to; None: of
+        none.
 
         `joins`: the format is made to be joined (MPEG-TS, MPEG-PS, Ogg), so a jump ahead counts as
         another clock. In other formats it is time that has passed.
@@ -46,6 +49,7 @@ class ClipClock:
         self._step_s = step_s
         self._back_s = max(_BACK_S, 2 * step_s)
         self._joins = joins
+        self._after_s = after_s
         self._pts_s: float | None = None
         self._offset_s = 0.0
         self._left: _Left | None = None
@@ -62,6 +66,8 @@ class ClipClock:
         last_s = self._pts_s
         if pts_s is None:
             pts_s = 0.0 if last_s is None else last_s + self._step_s
+        if last_s is None and self._after_s is not None:
+            self._offset_s = self._after_s + self._step_s - pts_s
         if last_s is not None and not -self._back_s <= pts_s - last_s <= _FAR_S:
             self._jump(last_s, pts_s)
         self._since += 1

@@ -22,12 +22,13 @@ CLIP_SUFFIXES = frozenset(
     | {".ts", ".mts", ".m2ts", ".m2t", ".trp", ".tod"}
     | {".mpg", ".mpeg", ".mpe", ".mpv", ".m1v", ".m2v", ".m2p", ".vob", ".vro"}
     | {".wmv", ".asf", ".flv", ".ogv", ".ogm", ".mxf"}
-    | {".mjpeg", ".mjpg", ".gif", ".ivf", ".obu"}
+    | {".mjpeg", ".mjpg", ".gif", ".apng", ".ivf", ".obu"}
     | {".h264", ".264", ".avc", ".h26l", ".h265", ".265", ".hevc"}
 )
 """Suffixes of video in the formats that `clip` reads. Those that mostly name sound or something
 else (.ogg, .m4a, .mod) are left out; such a file is read when it is named itself."""
 _CHUNK = 1 << 20
+_ZEROS = bytes(_CHUNK)
 
 
 class Kind(Enum):
@@ -112,6 +113,8 @@ class Hashes:
     whole: str
     beginning: str | None
     """Of the first bytes that were asked for; None: none were."""
+    end: int
+    """Bytes up to which the file may hold something: behind it are zeros only."""
 
 
 def hashing(
@@ -124,7 +127,7 @@ def hashing(
     """
     digest, first = hashlib.sha256(), None
     told = time.monotonic()
-    done = 0
+    done = end = 0
     file.seek(0)
     while chunk := file.read(_CHUNK):
         if beginning is not None and done < beginning <= done + len(chunk):
@@ -133,9 +136,11 @@ def hashing(
             first = part.hexdigest()
         digest.update(chunk)
         done += len(chunk)
+        if not _ZEROS.startswith(chunk):
+            end = done
         if stopped():
             return None
         if time.monotonic() - told >= 1:
             told = time.monotonic()
             yield Idle(busy=True)
-    return Hashes(digest.hexdigest(), first)
+    return Hashes(digest.hexdigest(), first, end)

@@ -43,6 +43,7 @@ from .events import Arrived
 from .extent import refusal
 from .gif import shows_one_picture
 from .header import DecodeError
+from .motion_pictures import is_stream
 from .numbered import numbered
 from .opening import being_written, opened
 from .still import frame_of, taken_of
@@ -512,12 +513,12 @@ def unmatched(pattern: str, files: int, example: Path) -> str:
 def _is_still(path: Path, data: BinaryIO) -> bool:
     """Tells whether a file is a still, by its content, else by its name.
 
-    A GIF of several pictures is a clip. Raises OSError.
+    A GIF of several pictures is a clip, and so is a stream of pictures. Raises OSError.
     """
     kind = kind_of(head_of(data))
     if kind is Kind.GIF:
         return shows_one_picture(data)
-    if kind is Kind.CLIP:
+    if kind is Kind.CLIP or is_stream(path, data, kind):
         return False
     return kind in STILL_KINDS or path.suffix.lower() in STILL_SUFFIXES
 

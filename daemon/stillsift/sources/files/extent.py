@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -17,7 +17,7 @@ from .contents import STILL_KINDS, Kind, head_of, kind_of
 
 HEADER_ALLOWANCE = 64 << 20
 """Most bytes of a file that may be metadata: thumbnails, colour profiles, maker notes."""
-_BYTES_PER_PIXEL = 8
+BYTES_PER_PIXEL = 8
 """Most bytes of a real file for each pixel by weight (four channels of 16 bits, uncompressed)."""
 MOST_SEGMENTS = 4096
 """Most segments before the size of a JPEG. One holds 64 KiB, so metadata of the size that is
@@ -63,7 +63,7 @@ def refusal(file: BinaryIO, size: int, max_pixels: int) -> str | None:
         )
     # A TIFF may hold more pages than the one that is read.
     pixels = max_pixels if kind is Kind.TIFF else extent.weight
-    if size > pixels * _BYTES_PER_PIXEL + HEADER_ALLOWANCE:
+    if size > pixels * BYTES_PER_PIXEL + HEADER_ALLOWANCE:
         return f"{size:,} bytes are too many for one picture of {width}x{height}"
     return None
 
@@ -76,7 +76,8 @@ def extent_of(file: BinaryIO, kind: Kind) -> Extent | None:
     return _READERS[kind](file)
 
 
-def _at(file: BinaryIO, position: int, size: int) -> bytes:
+def bytes_at(file: BinaryIO, position: int, size: int) -> bytes:
+    """Returns up to `size` bytes from a position on; beyond any file are none. Raises OSError."""
     try:
         file.seek(position)
     except ValueError:  # beyond what any file can have
@@ -101,33 +102,48 @@ _MARKER = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)
 `re` holds back all threads meanwhile."""
 _ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 """Markers of a JPEG without a length."""
+JPEG_END, JPEG_PIXELS = 0xD9, 0xDA
+"""Markers of a JPEG: its end (EOI), and the beginning of its pixels (SOS)."""
 _SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of a JPEG that give its size (SOF)."""
 
 
-def _jpeg(file: BinaryIO) -> Extent | None:
-    position = 2
+def jpeg_segments(file: BinaryIO, start: int = 0) -> Iterator[tuple[int, int]]:
+    """Yields the markers of the JPEG that begins at `start`, up to its pixels or its end.
+
+    Each comes with the place behind it. Raises OSError.
+    """
+    position = start + 2
     for _ in range(MOST_SEGMENTS):
-        found = _next_marker(file, position)
+        found = _next_marker(file, position, start + HEADER_ALLOWANCE)
         if found is None:
-            return None
+            return
+        yield found
         code, position = found
+        if code in (JPEG_END, JPEG_PIXELS):
+            return
+        if code not in _ALONE:
+            position += _big(bytes_at(file, position, 2))
+
+
+def jpeg_extent(file: BinaryIO, start: int = 0) -> Extent | None:
+    """Returns the size of the JPEG that begins at `start`; None: it gives none before its pixels.
+
+    Raises OSError.
+    """
+    for code, position in jpeg_segments(file, start):
         if code in _SIZES:
-            size = _at(file, position, 7)
+            size = bytes_at(file, position, 7)
             deep = 2 if len(size) == 7 and size[2] > 8 else 1
             return Extent(_big(size[5:7]), _big(size[3:5]), deep) if len(size) == 7 else None
-        if code in (0xD9, 0xDA):  # the end, or pixels without a size
-            return None
-        if code not in _ALONE:
-            position += _big(_at(file, position, 2))
     return None
 
 
-def _next_marker(file: BinaryIO, position: int) -> tuple[int, int] | None:
+def _next_marker(file: BinaryIO, position: int, end: int) -> tuple[int, int] | None:
     """Returns the next marker of a JPEG and where it ends, beyond bytes that belong to nothing."""
     step = 64
-    while position < HEADER_ALLOWANCE:
-        data = _at(file, position, step)
+    while position < end:
+        data = bytes_at(file, position, step)
         first = data.find(b"\xff")  # ten times faster than the pattern where there is none
         if first >= 0 and (found := _MARKER.search(data, first)):
             return found[1][0], position + found.end()
@@ -139,14 +155,14 @@ def _next_marker(file: BinaryIO, position: int) -> tuple[int, int] | None:
 
 
 def _png(file: BinaryIO) -> Extent | None:
-    head = _at(file, 0, 26)
+    head = bytes_at(file, 0, 26)
     if len(head) < 26 or head[12:16] != b"IHDR":
         return None
     return Extent(_big(head[16:20]), _big(head[20:24]), 2 if head[24] > 8 else 1)
 
 
 def _bmp(file: BinaryIO) -> Extent | None:
-    head = _at(file, 0, 26)
+    head = bytes_at(file, 0, 26)
     if len(head) < 26:
         return None
     if _little(head[14:18]) == 12:
@@ -156,12 +172,12 @@ def _bmp(file: BinaryIO) -> Extent | None:
 
 
 def _gif(file: BinaryIO) -> Extent | None:
-    head = _at(file, 0, 10)
+    head = bytes_at(file, 0, 10)
     return Extent(_little(head[6:8]), _little(head[8:10])) if len(head) == 10 else None
 
 
 def _webp(file: BinaryIO) -> Extent | None:
-    head = _at(file, 0, 30)
+    head = bytes_at(file, 0, 30)
     if len(head) < 30:
         return None
     match head[12:16]:
@@ -179,11 +195,11 @@ def _avif(file: BinaryIO) -> Extent | None:
     """Returns the largest size in the box `meta`: the picture is not smaller than its parts."""
     position = 0
     for _ in range(_MOST_BOXES):
-        head = _at(file, position, 16)
+        head = bytes_at(file, position, 16)
         size = _big(head[:4])
         size = _big(head[8:16]) if size == 1 else size
         if head[4:8] == b"meta":
-            meta = _at(file, position, min(size, HEADER_ALLOWANCE))
+            meta = bytes_at(file, position, min(size, HEADER_ALLOWANCE))
             sizes = [
                 (_big(meta[at + 8 : at + 12]), _big(meta[at + 12 : at + 16]))
                 for at in (found.start() for found in re.finditer(rb"ispe", meta))
@@ -205,13 +221,13 @@ _WIDTH, _HEIGHT, _BITS, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 258, 322, 323
 
 def _tiff(file: BinaryIO) -> Extent | None:
     """Reads the first directory. Where a tag stands twice, decoders differ; the larger counts."""
-    head = _at(file, 0, 16)
+    head = bytes_at(file, 0, 16)
     order: Callable[[bytes], int] = _little if head[:2] == b"II" else _big
     wide = order(head[2:4]) == 43
     start = order(head[8:16]) if wide else order(head[4:8])
     count_size, entry_size, word = (8, 20, 8) if wide else (2, 12, 4)
-    count = min(order(_at(file, start, count_size)), 0xFFFF)
-    entries = _at(file, start + count_size, count * entry_size)
+    count = min(order(bytes_at(file, start, count_size)), 0xFFFF)
+    entries = bytes_at(file, start + count_size, count * entry_size)
     values: dict[int, int] = {}
     for at in range(0, len(entries) - entry_size + 1, entry_size):
         tag, size = order(entries[at : at + 2]), _TIFF_TYPES.get(order(entries[at + 2 : at + 4]))
@@ -220,7 +236,7 @@ def _tiff(file: BinaryIO) -> Extent | None:
         number = order(entries[at + 4 : at + 4 + word])
         value = entries[at + 4 + word : at + entry_size]
         if number * size > word:  # the values stand elsewhere
-            value = _at(file, order(value), size * min(number, 8))
+            value = bytes_at(file, order(value), size * min(number, 8))
         found = [order(value[i : i + size]) for i in range(0, size * min(number, 8), size)]
         values[tag] = max([values.get(tag, 0), *found])
     if _WIDTH not in values or _HEIGHT not in values:
@@ -234,7 +250,7 @@ def _tiff(file: BinaryIO) -> Extent | None:
 
 
 _READERS: dict[Kind, Callable[[BinaryIO], Extent | None]] = {
-    Kind.JPEG: _jpeg,
+    Kind.JPEG: jpeg_extent,
     Kind.PNG: _png,
     Kind.BMP: _bmp,
     Kind.TIFF: _tiff,

@@ -1,7 +1,9 @@
-"""Reads an open file for FFmpeg, and tells of an error of the disk.
+"""Reads an open file for FFmpeg, tells of an error of the disk, and limits what one packet takes.
 
 FFmpeg takes a read that fails for the end of the file, or for damage, as its demuxers see fit. Only
-who reads can tell a bad disk from a bad file.
+who reads can tell a bad disk from a bad file. FFmpeg also gathers a packet, an index or a stretch
+without an end in memory, however large a file says that it is. So it gets only so many bytes from
+one packet to the next.
 """
 
 from __future__ import annotations
@@ -12,32 +14,68 @@ from typing import BinaryIO
 
 
 class Reading:
-    """Gives an open file to PyAV, with a position of its own."""
+    """Gives an open file, or a part of it, to PyAV, with a position of its own.
 
-    def __init__(self, file: BinaryIO, refused: Callable[[OSError], None]) -> None:
-        """Takes the file; `refused` is called with each error, and the file seems to end there."""
+    It is the `Budget` of the file's packets.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        refused: Callable[[OSError], None],
+        *,
+        part: tuple[int, int],
+        most: int,
+    ) -> None:
+        """Takes the part of the file from one byte up to another, to FFmpeg all that there is.
+
+        At most `most` bytes may be read for one packet; the file seems to end where it would be
+        more. `refused` is called with each error of the disk, and the file seems to end there.
+        """
         self._descriptor = file.fileno()
         self._refused = refused
-        self._at = 0
+        self._begin, self._end = part
+        self.most = self._left = most
+        self._at = self._begin
 
     def read(self, size: int) -> bytes:
+        size = min(size, self._left, self._end - self._at)
+        if size <= 0:
+            return b""
         try:
             data = os.pread(self._descriptor, size, self._at)
         except OSError as error:
             self._refused(error)
             return b""
         self._at += len(data)
+        self._left -= len(data)
         return data
+
+    def passed(self) -> None:
+        """Notes that a packet was given out, so that the next one may take as much again."""
+        if self._left:
+            self._left = self.most
+
+    def begun(self) -> None:
+        """Notes that the file was opened, and is read again from its start."""
+        self._left = self.most
+
+    @property
+    def spent(self) -> bool:
+        """Tells whether no more is read, because it would be more than `most`."""
+        return not self._left
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         if whence == os.SEEK_CUR:
             offset += self._at
         elif whence == os.SEEK_END:
-            offset += os.fstat(self._descriptor).st_size
-        if offset < 0:
+            offset += self._end
+        else:
+            offset += self._begin
+        if offset < self._begin:
             raise ValueError("before the start of the file")
         self._at = offset
-        return offset
+        return self.tell()
 
     def tell(self) -> int:
-        return self._at
+        return self._at - self._begin

@@ -1,0 +1,90 @@
+"""Tells a still from a stream of pictures that begins as one does: motion JPEG, motion PNG, APNG.
+
+Whoever reads such a stream as a still sees its first picture alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+from .contents import Kind
+from .extent import (
+    BYTES_PER_PIXEL,
+    HEADER_ALLOWANCE,
+    JPEG_PIXELS,
+    bytes_at,
+    jpeg_extent,
+    jpeg_segments,
+)
+
+_STREAM_SUFFIXES = frozenset({".mjpeg", ".mjpg"})
+_JPEG, _JPEG_ENDS = b"\xff\xd8\xff", b"\xff\xd9"
+_PADDING = b"\0\xff\r\n "
+"""What may stand between two pictures of a motion JPEG."""
+_APP2, _SEVERAL = 0xE2, b"MPF\0"
+"""The segment of a JPEG that names others behind it (CIPA DC-007: MPO, depth, gain maps)."""
+_CHUNK = 1 << 20
+_PNG = b"\x89PNG\r\n\x1a\n"
+_MOST_CHUNKS = 100_000
+
+
+def is_stream(path: Path, file: BinaryIO, kind: Kind) -> bool:
+    """Tells whether an open JPEG or PNG goes on with pictures of the same stream.
+
+    What else may follow a photo does not count: a second view, preview or gain map that its header
+    names, a picture of another size, a video, a maker's data, padding. In a file that is called
+    motion JPEG, any JPEG behind the first one counts. Raises OSError.
+    """
+    match kind:
+        case Kind.JPEG:
+            return _is_motion_jpeg(file, named=path.suffix.lower() in _STREAM_SUFFIXES)
+        case Kind.PNG:
+            return _is_motion_png(file)
+    return False
+
+
+def _is_motion_jpeg(file: BinaryIO, *, named: bool) -> bool:
+    extent = jpeg_extent(file)
+    position = None
+    for code, position in jpeg_segments(file):
+        several = code == _APP2 and bytes_at(file, position + 2, 4) == _SEVERAL
+        if several and not named:
+            return False
+    if extent is None or position is None or code != JPEG_PIXELS:
+        return False
+    # Further than any real picture reaches, so that what follows a photo is not read for nothing.
+    end = position + extent.weight * BYTES_PER_PIXEL + HEADER_ALLOWANCE
+    before = b""
+    while position < end:
+        data = bytes_at(file, position, _CHUNK)
+        found = data.find(_JPEG)
+        if found >= 0 and named:
+            if jpeg_extent(file, position + found) is not None:
+                return True
+        elif found >= 0:
+            follows = (before + data[:found]).rstrip(_PADDING).endswith(_JPEG_ENDS)
+            return follows and jpeg_extent(file, position + found) == extent
+        step = found + 1 if found >= 0 else len(data) - len(_JPEG) + 1
+        if step <= 0:
+            return False
+        before = (before + data[:step]).rstrip(_PADDING)[-len(_JPEG_ENDS) :]
+        position += step
+    return False
+
+
+def _is_motion_png(file: BinaryIO) -> bool:
+    position, animated = len(_PNG), False
+    for _ in range(_MOST_CHUNKS):
+        head = bytes_at(file, position, 12)
+        match head[4:8]:
+            case b"":
+                return False
+            case b"acTL":
+                animated = int.from_bytes(head[8:12], "big") > 1
+            case b"IDAT" if animated:
+                return True
+            case b"IEND":
+                return bytes_at(file, position + 12, len(_PNG)) == _PNG
+        position += 12 + int.from_bytes(head[:4], "big")
+    return False
