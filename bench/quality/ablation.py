@@ -81,6 +81,10 @@ def _nothing(_self: Any, _found: Any, changed: Any, *_: Any) -> Any:
     return np.zeros_like(changed)
 
 
+def _nothing_carried(_self: Any, found: Any, *_: Any) -> Any:
+    return np.zeros_like(found.changed), np.zeros_like(found.changed)
+
+
 def _one_limit(self: noise.NoiseFloor, rows: int, columns: int) -> Any:
     return np.full((rows, columns), self.lowest, np.float32)
 
@@ -95,7 +99,7 @@ PARTS: dict[str, tuple[Any, str, Any]] = {
     "what noise puts together": (noise.NoiseFloor, "chance", lambda *_: 0.0),
     "light taken off": (novelty.Novelty, "_light", _dark),
     "neighbours that agree": (novelty, "coherent", lambda distances: distances),
-    "objects followed": (novelty.Novelty, "_followed", _nothing),
+    "objects followed": (novelty.Novelty, "_carried", _nothing_carried),
     "memory of the event": (novelty.Novelty, "_matched", _nothing),
     "a larger view of what grows": (novelty, "_GROWN", 1e9),
 }

@@ -16,7 +16,7 @@ from audited import dropped
 from conftest import Command
 from footage import write_clip, write_still
 from running import Story, assert_agree, daemon, decided, kept_on_disk, listed, story
-from stillsift.decisions import Reason
+from stillsift.decisions import Outcome, Reason, outcome_of
 from stillsift.ledger import LedgerReader
 from stillsift.selection.audit_sample import is_chosen
 
@@ -153,7 +153,7 @@ def test_samples_are_judged_and_the_rate_told(
     (before,) = audit()
     assert before["sampled"] == len(ids)
     assert before["dropped"] == len(ids) + sum(
-        reason in (Reason.NEAR_DUPLICATE, Reason.BLURRY, Reason.RATE_LIMITED)
+        outcome_of(reason) is Outcome.DROPPED and reason is not Reason.EXACT_DUPLICATE
         for reason in counts.values()
     )
     assert (before["judged"], before["rate"], before["rate_high"]) == (0, None, None)

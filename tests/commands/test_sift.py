@@ -37,7 +37,7 @@ from stillsift.decisions import Outcome, Reason, without_frame
 KEYS = (
     *("source", "file", "frame_index", "pts_s", "captured_at", "outcome", "reason"),
     *("sharpness", "sharpness_limit", "similarity", "novelty", "novelty_limit"),
-    *("nearest_kept", "kept_path"),
+    *("nearest_kept", "kept_path", "distance"),
 )
 """The contract's keys of a decision, in its order."""
 

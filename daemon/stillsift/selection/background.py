@@ -35,19 +35,21 @@ class Background:
         self._age_s: Floats = np.zeros(0, np.float32)
         self._last_s = 0.0
         self._shown: Mask | None = None
-        self._shown_for = ""
+        self._shown_for, self._shown_s = "", -np.inf
 
     def restart(self) -> None:
         self._cells, self._shown = None, None
 
-    def shown(self, key: str, look: Callable[[Cells], Mask]) -> Mask:
+    def shown(self, gallery: str, at_s: float, look: Callable[[Cells], Mask]) -> Mask:
         """Returns the (cells,) places where kept frames show what stays there.
 
-        `look` tells it, and is asked again only where `key` is another than the last time.
+        `look` tells it. What stays changes slowly, so it is asked again only after a second, or
+        where `gallery`, a text for the kept frames, is another.
         """
         assert self._cells is not None
-        if self._shown is None or self._shown_for != key:
-            self._shown, self._shown_for = look(self._cells), key
+        fresh = 0 <= lapse_s(self._shown_s, at_s) < 1 and self._shown_for == gallery
+        if self._shown is None or not fresh:
+            self._shown, self._shown_for, self._shown_s = look(self._cells), gallery, at_s
         return self._shown
 
     def distances(self, cells: Cells) -> Floats | None:
@@ -97,6 +99,7 @@ class Background:
         if self._shown is not None:
             made["background_shown"] = self._shown
             made["background_shown_for"] = np.array(self._shown_for)
+            made["background_shown_s"] = np.array(self._shown_s)
         return made
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -107,3 +110,4 @@ class Background:
         if "background_shown" in arrays:
             self._shown = np.asarray(arrays["background_shown"], np.bool_)
             self._shown_for = str(arrays["background_shown_for"])
+            self._shown_s = float(arrays["background_shown_s"])

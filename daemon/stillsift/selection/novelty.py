@@ -181,9 +181,10 @@ class Novelty:
         differs = bool(over.any()) or direct > 1
         stays = scene.background.distances(cells) if gallery.size > 1 and differs else None
         if stays is not None:
-            # What stays changes slowly, so that one look a second is enough.
-            key = f"{int(at_s)} {len(gallery)} {gallery.kept[-1].id}"
-            kept = scene.background.shown(key, lambda mean: self._kept(mean, gallery, scene))
+            known = f"{len(gallery)} {gallery.kept[-1].id}"
+            kept = scene.background.shown(
+                known, at_s, lambda mean: self._kept(mean, gallery, scene)
+            )
             stays = np.where(kept, stays, np.inf)
             # Light is subtracted from each by itself. If the background explained most cells first,
             # the median would show no light to subtract from the others.
