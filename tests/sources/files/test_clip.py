@@ -425,6 +425,11 @@ def chunk_of_all_that_follows(path: Path) -> None:
     hollow(path, bytes(data))
 
 
+def nothing_for_long(path: Path) -> None:
+    write_clip(path, real_pictures()[:5])
+    hollow(path, path.read_bytes())
+
+
 def unit_without_end(path: Path) -> None:
     write_clip(path, real_pictures()[:5], format="h264")
     path.write_bytes(path.read_bytes() + b"U" * 300_000_000)
@@ -451,6 +456,7 @@ TOO_LARGE = "no packet ends within 67,454,464 bytes (max_clip_pixels)"
     [
         ("a.gif", picture_without_end, 4, f"damaged from frame 4: {TOO_LARGE}"),
         ("a.avi", chunk_of_all_that_follows, 4, f"damaged from frame 4: {TOO_LARGE}"),
+        ("a.mkv", nothing_for_long, 5, TOO_LARGE),
         ("a.h264", unit_without_end, 4, TOO_LARGE),
         (
             *("a.mov", index_that_unpacks_to_gigabytes, 0),

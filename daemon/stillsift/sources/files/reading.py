@@ -36,7 +36,9 @@ class Reading:
         self._refused = refused
         self._begin, self._end = part
         self.most = self._left = most
-        self._at = self._begin
+        self._at = self._reached = self._begin
+        self._ended_early = False
+        """Whether the file seemed to end while it was opened."""
 
     def read(self, size: int) -> bytes:
         size = min(size, self._left, self._end - self._at)
@@ -48,6 +50,7 @@ class Reading:
             self._refused(error)
             return b""
         self._at += len(data)
+        self._reached = max(self._reached, self._at)
         self._left -= len(data)
         return data
 
@@ -57,13 +60,14 @@ class Reading:
             self._left = self.most
 
     def begun(self) -> None:
-        """Notes that the file was opened, and is read again from its start."""
+        """Notes that the file was opened; some formats are now read again from their start."""
+        self._ended_early = not self._left
         self._left = self.most
 
     @property
     def spent(self) -> bool:
         """Tells whether no more is read, because it would be more than `most`."""
-        return not self._left
+        return not self._left or (self._ended_early and self._reached < self._end)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         if whence == os.SEEK_CUR:
