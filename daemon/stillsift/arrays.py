@@ -47,6 +47,11 @@ def floats(array: NDArray[np.generic]) -> Floats:
     return np.asarray(array, np.float32)
 
 
+def optional_mask(arrays: Mapping[str, NDArray[np.generic]], name: str) -> Mask | None:
+    """Returns the stored array of this name as a mask; None: there is none."""
+    return np.asarray(arrays[name], np.bool_) if name in arrays else None
+
+
 def optional_floats(arrays: Mapping[str, NDArray[np.generic]], name: str) -> Floats | None:
     """Returns the stored array of this name as float32; None: there is none."""
     return floats(arrays[name]) if name in arrays else None

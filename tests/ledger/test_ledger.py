@@ -26,6 +26,8 @@ from stillsift.frames import EARLIEST_NS, LATEST_NS, TimeOrigin, frame_id
 from stillsift.ledger import Ledger, LedgerError, LedgerFull, LedgerReader
 from stillsift.ledger.lifetime import Uptime
 from stillsift.ledger.records import (
+    AlbumChanges,
+    AlbumEntry,
     Batch,
     Checkpoint,
     FileState,
@@ -636,3 +638,16 @@ def test_the_counts_are_those_of_the_rows(steps: list[tuple[int, str, Reason, in
                 one = record.decision
                 found[one.source, one.reason] += one.frames
             assert ledger.counts() == found
+
+
+def test_numbers_of_the_album_rise_whatever_was_taken_out(ledger: Ledger) -> None:
+    """Who has seen all up to a number must see every photograph that is added later."""
+
+    def change(changes: AlbumChanges) -> None:
+        ledger.commit(Batch("c", "m", albums={"door": changes}))
+
+    change(AlbumChanges([AlbumEntry("a", b"", b""), AlbumEntry("b", b"", b"")]))
+    seen = ledger.album("door", "m")[-1].seq
+    change(AlbumChanges(removed=["b"]))
+    change(AlbumChanges([AlbumEntry("c", b"", b"")]))
+    assert [row.id for row in ledger.album("door", "m", seen)] == ["c"]

@@ -31,6 +31,7 @@ from stillsift.frames import ArrayPicture, Picture
 from stillsift.selection import Gallery, GalleryFrame, Limits, Sifter, Verdict
 from stillsift.selection.cells import Cells
 from stillsift.selection.novelty import Novelty
+from stillsift.selection.regions import Regions
 from stillsift.selection.sensitivity import Sensitivity
 
 
@@ -170,6 +171,14 @@ def test_a_blurred_photograph_goes_where_most_are_sharp() -> None:
     assert last.decision.sharpness < last.decision.sharpness_limit
     off = replace(LIMITS, min_sharpness=0)
     assert decided([*sharp, soft], off)[-1].is_kept
+
+
+def test_the_edge_of_a_painted_area_makes_no_photograph_sharp() -> None:
+    soft = made.blurred(made.textured(50), 6)
+    sharp = [made.textured(seed) for seed in range(9)]
+    square = ((0.3, 0.3), (0.6, 0.3), (0.6, 0.6), (0.3, 0.6))
+    *_, last = decided([*sharp, soft], replace(LIMITS, regions=Regions(ignore=(square,))))
+    assert last.decision.reason is Reason.BLURRY
 
 
 def test_where_more_than_a_fifth_is_blurred_none_is_dropped_for_it() -> None:

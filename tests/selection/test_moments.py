@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from clips import real_pictures
-from sifting import LIMIT, LIMITS, frame, fresh, noisy, real, scene, sift, with_object
+from sifting import LIMIT, LIMITS, footage, frame, fresh, noisy, real, scene, sift, with_object
 from stillsift.arrays import Image
 from stillsift.decisions import Reason
 from stillsift.selection import Limits
@@ -113,3 +113,10 @@ def test_what_one_look_of_many_shows_is_a_shake_or_a_flash() -> None:
     verdicts = sift(real(), [frame(noisy(p, i), i, i / 5) for i, p in enumerate(pictures)])
     assert sum(v.is_kept for v in verdicts) == 1
     assert verdicts[30].decision.reason is Reason.FLEETING
+
+
+def test_a_frame_that_was_not_called_blurred_has_no_limit_of_it_before_one_is_known() -> None:
+    lesser, *_ = [v.decision for v in sift(real(), footage("bigbuckbunny")) if not v.is_kept]
+    assert lesser.reason is Reason.SAME_OBJECT
+    assert lesser.sharpness is not None
+    assert lesser.sharpness_limit is None

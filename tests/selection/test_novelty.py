@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from clips import real_pictures
-from sifting import footage, frame, lite0, noisy, real, reasons, scene, sift, with_object
+from sifting import LIMIT, footage, frame, lite0, noisy, real, reasons, scene, sift, with_object
 from stillsift.arrays import Image
 from stillsift.decisions import Reason
 from stillsift.embedding import Embedding
@@ -180,3 +180,14 @@ def test_what_a_kept_thing_explains_is_no_repeat_of_its_frame() -> None:
     explained = [each for each in moving if each.reason is Reason.SAME_OBJECT]
     assert explained
     assert all(each.distance is not None and each.distance > 1 for each in explained)
+
+
+def test_with_a_gallery_of_one_a_repeat_is_within_its_limit_though_all_differs() -> None:
+    """In rain, or noise at night, all cells are far and none is further than the rest."""
+    random = np.random.default_rng(1)
+    pictures = [random.integers(0, 255, (144, 256, 3)).astype(np.uint8) for _ in range(60)]
+    sifter = real(Limits(LIMIT, max_wait_s=0.0), gallery=1)
+    verdicts = sift(sifter, [frame(p, i, i / 5) for i, p in enumerate(pictures)])
+    repeats = [v.decision for v in verdicts if v.decision.reason is Reason.NEAR_DUPLICATE]
+    assert repeats
+    assert all((repeat.distance or 0) <= 1 for repeat in repeats)

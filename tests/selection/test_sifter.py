@@ -108,7 +108,18 @@ def test_it_does_not_matter_when_the_same_was_taken() -> None:
     assert sum(decision.outcome is Outcome.KEPT for decision in told[0]) > 1
 
 
+CROWDED = [
+    *((0, 1, 219, False, -3.0), (2, 2, 54, True, 0.2), (1, 1, 201, False, 0.2)),
+    *((2, 0, 215, True, -3.0), (0, None, 81, False, 1.0), (1, 1, 201, False, 0.2)),
+    *((1, 1, 162, False, 0.2), (1, 3, 90, False, -3.0), (0, None, 81, False, 1.0)),
+    *((1, 1, 201, False, 0.2), (2, 2, 22, False, 7.0), (0, 2, 25, False, 0.2)),
+    *((0, None, 81, False, 1.0), (0, 2, 123, False, 1.0), (1, None, 106, False, 7.0)),
+]
+"""A world in which a frame at rest is followed by one that depends on what was explained in it."""
+
+
 @settings(max_examples=40, deadline=None)
+@example(held(CROWDED), [58])
 @given(WORLD | FAST, st.lists(st.integers(0, 119), max_size=4))
 def test_a_restart_at_any_point_changes_nothing(frames: list[Frame], stops: list[int]) -> None:
     undisturbed = [verdict.decision for verdict in sift(fresh(), frames)]

@@ -734,3 +734,19 @@ def test_what_was_changed_in_quarantine_is_not_given_out_as_the_original(box: Bo
     assert restored.detail.startswith(f"{lying}: not the bytes that were put there")
     assert box.ledger.quarantined() == [one]
     assert lying.read_bytes() == b"something else"
+
+
+def test_an_original_that_there_is_no_room_to_copy_holds_up_no_other(
+    box: Box, tmp_path: Path
+) -> None:
+    linked, other = box.file("a linked.jpg"), box.file("b.jpg", JPEG + b"b")
+    os.link(linked, tmp_path / "another name")
+    for path in (linked, other):
+        box.decide(path, Retire.MOVE)
+    box.store.min_free = 2**62
+    with pytest.raises(StoreFull):
+        box.quarantine.retire()
+    assert linked.exists()
+    assert not other.exists()
+    box.store.min_free = 0
+    assert [one.fate for one in box.quarantine.retire()] == [Fate.MOVED]

@@ -218,7 +218,7 @@ CREATE TABLE sequences (
 
 _ALBUM = """
 CREATE TABLE album (
-    seq INTEGER PRIMARY KEY,
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
     source TEXT NOT NULL,
     model TEXT NOT NULL,
     id TEXT NOT NULL,

@@ -216,8 +216,11 @@ class Engine:
         )
 
     def _sequence_check(self, config: SourceConfig) -> SequenceCheck | None:
-        """Returns what recognises numbered stills as a clip; None: that is not asked for."""
-        if config.sequence != "auto":
+        """Returns what recognises numbered stills as a clip; None: that is not asked for.
+
+        Where EXIF times are a time line, nothing else is looked for.
+        """
+        if config.sequence != "auto" or config.exif_timeline:
             return None
         return SequenceCheck(self._embed, self.model.spec.novelty_limit, config.max_pixels)
 

@@ -53,6 +53,7 @@ class Groups:
             self._sources = tuple(sources)
             grouped = {source.name for source in self._sources if source.group is not None}
             self._kept = {name: kept for name, kept in self._kept.items() if name in grouped}
+            self._albums = {name: all_ for name, all_ in self._albums.items() if name in grouped}
 
     def member(self, source: SourceConfig) -> Member | None:
         """Returns the membership of a source in its group; None: it has no group."""

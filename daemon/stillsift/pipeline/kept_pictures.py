@@ -39,9 +39,10 @@ class KeptPictures:
             self._noted.popitem(last=False)
 
     def picture(self, id_: str) -> Picture | None:
-        """Returns the picture of a kept frame; None: it cannot be read, or it came out of a clip.
+        """Returns the picture of a kept frame; None: it cannot be read.
 
-        A kept still is its original byte for byte, so this is the very picture that was offered.
+        A kept still is its original byte for byte, so this is the very picture that was offered. A
+        frame of a clip is read as it was stored; in a dry run it cannot be.
         """
         path = self._noted.get(id_) or self._recorded(id_)
         if path is None:

@@ -42,11 +42,11 @@ class SequenceCheck:
                     return "stopped"
                 try:
                     frame = frame_at(path, self._max_pixels)
+                    if frame.captured_at_origin is TimeOrigin.EXIF:
+                        return "their EXIF data has times; `exif_timeline: true` takes those"
                     embedding = self._embed(frame.picture)
                 except (Unreadable, EmbedError):
                     continue
-                if frame.captured_at_origin is TimeOrigin.EXIF:
-                    return "their EXIF data has times; `exif_timeline: true` takes those"
                 if embedding.grid is None:
                     return "the model gives no grid to compare them with"
                 sizes[frame.picture.width, frame.picture.height] += 1

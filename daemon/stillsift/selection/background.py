@@ -40,17 +40,22 @@ class Background:
     def restart(self) -> None:
         self._cells, self._shown = None, None
 
-    def shown(self, gallery: str, at_s: float, look: Callable[[Cells], Mask]) -> Mask:
+    def shown(self, gallery: str, look: Callable[[Cells], Mask]) -> Mask:
         """Returns the (cells,) places where kept frames show what stays there.
 
-        `look` tells it. What stays changes slowly, so it is asked again only after a second, or
-        where `gallery`, a text for the kept frames, is another.
+        `gallery` is a text for the kept frames, and `look` tells the places. It is asked where
+        `learn_shown` was not called for these frames.
         """
         assert self._cells is not None
+        if self._shown is not None and self._shown_for == gallery:
+            return self._shown
+        return look(self._cells)
+
+    def learn_shown(self, gallery: str, at_s: float, look: Callable[[Cells], Mask]) -> None:
+        """Remembers what `shown` returns. What stays changes slowly: a look a second is enough."""
         fresh = 0 <= lapse_s(self._shown_s, at_s) < 1 and self._shown_for == gallery
-        if self._shown is None or not fresh:
+        if self._cells is not None and (self._shown is None or not fresh):
             self._shown, self._shown_for, self._shown_s = look(self._cells), gallery, at_s
-        return self._shown
 
     def distances(self, cells: Cells) -> Floats | None:
         """Returns (cells,) distances, infinite where nothing stayed. None: too little learned."""

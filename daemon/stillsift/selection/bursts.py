@@ -101,10 +101,11 @@ class Bursts:
     def _drop(self, shot: Shot, reason: Reason, why: str | None = None) -> Verdict:
         """Drops a picture for what it shows; a later one of the same is judged for itself."""
         found = shot.found if why is None else replace(shot.found, why=why)
-        limit = self._sharpest_part if reason is Reason.BLURRY else None
+        record = self._record(shot, found, reason)
         if reason is Reason.BLURRY:
-            shot.measured.sharpness = replace(shot.measured.sharp, value=_part(shot.measured))
-        return self._decided(shot, self._record(shot, found, reason, sharpness_limit=limit))
+            part = _part(shot.measured)
+            record = replace(record, sharpness=part, sharpness_limit=self._sharpest_part)
+        return self._decided(shot, record)
 
     def _refused(self, shot: Shot, refusal: Refusal) -> Verdict:
         """Drops a picture with news that may not be kept; a later one of the same is still new."""
@@ -263,15 +264,13 @@ class Bursts:
             verdict = self._context.repeat(each, sibling)
             verdicts.append(self._decided(each, verdict.decision))
         if not verdicts:  # a burst of one picture always ends in a verdict, so `close` returns
-            self.waiting, self._favourite = [self._compared(waiting[0].measured)], waiting[0]
-            self._favourite, self._likes = self.waiting[0], {}
+            self._favourite, self._likes = self._compared(waiting[0].measured), {}
+            self.waiting = [self._favourite]
             verdicts = self.close()[0]
         rest = waiting[len(verdicts) :]
         return verdicts, [each.measured for each in rest]
 
-    def _record(
-        self, shot: Shot, found: Comparison, reason: Reason, *, sharpness_limit: float | None = None
-    ) -> Decision:
+    def _record(self, shot: Shot, found: Comparison, reason: Reason) -> Decision:
         match = shot.match
         return self._context.record(
             shot.measured,
@@ -279,7 +278,6 @@ class Bursts:
             reason,
             instead=None if match is None else match.frame,
             distance=None if match is None else match.likeness.distance,
-            sharpness_limit=sharpness_limit,
         )
 
     def _decided(self, shot: Shot, record: Decision, *, kept: bool = False) -> Verdict:

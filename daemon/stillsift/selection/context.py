@@ -65,21 +65,24 @@ class Context:
         """Returns news of a known view that has far more contrast than each kept frame of it."""
         if found.news is not None or not len(self.gallery) or self.gallery.size == 1:
             return found
-        contrast, kept = float(embedded.thumbnail.std()), self.gallery.kept
-        most = max(self.gallery.contrasts)
-        times = contrast / max(most, 1.0)
-        if times <= _BETTER_LIT and min(self.gallery.contrasts) * _BETTER_LIT < contrast:
-            assert found.nearest is not None
-            alike = [
-                float(each.thumbnail.std())
-                for each in kept
-                if not self.novelty.other_view(found.cells, each.cells)
-            ]
-            times = contrast / max(1.0, *alike) if alike else 0.0
+        contrast = float(embedded.thumbnail.std())
+        contrasts = self.gallery.contrasts
+        if contrast <= _BETTER_LIT * max(min(contrasts), 1.0):
+            return found  # as good as always; what follows costs a comparison with each
+        alike = [
+            each
+            for each, kept in zip(contrasts, self.gallery.kept, strict=True)
+            if self.novelty.view_apart(found.cells, kept.cells) <= 1
+        ]
+        times = contrast / max(1.0, *alike) if alike else 0.0
         if times <= _BETTER_LIT:
             return found
         why = f"a known view with {times:.1f} times the contrast"
         return replace(found, news=News.VIEW, weight=times, limit=_BETTER_LIT, cut=False, why=why)
+
+    def apart(self, measured: Measured, kept: GalleryFrame) -> float:
+        """Returns the distance of a picture to a kept frame, compared as on a time line."""
+        return self.novelty.direct(measured.embedded.cells, kept.cells, self.scene)
 
     def refusal(self, measured: Measured) -> Refusal | None:
         """Returns why this frame may not be kept although it is new; None: it may be kept."""
@@ -212,8 +215,7 @@ class Context:
         nearest, embedding = None, None
         if instead is not None:
             nearest, embedding = instead.id, instead.embedding
-            if distance is None:
-                distance = self.novelty.direct(found.cells, instead.cells, self.scene)
+            distance = self.apart(measured, instead) if distance is None else distance
         elif found.nearest is not None:
             kept = self.gallery.kept[found.nearest]
             nearest, embedding, distance = kept.id, kept.embedding, found.distance

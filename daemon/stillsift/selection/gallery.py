@@ -56,7 +56,7 @@ class Gallery:
             raise ValueError(f"a gallery holds at least one frame, not {size}")
         self._kept: deque[GalleryFrame] = deque(kept, maxlen=size)
         self._stack: tuple[tuple[int, int, int], Floats, Floats] | None = None
-        self._contrasts: dict[str, float] = {}
+        self._contrasts: list[float] | None = None
         self._scaled: dict[tuple[str, tuple[int, int, int]], Cells] = {}
         """Kept frames on grids of other sizes, for folders of upright and flat pictures."""
 
@@ -76,27 +76,24 @@ class Gallery:
     @property
     def contrasts(self) -> list[float]:
         """Returns the standard deviation of each kept frame's thumbnail, grey levels."""
-        ids = {kept.id for kept in self._kept}
-        self._contrasts = {id_: value for id_, value in self._contrasts.items() if id_ in ids}
-        for kept in self._kept:
-            if kept.id not in self._contrasts:
-                self._contrasts[kept.id] = float(kept.thumbnail.std())
-        return [self._contrasts[kept.id] for kept in self._kept]
+        if self._contrasts is None:
+            self._contrasts = [float(kept.thumbnail.std()) for kept in self._kept]
+        return self._contrasts
 
     def add(self, kept: GalleryFrame) -> None:
         """Adds a kept frame, and removes the oldest if the gallery is full."""
         self._kept.append(kept)
-        self._stack = None
+        self._stack = self._contrasts = None
 
     def remove(self, id_: str) -> None:
         """Removes a frame: it could not be written, or it is about to be added as the newest."""
         self._kept = deque((kept for kept in self._kept if kept.id != id_), maxlen=self.size)
-        self._stack = None
+        self._stack = self._contrasts = None
 
     def clear(self) -> None:
         """Removes all frames."""
         self._kept.clear()
-        self._stack, self._scaled = None, {}
+        self._stack, self._contrasts, self._scaled = None, None, {}
 
     def distances(self, cells: Cells) -> Floats:
         """Returns (len(self), cells) distances of all kept frames, oldest first, to these cells."""

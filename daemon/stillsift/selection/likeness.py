@@ -72,6 +72,12 @@ def plainly_other(new: Cells, kept: Cells, novelty: Novelty) -> Likeness | None:
     return None
 
 
+def not_looked_at(new: Cells, kept: Cells, novelty: Novelty) -> Likeness:
+    """Returns how far a picture is to which others are nearer; it never counts as the same."""
+    apart = novelty.between(new, kept) / novelty.picture_limit(new)
+    return Likeness(max(apart, _BEYOND), "another picture")
+
+
 def likeness(new: Shown, kept: Shown, novelty: Novelty) -> Likeness:
     """Compares two photographs."""
     if (other := plainly_other(new.cells, kept.cells, novelty)) is not None:

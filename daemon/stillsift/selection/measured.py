@@ -10,7 +10,7 @@ from ..frames import Frame
 from .cells import Cells
 from .comparison import Comparison
 from .overview import Overview
-from .sharpness import Sharpness, sharpest_part, sharpness
+from .sharpness import Sharpness, sharpness
 
 
 def on_time_line(frame: Frame) -> bool:
@@ -47,6 +47,8 @@ class Measured:
     """The embedded picture of this frame, or of an earlier one that looks nearly the same."""
     overview: Overview | None = None
     """The photograph made small; None: the frame lies on a time line, where that is not needed."""
+    sharpest_part: float | None = None
+    """Sharpness of a photograph where it is sharpest, as `sharpness.sharpest_part` returns it."""
     luma: Image | None = None
     """Luma of the frame while it is in memory. None: the frame's picture must be asked for it."""
 
@@ -56,11 +58,6 @@ class Measured:
         self.measure()
         assert self.sharpness is not None
         return self.sharpness
-
-    @property
-    def sharpest_part(self) -> float | None:
-        """Gives the sharpness of a photograph where it is sharpest, as `sharpest_part` does."""
-        return None if self.overview is None else sharpest_part(self.overview.luma)
 
     def measure(self) -> None:
         if self.sharpness is None:

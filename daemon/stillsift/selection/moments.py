@@ -283,8 +283,10 @@ class Moments:
         shows it.
         """
         able: list[Candidate] = []
+        found: Comparison | None = None
         for place, each in enumerate(earlier):
-            found = self._context.compare(each.measured.embedded, each.measured.at_s)
+            if found is None or found.cells is not each.found.cells:
+                found = self._context.compare(each.measured.embedded, each.measured.at_s)
             if found.news is not News.ARRIVAL or self._blurred(each.measured):
                 continue
             if found.weight <= max(found.limit, self._context.novelty.lone_weight):
@@ -316,18 +318,22 @@ class Moments:
             return next(each for each in able if each.found.shown >= _NEARLY_ALL * most)
         return max(able, key=lambda each: each.measured.sharp.detail * each.measured.sharp.value)
 
-    def _sharp_already(self, best: Candidate) -> str | None:
-        """Returns the id of the kept frame that differs from this one by blur alone, or None."""
+    def _sharp_already(self, best: Candidate) -> GalleryFrame | None:
+        """Returns the kept frame that differs from this one by blur alone, or None."""
         news = best.found.changed if best.found.local else None
         for kept in reversed(self._context.gallery.kept):
             if same_but_blurred(best.measured.thumbnail, kept.thumbnail, news):
-                return kept.id
+                return kept
         return None
 
     def _none_kept(
-        self, waiting: list[Candidate], reason: Reason, why: str, known: str | None = None
+        self,
+        waiting: list[Candidate],
+        reason: Reason,
+        why: str,
+        known: GalleryFrame | None = None,
     ) -> Step:
-        """Drops all frames of a moment; `known`: id of the kept frame that shows the same."""
+        """Drops all frames of a moment; `known`: the kept frame that shows the same."""
         limit = self._context.novelty.lone_weight
         verdicts = []
         for each in waiting:
@@ -387,19 +393,17 @@ class Moments:
         measured: Measured,
         found: Comparison,
         reason: Reason,
-        nearest: str | None = None,
+        instead: GalleryFrame | None = None,
         *,
         refused: bool = False,
     ) -> Verdict:
         """Drops a frame, or keeps it if a heartbeat is due; learns the same in both cases."""
         beats = self._beats(measured)  # first, since it may measure the sharpness for the record
-        record = self._record(measured, found, reason)
+        record = self._record(measured, found, reason, instead)
         if beats:
             why = self._context.budgets.heartbeat_why
             record = replace(record, reason=Reason.HEARTBEAT, detail=why)
             self._context.take(measured)
-        if nearest is not None:
-            record = replace(record, nearest_kept=nearest)
         sharp, context = measured.sharpness, self._context
         context.novelty.learn_passed(
             found, context.gallery, context.scene, sharp, measured.at_s, refused=refused
@@ -425,12 +429,13 @@ class Moments:
         `most` is recorded as its limit: the largest weight of the frames up to the best one.
         """
         found = replace(each.found, limit=most, why="another frame of the moment shows more")
-        blurred = each.measured.sharpness is not None and self._blurred(each.measured)
-        record = self._record(each.measured, found, Reason.BLURRY, shows)
-        if not blurred:
-            near = record.distance is not None and record.distance <= 1
-            record = replace(record, reason=Reason.NEAR_DUPLICATE if near else Reason.SAME_OBJECT)
-        return Verdict(record, each.measured.frame)
+        if each.measured.sharpness is not None and self._blurred(each.measured):
+            reason = Reason.BLURRY
+        elif self._context.apart(each.measured, shows) <= 1:
+            reason = Reason.NEAR_DUPLICATE
+        else:
+            reason = Reason.SAME_OBJECT
+        return Verdict(self._record(each.measured, found, reason, shows), each.measured.frame)
 
     def _record(
         self,

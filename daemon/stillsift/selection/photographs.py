@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from ..arrays import Floats
 from .album import MOST_ALIKE, Album
+from .cells import Cells
 from .gallery import Gallery, GalleryFrame
-from .likeness import Likeness, Shown, likeness, plainly_other
+from .likeness import Likeness, Shown, likeness, not_looked_at, plainly_other
 from .measured import Measured
 from .novelty import Novelty
 from .overview import Overviews
@@ -85,27 +86,30 @@ class Photographs:
         """
         nearest: Match | None = None
         looked_at = 0
-        apart = {frame.id: self._novelty.view_apart(shown.cells, frame.cells) for frame in kept}
-        for frame in sorted(kept, key=lambda frame: apart[frame.id]):
-            most = _MOST_LOOKED_AT if apart[frame.id] <= _CLOSE else 1
-            look = looked_at < most
-            look = look and plainly_other(shown.cells, frame.cells, self._novelty) is None
-            looked_at += look
-            found = self.compare(shown, frame, look=look)
-            if found.same and look:
-                return Match(frame, found)
+        # Pictures of other shapes are brought to the grid of this one once.
+        scaled = [(frame, frame.cells.scaled(shown.cells.shape)) for frame in kept]
+        apart = {frame.id: self._novelty.view_apart(shown.cells, cells) for frame, cells in scaled}
+        for frame, cells in sorted(scaled, key=lambda pair: apart[pair[0].id]):
+            found = plainly_other(shown.cells, cells, self._novelty)
+            if found is None and looked_at < (_MOST_LOOKED_AT if apart[frame.id] <= _CLOSE else 1):
+                looked_at += 1
+                found = self.compare(shown, frame, cells)
+                if found.same:
+                    return Match(frame, found)
+            elif found is None:
+                found = not_looked_at(shown.cells, cells, self._novelty)
             if nearest is None or found.distance < nearest.likeness.distance:
                 nearest = Match(frame, found)
         return nearest
 
-    def compare(self, shown: Shown, frame: GalleryFrame, *, look: bool = True) -> Likeness:
-        """Compares a photograph with one kept picture. `look`: at its pixels too."""
-        if look:
-            kept = Shown(frame.id, frame.embedding, frame.cells, self.overviews.of(frame.id))
-            return self.likeness(shown, kept)
-        found = likeness(shown, Shown(frame.id, frame.embedding, frame.cells, None), self._novelty)
-        # What was not looked at is never taken for the same.
-        return Likeness(max(found.distance, 1.01), "another picture")
+    def compare(self, shown: Shown, frame: GalleryFrame, cells: Cells | None = None) -> Likeness:
+        """Compares a photograph with one kept picture, at its pixels too.
+
+        `cells`: those of the frame on the grid of the photograph; None: they are its own.
+        """
+        overview = self.overviews.of(frame.id)
+        cells = frame.cells if cells is None else cells
+        return self.likeness(shown, Shown(frame.id, frame.embedding, cells, overview))
 
     def likeness(self, a: Shown, b: Shown) -> Likeness:
         """Compares two photographs; the last comparisons are remembered."""
@@ -119,11 +123,9 @@ class Photographs:
             self._found.popitem(last=False)
         return found
 
-    def _most_alike(self, shown: Shown, kept: Sequence[GalleryFrame]) -> Sequence[GalleryFrame]:
-        return self._in_order(shown, kept)[:MOST_ALIKE]
-
     @staticmethod
-    def _in_order(shown: Shown, kept: Sequence[GalleryFrame]) -> list[GalleryFrame]:
-        """Returns frames by the cosine of their vectors, nearest first."""
+    def _most_alike(shown: Shown, kept: Sequence[GalleryFrame]) -> Sequence[GalleryFrame]:
+        """Returns the frames whose vectors have the highest cosine, nearest first."""
         vector = shown.embedding.vector
-        return sorted(kept, key=lambda frame: -float(frame.embedding.vector @ vector))
+        alike = sorted(kept, key=lambda frame: -float(frame.embedding.vector @ vector))
+        return alike[:MOST_ALIKE]

@@ -95,7 +95,8 @@ def sharpest_part(luma: Image) -> float | None:
     for top in range(0, max(1, height - _PART // 2 + 1), _PART_STEP):
         for left in range(0, max(1, width - _PART // 2 + 1), _PART_STEP):
             part = np.ascontiguousarray(small[top : top + _PART, left : left + _PART])
-            if float(part.std()) > _PART_SPREAD and np.unique(part).size > _PART_LEVELS:
+            levels = np.count_nonzero(np.bincount(part.reshape(-1), minlength=256))
+            if levels > _PART_LEVELS and float(part.std()) > _PART_SPREAD:
                 values.append(sharpness(part).value)
     return max(values, default=None)
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Arrays, Image, packed, unpacked
+from ..arrays import Arrays, Image, optional_mask, packed, unpacked
 from ..decisions import Reason, about
 from ..embedding import Embedding
 from ..frames import Frame, Picture
@@ -37,7 +37,7 @@ from .novelty import Novelty
 from .overview import Overviews, overview_of
 from .photographs import Photographs, Search, none_elsewhere
 from .scene import Scene
-from .sharpness import sharpness
+from .sharpness import sharpest_part, sharpness
 from .thumbnail import GLANCE_S, changed, difference, thumbnail
 from .verdict import Step, Verdict
 
@@ -311,6 +311,7 @@ class Sifter:
         measured = Measured(_lightened(frame), timed, at_s, thumb, sharp, embedded, luma=luma)
         if not timed:
             measured.overview = overview_of(frame.picture, frame.quality, luma, regions.paint)
+            measured.sharpest_part = sharpest_part(luma)
         return measured
 
     def _look(
@@ -359,6 +360,8 @@ class Sifter:
             numbers = (last.weight, last.limit, last.shown, last.distance, last.stray)
             arrays["last_numbers"] = np.array(numbers)
             arrays["last_explained_by"] = np.array(last.explained_by or "")
+            if last.unexplained is not None:
+                arrays["last_unexplained"] = last.unexplained
             arrays["last_nearest_id"] = np.array(self.gallery.kept[last.nearest].id)
             arrays["last_rule"], arrays["last_why"] = np.array(self._rule), np.array(last.why)
         return packed(arrays)
@@ -418,6 +421,7 @@ class Sifter:
             stray=stray,
             explained_by=Reason(explained_by) if explained_by else None,
             changed=np.asarray(arrays["last_changed"], np.bool_),
+            unexplained=optional_mask(arrays, "last_unexplained"),
             distances=np.asarray(arrays["last_distances"], np.float32),
             why=str(arrays["last_why"]),
         ).at_rest()

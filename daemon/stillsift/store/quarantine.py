@@ -149,10 +149,9 @@ class Quarantine:
                     continue
                 try:
                     done.append(self._retire(file))
-                except StoreFull:
-                    raise
                 except StoreError as error:  # it may be about this one alone
-                    wrong = wrong or error
+                    full = isinstance(error, StoreFull) and not isinstance(wrong, StoreFull)
+                    wrong = error if wrong is None or full else wrong
         finally:
             # The removal of names must be on the disk before the ledger records it. The new folder
             # of a moved file was synced already.
@@ -379,7 +378,7 @@ class Quarantine:
                 copy_data(read, written)
                 _copy_facts(read, written)
                 self._register(one, target, os.fstat(written.fileno()))
-            if _hash_in(folder, temporary) != _sha256(lying):
+            if _hash_in(folder, temporary) != one.sha256:
                 raise OSError(errno.EIO, "the copy differs from what lies in quarantine")
             move_without_overwrite(
                 temporary, target.name, source_folder=folder, target_folder=folder
