@@ -833,6 +833,22 @@ def test_restoring_to_a_disk_that_takes_nothing_leaves_all_in_quarantine(
     assert (tmp_path / "photos" / "img9.jpg").read_bytes() == jpeg(1)
 
 
+@pytest.mark.parametrize("suffix", ["tiff", "webp", "avif"])
+def test_a_file_whose_further_pictures_nobody_looks_at_stays(
+    suffix: str, stillsift: Command, tmp_path: Path
+) -> None:
+    """Each first picture is shown by one that is kept; what follows it is shown by none."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    pictures = [Image.fromarray(scene(number)) for number in (1, 2, 3)]
+    pictures[0].save(folder / "a.png")
+    pictures[0].save(folder / f"b.{suffix}", save_all=True, append_images=pictures[1:])
+    done = stillsift("sift", folder, "-o", tmp_path / "out", "--set", "retire=delete")
+    assert done.status == 0
+    assert [path.name for path in folder.iterdir()] == [f"b.{suffix}"]
+    assert f"b.{suffix} holds several pictures: the first is looked at" in done.err
+
+
 # -- numbered stills -------------------------------------------------------------------------------
 
 

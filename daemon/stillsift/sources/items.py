@@ -96,6 +96,8 @@ class Finished:
     """Number of frames. 0: the file failed; a `Failed` item came before."""
     lasted_s: float = 0.0
     """Seconds from the first frame to the last."""
+    unread: bool = False
+    """Whether the file holds pictures that nobody has looked at; then it stays where it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,7 @@ class DirectorySource:
         """Files overwritten before they were read, since that was told."""
         self._overwrites_told = float("-inf")
         self._names_checked = filename_time is None
+        self._several_told = False
         self._stop = threading.Event()
         self._told = time.monotonic()
 
@@ -480,8 +481,21 @@ class DirectorySource:
         except DecodeError as error:
             yield from self._failed(path, identity, digest, error.reason)
         else:
+            if frame.several:
+                self._tell_of_several(path)
             yield frame
-            yield Finished(path, identity, digest, 1)
+            yield Finished(path, identity, digest, 1, unread=frame.several)
+
+    def _tell_of_several(self, path: Path) -> None:
+        """Tells the log once that only the first picture of such a file is looked at."""
+        if not self._several_told:
+            self._several_told = True
+            _LOG.warning(
+                "%s: %s holds several pictures: the first is looked at, and the file stays where "
+                "it is, as all of its kind do",
+                self.name,
+                path,
+            )
 
     def _repeated(
         self, path: Path, identity: FileIdentity, digest: str, earlier: Path, data: bytes

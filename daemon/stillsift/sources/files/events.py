@@ -124,8 +124,16 @@ class Events(FileSystemEventHandler):
             else:
                 arrived.whole = identity
         with self._something:
+            if moved and not event.is_directory:
+                self._leave(Path(_text(event.src_path)))
             self._put(path, Event(kind, arrived))
             self._something.notify()
+
+    def _leave(self, path: Path) -> None:
+        """Takes out a name that a file had and has no longer, unless something was lost there."""
+        event = self._events.get(path)
+        if event is not None and not event.arrived.lost:
+            del self._events[path]
 
     def _put(self, path: Path, event: Event) -> None:
         """Lets an event replace the one of its path; what was overwritten is noted."""

@@ -66,6 +66,8 @@ class Header:
     """Whether the picture has pixels that a ground may shine through."""
     quality: float | None = None
     """Quality of the compression, 0 to 100; 100: without loss; None: not known."""
+    several: bool = False
+    """Whether the file holds pictures after its first: pages, or the frames of an animation."""
 
 
 @contextmanager
@@ -125,11 +127,24 @@ def read_header(data: bytes, path: Path, max_pixels: int) -> Header:
             # Decoders turn a TIFF upright themselves (OpenCV also if it is told not to).
             orientation = 1 if kind is Kind.TIFF else orientation
             transparent = image.has_transparency_data
-            return Header(image.mode, orientation, taken, transparent, _quality(image, kind))
+            several = _holds_several(image, kind)
+            return Header(
+                image.mode, orientation, taken, transparent, _quality(image, kind), several
+            )
     except DecodeError:
         if kind is Kind.TIFF:  # Pillow does not know its pixels (such as three floats)
             return Header(mode="", orientation=1, taken=None)
         raise
+
+
+def _holds_several(image: Image.Image, kind: Kind) -> bool:
+    """Tells whether a file holds pictures after its first.
+
+    The second ones of an MPO (another eye, a gain map, a preview) are of the same shot.
+    """
+    if kind is Kind.TIFF:  # Pillow would go through all of its pages to count them
+        return bool(getattr(getattr(image, "tag_v2", None), "next", 0))
+    return kind in (Kind.WEBP, Kind.AVIF) and bool(getattr(image, "is_animated", False))
 
 
 _MEAN_AT_50 = 57.625

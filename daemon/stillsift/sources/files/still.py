@@ -37,6 +37,7 @@ def frame_of(
         content_hash=content_hash,
         timed=taken.timed,
         quality=header.quality,
+        several=header.several,
     )
 
 
