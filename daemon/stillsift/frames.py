@@ -75,6 +75,10 @@ class Picture(Protocol):
     def rgb(self, width: int, height: int) -> Image:
         """Returns (height, width, 3) uint8 RGB, scaled without aliasing."""
 
+    def chroma(self, width: int, height: int) -> Image:
+        """Returns (height, width, 2) uint8 Cr and Cb of full range, 128 where there is no colour;
+        about as it looks at this size."""
+
     def bgr(self) -> Image:
         """Returns (height, width, 3) uint8 BGR at full size, as cv2 writes it."""
 
@@ -103,6 +107,9 @@ class ArrayPicture:
     def rgb(self, width: int, height: int) -> Image:
         return np.asarray(cv2.cvtColor(shrink(self.pixels, width, height), cv2.COLOR_BGR2RGB))
 
+    def chroma(self, width: int, height: int) -> Image:
+        return chroma_of(self.rgb(width, height))
+
     def bgr(self) -> Image:
         return self.pixels
 
@@ -122,6 +129,11 @@ def shrink(pixels: Image, width: int, height: int) -> Image:
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
+def chroma_of(rgb: Image) -> Image:
+    """Returns (height, width, 2) Cr and Cb of RGB pixels."""
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)[..., 1:], np.uint8)
+
+
 @dataclass(frozen=True, slots=True)
 class NoPixels:
     """Holds the size of a picture after its pixels were released."""
@@ -138,6 +150,9 @@ class NoPixels:
 
     def rgb(self, width: int, height: int) -> Image:
         raise ValueError(f"the pixels of this picture were let go, also at {width}x{height}")
+
+    def chroma(self, width: int, height: int) -> Image:
+        return self.rgb(width, height)
 
     def bgr(self) -> Image:
         raise ValueError("the pixels of this picture were let go")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Arrays, Floats, Mask, floats, optional_floats
 from ..frames import lapse_s
-from .cells import Cells, cell_distances, energy_of, median
+from .cells import Cells, cell_distances, colour_distances, energy_of, median
 
 LIGHT = 0.75
 """Share of the median cell distance that is ascribed to light and subtracted from every cell."""
@@ -57,14 +58,18 @@ class Background:
         if self._cells is not None and (self._shown is None or not fresh):
             self._shown, self._shown_for, self._shown_s = look(self._cells), gallery, at_s
 
-    def distances(self, cells: Cells) -> Floats | None:
-        """Returns (cells,) distances, infinite where nothing stayed. None: too little learned."""
+    def distances(self, cells: Cells, rests: Mask) -> Floats | None:
+        """Returns (cells,) distances, infinite where nothing stayed. None: too little learned.
+
+        Colour counts in the (cells,) that rest.
+        """
         if self._cells is None or self._cells.shape != cells.shape:
             return None
         stays = self._age_s >= self._STAYS_S
         if stays.mean() < self._LEARNED:
             return None
-        return np.where(stays, cell_distances(cells, self._cells), np.inf).astype(np.float32)
+        apart = cell_distances(cells, self._cells) + rests * colour_distances(cells, self._cells)
+        return np.where(stays, apart, np.inf).astype(np.float32)
 
     def learn(self, cells: Cells, at_s: float, new: Mask | None = None) -> None:
         """Learns from a frame, except from its (rows, columns) `new` cells; None: there are none.
@@ -78,7 +83,7 @@ class Background:
             return
         step_s = float(np.clip(lapse_s(self._last_s, at_s), 0, 1))
         self._last_s = at_s
-        distances = cell_distances(cells, before)
+        distances = cell_distances(cells, before) + colour_distances(cells, before)
         same = distances - LIGHT * median(distances) < self._same
         rate = np.where(same, self._PER_S * step_s, 0).astype(np.float32)
         if new is not None:
@@ -90,8 +95,12 @@ class Background:
             age_s = np.where(new.reshape(-1), self._age_s, age_s)
         gone = age_s < 0
         features[gone] = cells.features[gone]
+        chroma = cells.chroma
+        if chroma is not None and before.chroma is not None:
+            mean = before.chroma + rate[:, None] * (chroma - before.chroma)
+            chroma = np.where(gone[:, None], chroma, mean)
         self._age_s = np.where(gone, 0, age_s).astype(np.float32)
-        self._cells = Cells(cells.rows, cells.columns, features, energy_of(features))
+        self._cells = Cells(cells.rows, cells.columns, features, energy_of(features), chroma)
 
     def arrays(self) -> Arrays:
         if self._cells is None:
@@ -101,6 +110,8 @@ class Background:
             "background_age_s": self._age_s,
             "background_last_s": np.array(self._last_s),
         }
+        if self._cells.chroma is not None:
+            made["background_chroma"] = self._cells.chroma
         if self._shown is not None:
             made["background_shown"] = self._shown
             made["background_shown_for"] = np.array(self._shown_for)
@@ -109,7 +120,8 @@ class Background:
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         if (grid := optional_floats(arrays, "background")) is not None:
-            self._cells = Cells.from_grid(grid)
+            chroma = optional_floats(arrays, "background_chroma")
+            self._cells = replace(Cells.from_grid(grid), chroma=chroma)
             self._age_s = floats(arrays["background_age_s"])
             self._last_s = float(arrays["background_last_s"])
         if "background_shown" in arrays:

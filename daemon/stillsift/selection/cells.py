@@ -8,13 +8,14 @@ with an AUC of .999 (easy) and .983 (low contrast), the cosine of the pooled vec
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Floats
+from ..arrays import Floats, Image
 from ..embedding import Embedding
 
 
@@ -28,6 +29,9 @@ class Cells:
     """(rows * columns, C) features of each cell, row by row."""
     energy: Floats
     """(rows * columns,) squared length of each cell."""
+    chroma: Floats | None = None
+    """(rows * columns, 2) mean colour of each cell, such that the squared difference of two is
+    their distance in colour. None: not known, or it does not count."""
 
     @classmethod
     def of(cls, embedding: Embedding) -> Cells:
@@ -51,6 +55,18 @@ class Cells:
         """Returns the features as (rows, columns, C)."""
         return self.features.reshape(self.shape)
 
+    def coloured(self, chroma: Image, unit: float) -> Cells:
+        """Returns the same cells with their colours.
+
+        `chroma`: (height, width, 2) Cr and Cb; a difference of `unit` levels is a distance of 1.
+        """
+        if len(self.energy) == 1:
+            return self
+        size = (self.columns, self.rows)
+        small = cv2.resize(chroma.astype(np.float32), size, interpolation=cv2.INTER_AREA) - 128
+        colour = (small.reshape(-1, 2) / unit).astype(np.float16).astype(np.float32)
+        return replace(self, chroma=colour)
+
     def scaled(self, shape: tuple[int, int, int]) -> Cells:
         """Returns the same picture on a grid of another size; `shape` is (rows, columns, C)."""
         if shape == self.shape:
@@ -58,7 +74,25 @@ class Cells:
         # cv2's resize takes four channels at most in some of its filters.
         planes = (np.ascontiguousarray(plane) for plane in np.moveaxis(self.grid(), -1, 0))
         size = (shape[1], shape[0])
-        return Cells.from_grid(np.stack([cv2.resize(plane, size) for plane in planes], -1))
+        made = Cells.from_grid(np.stack([cv2.resize(plane, size) for plane in planes], -1))
+        if self.chroma is None:
+            return made
+        chroma = cv2.resize(self.chroma.reshape(self.rows, self.columns, 2), size)
+        return replace(made, chroma=np.asarray(chroma.reshape(-1, 2), np.float32))
+
+    def chosen(self, places: NDArray[np.intp]) -> Cells:
+        """Returns the cells at these (n,) places as a row."""
+        chroma = None if self.chroma is None else self.chroma[places]
+        return Cells(1, len(places), self.features[places], self.energy[places], chroma)
+
+
+def in_a_row(some: Sequence[Cells]) -> Cells:
+    """Returns the cells of all, one after the other, as a row; at least one must be given."""
+    features = np.concatenate([each.features for each in some])
+    energy = np.concatenate([each.energy for each in some])
+    chromas = [each.chroma for each in some if each.chroma is not None]
+    chroma = np.concatenate(chromas) if len(chromas) == len(some) else None
+    return Cells(1, len(energy), features, energy, chroma)
 
 
 def energy_of(features: Floats) -> Floats:
@@ -88,6 +122,18 @@ def cell_distances(a: Cells, b: Cells) -> Floats:
     return relative_distances(a.energy + b.energy, np.asarray(dot, np.float32))
 
 
+def colour_distances(a: Cells, b: Cells) -> Floats:
+    """Returns (cells,) distances in colour alone; 0 where a colour is not known."""
+    if a.chroma is None or b.chroma is None:
+        return np.zeros(len(a.energy), np.float32)
+    return squared(a.chroma - b.chroma)
+
+
+def squared(apart: Floats) -> Floats:
+    """Returns the (...) squared lengths of (..., 2) differences; 0 for NaN, which is not known."""
+    return np.asarray(np.nan_to_num(np.einsum("...c,...c->...", apart, apart)), np.float32)
+
+
 def shifted_distances(a: Cells, b: Cells, reach: int) -> Floats:
     """Returns (cells,) distances of `a` to the nearest cell of `b` at most `reach` cells away.
 
@@ -110,11 +156,11 @@ def shifted_distances(a: Cells, b: Cells, reach: int) -> Floats:
     return best.reshape(-1)
 
 
-def across(cells: Cells, chosen: NDArray[np.intp], features: Floats, energy: Floats) -> Floats:
-    """Returns (len(chosen), len(features)) distances of `chosen` cells to others in any place."""
+def across(cells: Cells, chosen: NDArray[np.intp], others: Cells) -> Floats:
+    """Returns (len(chosen), other cells) distances of `chosen` cells to others in any place."""
     mean = float(cells.energy.mean())
-    energies = cells.energy[chosen][:, None] + energy[None]
-    dot = cells.features[chosen] @ features.T
+    energies = cells.energy[chosen][:, None] + others.energy[None]
+    dot = cells.features[chosen] @ others.features.T
     return np.asarray((energies - 2 * dot) / ((energies / 2 + mean) / 2), np.float32)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..arrays import Floats, Mask
 from ..decisions import Reason
 from .cells import Cells
+from .moved_view import Move
 
 
 class News(StrEnum):
@@ -56,6 +57,12 @@ class Comparison:
     as noise does not."""
     distances: Floats | None = None
     """(rows, columns) distances to the nearest, corrected for light and for neighbour cells."""
+    move: Move | None = None
+    """By how much the view has moved since the nearest. None: it has not, or the whole picture is
+    compared with it."""
+    tinged: Mask | None = None
+    """(rows, columns) cells at rest that have another colour than in the nearest. None: not known.
+    """
     from_previous: Floats | None = None
     """(cells,) distances to `Scene.previous`. None: there was none of this shape."""
     cut: bool = True
@@ -69,8 +76,8 @@ class Comparison:
 
     @property
     def stirs(self) -> bool:
-        """Tells whether anything changed, whether it is news or not."""
-        return self.changed is None or bool(self.changed.any())
+        """Tells whether anything changed or the view moved, whether it is news or not."""
+        return self.changed is None or bool(self.changed.any()) or self.move is not None
 
     def at_rest(self) -> Comparison | None:
         """Returns what is found in the next frame if it shows the same.

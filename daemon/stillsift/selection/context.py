@@ -15,6 +15,7 @@ from .gallery import Gallery, GalleryFrame
 from .gates import GATE_REASONS
 from .keep_ratio import KeepRatio
 from .measured import Candidate, EmbeddedPicture, Measured, on_time_line
+from .moved_view import move_between
 from .novelty import Novelty
 from .photographs import Match, Photographs, Search, none_elsewhere
 from .scene import Scene
@@ -59,7 +60,20 @@ class Context:
     def compare(self, embedded: EmbeddedPicture, at_s: float) -> Comparison:
         """Returns what is new in a picture on the time line."""
         found = self.novelty.compare(embedded.cells, self.gallery, self.scene, at_s)
-        return self._better_lit(found, embedded)
+        return self._better_lit(self._moved(found, embedded, at_s), embedded)
+
+    def _moved(self, found: Comparison, embedded: EmbeddedPicture, at_s: float) -> Comparison:
+        """Returns what is new where the view has moved on a little since a kept frame."""
+        if found.news is None or found.nearest is None or found.cut or self.gallery.size == 1:
+            return found
+        kept = self.gallery.kept
+        for place in dict.fromkeys((found.nearest, len(kept) - 1)):
+            move = move_between(kept[place].thumbnail, embedded.thumbnail, kept[place].id)
+            if move is not None and not self.scene.rests_at(move, at_s):
+                seen = self.novelty.moved(found, self.gallery, place, move, self.scene, at_s)
+                if seen is not None:
+                    return seen
+        return found
 
     def _better_lit(self, found: Comparison, embedded: EmbeddedPicture) -> Comparison:
         """Returns news of a known view that has far more contrast than each kept frame of it."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..arrays import Arrays, Floats, Image, floats, packed, unpacked
+from ..arrays import Arrays, Floats, Image, floats, optional_floats, packed, unpacked
 from ..embedding import Embedding
-from .cells import Cells, relative_distances
+from .cells import Cells, relative_distances, squared
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +32,8 @@ class GalleryFrame:
         }
         if self.embedding.grid is not None:
             arrays["grid"] = self.embedding.grid.astype(np.float16)
+        if self.cells.chroma is not None:
+            arrays["chroma"] = self.cells.chroma.astype(np.float16)
         if self.by is not None:
             arrays["by"] = np.array(self.by)
         return packed(arrays)
@@ -44,7 +46,8 @@ class GalleryFrame:
         embedding = Embedding(floats(arrays["vector"]), grid)
         by = str(arrays["by"]) if "by" in arrays else None
         thumbnail = np.asarray(arrays["thumbnail"], np.uint8)
-        return cls(id_, embedding, thumbnail, Cells.of(embedding), by)
+        cells = replace(Cells.of(embedding), chroma=optional_floats(arrays, "chroma"))
+        return cls(id_, embedding, thumbnail, cells, by)
 
 
 class Gallery:
@@ -55,7 +58,7 @@ class Gallery:
         if size < 1:
             raise ValueError(f"a gallery holds at least one frame, not {size}")
         self._kept: deque[GalleryFrame] = deque(kept, maxlen=size)
-        self._stack: tuple[tuple[int, int, int], Floats, Floats] | None = None
+        self._stack: tuple[tuple[int, int, int], Floats, Floats, Floats] | None = None
         self._contrasts: list[float] | None = None
         self._scaled: dict[tuple[str, tuple[int, int, int]], Cells] = {}
         """Kept frames on grids of other sizes, for folders of upright and flat pictures."""
@@ -101,10 +104,19 @@ class Gallery:
             scaled = self._on(cells.shape)
             features = np.stack([each.features for each in scaled]).transpose(1, 0, 2)
             energy = np.stack([each.energy for each in scaled])
-            self._stack = cells.shape, np.ascontiguousarray(features), energy
-        _, features, energy = self._stack
+            unknown = np.full((len(cells.energy), 2), np.nan, np.float32)
+            colours = [unknown if each.chroma is None else each.chroma for each in scaled]
+            self._stack = cells.shape, np.ascontiguousarray(features), energy, np.stack(colours)
+        _, features, energy, _ = self._stack
         dot = np.matmul(features, cells.features[:, :, None])[..., 0].T
         return relative_distances(energy + cells.energy[None], dot)
+
+    def colour_distances(self, cells: Cells) -> Floats:
+        """Returns (len(self), cells) distances in colour alone. Call `distances` before."""
+        assert self._stack is not None
+        if cells.chroma is None:
+            return np.zeros((len(self), len(cells.energy)), np.float32)
+        return squared(self._stack[3] - cells.chroma)
 
     def _on(self, shape: tuple[int, int, int]) -> list[Cells]:
         """Returns every kept frame on a grid of this shape."""

@@ -30,6 +30,8 @@ class EmbeddedPicture:
     cells: Cells
     at_s: float
     """Time of the frame that was embedded, seconds of the frames' own time."""
+    colours: Image | None = None
+    """`thumbnail.colours` of it; None: they do not count."""
 
 
 @dataclass(slots=True, eq=False)

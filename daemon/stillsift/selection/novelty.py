@@ -22,9 +22,19 @@ from ..arrays import Floats, Mask
 from ..decisions import Reason
 from ..frames import SPACING_S, lapse_s
 from .background import LIGHT
-from .cells import Cells, across, cell_distances, coherent, median, shifted_distances
+from .cells import (
+    Cells,
+    across,
+    cell_distances,
+    coherent,
+    colour_distances,
+    in_a_row,
+    median,
+    shifted_distances,
+)
 from .comparison import Comparison, News
 from .gallery import Gallery
+from .moved_view import Move, moved
 from .regions import EVERYTHING, Regions
 from .scene import Scene
 from .sensitivity import FACTORS, Sensitivity
@@ -34,13 +44,18 @@ from .tracking import Foreground, connected
 _LOWEST = 0.40
 """Cell limit of our own embedder. The distances below were found with it; the limit of another
 embedder scales them."""
+_COLOUR = 20.0
+"""Levels by which the colour of a cell has to differ to be as far as 1."""
 _REACH = 3
 """Most cells that a picture moves on from one frame to the next: a sixth of its width."""
+_STAYED = 0.6
+"""Share of the median distance that at most is left once the move of a view is taken off."""
 _GROWN = 1.6
 """Factor by which an object must show more than was kept of it to be news again."""
 _FEW = 4
 """Kept frames beside which the background is held: those that are nearest without it."""
 _LIGHT = "all of it differs a little, and no part of it more than the rest"
+_TINGE = "a colour that has not stayed for half a second"
 _UNCOVERED = "what is behind the objects that left is shown by other kept frames"
 
 
@@ -71,12 +86,17 @@ class Novelty:
         """Factor on `NoiseFloor.chance`; their product is added to what news must exceed."""
         self._most_chance = 0.5 * scale
         """Largest weight that the noise floor learns from one frame."""
+        self.colour = _COLOUR / float(np.sqrt(scale))
+        """Levels of Cr and Cb that are a distance of 1."""
         self.view = 0.65 * scale
         """Median cell distance above which a picture shows another view."""
         self._moving_view = 1.3 * scale
         """The same while something moves: a large object with auto exposure is no other view."""
         self._jump = 0.65 * scale
         self._same_view = 0.2 * scale
+        self._moved = 0.4 * scale
+        """Median distance up to which a picture shows a kept one that has moved; between cells, by
+        half of one, it is .3."""
         self._background = 0.6 * scale
         """Distance up to which a kept frame shows what stays in a cell."""
         self._spatial_deviations = 5.0
@@ -92,6 +112,9 @@ class Novelty:
         self._edge_share = 0.25
         self._still = 0.3 * scale
         self._still_s = 0.5
+        self._crept_s = 2.0
+        """Seconds; what has not moved for longer and is new all the same has crept in. What came in
+        while news had to wait for `gap_s` has not."""
 
     def tune(self, factor: float) -> None:
         """Sets how much must be new, by a factor on the weights. What counts as changed stays."""
@@ -159,12 +182,18 @@ class Novelty:
         if scene.previous is not None and scene.previous.shape == cells.shape:
             before = cell_distances(cells, scene.previous)
             cut = self._is_cut(cells, scene.previous, before)
+            before = before + colour_distances(cells, scene.previous)
             found = replace(found, from_previous=before, cut=cut)
         if not len(gallery):
             return replace(found, news=News.VIEW, why="nothing was kept before")
         distances = gallery.distances(cells)
         if distances.shape[1] == 1:
             return self._pooled(found, distances[:, 0])
+        colours = gallery.colour_distances(cells)
+        # What moves has cells of which it covers a part, in all shades between its colour and that
+        # of what is behind. So colour is news only where it rests.
+        still = self.stillness(found, scene, at_s).reshape(-1) >= self._still_s
+        distances = distances + colours * still
         medians = median(self._counting(distances, cells))
         # Only frames of the same view can be the nearest. The others would only cost time.
         alike = np.flatnonzero(medians <= medians.min() + self._same_view)
@@ -175,9 +204,13 @@ class Novelty:
         # With a gallery of one, only what is in the view counts, and no view is another.
         middle = float(medians[alike[nearest]]) if gallery.size > 1 else 0.0
         direct = self._direct(over, middle, found.limit)
-        found = replace(found, distance=direct)
+        tinged = colours[found.nearest] > self.cell_limit
+        if (tinged & ~still).any():
+            whole = distances[found.nearest] + colours[found.nearest] * ~still
+            direct = max(direct, self._apart(cells, whole, found.limit, scene))
+        found = replace(found, distance=direct, tinged=(tinged & still).reshape(own.shape))
         differs = bool(over.any()) or direct > 1
-        stays = scene.background.distances(cells) if gallery.size > 1 and differs else None
+        stays = scene.background.distances(cells, still) if gallery.size > 1 and differs else None
         if stays is not None:
             there = scene.background.shown(_named(gallery), self._kept_by(gallery, scene))
             stays = np.where(there, stays, np.inf)
@@ -206,9 +239,60 @@ class Novelty:
         if direct <= 1:  # whatever it is, one kept frame shows all of it
             return replace(found, news=None, weight=direct * limit, limit=limit, why="")
         if found.news is None and found.explained_by is None:
+            if not changed.any() and (tinged & ~still).any():
+                return replace(found, explained_by=Reason.FLEETING, why=_TINGE)
             why = found.why or (_LIGHT if stays is None else _UNCOVERED)
             return replace(found, explained_by=Reason.SAME_BACKGROUND, why=why)
         return found
+
+    def moved(
+        self,
+        found: Comparison,
+        gallery: Gallery,
+        place: int,
+        move: Move,
+        scene: Scene,
+        at_s: float,
+    ) -> Comparison | None:
+        """Returns what is new beside a kept frame since which the view has moved.
+
+        `place`: where the gallery has that frame. None: the frames do not show one view.
+        """
+        cells, kept = found.cells, gallery.kept[place].cells
+        if kept.shape != cells.shape:
+            return None
+        there, shown = moved(kept, move)
+        apart = cell_distances(cells, there)
+        middle = float(median(self._counting(apart, cells)))
+        unmoved = float(median(self._counting(cell_distances(cells, kept), cells)))
+        if middle > min(self._moved, _STAYED * unmoved):
+            return None
+        own = coherent((apart - LIGHT * middle).reshape(1, cells.rows, cells.columns))[0]
+        limits = np.maximum(scene.noise.limits(cells.rows, cells.columns), self._background)
+        over = np.where(shown, np.maximum(own - limits, 0), 0).astype(np.float32)
+        changed = over > 0
+        seen = replace(
+            found,
+            news=None,
+            weight=0.0,
+            limit=self.weight + self._chances * scene.noise.chance(),
+            nearest=place,
+            distance=self.direct(cells, kept, scene),
+            distances=own,
+            changed=changed,
+            unexplained=None,
+            tinged=None,
+            shown=self._shown(own * changed),
+            move=move,
+            explained_by=None,
+            why="",
+        )
+        if changed.any():
+            seen = self._explained(seen, over, scene, at_s)
+        if seen.news is not None or (seen.distance or 0) <= 1:
+            return seen
+        why = f"the view has moved on; {move.unseen:.0%} of it is not in the kept frame"
+        return replace(seen, explained_by=Reason.SAME_BACKGROUND, why=why)
 
     def _direct(self, over: Floats, middle: float, limit: float) -> float:
         """Returns the distance of two pictures, on the scale of `Comparison.distance`."""
@@ -218,18 +302,24 @@ class Novelty:
     def direct(self, cells: Cells, kept: Cells, scene: Scene) -> float:
         """Returns the distance to one kept frame, on the scale of `Comparison.distance`."""
         kept = kept.scaled(cells.shape)
-        distances = cell_distances(cells, kept)[None]
-        if distances.shape[1] == 1:
-            return float(distances[0, 0] / 2 / (self.cell_limit * self._picture_factor))
-        _, _, over = self._nearest(cells, distances - self._light(distances, cells), scene)
-        middle = float(median(self._counting(distances, cells))[0])
-        return self._direct(over, middle, self.weight + self._chances * scene.noise.chance())
+        distances = cell_distances(cells, kept) + colour_distances(cells, kept)
+        if len(distances) == 1:
+            return float(distances[0] / 2 / (self.cell_limit * self._picture_factor))
+        limit = self.weight + self._chances * scene.noise.chance()
+        return self._apart(cells, distances, limit, scene)
+
+    def _apart(self, cells: Cells, distances: Floats, limit: float, scene: Scene) -> float:
+        """Returns the distance to a kept frame, from the (cells,) distances to it."""
+        whole = distances[None]
+        _, _, over = self._nearest(cells, whole - self._light(whole, cells), scene)
+        middle = float(median(self._counting(whole, cells))[0])
+        return self._direct(over, middle, limit)
 
     def _kept_by(self, gallery: Gallery, scene: Scene) -> Callable[[Cells], Mask]:
         """Returns what tells the (cells,) places where a kept frame shows the same as a picture."""
 
         def look(cells: Cells) -> Mask:
-            distances = gallery.distances(cells)
+            distances = gallery.distances(cells) + gallery.colour_distances(cells)
             apart = (distances - self._light(distances, cells)).min(0)
             limits = scene.noise.limits(cells.rows, cells.columns).reshape(-1)
             return np.asarray(apart <= np.minimum(limits, self._background), np.bool_)
@@ -323,6 +413,8 @@ class Novelty:
             followed, known = self._carried(found, tracking.followed, tracking.known)
         matched = self._matched(found, changed, scene, at_s)
         stray = _largest_group(over * (changed & ~followed & ~matched & ~known))
+        if found.tinged is not None:  # whose thing it is, nothing kept shows it in this colour
+            known, matched = known & ~found.tinged, matched & ~found.tinged
         new = changed & ~known & ~matched
         found = replace(found, unexplained=new, stray=stray)
         chance = found.limit - self.weight
@@ -331,7 +423,8 @@ class Novelty:
         # weigh as much as what has settled.
         groups = [(group, float(over[group].sum())) for group in connected(new)]
         largest = max((weight for _, weight in groups), default=0.0)
-        fresh = max((weight for group, weight in groups if not (group & followed).any()), default=0)
+        crept = followed | (self.stillness(found, scene, at_s) >= self._crept_s)
+        fresh = max((weight for group, weight in groups if not (group & crept).any()), default=0)
         if fresh > found.limit or largest > settled:
             limit = found.limit if fresh > found.limit else settled
             why = f"{int(new.sum())} cells show something new"
@@ -370,7 +463,7 @@ class Novelty:
         if before.mask.shape != changed.shape or not before.mask.any() or not changed.any():
             return none, none
         flat = np.flatnonzero(changed)
-        apart = across(found.cells, flat, before.features, before.energy)
+        apart = across(found.cells, flat, before.cells)
         here, there = np.argwhere(changed), np.argwhere(before.mask)
         far = np.abs(here[:, None, :] - there[None]).max(2) > self._follow_cells
         near = (apart <= self._follow) & ~far
@@ -394,15 +487,14 @@ class Novelty:
         if found.cut or not memory:
             return matched
         flat = np.flatnonzero(changed)
-        features = np.concatenate([each.features for each in memory])
-        energy = np.concatenate([each.energy for each in memory])
-        if len(features):
-            apart = across(found.cells, flat, features, energy)
+        kept = in_a_row([each.cells for each in memory])
+        if kept.columns:
+            apart = across(found.cells, flat, kept)
             # A thing is where it was kept, or no further off than it can have gone since.
             here = np.argwhere(changed)
             there = np.concatenate([np.argwhere(each.mask) for each in memory])
             ago_s = np.concatenate(
-                [np.full(len(each.energy), abs(lapse_s(each.at_s, at_s))) for each in memory]
+                [np.full(each.cells.columns, abs(lapse_s(each.at_s, at_s))) for each in memory]
             )
             far = np.abs(here[:, None, :] - there[None]).max(2) > 1 + self._pace_cells * ago_s
             apart[far] = np.inf
@@ -414,7 +506,9 @@ class Novelty:
         shape = (found.cells.rows, found.cells.columns)
         if found.from_previous is None:
             return np.zeros(shape, np.float32)
-        still = found.from_previous.reshape(shape) < self._still
+        still = found.from_previous.reshape(shape) < np.minimum(
+            self._still, scene.noise.limits(*shape)
+        )
         before = scene.still_s
         if before is None or before.shape != shape:
             before = np.zeros(shape, np.float32)
@@ -440,6 +534,7 @@ class Novelty:
         if view:
             scene.restart()
         scene.kept_s = at_s
+        scene.learn_move(None, at_s)
         if not view and found.changed is not None and gallery.size > 1:
             scene.local_s = at_s
             scene.tracking.shown = max(scene.tracking.shown, found.shown)
@@ -464,6 +559,7 @@ class Novelty:
         """
         if found.cut and scene.previous is not None:
             scene.restart()
+        scene.learn_move(found.move, at_s)
         new = found.changed if refused else None
         self._learn(found, gallery, scene, sharp, at_s, view=found.news is News.VIEW, new=new)
         if found.changed is None or found.news is News.VIEW:
@@ -506,7 +602,8 @@ class Novelty:
         # The weights of an event would count as noise, and nothing in a busy place would be news.
         calm = new is None and not scene.tracking.recent(at_s)
         weight = min(found.stray, self._most_chance) if calm else None
-        scene.noise.learn(self._flicker(found, scene, new), weight, at_s)
+        if found.move is None:
+            scene.noise.learn(self._flicker(found, scene, new), weight, at_s)
         if late and gallery.size > 1:
             scene.background.learn(found.cells, at_s, new)
             if len(gallery):
@@ -522,7 +619,9 @@ class Novelty:
         """
         distances = found.distances
         assert distances is not None
-        stays = scene.background.distances(found.cells)
+        still_s = np.zeros_like(distances) if scene.still_s is None else scene.still_s
+        rests = np.broadcast_to(still_s >= self._still_s, distances.shape).reshape(-1)
+        stays = scene.background.distances(found.cells, rests)
         if stays is not None:
             apart = (stays - self._light(stays[None], found.cells)).reshape(1, *distances.shape)
             distances = np.minimum(distances, coherent(np.asarray(apart, np.float32))[0])

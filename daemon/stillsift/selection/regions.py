@@ -118,6 +118,9 @@ class Painted:
     def rgb(self, width: int, height: int) -> Image:
         return self.paint(self.picture.rgb(width, height))
 
+    def chroma(self, width: int, height: int) -> Image:
+        return self.paint(self.picture.chroma(width, height))
+
     def bgr(self) -> Image:
         return self.picture.bgr()
 

@@ -8,16 +8,23 @@ are. A cut begins a new scene.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Arrays, Floats, optional_floats
+from ..frames import lapse_s
 from .background import Background
 from .cells import Cells
+from .moved_view import Move
 from .noise import NoiseFloor
 from .sharpness import SharpnessLevel
 from .tracking import Tracking
+
+_RESTS_S = 10.0
+"""Seconds for which a view must not have moved before it is taken for another one. A camera that
+needs ten minutes for the width of its picture moves further in that time."""
 
 
 class Scene:
@@ -36,8 +43,21 @@ class Scene:
         """(rows, columns) seconds for which each cell has not changed. None: not known yet."""
         self.kept_s = -np.inf
         """Time of the last kept frame, seconds; -inf: none was kept."""
+        self.move: Move | None = None
+        """By how much the view had moved at `moved_s`, and hardly more since. None: it has not."""
+        self.moved_s = -np.inf
         self.local_s = -np.inf
         """Time of the last frame kept for something in its view, seconds; -inf: none was kept."""
+
+    def rests_at(self, move: Move, at_s: float) -> bool:
+        """Tells whether the view came to rest after it had moved by this much."""
+        there = self.move is not None and self.move.near(move)
+        return there and lapse_s(self.moved_s, at_s) >= _RESTS_S
+
+    def learn_move(self, move: Move | None, at_s: float) -> None:
+        """Remembers by how much the view has moved since the nearest kept frame."""
+        if move is None or self.move is None or not self.move.near(move):
+            self.move, self.moved_s = move, at_s
 
     def restart(self) -> None:
         """Begins another view, and forgets what was true only of the last one."""
@@ -50,10 +70,13 @@ class Scene:
         """Returns everything, bit for bit. Grids hold values that half precision holds exactly."""
         active_s, level = self.tracking.active_s, self.level
         times = (self.previous_s, active_s, self.kept_s, self.local_s, level.last_s)
+        moved = {} if self.move is None else self.move.arrays("move")
         made: Arrays = {
             **self.noise.arrays(),
             **self.background.arrays(),
             **self.tracking.arrays(),
+            **moved,
+            "moved_s": np.array(self.moved_s),
             "times": np.array(times),
             "sharpness": np.array(level.recent, np.float64),
             "details": np.array(level.details, np.float64),
@@ -64,6 +87,8 @@ class Scene:
             made["still_s"] = self.still_s
         if self.previous is not None:
             made["previous"] = self.previous.grid().astype(np.float16)
+            if self.previous.chroma is not None:
+                made["previous_chroma"] = self.previous.chroma
         return made
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -71,6 +96,9 @@ class Scene:
         self.previous_s, active_s, self.kept_s, self.local_s, level_s = (
             float(value) for value in arrays["times"]
         )
+        self.move = Move.restored(arrays, "move")
+        if "moved_s" in arrays:
+            self.moved_s = float(arrays["moved_s"])
         self.noise.restore(arrays)
         self.background.restore(arrays)
         self.tracking.restore(arrays, active_s)
@@ -80,4 +108,5 @@ class Scene:
         self.level.details = [float(value) for value in arrays["details"]]
         self.still_s = optional_floats(arrays, "still_s")
         if (grid := optional_floats(arrays, "previous")) is not None:
-            self.previous = Cells.from_grid(grid)
+            chroma = optional_floats(arrays, "previous_chroma")
+            self.previous = replace(Cells.from_grid(grid), chroma=chroma)

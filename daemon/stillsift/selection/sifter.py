@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Arrays, Image, optional_mask, packed, unpacked
+from ..arrays import Arrays, Image, optional_floats, optional_mask, packed, unpacked
 from ..decisions import Reason, about
 from ..embedding import Embedding
 from ..frames import Frame, Picture
@@ -33,12 +33,13 @@ from .keep_ratio import KeepRatio
 from .limits import Limits
 from .measured import EmbeddedPicture, Measured, on_time_line
 from .moments import Moments
+from .moved_view import Move
 from .novelty import Novelty
 from .overview import Overviews, overview_of
 from .photographs import Photographs, Search, none_elsewhere
 from .scene import Scene
 from .sharpness import sharpest_part, sharpness
-from .thumbnail import GLANCE_S, changed, difference, thumbnail
+from .thumbnail import GLANCE_S, changed, colours, difference, recoloured, thumbnail
 from .verdict import Step, Verdict
 
 _FORMAT = 2
@@ -46,6 +47,8 @@ _FORMAT = 2
 _STILL = 2.5
 """Grey levels. If no block of two thumbnails is further apart, they count as the same picture and
 the embedder is not asked again. On an empty road, noise alone drifts by 2.1."""
+_TINGED = 6.0
+"""Levels. The same for the colours of two pictures."""
 _AT_ONCE = 0.2
 """Share of a picture that has to change, as at a cut, before it is embedded within `GLANCE_S` of
 the last embedded one. Anything smaller that came in is still there a moment later, and has moved no
@@ -305,7 +308,7 @@ class Sifter:
         thumb = thumbnail(luma, regions.paint) if regions else thumb
         at_s = frame.captured_at_ns / 1e9
         still, timed = frame.content_hash is not None, on_time_line(frame)
-        embedded = self._look(frame.picture, thumb, at_s, glance=not still)
+        embedded = self._look(frame.picture, thumb, at_s, glance=not still, timed=timed)
         self._seen = embedded
         sharp = sharpness(luma) if still else None
         measured = Measured(_lightened(frame), timed, at_s, thumb, sharp, embedded, luma=luma)
@@ -315,7 +318,7 @@ class Sifter:
         return measured
 
     def _look(
-        self, picture: Picture, thumb: Image, at_s: float, *, glance: bool
+        self, picture: Picture, thumb: Image, at_s: float, *, glance: bool, timed: bool
     ) -> EmbeddedPicture:
         """Embeds a picture, or returns the last embedded one if this one looks the same.
 
@@ -323,14 +326,19 @@ class Sifter:
         `glance`: the frame comes out of a stream, where the next one follows a moment later.
         """
         seen = self._seen
-        if seen is not None:
-            if difference(seen.thumbnail, thumb) <= _STILL:
+        glance = glance and seen is not None and 0 <= at_s - seen.at_s < GLANCE_S
+        if seen is not None and glance and changed(seen.thumbnail, thumb) < _AT_ONCE:
+            return seen
+        painted = self.limits.regions.painted(picture)
+        tint = colours(painted) if timed else None
+        if seen is not None and difference(seen.thumbnail, thumb) <= _STILL:
+            if tint is None or seen.colours is None or recoloured(seen.colours, tint) <= _TINGED:
                 return seen
-            glance = glance and 0 <= at_s - seen.at_s < GLANCE_S
-            if glance and changed(seen.thumbnail, thumb) < _AT_ONCE:
-                return seen
-        embedding = self._embed(self.limits.regions.painted(picture)).in_half_precision()
-        return EmbeddedPicture(thumb, embedding, Cells.of(embedding), at_s)
+        embedding = self._embed(painted).in_half_precision()
+        cells = Cells.of(embedding)
+        if tint is not None:
+            cells = cells.coloured(tint, self._context.novelty.colour)
+        return EmbeddedPicture(thumb, embedding, cells, at_s, tint)
 
     # -- state -------------------------------------------------------------------------------------
 
@@ -349,6 +357,8 @@ class Sifter:
             arrays["seen_thumbnail"] = self._context.decided.thumbnail
             arrays["seen_at_s"] = np.array(self._context.decided.at_s)
             arrays["seen_vector"] = self._context.decided.embedding.vector
+            if self._context.decided.colours is not None:
+                arrays["seen_colours"] = self._context.decided.colours
             grid = self._context.decided.embedding.grid
             if grid is not None and self._context.decided.cells is not self._context.scene.previous:
                 arrays["seen_grid"] = grid.astype(np.float16)
@@ -360,6 +370,8 @@ class Sifter:
             numbers = (last.weight, last.limit, last.shown, last.distance, last.stray)
             arrays["last_numbers"] = np.array(numbers)
             arrays["last_explained_by"] = np.array(last.explained_by or "")
+            if last.move is not None:
+                arrays.update(last.move.arrays("last_move"))
             if last.unexplained is not None:
                 arrays["last_unexplained"] = last.unexplained
             arrays["last_nearest_id"] = np.array(self.gallery.kept[last.nearest].id)
@@ -422,6 +434,7 @@ class Sifter:
             explained_by=Reason(explained_by) if explained_by else None,
             changed=np.asarray(arrays["last_changed"], np.bool_),
             unexplained=optional_mask(arrays, "last_unexplained"),
+            move=Move.restored(arrays, "last_move"),
             distances=np.asarray(arrays["last_distances"], np.float32),
             why=str(arrays["last_why"]),
         ).at_rest()
@@ -430,14 +443,15 @@ class Sifter:
         thumb = np.asarray(arrays["seen_thumbnail"], np.uint8)
         vector = np.asarray(arrays["seen_vector"], np.float32)
         at_s = float(arrays["seen_at_s"]) if "seen_at_s" in arrays else -np.inf
+        tint = np.asarray(arrays["seen_colours"], np.uint8) if "seen_colours" in arrays else None
         previous = self._context.scene.previous
-        if "seen_grid" in arrays:
-            embedding = Embedding(vector, np.asarray(arrays["seen_grid"], np.float32))
-            return EmbeddedPicture(thumb, embedding, Cells.of(embedding), at_s)
-        if previous is not None and len(previous.energy) > 1:
-            return EmbeddedPicture(thumb, Embedding(vector, previous.grid()), previous, at_s)
-        embedding = Embedding(vector, None)
-        return EmbeddedPicture(thumb, embedding, Cells.of(embedding), at_s)
+        if "seen_grid" not in arrays and previous is not None and len(previous.energy) > 1:
+            return EmbeddedPicture(thumb, Embedding(vector, previous.grid()), previous, at_s, tint)
+        embedding = Embedding(vector, optional_floats(arrays, "seen_grid"))
+        cells = Cells.of(embedding)
+        if tint is not None:
+            cells = cells.coloured(tint, self._context.novelty.colour)
+        return EmbeddedPicture(thumb, embedding, cells, at_s, tint)
 
 
 def _sighting(verdict: Verdict, thumb: Image) -> Sighting:

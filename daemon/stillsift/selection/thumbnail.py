@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Image
+from ..frames import Picture
 
 THUMBNAIL = (64, 36)
 """Width and height of `thumbnail`, pixels."""
@@ -32,6 +33,18 @@ def thumbnail(luma: Image, paint: Callable[[Image], Image] = lambda luma: luma) 
         size = (4 * across, 4 * down)
         luma = np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     return np.asarray(cv2.resize(paint(luma), THUMBNAIL, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def colours(picture: Picture) -> Image:
+    """Returns (36, 64, 2) uint8 Cr and Cb of a picture: its colours without detail."""
+    across, down = THUMBNAIL
+    chroma = picture.chroma(4 * across, 4 * down)
+    return np.asarray(cv2.resize(chroma, THUMBNAIL, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def recoloured(a: Image, b: Image) -> float:
+    """Returns the largest difference of two `colours`, levels."""
+    return float(cv2.norm(a, b, cv2.NORM_INF))
 
 
 _SAME_BUT_BLURRED = 0.35

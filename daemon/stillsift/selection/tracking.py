@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Arrays, Floats, Mask, floats
+from ..arrays import Arrays, Mask, floats, optional_floats
 from ..frames import lapse_s
 from .cells import Cells, energy_of
 
@@ -20,16 +20,13 @@ class Foreground:
 
     mask: Mask
     """(rows, columns) cells that belong to objects."""
-    features: Floats
-    """(mask.sum(), C) features of these cells."""
-    energy: Floats
-    """(mask.sum(),) squared length of each of these cells."""
+    cells: Cells
+    """These cells, as a row."""
     at_s: float
 
     @classmethod
     def of(cls, mask: Mask, cells: Cells, at_s: float) -> Foreground:
-        chosen = np.flatnonzero(mask)
-        return cls(mask, cells.features[chosen], cells.energy[chosen], at_s)
+        return cls(mask, cells.chosen(np.flatnonzero(mask)), at_s)
 
 
 class Tracking:
@@ -101,7 +98,9 @@ class Tracking:
         }
         for number, each in enumerate(fronts):
             made[f"front{number}_mask"] = each.mask
-            made[f"front{number}"] = each.features.astype(np.float16)
+            made[f"front{number}"] = each.cells.features.astype(np.float16)
+            if each.cells.chroma is not None:
+                made[f"front{number}_chroma"] = each.cells.chroma
         return made
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]], active_s: float) -> None:
@@ -110,7 +109,9 @@ class Tracking:
         for number, at_s in enumerate(arrays["fronts"]):
             features = floats(arrays[f"front{number}"])
             mask = np.asarray(arrays[f"front{number}_mask"], np.bool_)
-            fronts.append(Foreground(mask, features, energy_of(features), float(at_s)))
+            chroma = optional_floats(arrays, f"front{number}_chroma")
+            cells = Cells(1, len(features), features, energy_of(features), chroma)
+            fronts.append(Foreground(mask, cells, float(at_s)))
         kept = int(arrays["remembered"])
         self.kept = tuple(fronts[:kept])
         self.followed = fronts[kept] if len(fronts) > kept else None

@@ -12,7 +12,7 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from ..arrays import Image
-from ..frames import FULL_RANGE, VIDEO_RANGE
+from ..frames import FULL_RANGE, VIDEO_RANGE, chroma_of
 from ..problems import Problem
 
 _LUMA_FIRST = frozenset(
@@ -21,6 +21,8 @@ _LUMA_FIRST = frozenset(
     for layout in ("420", "422", "444", "440", "411")
 ) | {"nv12", "nv21", "gray", "yuva420p"}
 """Pixel formats whose first plane is 8-bit luma."""
+_CHROMA_AFTER = frozenset(name for name in _LUMA_FIRST if name.startswith("yuv"))
+"""Those of them whose second and third plane are 8-bit Cb and Cr."""
 _TURNS = {
     90: cv2.ROTATE_90_COUNTERCLOCKWISE,
     180: cv2.ROTATE_180,
@@ -77,6 +79,12 @@ def plane(frame: VideoFrame, channels: int) -> Image:
     return _pixels(frame.planes[0], frame, channels)
 
 
+def _chroma_plane(second: VideoPlane) -> Image:
+    """Returns a plane of one byte a sample as a view, without the padding of its rows."""
+    rows: Image = np.frombuffer(memoryview(second), np.uint8).reshape(-1, second.line_size)
+    return rows[: second.height, : second.width]
+
+
 def _pixels(first: VideoPlane, frame: VideoFrame, channels: int) -> Image:
     rows: Image = np.frombuffer(memoryview(first), np.uint8).reshape(-1, first.line_size)
     pixels = rows[: frame.height, : frame.width * channels]
@@ -114,6 +122,21 @@ class VideoPicture:
 
     def rgb(self, width: int, height: int) -> Image:
         return self._converted(width, height, "rgb24")
+
+    def chroma(self, width: int, height: int) -> Image:
+        name = self.frame.format.name
+        if name.startswith("gray"):
+            return np.full((height, width, 2), 128, np.uint8)
+        if name not in _CHROMA_AFTER or self._luma_plane() is None:
+            return chroma_of(self.rgb(width, height))
+        size = (height, width) if self.rotation in (90, 270) else (width, height)
+        planes = [_chroma_plane(self.frame.planes[number]) for number in (2, 1)]
+        small = np.dstack(
+            [cv2.resize(each, size, interpolation=cv2.INTER_LINEAR) for each in planes]
+        )
+        if self.levels == VIDEO_RANGE:
+            small = cv2.convertScaleAbs(small, alpha=255 / 224, beta=128 - 128 * 255 / 224)
+        return self._upright(np.asarray(small, np.uint8))
 
     def bgr(self) -> Image:
         return self._converted(self.width, self.height, "bgr24")

@@ -1,0 +1,89 @@
+"""Tells by how much the view of a camera has moved on since a kept frame: a pan, a tilt, a bump.
+
+A view that has moved by a little shows what the kept frame shows, but for a strip at its border. To
+keep one frame for each cell's width of a pan would be three times as many as show all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import Arrays, Image, Mask
+from .cells import Cells
+from .thumbnail import THUMBNAIL
+
+MOST_UNSEEN = 1 / 6
+"""Share of a picture that no kept frame needs to show while the view moves: a pan by the width of
+the picture keeps six."""
+_LEAST = 0.5
+"""Blocks of the thumbnail by which a view has moved at least: a hundredth of its width."""
+_WINDOW = cv2.createHanningWindow(THUMBNAIL, cv2.CV_32F)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Describes by how much a view has moved since a kept frame."""
+
+    since: str
+    """Id of the kept frame."""
+    right: float
+    """By how much what it shows lies further right now, share of the width."""
+    down: float
+    """The same, share of the height."""
+
+    @property
+    def unseen(self) -> float:
+        """Gives the share of the picture that the kept frame does not show."""
+        return 1 - max(0.0, 1 - abs(self.right)) * max(0.0, 1 - abs(self.down))
+
+    def arrays(self, name: str) -> Arrays:
+        return {name: np.array([self.right, self.down]), f"{name}_since": np.array(self.since)}
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, NDArray[np.generic]], name: str) -> Move | None:
+        """Returns what `arrays` stored under this name; None: nothing."""
+        if name not in arrays:
+            return None
+        right, down = (float(value) for value in arrays[name])
+        return cls(str(arrays[f"{name}_since"]), right, down)
+
+    def near(self, other: Move) -> bool:
+        """Tells whether two moves since the same frame are the same."""
+        across, down = THUMBNAIL
+        apart = abs(self.right - other.right) * across, abs(self.down - other.down) * down
+        return self.since == other.since and max(apart) <= _LEAST
+
+
+def move_between(kept: Image, now: Image, since: str) -> Move | None:
+    """Returns by how much a view has moved, by the phase correlation of two thumbnails.
+
+    None: by too little, or by more than `MOST_UNSEEN`. It finds a move in any two pictures; whether
+    these show one view has to be seen from their cells.
+    """
+    (right, down), _ = cv2.phaseCorrelate(kept.astype(np.float32), now.astype(np.float32), _WINDOW)
+    if max(abs(right), abs(down)) < _LEAST:
+        return None
+    move = Move(since, right / THUMBNAIL[0], down / THUMBNAIL[1])
+    return move if move.unseen <= MOST_UNSEEN else None
+
+
+def moved(cells: Cells, move: Move) -> tuple[Cells, Mask]:
+    """Returns the cells of a picture whose view has moved, and the (rows, columns) it shows."""
+    across, down = move.right * cells.columns, move.down * cells.rows
+    shift = np.array([[1, 0, across], [0, 1, down]], np.float32)
+    size = (cells.columns, cells.rows)
+    # cv2's warp takes four channels at most.
+    planes = [
+        cv2.warpAffine(np.ascontiguousarray(plane), shift, size, borderMode=cv2.BORDER_REPLICATE)
+        for plane in np.moveaxis(cells.grid(), -1, 0)
+    ]
+    y, x = np.mgrid[0 : cells.rows, 0 : cells.columns]
+    shown = (np.abs(x - across - (cells.columns - 1) / 2) <= cells.columns / 2) & (
+        np.abs(y - down - (cells.rows - 1) / 2) <= cells.rows / 2
+    )
+    return replace(Cells.from_grid(np.stack(planes, -1)), chroma=None), shown
