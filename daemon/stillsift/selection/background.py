@@ -71,9 +71,12 @@ class Background:
         apart = cell_distances(cells, self._cells) + rests * colour_distances(cells, self._cells)
         return np.where(stays, apart, np.inf).astype(np.float32)
 
-    def learn(self, cells: Cells, at_s: float, new: Mask | None = None) -> None:
+    def learn(
+        self, cells: Cells, at_s: float, new: Mask | None = None, *, quiet: float = 1.0
+    ) -> None:
         """Learns from a frame, except from its (rows, columns) `new` cells; None: there are none.
 
+        `quiet`: as `NoiseFloor.quiet` returns it; without noise, what differs a little is another.
         New things that may not be kept now must not become part of the background.
         """
         before = self._cells
@@ -84,7 +87,7 @@ class Background:
         step_s = float(np.clip(lapse_s(self._last_s, at_s), 0, 1))
         self._last_s = at_s
         distances = cell_distances(cells, before) + colour_distances(cells, before)
-        same = distances - LIGHT * median(distances) < self._same
+        same = distances - LIGHT * median(distances) < self._same * quiet
         rate = np.where(same, self._PER_S * step_s, 0).astype(np.float32)
         if new is not None:
             rate[new.reshape(-1)] = 0

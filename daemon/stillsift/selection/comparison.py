@@ -63,6 +63,9 @@ class Comparison:
     tinged: Mask | None = None
     """(rows, columns) cells at rest that have another colour than in the nearest. None: not known.
     """
+    unsettled: bool = False
+    """Whether a cell has moved within the last half second. The same picture can be news when it
+    has come to rest."""
     from_previous: Floats | None = None
     """(cells,) distances to `Scene.previous`. None: there was none of this shape."""
     cut: bool = True
@@ -76,8 +79,10 @@ class Comparison:
 
     @property
     def stirs(self) -> bool:
-        """Tells whether anything changed or the view moved, whether it is news or not."""
-        return self.changed is None or bool(self.changed.any()) or self.move is not None
+        """Tells whether the same picture can become news with time."""
+        if self.changed is None or self.move is not None or self.unsettled:
+            return True
+        return bool(self.changed.any())
 
     def at_rest(self) -> Comparison | None:
         """Returns what is found in the next frame if it shows the same.

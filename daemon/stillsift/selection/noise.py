@@ -93,6 +93,10 @@ class NoiseFloor:
             self._limits = np.asarray(around, np.float32)
         return self._limits
 
+    def quiet(self, rows: int, columns: int) -> float:
+        """Returns the least of `limits` as a share of `lowest`, 1 at most: less without noise."""
+        return min(1.0, float(self.limits(rows, columns).min()) / self.lowest)
+
     def chance(self) -> float:
         """Returns the weight that noise reaches by chance in one of ten frames; 0: not known."""
         if len(self._weights) < self._WARM_UP:

@@ -194,11 +194,12 @@ class Novelty:
         # of what is behind. So colour is news only where it rests.
         still = self.stillness(found, scene, at_s).reshape(-1) >= self._still_s
         distances = distances + colours * still
+        found = replace(found, unsettled=not still.all())
         medians = median(self._counting(distances, cells))
         # Only frames of the same view can be the nearest. The others would only cost time.
         alike = np.flatnonzero(medians <= medians.min() + self._same_view)
         apart = distances[alike] - self._light(distances[alike], cells)
-        order, own, over = self._nearest(cells, apart, scene)
+        order, own, over = self._nearest(cells, apart, scene, still)
         nearest = int(order[0])
         found = replace(found, nearest=int(alike[nearest]), distances=own, changed=over > 0)
         # With a gallery of one, only what is in the view counts, and no view is another.
@@ -218,7 +219,7 @@ class Novelty:
             # the median would show no light to subtract from the others.
             stays_apart = (stays - self._light(stays[None], cells))[0]
             both = np.minimum(apart[order[:_FEW]], stays_apart)
-            _, own, over = self._nearest(cells, both, scene)
+            _, own, over = self._nearest(cells, both, scene, still)
         total, changed = float(over.sum()), over > 0
         shown = self._shown(own * changed)
         found = replace(found, distances=own, changed=changed, shown=shown)
@@ -355,7 +356,7 @@ class Novelty:
         return replace(found, news=News.ARRIVAL, weight=total, why=why)
 
     def _nearest(
-        self, cells: Cells, apart: Floats, scene: Scene
+        self, cells: Cells, apart: Floats, scene: Scene, rests: Mask | None = None
     ) -> tuple[NDArray[np.intp], Floats, Floats]:
         """Returns the order of (K, cells) distances, nearest first, and how the picture differs.
 
@@ -364,7 +365,7 @@ class Novelty:
         """
         rows, columns = cells.rows, cells.columns
         own = coherent(np.asarray(apart, np.float32).reshape(-1, rows, columns))
-        limits = np.maximum(scene.noise.limits(rows, columns), self._everywhere(own, scene))
+        limits = np.maximum(scene.noise.limits(rows, columns), self._everywhere(own, scene, rests))
         over = np.maximum(own - limits, 0)
         order = np.argsort(over.sum((1, 2)) + own.max((1, 2)) * 1e-3, kind="stable")
         return order, own[order[0]], over[order[0]]
@@ -387,15 +388,19 @@ class Novelty:
         # A large median means another view. Subtracting it as light would explain anything.
         return np.asarray(np.where(middle <= self.view, LIGHT * middle, 0), np.float32)
 
-    def _everywhere(self, own: Floats, scene: Scene) -> Floats:
-        """Returns (K, 1, 1) limits, higher where everything moves a little: rain, gain noise."""
+    def _everywhere(self, own: Floats, scene: Scene, rests: Mask | None) -> Floats:
+        """Returns (K, rows, columns) limits, higher where everything moves a little: rain, gain
+        noise. In a source without noise, what rests is no noise: other text on a slide."""
         flat = own.reshape(len(own), -1)
         if (counting := self._regions.counting(*own.shape[1:])) is not None:
             flat = flat[:, counting.reshape(-1)]
         middle = median(flat)[:, None]
         spread = median(np.abs(flat - middle))[:, None] * 1.4826
         raised = np.minimum(middle + self._spatial_deviations * spread, scene.noise.highest)
-        return np.asarray(raised[:, :, None], np.float32)
+        limits = np.broadcast_to(raised[:, :, None], own.shape)
+        if rests is None or scene.noise.quiet(*own.shape[1:]) == 1:
+            return np.asarray(limits, np.float32)
+        return np.asarray(np.where(rests.reshape(own.shape[1:]), 0, limits), np.float32)
 
     # -- movement ----------------------------------------------------------------------------------
 
@@ -423,8 +428,9 @@ class Novelty:
         # weigh as much as what has settled.
         groups = [(group, float(over[group].sum())) for group in connected(new)]
         largest = max((weight for _, weight in groups), default=0.0)
-        crept = followed | (self.stillness(found, scene, at_s) >= self._crept_s)
-        fresh = max((weight for group, weight in groups if not (group & crept).any()), default=0)
+        came = self.stillness(found, scene, at_s) < self._crept_s
+        apart = [group for group, _ in groups if not (group & followed).any()]
+        fresh = max((float(over[group & came].sum()) for group in apart), default=0.0)
         if fresh > found.limit or largest > settled:
             limit = found.limit if fresh > found.limit else settled
             why = f"{int(new.sum())} cells show something new"
@@ -605,7 +611,8 @@ class Novelty:
         if found.move is None:
             scene.noise.learn(self._flicker(found, scene, new), weight, at_s)
         if late and gallery.size > 1:
-            scene.background.learn(found.cells, at_s, new)
+            quiet = scene.noise.quiet(found.cells.rows, found.cells.columns)
+            scene.background.learn(found.cells, at_s, new, quiet=quiet)
             if len(gallery):
                 look = self._kept_by(gallery, scene)
                 scene.background.learn_shown(_named(gallery), at_s, look)

@@ -332,7 +332,10 @@ class Sifter:
         painted = self.limits.regions.painted(picture)
         tint = colours(painted) if timed else None
         if seen is not None and difference(seen.thumbnail, thumb) <= _STILL:
-            if tint is None or seen.colours is None or recoloured(seen.colours, tint) <= _TINGED:
+            recolour = (
+                0.0 if tint is None or seen.colours is None else recoloured(seen.colours, tint)
+            )
+            if recolour <= _TINGED:
                 return seen
         embedding = self._embed(painted).in_half_precision()
         cells = Cells.of(embedding)
@@ -368,6 +371,7 @@ class Sifter:
             assert last.nearest is not None
             assert last.distance is not None
             numbers = (last.weight, last.limit, last.shown, last.distance, last.stray)
+            arrays["last_unsettled"] = np.array(last.unsettled)
             arrays["last_numbers"] = np.array(numbers)
             arrays["last_explained_by"] = np.array(last.explained_by or "")
             if last.move is not None:
@@ -435,6 +439,7 @@ class Sifter:
             changed=np.asarray(arrays["last_changed"], np.bool_),
             unexplained=optional_mask(arrays, "last_unexplained"),
             move=Move.restored(arrays, "last_move"),
+            unsettled=bool(arrays.get("last_unsettled", False)),
             distances=np.asarray(arrays["last_distances"], np.float32),
             why=str(arrays["last_why"]),
         ).at_rest()
