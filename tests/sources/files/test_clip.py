@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -232,14 +233,17 @@ def test_a_change_of_size_in_mid_file(tmp_path: Path) -> None:
 
 def damaged(path: Path, numbers: Iterable[int]) -> Path:
     """A clip of 30 JPEGs, some of which are none any more."""
-    write_clip(path, real_pictures(), codec="mjpeg")
+    spoil(write_clip(path, real_pictures(), codec="mjpeg"), numbers)
+    return path
+
+
+def spoil(path: Path, numbers: Iterable[int]) -> None:
+    """Makes some frames of a clip of JPEGs unreadable."""
     data = bytearray(path.read_bytes())
-    starts = [at for at in range(len(data)) if data[at : at + 3] == b"\xff\xd8\xff"]
-    assert len(starts) == 30
+    starts = [found.start() for found in re.finditer(rb"\xff\xd8\xff", data)]
     for number in numbers:
         data[starts[number] : starts[number] + 600] = b"\xff" * 600
     path.write_bytes(data)
-    return path
 
 
 def test_damage_before_the_first_frame_has_the_time_of_the_beginning(tmp_path: Path) -> None:
@@ -734,6 +738,23 @@ def test_a_picture_that_stands_is_looked_at_wherever_it_begins(
     for start in range(7):
         later = [frame.frame_index for frame in read(path, rate=5, start_frame=start).frames]
         assert later == [number for number in (0, 1, 3, 4, 5, 6) if number >= start]
+
+
+def test_a_failure_is_told_behind_the_picture_that_stood_before_it(tmp_path: Path) -> None:
+    """Else whoever is ended in between would read on behind the picture, which nobody looked at."""
+    path = tmp_path / "a.mkv"
+    write_clip(path, real_pictures()[::4][:7], codec="mjpeg", pts=SHOWN_MS, rate=1000)
+    spoil(path, [4])
+    result = read(path, rate=5)
+    assert [type(item) for item in result.items[1:-1]] == [
+        *(Frame, Frame, Frame, Failed, Frame, Frame)
+    ]
+    assert [frame.frame_index for frame in result.frames] == [0, 1, 3, 4, 5]
+    (failure,) = result.failures
+    assert failure.frame_index == 4
+    later = read(path, rate=5, start_frame=failure.frame_index)
+    assert later.failures == [failure]
+    assert [frame.frame_index for frame in later.frames] == [4, 5]
 
 
 def test_the_last_picture_is_looked_at_if_its_container_lets_it_stand(tmp_path: Path) -> None:

@@ -145,6 +145,8 @@ class ClipReader:
         self._stretches = 0
         self._lasted_s = 0.0
         self._stretches_told = 0
+        self._failures: list[Failed] = []
+        """What waits to be told until it is known whether the frame before it stood on screen."""
         self._end = 0
         """Byte at which the file seems to end to FFmpeg."""
         self._start: _Start | None = None
@@ -255,6 +257,7 @@ class ClipReader:
         self._pace = Pace(self._rate)
         self._standing = Standing(self._rate)
         self._index = self._stretches = 0
+        self._failures = []
         self._start = self._pts_s = None
         self._error = None
 
@@ -272,18 +275,22 @@ class ClipReader:
         Returns why the file was not opened; None: it was. Raises UncertainCount.
         """
         parts = parts_of(data, self._end)
-        if len(parts) == 1:
-            return (yield from self._part(data, parts, identity, origin, skip=skip))
+        refused = None
         for number in range(len(parts)):
-            failure = yield from self._part(data, parts[number:], identity, origin, skip=False)
+            joined = len(parts) > 1
+            failure = yield from self._part(
+                data, parts[number:], identity, origin, skip=skip and not joined
+            )
             if self._stopped() or self._error is not None:
-                break
-            if failure is not None:
+                return None
+            if not joined:
+                refused = failure
+            elif failure is not None:
                 known = self._start or _Start(identity.mtime_ns, TimeOrigin.MTIME, 0.0)
                 told = Damage(f"recording {number + 1} of {len(parts)}: {failure}")
-                if (item := self._failed(told, origin, known, self._pts_s or 0.0)) is not None:
-                    yield item
-        return None
+                self._failed(told, origin, known, self._pts_s or 0.0)
+        yield from self._told()
+        return refused
 
     def _part(
         self,
@@ -349,7 +356,7 @@ class ClipReader:
             items: list[Item] = []
             if isinstance(found, Damage):
                 known = start or self._started(container, stream, identity, pts_s, duration_s)
-                items += filter(None, [self._failed(found, origin, known, pts_s)])
+                self._failed(found, origin, known, pts_s)
             elif isinstance(found, Skipped):
                 pts_s, last_s = clock.at(found.pts_s), 0.0
                 if start is None:
@@ -384,8 +391,7 @@ class ClipReader:
         short = "mp4" in container.format.name and here < 0.95 * stream.frames - 5
         if short and start is not None and not self._stretches:
             damage = Damage(f"cut off: its index promises {stream.frames} frames")
-            if (failed := self._failed(damage, origin, start, pts_s)) is not None:
-                yield failed
+            self._failed(damage, origin, start, pts_s)
 
     def _started(
         self,
@@ -462,8 +468,9 @@ class ClipReader:
 
     def _shown(
         self, frame: VideoFrame | None, origin: str, start: _Start, pts_s: float
-    ) -> list[Frame]:
-        """Returns what is to be looked at once a frame has come: one that stood until now, itself.
+    ) -> list[Item]:
+        """Returns what is to be told once a frame has come: the one that stood until now, the
+        failures behind it, itself.
 
         None: the frame was not decoded. A damaged frame does not use up its slot: the next frame is
         looked at instead. Raises UncertainCount where a frame to be looked at was not decoded.
@@ -472,7 +479,8 @@ class ClipReader:
             return []
         at_s = pts_s - start.pts_s
         shown, stood = _Shown(frame, self._index, pts_s), self._standing.until(round(at_s * 1e9))
-        found = [] if stood is None else self._looked_at(stood, origin, start)
+        found: list[Item] = [] if stood is None else [*self._looked_at(stood, origin, start)]
+        found += self._told()
         if self._pace.takes(at_s):
             return found + self._looked_at(shown, origin, start)
         self._standing.hold(shown, round(at_s * 1e9))
@@ -497,22 +505,30 @@ class ClipReader:
             )
         ]
 
-    def _failed(self, damage: Damage, origin: str, start: _Start, pts_s: float) -> Failed | None:
-        """Returns the failure of a damaged stretch; None: it lies before `start_frame`.
+    def _failed(self, damage: Damage, origin: str, start: _Start, pts_s: float) -> None:
+        """Notes the failure of a damaged stretch, unless it lies before `start_frame`.
 
-        The stretch has its own origin, because its index is also that of the next frame.
+        It is told behind the frame that may stand until the stretch ends: whoever reads on behind
+        a failure passes by every frame before it. The stretch has its own origin, because its index
+        is also that of the next frame.
         """
         self._stretches += 1
         if self._index < self._start_frame or self._stretches <= self._stretches_told:
-            return None
-        self._stretches_told = self._stretches
-        return Failed(
+            return
+        failed = Failed(
             self.path,
             f"{origin}|damaged {self._stretches}",
             self._index,
             start.at_ns(pts_s),
             f"damaged from frame {self._index}: {damage.detail}",
         )
+        self._failures.append(failed)
+
+    def _told(self) -> list[Failed]:
+        """Returns the failures noted since it was called last."""
+        failures, self._failures = self._failures, []
+        self._stretches_told = max(self._stretches, self._stretches_told)
+        return failures
 
 
 def _refusal(container: InputContainer, max_pixels: int) -> str | None:
