@@ -29,12 +29,14 @@ from PIL import Image
 from clips import SHARED_MEDIA, real_clip, real_pictures, write_clip
 from disks import FaultyDisk, why_not
 from stillsift.frames import LATEST_NS, Frame, TimeOrigin
-from stillsift.sources import Failed, FileIdentity, Finished, Idle, Item, Opened
+from stillsift.sources import Failed, FileIdentity, Finished, Idle, Item, Opened, Shorter
 from stillsift.sources.files import ClipReader, clip, tree
 from stillsift.sources.files.contents import CLIP_SUFFIXES
 from stillsift.sources.pace import Pace
 from stillsift.sources.times import NamePattern, Times
 
+JPEG = rb"\xff\xd8\xff"
+"""How a JPEG begins."""
 MTIME_NS = 1_700_000_000_000_000_000
 
 
@@ -240,7 +242,7 @@ def damaged(path: Path, numbers: Iterable[int]) -> Path:
 def spoil(path: Path, numbers: Iterable[int]) -> None:
     """Makes some frames of a clip of JPEGs unreadable."""
     data = bytearray(path.read_bytes())
-    starts = [found.start() for found in re.finditer(rb"\xff\xd8\xff", data)]
+    starts = [found.start() for found in re.finditer(JPEG, data)]
     for number in numbers:
         data[starts[number] : starts[number] + 600] = b"\xff" * 600
     path.write_bytes(data)
@@ -755,6 +757,36 @@ def test_a_failure_is_told_behind_the_picture_that_stood_before_it(tmp_path: Pat
     later = read(path, rate=5, start_frame=failure.frame_index)
     assert later.failures == [failure]
     assert [frame.frame_index for frame in later.frames] == [4, 5]
+
+
+@pytest.mark.parametrize("while_read", [False, True])
+def test_a_clip_that_grew_is_read_on_from_the_picture_that_stands(
+    while_read: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.mkv"
+    write_clip(path, real_pictures()[::4][:7], codec="mjpeg", pts=SHOWN_MS, rate=1000)
+    spoil(path, [4])
+    whole = path.read_bytes()
+    path.write_bytes(whole[: [found.start() for found in re.finditer(JPEG, whole)][-2]])
+    size, content_hash = path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest()
+    items: list[Item] = []
+    for item in ClipReader(path, "clips", rate=5).items():
+        items.append(item)
+        if while_read and isinstance(item, Frame):
+            path.write_bytes(whole)
+    assert [item.frame_index for item in items if isinstance(item, Frame)] == [0, 1]
+    if while_read:
+        assert isinstance(items[-1], Frame), "where it ended by then is no damage"
+        left = 2
+    else:
+        assert len(Read(items).failures) == 1
+        undecided = Read(items).finished.undecided
+        assert undecided == 3
+        left = undecided
+        path.write_bytes(whole)
+    then = read(path, rate=5, shorter=Shorter(size, content_hash, left))
+    assert [frame.frame_index for frame in then.frames] == [3, 4, 5]
+    assert [failure.frame_index for failure in then.failures] == [4]
 
 
 def test_the_last_picture_is_looked_at_if_its_container_lets_it_stand(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ class ClipReader:
         yield Opened(self.path, identity, hashes.whole)
         if failure is None:
             failure = yield from self._frames(data, identity, origin)
-        if self._stopped() or FileIdentity.from_stat(os.fstat(data.fileno())) != identity:
+        if self._stopped() or _changed(data, identity):
             return
         if self._error is not None:
             raise self._error
@@ -196,7 +196,11 @@ class ClipReader:
             failure = "opened, but gave no frame"
         if failure is not None:
             yield Failed(self.path, origin, self._index, identity.mtime_ns, failure)
-        yield Finished(self.path, identity, hashes.whole, self._index, self._lasted_s)
+        held = self._standing.held
+        undecided = None if held is None else held.index
+        yield Finished(
+            self.path, identity, hashes.whole, self._index, self._lasted_s, undecided=undecided
+        )
 
     def _frames(
         self, data: BinaryIO, identity: FileIdentity, origin: str
@@ -281,8 +285,8 @@ class ClipReader:
             failure = yield from self._part(
                 data, parts[number:], identity, origin, skip=skip and not joined
             )
-            if self._stopped() or self._error is not None:
-                return None
+            if self._stopped() or self._error is not None or _changed(data, identity):
+                return None  # where a file that grows ended is no damage
             if not joined:
                 refused = failure
             elif failure is not None:
@@ -545,6 +549,11 @@ def _refusal(container: InputContainer, max_pixels: int) -> str | None:
             if refused is not None:
                 return refused
     return None
+
+
+def _changed(data: BinaryIO, identity: FileIdentity) -> bool:
+    """Tells whether an open file was written to since it had this identity. Raises OSError."""
+    return FileIdentity.from_stat(os.fstat(data.fileno())) != identity
 
 
 def _pts_s(frame: VideoFrame) -> float | None:
