@@ -40,7 +40,7 @@ MODULES = {
         json_schema reload""",
     "sources": "items pace sequences times picture skipping allocation decoding",
     "sources.files": """
-        opening contents tree events arrivals extent motion_pictures header gif strips transparency
+        opening contents tree events arrivals gif extent motion_pictures header strips transparency
         tones pixels still numbered clip_clock reading joined clip directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
     "ledger": "records schema lifetime rows filters totals search reader writer",

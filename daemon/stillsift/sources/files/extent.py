@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from .contents import STILL_KINDS, Kind, head_of, kind_of
+from .gif import gif_size
 
 HEADER_ALLOWANCE = 64 << 20
 """Most bytes of a file that may be metadata: thumbnails, colour profiles, maker notes."""
@@ -172,8 +173,8 @@ def _bmp(file: BinaryIO) -> Extent | None:
 
 
 def _gif(file: BinaryIO) -> Extent | None:
-    head = bytes_at(file, 0, 10)
-    return Extent(_little(head[6:8]), _little(head[8:10])) if len(head) == 10 else None
+    size = gif_size(file)
+    return None if size is None else Extent(*size)
 
 
 def _webp(file: BinaryIO) -> Extent | None:
