@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -10,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
@@ -30,7 +32,7 @@ from clips import SHARED_MEDIA, real_clip, real_pictures, write_clip
 from disks import FaultyDisk, why_not
 from stillsift.frames import LATEST_NS, Frame, TimeOrigin
 from stillsift.sources import Failed, FileIdentity, Finished, Idle, Item, Opened, Shorter
-from stillsift.sources.files import ClipReader, clip, tree
+from stillsift.sources.files import ClipReader, clip, joined, tree
 from stillsift.sources.files.contents import CLIP_SUFFIXES
 from stillsift.sources.pace import Pace
 from stillsift.sources.times import NamePattern, Times
@@ -661,6 +663,106 @@ def test_a_joined_recording_that_cannot_be_read_is_told_and_the_next_is_read(
     assert result.finished.frames == 20
     (failure,) = result.failures
     assert failure.detail.startswith("damaged from frame 10: recording 2 of 3: cannot be opened")
+
+
+def without_pixels(part: bytes) -> bytes:
+    """An MP4 whose frames are zeros."""
+    start, end = part.index(b"mdat") + 4, part.index(b"moov") - 4
+    return part[:start] + bytes(end - start) + part[end:]
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        lambda part: part.replace(b"moov", b"moow"),
+        without_pixels,
+        lambda _: b"\0\0\0\x08ftyp",
+    ],
+)
+def test_recordings_in_a_row_that_give_nothing_are_one_failure(
+    spoilt: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    part = write_clip(tmp_path / "part.mp4", real_pictures()[:10]).read_bytes()
+    bad = spoilt(part)
+    path = tmp_path / "a.mp4"
+    path.write_bytes(part + bad * 3 + part + bad)
+    result = read(path)
+    assert result.finished.frames == 20
+    told = [failure.detail.split(": ")[1] for failure in result.failures]
+    assert told == ["recordings 2 to 4 of 6", "recording 6 of 6"]
+    assert [failure.frame_index for failure in result.failures] == [10, 20]
+    assert read(path, start_frame=11).failures == result.failures[1:]
+
+
+def test_recordings_that_give_no_frame_cost_no_more_the_more_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.mp4"
+    part = write_clip(path, real_pictures()[:10]).read_bytes()
+    path.write_bytes(without_pixels(part) * 20)
+    calls, open_it = itertools.count(), av.open
+
+    def counted(*args: Any, **options: Any) -> Any:
+        next(calls)
+        return open_it(*args, **options)
+
+    monkeypatch.setattr(av, "open", counted)
+    assert read(path).finished.frames == 0
+    assert next(calls) <= 3 * 20
+
+
+def test_joined_recordings_give_signs_of_life_and_can_be_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.mp4"
+    part = write_clip(path, real_pictures()[:10]).read_bytes()
+    path.write_bytes(part.replace(b"avc1", b"none") * 200)
+    clock = iter(range(10**6))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    items: list[Item] = []
+    for item in ClipReader(path, "clips", stopped=lambda: len(items) > 300).items():
+        items.append(item)
+    assert {type(item) for item in items} == {Opened, Idle}
+    assert len(items) < 310
+
+
+def test_more_recordings_than_anybody_joins_are_not_all_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clip, "MOST_PARTS", 3)
+    monkeypatch.setattr(joined, "MOST_PARTS", 3)
+    path = tmp_path / "a.mp4"
+    part = write_clip(path, real_pictures()[:10]).read_bytes()
+    path.write_bytes(part * 3)
+    assert not read(path).failures
+    path.write_bytes(part * 5)
+    result = read(path)
+    assert result.finished.frames == 30
+    (failure,) = result.failures
+    assert failure.detail.endswith("more than 3 recordings were joined: no more are read")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".wmv", ".flv"])
+@pytest.mark.parametrize("cut", [0.5, 0.8])
+def test_a_recording_behind_one_that_was_cut_off_is_read(
+    suffix: str, cut: float, tmp_path: Path
+) -> None:
+    codecs = {".wmv": "wmv2", ".flv": "flv"}
+    front = {"movflags": "faststart"} if suffix in (".mp4", ".mov") else {}
+    part = write_clip(
+        tmp_path / f"part{suffix}",
+        real_pictures(),
+        codec=codecs.get(suffix, "libx264"),
+        container_options=front,
+    ).read_bytes()
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(part[: round(cut * len(part))])
+    alone = read(path).finished.frames
+    for whole in (part, part * 2):  # what was cut off reaches beyond it, or to its middle
+        path.write_bytes(part[: round(cut * len(part))] + whole)
+        result = read(path)
+        assert result.finished.frames == alone + 30 * (len(whole) // len(part))
+        assert far(result.frames[-1], real_pictures()[-1]) < 12
 
 
 def test_frames_of_68_years_have_times_that_can_be_recorded(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ import math
 import os
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -51,7 +53,7 @@ from ..times import Times
 from .clip_clock import ABSURD_S, ClipClock
 from .contents import hashing
 from .extent import HEADER_ALLOWANCE
-from .joined import parts_of
+from .joined import MOST_PARTS, parts_of
 from .opening import opened
 from .reading import Reading
 
@@ -153,6 +155,8 @@ class ClipReader:
         """Known from the first frame of this pass on."""
         self._pts_s: float | None = None
         """Presentation time of the last frame of this pass; None: there was none."""
+        self._left_s: list[float] = []
+        """How long the joined recordings last together from each one on; empty: nobody asked."""
         self._error: OSError | None = None
         """What the disk said when it refused a read in this pass; None: it refused none."""
 
@@ -263,6 +267,7 @@ class ClipReader:
         self._index = self._stretches = 0
         self._failures = []
         self._start = self._pts_s = None
+        self._left_s = []
         self._error = None
 
     def _pause(self) -> Iterator[Idle]:
@@ -278,42 +283,84 @@ class ClipReader:
 
         Returns why the file was not opened; None: it was. Raises UncertainCount.
         """
-        parts = parts_of(data, self._end)
-        refused = None
-        for number in range(len(parts)):
-            joined = len(parts) > 1
-            failure = yield from self._part(
-                data, parts[number:], identity, origin, skip=skip and not joined
-            )
-            if self._stopped() or self._error is not None or _changed(data, identity):
-                return None  # where a file that grows ended is no damage
-            if not joined:
-                refused = failure
-            elif failure is not None:
-                known = self._start or _Start(identity.mtime_ns, TimeOrigin.MTIME, 0.0)
-                told = Damage(f"recording {number + 1} of {len(parts)}: {failure}")
-                self._failed(told, origin, known, self._pts_s or 0.0)
-        yield from self._told()
-        return refused
+        parts = yield from parts_of(data, self._end, self._stopped)
+        if len(parts) == 1:
+            failure = yield from self._part(data, parts, 0, identity, origin, skip=skip)
+        else:
+            failure = None
+            yield from self._joined(data, parts, identity, origin)
+        if not self._is_over(data, identity):
+            yield from self._told()
+        return failure
+
+    def _is_over(self, data: BinaryIO, identity: FileIdentity) -> bool:
+        """Tells whether nothing more is said of the file in this pass.
+
+        Where a file ended that has grown meanwhile is no damage.
+        """
+        return self._stopped() or self._error is not None or _changed(data, identity)
+
+    def _joined(
+        self, data: BinaryIO, parts: list[tuple[int, int]], identity: FileIdentity, origin: str
+    ) -> Iterator[Item]:
+        """Reads recordings that were joined. Of those in a row that give nothing one failure tells.
+
+        Raises UncertainCount.
+        """
+        parts, rest = parts[:MOST_PARTS], parts[MOST_PARTS:]
+        first, why = 0, ""
+        told = time.monotonic()
+        for number in range(1, len(parts) + 1):
+            index, stretches, noted = self._index, self._stretches, len(self._failures)
+            failure = yield from self._part(data, parts, number - 1, identity, origin, skip=False)
+            if self._is_over(data, identity):
+                return
+            if time.monotonic() - told >= 1:
+                told = time.monotonic()
+                yield Idle(busy=True)
+            if failure is None and self._index == index:
+                failure = "opened, but gave no frame"
+                self._stretches = stretches
+                del self._failures[noted:]
+            if failure is None:
+                why = ""
+            elif not why:
+                first, why = number, failure
+                damage = Damage(f"recording {number} of {len(parts)}: {why}")
+                self._failed(damage, origin, self._known(identity), self._pts_s or 0.0)
+            else:
+                damage = Damage(f"recordings {first} to {number} of {len(parts)}: {why}")
+                self._failed(damage, origin, self._known(identity), self._pts_s or 0.0, longer=True)
+        if rest:
+            damage = Damage(f"more than {MOST_PARTS:,} recordings were joined: no more are read")
+            self._failed(damage, origin, self._known(identity), self._pts_s or 0.0)
+
+    def _known(self, identity: FileIdentity) -> _Start:
+        """Returns the start, as far as it is known yet."""
+        return self._start or _Start(identity.mtime_ns, TimeOrigin.MTIME, 0.0)
 
     def _part(
         self,
         data: BinaryIO,
         parts: list[tuple[int, int]],
+        number: int,
         identity: FileIdentity,
         origin: str,
         *,
         skip: bool,
     ) -> Generator[Item, None, str | None]:
-        """Reads the first of some recordings that were joined."""
+        """Reads one of the recordings that were joined, from 0 on; returns why it was not opened.
+
+        None: it was.
+        """
         try:
-            reading = self._reading(data, parts[0])
+            reading = self._reading(data, parts[number])
             with translated(), self._open(reading, decoders="none") as container:
                 refused = _refusal(container, self._max_pixels)
             if refused is not None:
                 return refused
             with translated():
-                reading = self._reading(data, parts[0])
+                reading = self._reading(data, parts[number])
                 container = self._open(reading, max_pixels=self._max_pixels)
             with container:
                 with translated():
@@ -330,7 +377,7 @@ class ClipReader:
                 if others is not None and skip:
                     _LOG.warning("%s: %s: %s", self._source, self.path, others)
                 skipping = Skipping.of(container, stream, self._pace) if skip else None
-                duration_s = yield from self._lasts_s(data, parts, container, stream)
+                duration_s = yield from self._lasts_s(data, parts, number, container, stream)
                 packets = packets_of_file(container, stream, reading)
                 yield from self._decoded(
                     container, stream, packets, skipping, identity, origin, duration_s
@@ -414,10 +461,11 @@ class ClipReader:
         self,
         data: BinaryIO,
         parts: list[tuple[int, int]],
+        number: int,
         container: InputContainer,
         stream: VideoStream,
     ) -> Generator[Item, None, float]:
-        """Returns the duration, seconds; 0: it is not known.
+        """Returns the duration from one of the joined recordings on, seconds; 0: it is not known.
 
         What a container gives is wrong where recordings were joined. So if the start depends on it,
         the packets are read for it (measured: 0.5 % of what decoding them takes).
@@ -427,23 +475,31 @@ class ClipReader:
             return _duration_s(container, stream)
         if len(parts) == 1 and not _is(_JOINABLE, container):
             return _duration_s(container, stream)
-        lasts_s = yield from self._part_lasts_s(
-            data, parts[0], max_pixels=self._max_pixels, decoders=None
-        )
-        for part in parts[1:]:  # nobody has looked yet whether they may be decoded
-            try:
-                lasts_s += yield from self._part_lasts_s(data, part, max_pixels=0, decoders="none")
-            except (av.error.FFmpegError, DecodingError):
-                continue  # it is told when its turn comes
-        return _sane_s(lasts_s)
+        if not self._left_s:
+            self._left_s = yield from self._durations_s(data, parts)
+        return _sane_s(self._left_s[number])
 
-    def _part_lasts_s(
-        self, data: BinaryIO, part: tuple[int, int], *, max_pixels: int, decoders: str | None
-    ) -> Generator[Item, None, float]:
+    def _durations_s(
+        self, data: BinaryIO, parts: list[tuple[int, int]]
+    ) -> Generator[Item, None, list[float]]:
+        """Returns how long the recordings last together from each one on, seconds."""
+        lasts_s = [0.0] * len(parts)
+        told = time.monotonic()
+        for number, part in enumerate(parts):
+            if self._stopped():
+                break
+            if time.monotonic() - told >= 1:
+                told = time.monotonic()
+                yield Idle(busy=True)
+            with suppress(av.error.FFmpegError, DecodingError):  # it is told when its turn comes
+                lasts_s[number] = yield from self._part_lasts_s(data, part)
+        return list(accumulate(reversed(lasts_s)))[::-1]
+
+    def _part_lasts_s(self, data: BinaryIO, part: tuple[int, int]) -> Generator[Item, None, float]:
         """Returns the duration of a part, seconds; 0: it is not known."""
         reading = self._reading(data, part)
-        with translated():
-            container = self._open(reading, max_pixels=max_pixels, decoders=decoders)
+        with translated():  # nobody has looked yet whether it may be decoded
+            container = self._open(reading, decoders="none")
         with container:
             stream = largest_video(container)
             if stream is None:
@@ -509,14 +565,19 @@ class ClipReader:
             )
         ]
 
-    def _failed(self, damage: Damage, origin: str, start: _Start, pts_s: float) -> None:
+    def _failed(
+        self, damage: Damage, origin: str, start: _Start, pts_s: float, *, longer: bool = False
+    ) -> None:
         """Notes the failure of a damaged stretch, unless it lies before `start_frame`.
 
         It is told behind the frame that may stand until the stretch ends: whoever reads on behind
         a failure passes by every frame before it. The stretch has its own origin, because its index
-        is also that of the next frame.
+        is also that of the next frame. `longer`: more is known now of the stretch noted last.
         """
-        self._stretches += 1
+        if not longer:
+            self._stretches += 1
+        elif self._failures:
+            self._failures.pop()
         if self._index < self._start_frame or self._stretches <= self._stretches_told:
             return
         failed = Failed(

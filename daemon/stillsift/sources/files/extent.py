@@ -23,6 +23,8 @@ BYTES_PER_PIXEL = 8
 MOST_SEGMENTS = 4096
 """Most segments before the size of a JPEG. One holds 64 KiB, so metadata of the size that is
 allowed takes a quarter of them."""
+_LEAST_PIECE, _MOST_PIECE = 1 << 12, 1 << 20
+"""Bytes of a file that are searched at once."""
 _MOST_BOXES = 64
 """Most boxes before the one of an AVIF that describes its pictures; real files have one."""
 
@@ -88,6 +90,24 @@ def bytes_at(file: BinaryIO, position: int, size: int) -> bytes:
             return b""
         raise
     return file.read(size)
+
+
+def marks_in(file: BinaryIO, begin: int, end: int, mark: bytes) -> Iterator[int | None]:
+    """Yields where a mark stands between two bytes of a file, and None after each piece of it.
+
+    The first piece is small, for a mark that is near. Raises OSError.
+    """
+    overlap, size = len(mark) - 1, _LEAST_PIECE
+    while begin < end:
+        data = bytes_at(file, begin, min(size, end - begin))
+        at = data.find(mark)
+        while at >= 0:
+            yield begin + at
+            at = data.find(mark, at + 1)
+        yield None
+        if len(data) <= overlap:
+            return
+        begin, size = begin + len(data) - overlap, min(2 * size, _MOST_PIECE)
 
 
 def _big(data: bytes) -> int:
