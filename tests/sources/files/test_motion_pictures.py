@@ -28,6 +28,13 @@ def photo(number: int = 0, **options: object) -> bytes:
     return data.getvalue()
 
 
+def views(folder: Path) -> bytes:
+    """Two pictures, of which the first names the second."""
+    first, second = (Image.fromarray(picture) for picture in real_pictures()[:2])
+    first.save(folder / "a.mpo", save_all=True, append_images=[second])
+    return (folder / "a.mpo").read_bytes()
+
+
 def animation(folder: Path) -> bytes:
     first, *more = (Image.fromarray(picture) for picture in real_pictures()[:5])
     first.save(folder / "a.png", save_all=True, append_images=more, duration=100)
@@ -49,6 +56,7 @@ def is_clip(path: Path, content: bytes) -> bool:
         ("a.jpg", lambda _: b"".join(encoded(".jpg", n) + b"\0" * 70_000 for n in range(5))),
         ("a.jpg", lambda _: b"".join(photo(n, comment=b"\xff\xd8\xff\xd9") for n in range(5))),
         ("a.mjpg", lambda _: b"\r\n--frame\r\n\r\n".join(encoded(".jpg", n) for n in range(5))),
+        ("a.jpg", lambda folder: views(folder) + b"".join(encoded(".jpg", n) for n in (2, 3, 4))),
         ("a.png", lambda _: b"".join(encoded(".png", n) for n in range(5))),
         ("a.png", animation),
         ("a.apng", animation),
@@ -74,10 +82,13 @@ def test_a_stream_with_boundaries_is_a_clip(tmp_path: Path) -> None:
     assert last.frames == 5
 
 
-def views(folder: Path) -> bytes:
-    first, second = (Image.fromarray(picture) for picture in real_pictures()[:2])
-    first.save(folder / "a.mpo", save_all=True, append_images=[second])
-    return (folder / "a.mpo").read_bytes()
+def test_a_stream_behind_pictures_that_a_header_names_is_found(tmp_path: Path) -> None:
+    path, both, more = tmp_path / "a.jpg", views(tmp_path), encoded(".jpg", 2)
+    assert not is_clip(path, both)
+    assert is_clip(path, both + more)
+    assert not is_clip(path, both + encoded(".jpg", 2, (160, 90))), "a preview"
+    assert not is_clip(path, both[: both.index(b"\xff\xd9\xff\xd8") + 2]), "taken away"
+    assert is_clip(path, both.replace(b"MPF\0II", b"MPF\0MM") + more), "it names nothing"
 
 
 def with_thumbnail(_: Path) -> bytes:

@@ -6,7 +6,7 @@ Whoever reads such a stream as a still sees its first picture alone.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from .contents import Kind
 from .extent import (
@@ -46,14 +46,15 @@ def is_stream(path: Path, file: BinaryIO, kind: Kind) -> bool:
 
 def _is_motion_jpeg(file: BinaryIO, *, named: bool) -> bool:
     extent = jpeg_extent(file)
-    position = None
+    position, named_end = None, 0
     for code, position in jpeg_segments(file):
         several = code == _APP2 and bytes_at(file, position + 2, 4) == _SEVERAL
         if several and not named:
-            return False
+            named_end = _named_end(file, position)
     if extent is None or position is None or code != JPEG_PIXELS:
         return False
     # Further than any real picture reaches, so that what follows a photo is not read for nothing.
+    position = max(position, named_end - len(_JPEG_ENDS))
     end = position + extent.weight * BYTES_PER_PIXEL + HEADER_ALLOWANCE
     before = b""
     while position < end:
@@ -71,6 +72,38 @@ def _is_motion_jpeg(file: BinaryIO, *, named: bool) -> bool:
         before = (before + data[:step]).rstrip(_PADDING)[-len(_JPEG_ENDS) :]
         position += step
     return False
+
+
+_ENTRIES, _ENTRY_SIZE = 0xB002, 16
+
+
+def _named_end(file: BinaryIO, position: int) -> int:
+    """Returns where the last picture ends that the segment at `position` names.
+
+    0: it is damaged, or there is no JPEG where it says; then it tells nothing of what follows, and
+    what nobody would look at might be retired. See CIPA DC-007, 5.2.
+    """
+    data = bytes_at(file, position + 6, int.from_bytes(bytes_at(file, position, 2), "big") - 6)
+    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(data[at : at + size], order)
+
+    first = number(4, 4)
+    for at in range(first + 2, first + 2 + 12 * number(first, 2), 12):
+        if number(at, 2) == _ENTRIES:
+            entries, count = number(at + 8, 4), number(at + 4, 4) // _ENTRY_SIZE
+            break
+    else:
+        return 0
+    end = 0
+    for at in range(entries, min(entries + count * _ENTRY_SIZE, len(data)), _ENTRY_SIZE):
+        # Places count from the byte order on; the first picture is at 0 whatever stands before it.
+        begin = number(at + 8, 4) and position + 6 + number(at + 8, 4)
+        if bytes_at(file, begin, len(_JPEG)) != _JPEG:
+            return 0
+        end = max(end, begin + number(at + 4, 4))
+    return end
 
 
 def _is_motion_png(file: BinaryIO) -> bool:
