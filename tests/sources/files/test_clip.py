@@ -905,7 +905,29 @@ def test_the_last_picture_is_looked_at_if_its_container_lets_it_stand(tmp_path: 
 def test_of_several_video_tracks_the_largest_is_read_and_the_others_are_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = tmp_path / "two.mkv"
+    path = write_tracks(tmp_path / "two.mkv")
+    found = read(path)
+    assert [(frame.picture.width, frame.picture.height) for frame in found.frames] == [
+        *((640, 360),) * 10
+    ]
+    (line,) = [line for line in caplog.messages if "two.mkv" in line]
+    assert "track 1 (640x360) is read" in line
+    assert "not track 0 (160x90), track 2 (320x180)" in line
+
+
+def test_the_other_video_tracks_of_joined_recordings_are_named_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = write_tracks(tmp_path / "part.mp4").read_bytes()
+    path = tmp_path / "a.mp4"
+    path.write_bytes(whole * 3)
+    assert read(path).finished.frames == 30
+    (line,) = [line for line in caplog.messages if "a.mp4" in line]
+    assert "track 1 (640x360) is read" in line
+
+
+def write_tracks(path: Path) -> Path:
+    """Writes ten frames of three video tracks, of which the second is the largest."""
     with av.open(str(path), "w") as container:
         streams = []
         for width, height in ((160, 90), (640, 360), (320, 180)):
@@ -919,13 +941,7 @@ def test_of_several_video_tracks_the_largest_is_read_and_the_others_are_named(
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
         for stream in streams:
             container.mux(stream.encode())
-    found = read(path)
-    assert [(frame.picture.width, frame.picture.height) for frame in found.frames] == [
-        *((640, 360),) * 10
-    ]
-    (line,) = [line for line in caplog.messages if "two.mkv" in line]
-    assert "track 1 (640x360) is read" in line
-    assert "not track 0 (160x90), track 2 (320x180)" in line
+    return path
 
 
 def test_the_picture_of_a_cover_is_no_track_to_read(tmp_path: Path) -> None:

@@ -149,6 +149,8 @@ class ClipReader:
         self._stretches_told = 0
         self._failures: list[Failed] = []
         """What waits to be told until it is known whether the frame before it stood on screen."""
+        self._tracks_told: set[str] = set()
+        """What the log was told of video tracks that are not read."""
         self._end = 0
         """Byte at which the file seems to end to FFmpeg."""
         self._start: _Start | None = None
@@ -374,7 +376,8 @@ class ClipReader:
                 if refused is not None:
                     return refused
                 others = unread_videos(container, stream)
-                if others is not None and skip:
+                if others is not None and others not in self._tracks_told:
+                    self._tracks_told.add(others)
                     _LOG.warning("%s: %s: %s", self._source, self.path, others)
                 skipping = Skipping.of(container, stream, self._pace) if skip else None
                 duration_s = yield from self._lasts_s(data, parts, number, container, stream)
