@@ -1020,3 +1020,42 @@ def test_a_clip_that_was_cut_off_is_told_though_ffmpeg_ends_it_without_a_word(
     result = read(path)
     assert 0 < result.finished.frames < 40
     assert any("damaged" in failed.detail for failed in result.failures)
+
+
+def cut_between_frames(path: Path) -> bytes:
+    """Writes a MOV of 30 JPEGs with its index in front; returns the first 15 of them."""
+    write_clip(path, real_pictures(), codec="mjpeg", container_options={"movflags": "faststart"})
+    whole = path.read_bytes()
+    return whole[: [found.start() for found in re.finditer(JPEG, whole)][15]]
+
+
+def test_a_clip_that_was_cut_off_behind_damage_is_told_of_both(tmp_path: Path) -> None:
+    path = tmp_path / "a.mov"
+    path.write_bytes(cut_between_frames(path))
+    assert [failure.frame_index for failure in read(path).failures] == [15]
+    spoil(path, [4])
+    result = read(path)
+    assert [failure.frame_index for failure in result.failures] == [4, 14]
+    assert result.failures[1].detail == (
+        "damaged from frame 14: cut off: its index promises 30 frames, and 15 are there"
+    )
+
+
+def test_each_recording_that_was_cut_off_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.mov"
+    part = cut_between_frames(path)
+    path.write_bytes(part + part)
+    result = read(path)
+    assert result.finished.frames == 30
+    assert [failure.frame_index for failure in result.failures] == [15, 30]
+
+
+def test_what_an_edit_list_leaves_out_is_not_cut_off(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", real_pictures())
+    data = bytearray(path.read_bytes())
+    at = data.index(b"elst") + 12
+    data[at : at + 4] = (int.from_bytes(data[at : at + 4], "big") // 3).to_bytes(4, "big")
+    path.write_bytes(data)
+    result = read(path)
+    assert result.finished.frames < 15
+    assert not result.failures

@@ -400,17 +400,26 @@ class ClipReader:
         origin: str,
         duration_s: float,
     ) -> Iterator[Item]:
-        start, first = self._start, self._index
+        given = 0
+
+        def counted() -> Iterator[Packet[Any] | str]:
+            nonlocal given
+            for packet in packets:
+                given += not isinstance(packet, str) and packet.size > 0
+                yield packet
+
+        start, damaged = self._start, -1
         clock = _clock(container, stream, self._pts_s)
         pts_s, last_s = self._pts_s or 0.0, 0.0
         told = time.monotonic()
-        for found in decoded(packets, stream, skipping=skipping, max_pixels=self._max_pixels):
+        for found in decoded(counted(), stream, skipping=skipping, max_pixels=self._max_pixels):
             if self._stopped() or self._error is not None:
                 return
             items: list[Item] = []
             if isinstance(found, Damage):
                 known = start or self._started(container, stream, identity, pts_s, duration_s)
                 self._failed(found, origin, known, pts_s)
+                damaged = given
             elif isinstance(found, Skipped):
                 pts_s, last_s = clock.at(found.pts_s), 0.0
                 if start is None:
@@ -440,11 +449,11 @@ class ClipReader:
             yield from self._looked_at(stood, origin, start)
         # The index at the front of an MP4 that was cut off promises more than there is, and FFmpeg
         # ends such a file without an error. The index may be off by a frame or two; that of an AVI
-        # is not reliable.
-        here = self._index - first
-        short = "mp4" in container.format.name and here < 0.95 * stream.frames - 5
-        if short and start is not None and not self._stretches:
-            damage = Damage(f"cut off: its index promises {stream.frames} frames")
+        # is not reliable. Packets count, since damage before the end costs frames, too. Where the
+        # last of them is damaged, that was told.
+        promised = len(stream.index_entries) if "mp4" in container.format.name else 0
+        if given < 0.95 * promised - 5 and start is not None and damaged != given:
+            damage = Damage(f"cut off: its index promises {promised} frames, and {given} are there")
             self._failed(damage, origin, start, pts_s)
 
     def _started(
