@@ -16,6 +16,7 @@ from .extent import (
     bytes_at,
     jpeg_extent,
     jpeg_segments,
+    marks_in,
 )
 
 _STREAM_SUFFIXES = frozenset({".mjpeg", ".mjpg"})
@@ -24,7 +25,7 @@ _PADDING = b"\0\xff\r\n "
 """What may stand between two pictures of a motion JPEG."""
 _APP2, _SEVERAL = 0xE2, b"MPF\0"
 """The segment of a JPEG that names others behind it (CIPA DC-007: MPO, depth, gain maps)."""
-_CHUNK = 1 << 20
+_PIECE = 1 << 16
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_CHUNKS = 100_000
 
@@ -54,23 +55,26 @@ def _is_motion_jpeg(file: BinaryIO, *, named: bool) -> bool:
     if extent is None or position is None or code != JPEG_PIXELS:
         return False
     # Further than any real picture reaches, so that what follows a photo is not read for nothing.
-    position = max(position, named_end - len(_JPEG_ENDS))
     end = position + extent.weight * BYTES_PER_PIXEL + HEADER_ALLOWANCE
-    before = b""
-    while position < end:
-        data = bytes_at(file, position, _CHUNK)
-        found = data.find(_JPEG)
-        if found >= 0 and named:
-            if jpeg_extent(file, position + found) is not None:
-                return True
-        elif found >= 0:
-            follows = (before + data[:found]).rstrip(_PADDING).endswith(_JPEG_ENDS)
-            return follows and jpeg_extent(file, position + found) == extent
-        step = found + 1 if found >= 0 else len(data) - len(_JPEG) + 1
-        if step <= 0:
-            return False
-        before = (before + data[:step]).rstrip(_PADDING)[-len(_JPEG_ENDS) :]
-        position += step
+    for found in marks_in(file, max(position, named_end), end, _JPEG):
+        if found is None:
+            continue
+        following = jpeg_extent(file, found)
+        if not named:
+            return following == extent and _ends_before(file, found)
+        if following is not None:
+            return True
+    return False
+
+
+def _ends_before(file: BinaryIO, begin: int) -> bool:
+    """Tells whether a JPEG ends before the one at `begin`, with nothing but padding between."""
+    while begin > 0:
+        at = max(0, begin - _PIECE)
+        data = bytes_at(file, at, begin - at).rstrip(_PADDING)
+        if data:
+            return bytes_at(file, at + len(data) - len(_JPEG_ENDS), len(_JPEG_ENDS)) == _JPEG_ENDS
+        begin = at
     return False
 
 
