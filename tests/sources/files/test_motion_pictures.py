@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,6 +121,12 @@ def test_what_else_follows_a_photo_leaves_it_one(
     make: Callable[[Path], bytes], tmp_path: Path
 ) -> None:
     assert not is_clip(tmp_path / "a.jpg", make(tmp_path))
+
+
+def test_a_motion_jpeg_made_to_cost_costs_little(tmp_path: Path) -> None:
+    begin = time.process_time()
+    assert not is_clip(tmp_path / "a.mjpeg", encoded(".jpg") + b"\xff\xd8" * 500_000)
+    assert time.process_time() - begin < 2
 
 
 def test_a_picture_is_found_across_the_pieces_that_are_read(tmp_path: Path) -> None:
