@@ -9,6 +9,7 @@ with an AUC of .999 (easy) and .983 (low contrast), the cosine of the pooled vec
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -55,10 +56,18 @@ class Cells:
         """Returns the same picture on a grid of another size; `shape` is (rows, columns, C)."""
         if shape == self.shape:
             return self
-        # cv2's resize takes four channels at most in some of its filters.
-        planes = (np.ascontiguousarray(plane) for plane in np.moveaxis(self.grid(), -1, 0))
-        size = (shape[1], shape[0])
-        return Cells.from_grid(np.stack([cv2.resize(plane, size) for plane in planes], -1))
+        down = _interpolation(self.rows, shape[0])
+        right = _interpolation(self.columns, shape[1])
+        return Cells.from_grid(np.matmul(right, np.tensordot(down, self.grid(), 1)))
+
+
+@cache
+def _interpolation(size: int, to: int) -> Floats:
+    """Returns the (to, size) weights of a linear interpolation between `size` values.
+
+    A grid has hundreds of channels: one product is faster than as many calls of cv2's resize.
+    """
+    return np.asarray(cv2.resize(np.eye(size, dtype=np.float32), (size, to)), np.float32)
 
 
 def energy_of(features: Floats) -> Floats:
