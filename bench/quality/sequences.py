@@ -1,0 +1,4 @@
+from bench import Bench
+
+
+def measure(bench: Bench) -> None: ...
