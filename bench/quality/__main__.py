@@ -4,7 +4,7 @@
 
 stillsift runs from the outside, `stillsift sift --dry-run`, with nothing but its defaults. Each
 part prints a table and writes a plot to --out. Footage is composed once, into .cache/bench; the
-same seeds give the same footage. bench/README.md says what each part measures and how long it takes.
+same seeds give the same footage. bench/README.md says what each part measures and what it takes.
 """
 
 from __future__ import annotations
