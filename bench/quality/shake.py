@@ -1,9 +1,10 @@
 """Continuous shake of a pixel or two: poles that sway in wind, a sensor that trembles, and both.
 
-Each clip is one view, shaken in every frame, with sensor noise and coded as H.264. Somebody comes
-about every five minutes; all else is nothing. Sway: three slow oscillations of .2 to 1.1 Hz that
-grow and fade with the gusts, up to two pixels across, half a pixel down, a twentieth of a degree.
-Jitter: normally distributed with a deviation of .8 pixels in both directions, two at most.
+Each clip is one view, shaken in every frame, with sensor noise and coded as H.264. Somebody walks
+by about every two minutes, and every other one leaves a box that stays; all else is nothing. Sway:
+three slow oscillations of .2 to 1.1 Hz that grow and fade with the gusts, up to two pixels across,
+half a pixel down, a twentieth of a degree. Jitter: normally distributed with a deviation of .8
+pixels in both directions, two at most.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from scores import total
 KINDS = ("sway", "jitter", "sway and jitter")
 MINUTES = 20
 FAST_MINUTES = 5
-VERSION = 1
+VERSION = 2
+_SETTLES_S = 3.0
+"""After somebody left: the last look of a moment at what stayed."""
 _MARGIN = 8
 """Pixels of the view around the picture, so that shake brings in what is really there."""
 
@@ -67,18 +70,22 @@ def _clip(
 
     def compose(write: Callable[[Image], None], weather: Weather) -> list[Span]:
         rng, events, at_s, walks = np.random.default_rng(seed), [], 0.0, []
-        while (at_s := at_s + rng.uniform(200, 400)) < minutes * 60 - 30:
+        while (at_s := at_s + rng.uniform(80, 160)) < minutes * 60 - 30:
             somebody = people[int(rng.integers(len(people)))]
             takes, tall = rng.uniform(6, 12), len(somebody.alpha) * rng.uniform(1.0, 1.5)
             y = rng.uniform(100, HEIGHT - tall)
             walks.append((at_s, takes, somebody.sized(tall), y))
-            first, last = (int((at_s + share * takes) * RATE) for share in (0.0, 1.0))
-            events.append(Span(first, last, "somebody"))
+            leaves = len(walks) % 2 == 0
+            first, last = int(at_s * RATE), int((at_s + takes + _SETTLES_S) * RATE)
+            events.append(Span(first, last, "somebody leaves a box" if leaves else "somebody"))
         rates, phases = rng.uniform(0.2, 1.1, 3), rng.uniform(0, 6.28, 4)
         for number in range(minutes * 60 * RATE):
             image, t = wide.copy(), number / RATE
-            for began, takes, somebody, y in walks:
+            for which, (began, takes, somebody, y) in enumerate(walks, 1):
                 share = (t - began) / takes
+                if which % 2 == 0 and share > 0.5:
+                    foot = round(y) + len(somebody.alpha)
+                    image[foot - 30 : foot, size[0] // 2 : size[0] // 2 + 36] = (60, 110, 160)
                 if 0 <= share <= 1:
                     paste(image, somebody, round(-40 + (WIDTH + 80) * share), round(y))
             dx = dy = roll = 0.0
