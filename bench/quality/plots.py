@@ -60,6 +60,7 @@ def bars(path: Path, names: Sequence[str], heights: dict[str, Sequence[float]], 
             axes.bar(np.arange(len(names)) + i * width, values, width, label=label)
         axes.set_xticks(np.arange(len(names)) + 0.4 - width / 2)
         axes.set_xticklabels(names, rotation=60, ha="right", fontsize=8)
+        axes.set_ylim(0, max(1.0, 1.05 * max(max(values) for values in heights.values())))
         axes.set_ylabel(y)
         axes.legend()
 

@@ -23,7 +23,7 @@ from days import HEIGHT, WIDTH, Image, Weather, made, read_still
 from labels import Labelled, Span
 from methods import engine, look, spread, uniform
 from people import Cutout, paste
-from scores import HEAD, line, score, total
+from scores import HEAD, Score, line, score, total
 
 RATE = 10
 VERSION = 1
@@ -163,6 +163,7 @@ def screencast(pictures: Pictures, rng: np.random.Generator) -> Scene:
     for row in range(66):
         _written(text, _sentence(rng, 4), 12, 20 + 18 * row, 0.42)
     shown = ("chelsea.png", "flower.jpg", "ihc.png", "astronaut.png")
+    windows = [pictures.read(name, 240, 180) for name in shown]
     opened = [(5 + 14 * i, 5 + 14 * i + 9.0, name) for i, name in enumerate(shown)]
 
     def draw(t: float) -> Image:
@@ -176,7 +177,7 @@ def screencast(pictures: Pictures, rng: np.random.Generator) -> Scene:
                 x, y = 60 + 70 * number, 30 + 25 * number
                 cv2.rectangle(image, (x - 2, y - 20), (x + 242, y + 182), (170, 130, 70), -1)
                 _written(image, name, x + 4, y - 6, 0.45, 255)
-                image[y : y + 180, x : x + 240] = pictures.read(name, 240, 180)
+                image[y : y + 180, x : x + 240] = windows[number]
         mouse = (int(320 + 200 * np.sin(t / 2.7)), int(180 + 110 * np.sin(t / 3.9)))
         cv2.circle(image, mouse, 4, (255, 255, 255), -1)
         return image
@@ -475,24 +476,25 @@ def measure(bench: Bench) -> None:
     except SystemExit as error:
         print(error)
         return
-    rows, ours, evenly = [HEAD], [], []
+    rows: list[str] = [HEAD]
+    ours: list[Score] = []
+    evenly: dict[float, list[Score]] = {factor: [] for factor in (0.5, 1.0, 2.0, 4.0)}
     for clip in some:
         looks = look(clip.path, closely=False)
         kept = engine(clip.path, bench.engine)
         ours.append(score(clip, kept, looks))
-        evenly.append(score(clip, spread(uniform(looks, len(kept))), looks))
+        for factor, scores in evenly.items():
+            count = min(round(factor * len(kept)), len(looks.frames))
+            scores.append(score(clip, spread(uniform(looks, count)), looks))
         rows.append(line(clip.name, ours[-1]))
     print(f"\nfootage that nobody tuned on, {len(some)} clips\n{HEAD}")
-    told = [line("stillsift", total(ours)), line("uniform, as many", total(evenly))]
+    told = [line("stillsift", total(ours)), line("uniform, as many", total(evenly[1.0]))]
     print("\n".join(told))
     (bench.out / "unseen.txt").write_text("\n".join([*rows, *told, ""]), "utf-8")
-    all_ours, all_evenly = total(ours), total(evenly)
+    points = {"stillsift": [total(ours)], "uniform": [total(each) for each in evenly.values()]}
     plots.lines(
         bench.out / "unseen.png",
-        {
-            "stillsift": [(all_ours.kept, all_ours.hit / all_ours.events)],
-            "uniform, as many": [(all_evenly.kept, all_evenly.hit / all_evenly.events)],
-        },
+        {name: [(s.kept, s.hit / s.events) for s in each] for name, each in points.items()},
         "frames kept",
         "events with a kept frame",
     )
