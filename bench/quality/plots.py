@@ -38,7 +38,7 @@ def lines(path: Path, curves: Curves, x: str, y: str, *, log: bool = False) -> N
     """A line for each name; a star where there is one point only."""
 
     def draw(axes: Any) -> None:
-        for name, points in curves.items():
+        for name, points in ((name, some) for name, some in curves.items() if some):
             across, up = zip(*points, strict=True)
             star = len(points) == 1
             axes.plot(across, up, "*" if star else "o-", markersize=14 if star else 4, label=name)

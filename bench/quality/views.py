@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -102,6 +103,7 @@ def clip(media: Path, folder: Path, seed: int) -> tuple[Labelled, Sizes]:
 
     labelled = made(folder, f"busy_road_{seed}", seed, compose, version=VERSION)
     told = json.loads((folder / f"sizes.v{VERSION}.{seed}.json").read_text("utf-8"))
+    labelled = replace(labelled, kind="road")
     return labelled, {name: {int(f): n for f, n in each.items()} for name, each in told.items()}
 
 
