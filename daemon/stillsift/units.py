@@ -155,7 +155,8 @@ def _reader(read: Callable[[str], object], hint: str, *, bare: bool = False) -> 
     return BeforeValidator(value)
 
 
-def _rate_value(given: Any, info: ValidationInfo) -> Any:
+def rate_value(given: Any, info: ValidationInfo) -> Any:
+    """Returns the frames per second that a setting gives. Raises ValueError."""
     if isinstance(given, str):
         return rate(given)
     if info.context is not None or isinstance(given, bool | list | dict):
@@ -213,7 +214,7 @@ Pixels = Annotated[
 
 Rate = Annotated[
     float | None,
-    BeforeValidator(_rate_value),
+    BeforeValidator(rate_value),
     PlainSerializer(written_rate, return_type=str, when_used="json"),
     _schema(rf"^all$|{_RATE_PATTERN}", "Frames for a time: 5/s, 12/min, 1/h; or all.", zero=False),
 ]
