@@ -4,8 +4,8 @@ A frame is dropped only where one kept frame, compared with it directly, shows t
 0.54 % of their pixels differ, made small and grey. Nothing is explained, nothing is called
 noise, no time has to pass, and the limit is the same everywhere in the picture.
 
-Measured by bench/quality/strict.py: of 2,187 frames of people in a place and in a room, 2 % more
-are kept than by a choice that knows all frames beforehand and leaves none unshown.
+Measured by bench/quality/strict.py, on 2,187 frames of people in a place and in a room: 423 are
+kept. A choice that knows all frames beforehand keeps 430 if it may miss none, and 387 if 2 %.
 """
 
 from __future__ import annotations
