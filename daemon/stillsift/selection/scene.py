@@ -36,6 +36,9 @@ class Scene:
         """(rows, columns) seconds for which each cell has not changed. None: not known yet."""
         self.kept_s = -np.inf
         """Time of the last kept frame, seconds; -inf: none was kept."""
+        self.unshown_s = 0.0
+        """Time since then in which no kept frame showed all of the picture, seconds; less where one
+        showed it again."""
         self.local_s = -np.inf
         """Time of the last frame kept for something in its view, seconds; -inf: none was kept."""
 
@@ -55,6 +58,7 @@ class Scene:
             **self.background.arrays(),
             **self.tracking.arrays(),
             "times": np.array(times),
+            "unshown_s": np.array(self.unshown_s),
             "sharpness": np.array(level.recent, np.float64),
             "details": np.array(level.details, np.float64),
         }
@@ -71,6 +75,8 @@ class Scene:
         self.previous_s, active_s, self.kept_s, self.local_s, level_s = (
             float(value) for value in arrays["times"]
         )
+        if "unshown_s" in arrays:  # a state from before it existed has none
+            self.unshown_s = float(arrays["unshown_s"])
         self.noise.restore(arrays)
         self.background.restore(arrays)
         self.tracking.restore(arrays, active_s)
