@@ -31,16 +31,17 @@ MODULES = {
     "embedding": "manifest contract onnx_model embedding",
     "health": "alarms known_views camera_health",
     "selection": """
-        sensitivity regions sharpness thumbnail gates cells moved_view gallery noise background tracking scene
+        sensitivity regions sharpness thumbnail small_picture gates cells moved_view gallery noise
+        background tracking scene
         comparison novelty sequence budgets keep_ratio limits documents overview alignment light
         pixel_difference likeness copy_order album measured photographs verdict context moments
-        bursts sifter audit_sample""",
+        changes bursts sifter audit_sample""",
     "config": """
         secrets marked_yaml field_types settings errors yaml_file web_config password lint
         json_schema reload""",
     "sources": "items pace sequences times picture skipping allocation decoding",
     "sources.files": """
-        opening contents tree events arrivals extent motion_pictures header gif strips transparency
+        opening contents tree events arrivals gif extent motion_pictures header strips transparency
         tones pixels still numbered clip_clock reading joined clip directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
     "ledger": "records schema lifetime rows filters totals search reader writer",

@@ -111,11 +111,13 @@ REGIMES += ("drift", "dusk", "strong noise")
 
 
 @contextmanager
-def _encoder(path: Path) -> Iterator[Callable[[Image], None]]:
-    """An H.264 clip that appears at `path` when it is whole."""
+def encoder(
+    path: Path, size: tuple[int, int] = (WIDTH, HEIGHT), rate: int = RATE
+) -> Iterator[Callable[[Image], None]]:
+    """An H.264 clip, as a camera of 1 Mbit/s sends it, that appears at `path` when it is whole."""
     part = path.with_suffix(".part.mp4")
     asked = ["ffmpeg", "-v", "error", "-threads", "1", "-y", "-f", "rawvideo", "-pix_fmt", "bgr24"]
-    asked += ["-s", f"{WIDTH}x{HEIGHT}", "-r", str(RATE), "-i", "-", "-c:v", "libx264"]
+    asked += ["-s", f"{size[0]}x{size[1]}", "-r", str(rate), "-i", "-", "-c:v", "libx264"]
     asked += ["-preset", "veryfast", "-crf", "28", "-maxrate", "1M", "-bufsize", "2M"]
     asked += ["-pix_fmt", "yuv420p", str(part)]
     coder = subprocess.Popen(asked, stdin=subprocess.PIPE)
@@ -132,20 +134,20 @@ def _encoder(path: Path) -> Iterator[Callable[[Image], None]]:
     part.rename(path)
 
 
-def _still(path: Path) -> Image:
+def read_still(path: Path) -> Image:
     picture = cv2.imread(str(path))
     if picture is None:
         raise SystemExit(f"{path} cannot be read")
     return np.asarray(picture, np.uint8)
 
 
-def _small(image: NDArray[Any]) -> Image:
+def fitted(image: NDArray[Any]) -> Image:
     return np.asarray(cv2.resize(image, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _pictures(path: Path) -> list[Image]:
+def read_pictures(path: Path) -> list[Image]:
     with av.open(str(path)) as container:
-        return [_small(f.to_ndarray(format="bgr24")) for f in container.decode(video=0)]
+        return [fitted(f.to_ndarray(format="bgr24")) for f in container.decode(video=0)]
 
 
 def _clock(image: Image, second: float) -> Image:
@@ -156,13 +158,21 @@ def _clock(image: Image, second: float) -> Image:
     return image
 
 
-def _made(folder: Path, name: str, seed: int, compose: Callable[..., list[Span]]) -> Labelled:
+def made(
+    folder: Path,
+    name: str,
+    seed: int,
+    compose: Callable[..., list[Span]],
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+    rate: int = RATE,
+    version: int = VERSION,
+) -> Labelled:
     """`compose(write, weather)` writes the frames and answers with the events among them."""
-    path = folder / f"{name}.v{VERSION}.{seed}.mp4"
+    path = folder / f"{name}.v{version}.{seed}.mp4"
     labels = path.with_suffix(".json")
     if not (path.is_file() and labels.is_file()):
         folder.mkdir(parents=True, exist_ok=True)
-        with _encoder(path) as write:
+        with encoder(path, size, rate) as write:
             events = compose(write, Weather(seed))
         labels.write_text(json.dumps([asdict(event) for event in events]), "utf-8")
     events = [Span(**event) for event in json.loads(labels.read_text("utf-8"))]
@@ -173,7 +183,7 @@ def day(clip: Labelled, folder: Path, hours: float, seed: int = 1) -> Labelled:
     """Hours of one static camera: regimes of some minutes each, an event about every ten."""
 
     def compose(write: Callable[[Image], None], weather: Weather) -> list[Span]:
-        pictures = _pictures(clip.path)
+        pictures = read_pictures(clip.path)
         margin = 6  # labels are good to a few frames
         empty = [
             i
@@ -211,14 +221,14 @@ def day(clip: Labelled, folder: Path, hours: float, seed: int = 1) -> Labelled:
                 events.append(Span(first, at - 1, f"{event.what} ({regime})"))
         return events
 
-    return _made(folder, f"day_{clip.name}_{hours:g}h", seed, compose)
+    return made(folder, f"day_{clip.name}_{hours:g}h", seed, compose)
 
 
 def tour(stills: list[Path], folder: Path) -> Labelled:
     """A PTZ camera: four presets of 5 s, a swing of 0.6 s between them, six laps."""
 
     def compose(write: Callable[[Image], None], weather: Weather) -> list[Span]:
-        views = [_small(_still(s)) for s in stills[:4]]
+        views = [fitted(read_still(s)) for s in stills[:4]]
         events, at = [], 0
         for lap in range(6):
             for preset, view in enumerate(views):
@@ -233,14 +243,14 @@ def tour(stills: list[Path], folder: Path) -> Labelled:
                 at += 28
         return events
 
-    return _made(folder, "ptz_tour", 1, compose)
+    return made(folder, "ptz_tour", 1, compose)
 
 
 def door(clip: Labelled, folder: Path) -> Labelled:
     """A-B-A-B: a door opens and closes eight times; then a box comes, stays and goes."""
 
     def compose(write: Callable[[Image], None], weather: Weather) -> list[Span]:
-        closed = _pictures(clip.path)[0]
+        closed = read_pictures(clip.path)[0]
         opened = closed.copy()
         opened[150:290, 300:380] = (38, 30, 46)
         opened[150:290, 300:304] = 200
@@ -257,14 +267,14 @@ def door(clip: Labelled, folder: Path) -> Labelled:
             Span(17 * 75, 20 * 75 - 1, "a box that stays 45 s"),
         ]
 
-    return _made(folder, "door_and_box", 1, compose)
+    return made(folder, "door_and_box", 1, compose)
 
 
 def pan(still: Path, folder: Path) -> Labelled:
     """A slow pan of a minute over a wide picture: every new third of it is an event."""
 
     def compose(write: Callable[[Image], None], weather: Weather) -> list[Span]:
-        picture = _still(still)
+        picture = read_still(still)
         scale = 720 / picture.shape[0]
         size = (round(picture.shape[1] * scale), 720)
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -275,4 +285,4 @@ def pan(still: Path, folder: Path) -> Labelled:
         every = WIDTH * 300 // way
         return [Span(i, i + every - 1, "a new width") for i in range(0, 300 - every + 1, every)]
 
-    return _made(folder, "slow_pan", 1, compose)
+    return made(folder, "slow_pan", 1, compose)

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,6 +25,8 @@ from stillsift.sources.files import ClipReader
 
 RATE = 5.0
 """Frames looked at per second, by everything that looks at frames: stillsift's default."""
+Row = dict[str, Any]
+"""One line of JSON that stillsift wrote."""
 ENGINE = shlex.join([sys.executable, "-m", "stillsift", "sift", "--dry-run"])
 
 
@@ -91,17 +94,27 @@ def edge_sharpness(luma: NDArray[np.uint8]) -> float:
     return min(ratios)
 
 
-def engine(clip: Path, command: str = ENGINE) -> list[Kept]:
-    """stillsift itself, from the outside: the command line, with its defaults."""
+def sifted(paths: Iterable[Path], command: str = ENGINE) -> tuple[list[Row], Row]:
+    """stillsift itself, from the outside: every decision about these paths, and the summary."""
     with tempfile.TemporaryDirectory(prefix="stillsift-bench-") as folder:
         told = Path(folder) / "decisions.jsonl"
-        asked = [*shlex.split(command), str(clip), "--decisions", str(told)]
+        asked = [*shlex.split(command), *map(str, paths), "--decisions", str(told), "--json"]
         if "--output" not in asked:
             asked += ["--output", folder]
         done = subprocess.run(asked, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise SystemExit(f"{shlex.join(asked)} ended with {done.returncode}:\n{done.stderr}")
-        rows = [json.loads(line) for line in told.read_text("utf-8").splitlines()]
+        return [json.loads(line) for line in told.read_text("utf-8").splitlines()], json.loads(
+            done.stdout
+        )
+
+
+def engine(clip: Path, command: str = ENGINE) -> list[Kept]:
+    """What stillsift keeps of a clip, with its defaults."""
+    return kept_of(sifted([clip], command)[0])
+
+
+def kept_of(rows: Iterable[Row]) -> list[Kept]:
     return [
         Kept(row["frame_index"], row["reason"] == "sharpest")
         for row in rows

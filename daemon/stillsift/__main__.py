@@ -10,8 +10,10 @@ from contextlib import suppress
 
 from stillsift.system_libraries import explain_import_error
 
-_M_ARENA_MAX = -8
-"""Number of this option in glibc's malloc.h."""
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+"""Numbers of these options in glibc's malloc.h."""
+_ARRAY = 4 << 20
+"""Bytes of a picture of 640 pixels as floats, in three channels."""
 
 
 def main() -> int:
@@ -27,7 +29,12 @@ def main() -> int:
     with suppress(AttributeError):  # no glibc
         # It takes up to 8 pools of memory for each core, and every thread leaves holes in one. A
         # source that was opened 200 times took 81 to 91 MB with 2 pools, and 87 to 110 with 16.
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_ARENA_MAX, 2)
+        # It gives the memory of each array back to the kernel, which then fills it with zeros for
+        # the next one. On 300 photographs that took 6 % of the user's CPU and half of the system's.
+        libc.mallopt(_M_MMAP_THRESHOLD, _ARRAY)
+        libc.mallopt(_M_TRIM_THRESHOLD, 8 * _ARRAY)
     # Imported here because importing the command line may import cv2, which fails on a bare
     # server.
     try:

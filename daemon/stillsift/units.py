@@ -155,7 +155,8 @@ def _reader(read: Callable[[str], object], hint: str, *, bare: bool = False) -> 
     return BeforeValidator(value)
 
 
-def _rate_value(given: Any, info: ValidationInfo) -> Any:
+def rate_value(given: Any, info: ValidationInfo) -> Any:
+    """Returns the frames per second that a setting gives. Raises ValueError."""
     if isinstance(given, str):
         return rate(given)
     if info.context is not None or isinstance(given, bool | list | dict):
@@ -175,9 +176,9 @@ def _yaml_word(value: object) -> str:
     return "a section" if isinstance(value, dict) else str(value)
 
 
-def _schema(pattern: str, description: str, *, zero: bool = True) -> WithJsonSchema:
+def _schema(pattern: str, description: str) -> WithJsonSchema:
     text = {"type": "string", "pattern": pattern, "description": description}
-    return WithJsonSchema({"anyOf": [text, {"const": 0}]} if zero else text)
+    return WithJsonSchema({"anyOf": [text, {"const": 0}]})
 
 
 Duration = Annotated[
@@ -210,11 +211,3 @@ Pixels = Annotated[
     ),
 ]
 """A number of pixels."""
-
-Rate = Annotated[
-    float | None,
-    BeforeValidator(_rate_value),
-    PlainSerializer(written_rate, return_type=str, when_used="json"),
-    _schema(rf"^all$|{_RATE_PATTERN}", "Frames for a time: 5/s, 12/min, 1/h; or all.", zero=False),
-]
-"""Frames per second; None: every frame."""

@@ -72,8 +72,8 @@ def test_a_change_of_the_defaults_reaches_the_sources_in_the_plan() -> None:
 
 def test_the_reference_tells_which_keys_a_reload_takes_up_between_two_frames() -> None:
     keys = list(yaml.safe_load(REFERENCE.read_text())["defaults"])
-    reopening = {"rate", "ignore", "roi", *keys[keys.index("recursive") :]}
-    assert "rate, ignore, roi or anything from recursive on" in REFERENCE.read_text()
+    reopening = {"rate", "news", "ignore", "roi", *keys[keys.index("recursive") :]}
+    assert "rate, news, ignore, roi or anything from recursive on" in REFERENCE.read_text()
     assert set(keys) - LIVE_KEYS == reopening
 
 

@@ -63,6 +63,24 @@ def test_sources_override_the_defaults() -> None:
     assert (b.rate, b.gallery) == (0.2, 4)
 
 
+@pytest.mark.parametrize(
+    ("given", "looks_per_s"),
+    [
+        ("news: things", 5.0),
+        ("news: changes", None),
+        ("news: changes, rate: auto", None),
+        ("news: changes, rate: 2/s", 2.0),
+        ("news: things, rate: all", None),
+    ],
+)
+def test_every_change_is_looked_for_in_every_frame_unless_a_rate_is_given(
+    given: str, looks_per_s: float | None
+) -> None:
+    (source,) = parse(f"sources:\n- {{name: a, directory: /a, {given}}}").sources
+    assert source.looks_per_s == looks_per_s
+    assert source.limits(0.4).every_change is ("changes" in given)
+
+
 @pytest.mark.parametrize("nothing", ["none", "null", "~", ""])
 def test_no_limit_has_a_word_and_can_be_null(nothing: str) -> None:
     text = f"defaults: {{max_per_hour: 5, keep_ratio: 0.5}}\n{DIRECTORY[:-2]}, "
@@ -163,7 +181,8 @@ def test_the_hash_changes_with_a_value_and_not_with_the_password() -> None:
 
 source_settings = st.builds(
     SourceSettings,
-    rate=st.none() | st.floats(1e-6, 1e3),
+    rate=st.none() | st.just("auto") | st.floats(1e-6, 1e3),
+    news=st.sampled_from(["things", "changes"]),
     gallery=st.integers(1, 4096),
     novelty_limit=st.none() | st.floats(1e-6, 1e3),
     min_sharpness=st.floats(0, 1),

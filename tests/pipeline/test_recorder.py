@@ -27,7 +27,7 @@ from stillsift.ledger import Ledger
 from stillsift.ledger.records import Batch, FileState, GapRecord, KeptFile, Retire
 from stillsift.pipeline.recorder import Recorder
 from stillsift.selection import Gallery, Limits, Sifter
-from stillsift.sources import FileIdentity, Finished, Opened
+from stillsift.sources import FileIdentity, Finished, Opened, Shorter
 
 SOURCE = "gate"
 PIXELS = ArrayPicture(np.zeros((24, 32, 3), np.uint8))
@@ -252,6 +252,18 @@ def test_a_still_that_was_away_is_read_again_and_then_goes(
     ours.close_file(finished(file, 1))
     ours.commit(sifter())
     assert len(ledger.retiring()) == 1
+
+
+@pytest.mark.parametrize(("undecided", "next_frame"), [(None, 9), (7, 7)])
+def test_a_file_that_grew_is_read_on_from_what_is_not_decided(
+    ledger: Ledger, undecided: int | None, next_frame: int
+) -> None:
+    file, ours = opened(1), recorder(ledger)
+    ours.open_file(file)
+    ours.close_file(replace(finished(file, 9), undecided=undecided))
+    ours.commit(sifter())
+    grown = replace(file.identity, size=200)
+    assert ours.grown_from(file.file, grown) == Shorter(100, file.content_hash, next_frame)
 
 
 def test_what_went_wrong_before_a_restart_keeps_the_original(ledger: Ledger) -> None:

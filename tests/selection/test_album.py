@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -122,3 +123,12 @@ def test_cells_alone_decide_where_a_kept_picture_cannot_be_read() -> None:
     verdicts = sift(sifter, offered[2:])
     assert reasons(verdicts) == [Reason.NEAR_DUPLICATE]
     assert "pixels cannot be had" in (verdicts[0].decision.detail or "")
+
+
+@pytest.mark.parametrize("shape", [(10, 18), (13, 14), (20, 25)])
+def test_a_grid_is_scaled_as_a_picture_is(shape: tuple[int, int]) -> None:
+    grid = np.random.default_rng(1).normal(size=(18, 10, 7)).astype(np.float32)
+    scaled = Cells.from_grid(grid).scaled((*shape, 7)).grid()
+    for channel in range(7):
+        plane = cv2.resize(np.ascontiguousarray(grid[..., channel]), shape[::-1])
+        assert scaled[..., channel] == pytest.approx(plane, abs=1e-5)

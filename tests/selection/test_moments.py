@@ -17,7 +17,7 @@ from stillsift.selection.sensitivity import Sensitivity
 
 
 @pytest.mark.parametrize(
-    ("asked", "size", "lighter", "gap"), [("highest", 16, 48, "0.5 s"), ("normal", 32, 48, "1 s")]
+    ("asked", "size", "lighter", "gap"), [("highest", 16, 48, "0.25 s"), ("normal", 32, 48, "1 s")]
 )
 def test_news_too_soon_after_the_last_says_how_soon(
     asked: str, size: int, lighter: int, gap: str

@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 
 from clips import real_pictures
-from sifting import LIMIT, footage, frame, lite0, noisy, real, reasons, scene, sift, with_object
+from sifting import (
+    LIMIT,
+    footage,
+    frame,
+    fresh,
+    lite0,
+    noisy,
+    real,
+    reasons,
+    scene,
+    sift,
+    with_object,
+)
 from stillsift.arrays import Image
 from stillsift.decisions import Reason
 from stillsift.embedding import Embedding
@@ -35,6 +47,29 @@ def test_an_arrival_is_kept_and_its_way_through_the_picture_is_not() -> None:
     assert kept[0] < 6
     assert 1 <= len(kept[1:]) <= 3
     assert all(index >= 40 for index in kept[1:])
+
+
+def test_a_scene_that_goes_on_changing_is_kept_again_and_again() -> None:
+    """People at desks for a minute: each of them is explained, but no kept frame shows them all."""
+    random = np.random.default_rng(2)
+    frames, homes, dressed = [], (30, 105, 180), [0, 1, 2]
+    places = list(homes)
+    for index in range(300):
+        picture = scene(0)
+        for person, home in enumerate(homes):
+            if random.random() < 0.2:
+                places[person] = home + int(random.integers(-10, 11))
+            if random.random() < 0.1:
+                dressed[person] = person + 3 * int(random.integers(0, 3))
+            picture = with_object(picture, places[person], dressed[person])
+        frames.append(frame(noisy(picture, index), index))
+    verdicts = sift(fresh(), frames)
+    kept = [v.frame.captured_at_ns / 1e9 for v in verdicts if v.is_kept]
+    assert np.diff([*kept, frames[-1].captured_at_ns / 1e9]).max() <= 15
+    refreshed = [
+        v.decision for v in verdicts if "no kept frame has shown" in str(v.decision.detail)
+    ]
+    assert any(decision.reason is Reason.NOVEL for decision in refreshed)
 
 
 def test_a_gallery_of_one_is_the_previous_kept_frame() -> None:

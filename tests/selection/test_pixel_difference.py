@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 import photographs as made
-from stillsift.arrays import Image
-from stillsift.selection.pixel_difference import pixel_difference
+from stillsift.arrays import Floats, Image
+from stillsift.selection.pixel_difference import _MOVES, _half, _Structures, pixel_difference
 
 PICTURES = [made.real_photo(), made.textured(1), made.textured(2, 480, 640)]
 
@@ -92,3 +93,40 @@ def test_bright_windows_keep_their_variance() -> None:
     other[:, ::2] = 250
     assert distance(bright, bright) <= 0.01
     assert pixel_difference(made.overview(bright), made.overview(other)).structure >= 0
+
+
+@pytest.mark.parametrize("inner", [False, True])
+@pytest.mark.parametrize("window", [16, 7])
+def test_the_worst_window_is_found_though_few_are_moved(window: int, *, inner: bool) -> None:
+    """Only tiles that can hold it are looked at; here it is sought everywhere."""
+    luma = made.overview(made.real_photo()).luma.astype(np.float32)
+    other = np.roll(luma, (1, -1), (0, 1))
+    height, width = luma.shape
+    other[height // 2 :, : width // 3] = np.roll(other[height // 2 :, : width // 3], 2, 1)
+    mask = None
+    if inner:
+        mask = np.ones(luma.shape, np.bool_)
+        mask[:20] = mask[:, -20:] = False
+    structures = _Structures(luma, other, mask, window)
+    found = structures.of(window)
+    a, b, margin = structures._one, structures._other, structures._margin
+
+    def correlation(down: int, right: int) -> Floats:
+        moved = b[down : down + a.shape[0], right : right + a.shape[1]]
+        means, squares, products = (
+            [cv2.blur(each, (window, window)) for each in of]
+            for of in ((a, moved), (a * a, moved * moved), (a * moved,))
+        )
+        variances = [np.maximum(s - m * m, 0) + 25 for s, m in zip(squares, means, strict=True)]
+        shared = products[0] - means[0] * means[1] + 25
+        alike = shared / np.sqrt(variances[0] * variances[1])
+        return np.asarray(alike[margin:-margin, margin:-margin], np.float32)
+
+    best = np.max([correlation(*move) for move in [*_MOVES, (1, 1)]], 0)
+    apart = 1 - np.minimum(best, 1)
+    if mask is not None:
+        apart[~mask] = 0
+    size = (_half(window), _half(window))
+    apart = cv2.blur(apart, size, borderType=cv2.BORDER_REFLECT)
+    assert 0.2 < found.highest < 1
+    assert found.highest == pytest.approx(float(apart.max()), abs=1e-3)

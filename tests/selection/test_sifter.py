@@ -119,12 +119,18 @@ CROWDED = [
 
 
 @settings(max_examples=40, deadline=None)
-@example(held(CROWDED), [58])
-@given(WORLD | FAST, st.lists(st.integers(0, 119), max_size=4))
-def test_a_restart_at_any_point_changes_nothing(frames: list[Frame], stops: list[int]) -> None:
-    undisturbed = [verdict.decision for verdict in sift(fresh(), frames)]
+@example(held(CROWDED), [58], LIMITS)
+@given(
+    WORLD | FAST,
+    st.lists(st.integers(0, 119), max_size=4),
+    st.sampled_from([LIMITS, replace(LIMITS, every_change=True)]),
+)
+def test_a_restart_at_any_point_changes_nothing(
+    frames: list[Frame], stops: list[int], limits: Limits
+) -> None:
+    undisturbed = [verdict.decision for verdict in sift(fresh(limits), frames)]
     decided = []
-    sifter, position = fresh(), 0
+    sifter, position = fresh(limits), 0
     while position < len(frames):
         decided += [verdict.decision for verdict in sifter.offer(frames[position])]
         position += 1
@@ -133,7 +139,7 @@ def test_a_restart_at_any_point_changes_nothing(frames: list[Frame], stops: list
             stored = [(kept.id, kept.to_bytes()) for kept in sifter.gallery.kept]
             gallery = Gallery(32, (GalleryFrame.from_bytes(id_, data) for id_, data in stored))
             position -= sifter.waiting
-            sifter = Sifter(LIMITS, blocks, gallery, sifter.state(), model="blocks")
+            sifter = Sifter(limits, blocks, gallery, sifter.state(), model="blocks")
     decided += [verdict.decision for verdict in sifter.flush()]
     assert decided == undisturbed
 

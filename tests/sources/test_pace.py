@@ -55,8 +55,9 @@ def test_the_last_frame_stands_as_long_as_its_container_says() -> None:
     assert standing.for_(10**12) is None, "nothing is held"
     standing.hold("end", 7)
     assert standing.for_(100 * MS) is None
-    standing.hold("end", 7)
+    assert standing.held == "end", "more may come"
     assert standing.for_(200 * MS) == "end"
+    assert standing.held is None
 
 
 def test_of_every_frame_none_is_held() -> None:

@@ -162,6 +162,14 @@ def zone(name: str) -> tzinfo:
     return UTC if name == "UTC" else ZoneInfo(name)
 
 
+def _looks(given: Any, info: ValidationInfo) -> Any:
+    return given if given == "auto" else units.rate_value(given, info)
+
+
+def _written_looks(rate: float | str | None) -> str:
+    return rate if isinstance(rate, str) else units.written_rate(rate)
+
+
 def _sequence(given: Any, info: ValidationInfo) -> Any:
     if given in ("auto", "off"):
         return given
@@ -318,6 +326,19 @@ SequenceRate = Annotated[
     ),
 ]
 """Numbers per second, or `auto` or `off`."""
+LookRate = Annotated[
+    float | Literal["auto"] | None,
+    BeforeValidator(_looks),
+    PlainSerializer(_written_looks, return_type=str, when_used="json"),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^(all|auto|[0-9]+(\.[0-9]+)?/(s|m|min|h|d))$",
+            "description": "Frames for a time: 5/s, 12/min, 1/h; or all, or auto.",
+        }
+    ),
+]
+"""Frames per second; None: every frame; or `auto`."""
 TimePattern = Annotated[str, AfterValidator(_time_pattern)]
 """A strptime pattern that tells year, month and day, or that of a frame's number with a rate."""
 ZoneName = Annotated[str, AfterValidator(_time_zone)]

@@ -27,7 +27,7 @@ from ..selection.budgets import Amounts
 from ..selection.gates import Gates
 from ..selection.regions import LEAST, Regions
 from ..selection.sensitivity import Sensitivity
-from ..units import Duration, Pixels, Rate, Size
+from ..units import Duration, Pixels, Size
 from . import marked_yaml
 from .field_types import (
     Address,
@@ -37,6 +37,7 @@ from .field_types import (
     Limit,
     Listen,
     LocalPath,
+    LookRate,
     MostKept,
     Number,
     PasswordPlace,
@@ -154,12 +155,15 @@ class LogSettings(_Section):
 class SourceSettings(_Section):
     """How one source is read and sifted."""
 
-    rate: Rate = 5.0
-    """Frames analysed per second of stream time; None (`all`): every frame. Stills are all read."""
+    rate: LookRate = "auto"
+    """Frames analysed per second of stream time; None (`all`): every frame; auto: 5/s, and all with
+    `news: changes`. Stills are all read."""
     gallery: Whole = Field(default=32, ge=1, le=4096)
     """Number of frames kept last that a new frame is compared with, each of them."""
     novelty_limit: Limit = Field(default=None, gt=0)
     """Distance from which a cell counts as changed; None (`auto`): the model's own limit."""
+    news: Literal["things", "changes"] = "things"
+    """What is news on a time line: each new thing once, or every change that can be seen."""
     sensitivity: Literal["lowest", "low", "normal", "high", "highest"] = "normal"
     """How little must be new for a frame to be kept; higher keeps smaller things, and more."""
     ignore: Polygons = ()
@@ -232,6 +236,16 @@ class SourceSettings(_Section):
         return zone(self.timezone)
 
     @property
+    def looks_per_s(self) -> float | None:
+        """Gives the frames analysed per second; None: every frame.
+
+        Between two looks something can move, so every change is seen only where all are analysed.
+        """
+        if self.rate != "auto":
+            return self.rate
+        return None if self.news == "changes" else 5.0
+
+    @property
     def sequence_rate(self) -> float | None:
         """Gives the rate of `sequence`, numbers per second; None: it names none."""
         return None if isinstance(self.sequence, str) else self.sequence
@@ -244,6 +258,7 @@ class SourceSettings(_Section):
             max_wait_s=self.max_wait,
             gates=Gates(self.min_brightness, self.max_brightness, self.min_contrast),
             sensitivity=Sensitivity(self.sensitivity),
+            every_change=self.news == "changes",
             regions=Regions(self.ignore, self.roi),
             amounts=Amounts(
                 min_gap_s=self.min_gap,

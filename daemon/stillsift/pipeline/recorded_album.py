@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,6 +11,9 @@ import numpy as np
 from ..arrays import Floats
 from ..ledger import LedgerReader
 from ..selection import Album, GalleryFrame
+
+_REMEMBERED = 64
+"""Photographs that stay in memory, 0.1 MB each; the next picture is mostly near the same ones."""
 
 
 class RecordedAlbum:
@@ -25,6 +29,7 @@ class RecordedAlbum:
         self._is_there = is_there
         self._album = Album((), self._read)
         self._seq = 0
+        self._known: OrderedDict[str, GalleryFrame] = OrderedDict()
 
     def opened(self) -> Album:
         """Returns the source's own album, which goes on from what is recorded.
@@ -50,8 +55,17 @@ class RecordedAlbum:
     def _own(self, id_: str) -> GalleryFrame | None:
         if not self._is_there(id_):
             return None
-        data = self._ledger.photograph(self._source, id_)
-        return None if data is None else GalleryFrame.from_bytes(id_, data)
+        known = self._known.get(id_)
+        if known is None:
+            data = self._ledger.photograph(self._source, id_)
+            if data is None:
+                return None
+            known = GalleryFrame.from_bytes(id_, data)
+        self._known[id_] = known
+        self._known.move_to_end(id_)
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return known
 
     def _read(self, id_: str) -> GalleryFrame | None:
         kept = self._own(id_)

@@ -299,7 +299,7 @@ class Recorder:
         self._entries.append(
             _Entry(
                 file=self._file,
-                next_frame=finished.frames,
+                next_frame=finished.frames if finished.undecided is None else finished.undecided,
                 state=FileState.FAILED if failed else FileState.DONE,
             )
         )

@@ -25,7 +25,8 @@ class News(StrEnum):
     GROWN = "grown"
     """Something that was kept as it came in and now shows more than 1.6 times as much."""
     REFRESH = "refresh"
-    """Something that has moved on and changed for some seconds since the last frame was kept."""
+    """Something that has moved on and changed for some seconds since the last frame was kept, or a
+    picture of which, for as long, one kept frame has shown this part and one that."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -161,7 +161,11 @@ class Context:
         """Returns a frame as the gallery holds it when it is kept."""
         embedded = measured.embedded
         return GalleryFrame(
-            measured.frame.id, embedded.embedding, measured.thumbnail, embedded.cells
+            measured.frame.id,
+            embedded.embedding,
+            measured.thumbnail,
+            embedded.cells,
+            small=measured.small,
         )
 
     def sibling_matches(self, able: Sequence[Candidate]) -> list[tuple[Candidate, SiblingMatch]]:

@@ -11,6 +11,7 @@ import numpy as np
 from ..arrays import Arrays, Floats, Image, floats, optional_floats, packed, unpacked
 from ..embedding import Embedding
 from .cells import Cells, relative_distances, squared
+from .small_picture import changed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +24,8 @@ class GalleryFrame:
     cells: Cells
     by: str | None = None
     """Source of the group that has kept the frame; None: this source."""
+    small: Image | None = None
+    """The frame as a `small_picture`; None: it was kept where none is needed."""
 
     def to_bytes(self) -> bytes:
         """Returns all but the id, bit for bit. Half precision holds the grid's values exactly."""
@@ -36,6 +39,8 @@ class GalleryFrame:
             arrays["chroma"] = self.cells.chroma.astype(np.float16)
         if self.by is not None:
             arrays["by"] = np.array(self.by)
+        if self.small is not None:
+            arrays["small"] = self.small
         return packed(arrays)
 
     @classmethod
@@ -47,7 +52,8 @@ class GalleryFrame:
         by = str(arrays["by"]) if "by" in arrays else None
         thumbnail = np.asarray(arrays["thumbnail"], np.uint8)
         cells = replace(Cells.of(embedding), chroma=optional_floats(arrays, "chroma"))
-        return cls(id_, embedding, thumbnail, cells, by)
+        small = np.asarray(arrays["small"], np.uint8) if "small" in arrays else None
+        return cls(id_, embedding, thumbnail, cells, by, small)
 
 
 class Gallery:
@@ -60,6 +66,7 @@ class Gallery:
         self._kept: deque[GalleryFrame] = deque(kept, maxlen=size)
         self._stack: tuple[tuple[int, int, int], Floats, Floats, Floats] | None = None
         self._contrasts: list[float] | None = None
+        self._small: Image | None = None
         self._scaled: dict[tuple[str, tuple[int, int, int]], Cells] = {}
         """Kept frames on grids of other sizes, for folders of upright and flat pictures."""
 
@@ -86,17 +93,35 @@ class Gallery:
     def add(self, kept: GalleryFrame) -> None:
         """Adds a kept frame, and removes the oldest if the gallery is full."""
         self._kept.append(kept)
-        self._stack = self._contrasts = None
+        self._stack = self._contrasts = self._small = None
 
     def remove(self, id_: str) -> None:
         """Removes a frame: it could not be written, or it is about to be added as the newest."""
         self._kept = deque((kept for kept in self._kept if kept.id != id_), maxlen=self.size)
-        self._stack = self._contrasts = None
+        self._stack = self._contrasts = self._small = None
+
+    def renew(self, place: int) -> None:
+        """Makes the frame at this place the newest, so that others are removed before it."""
+        if place < len(self._kept) - 1:
+            kept = self._kept[place]
+            del self._kept[place]
+            self.add(kept)
 
     def clear(self) -> None:
         """Removes all frames."""
         self._kept.clear()
-        self._stack, self._contrasts, self._scaled = None, None, {}
+        self._stack, self._contrasts, self._small, self._scaled = None, None, None, {}
+
+    def changed(self, small: Image) -> Floats:
+        """Returns the (len(self),) share of the pixels in which each kept frame, oldest first,
+        differs from a small picture; infinite where a kept frame has none."""
+        if self._small is None:
+            none = np.zeros_like(small)
+            pictures = [none if kept.small is None else kept.small for kept in self._kept]
+            self._small = np.stack(pictures) if pictures else none[None][:0]
+        shares = changed(self._small, small)
+        shares[[kept.small is None for kept in self._kept]] = np.inf
+        return shares
 
     def distances(self, cells: Cells) -> Floats:
         """Returns (len(self), cells) distances of all kept frames, oldest first, to these cells."""

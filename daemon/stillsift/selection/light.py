@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..arrays import Floats, Mask
@@ -59,20 +61,27 @@ def lit_alike(a: Floats, b: Floats, sample_a: Floats, sample_b: Floats) -> tuple
     return (a, lit(b)) if a_is_brighter else (lit(a), b)
 
 
-def chroma_left(a: Floats, b: Floats, sample_a: Floats, sample_b: Floats) -> tuple[Floats, Floats]:
-    """Returns by how much Cr and Cb of two (height, width, 3) YCrCb pictures differ, in levels.
+def chroma_left(
+    a: Sequence[Floats], b: Sequence[Floats], sample_a: Floats, sample_b: Floats
+) -> tuple[Floats, Floats]:
+    """Returns by how much Cr and Cb of two pictures differ, in levels.
 
-    What one white balance for all of the picture explains is taken off. The samples are (n, 3).
+    Each picture is given as Y, Cr and Cb, (height, width) each. What one white balance for all of
+    the picture explains is taken off. The samples are (n, 3).
     """
     left = []
     for channel in (1, 2):
         cast, gain, of_luma = _fitted(
             sample_a[:, channel] - 128, [sample_b[:, channel] - 128, sample_b[:, 0] - 128]
         )
-        explained = (b[..., channel] - 128) * np.clip(gain, *_CHROMA_GAINS)
-        explained += (b[..., 0] - 128) * np.clip(of_luma, -_CHROMA_OF_LUMA, _CHROMA_OF_LUMA)
-        explained += np.clip(cast, -_CAST, _CAST)
-        left.append(np.asarray(a[..., channel] - 128 - explained, np.float32))
+        gain = np.clip(gain, *_CHROMA_GAINS)
+        of_luma = np.clip(of_luma, -_CHROMA_OF_LUMA, _CHROMA_OF_LUMA)
+        # What is left of 128 of each channel, and the cast.
+        level = 128 - 128 * gain - 128 * of_luma + np.clip(cast, -_CAST, _CAST)
+        explained = b[channel] * gain
+        explained += b[0] * of_luma
+        explained += level
+        left.append(np.asarray(a[channel] - explained, np.float32))
     return left[0], left[1]
 
 

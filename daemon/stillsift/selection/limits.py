@@ -24,6 +24,8 @@ class Limits:
     """Limits of exposure by which a frame is dropped before it is compared."""
     sensitivity: Sensitivity = Sensitivity.NORMAL
     """How little must be new for a frame to be kept."""
+    every_change: bool = False
+    """Whether every visible change is news, instead of each new thing once."""
     regions: Regions = EVERYTHING
     """Which parts of a picture count."""
     amounts: Amounts = UNLIMITED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..arrays import Image
@@ -11,6 +12,11 @@ from .cells import Cells
 from .comparison import Comparison
 from .overview import Overview
 from .sharpness import Sharpness, sharpness
+
+_MOST_WAITING = 32
+"""Most frames that one moment holds: 1 s at 30 frames/s."""
+_MOST_PIXELS = 100_000_000
+"""Most pixels that one moment holds, at 1.5 bytes each: 12 frames of 2160p, all 32 of 1080p."""
 
 
 def on_time_line(frame: Frame) -> bool:
@@ -51,6 +57,8 @@ class Measured:
     """The photograph made small; None: the frame lies on a time line, where that is not needed."""
     sharpest_part: float | None = None
     """Sharpness of a photograph where it is sharpest, as `sharpness.sharpest_part` returns it."""
+    small: Image | None = None
+    """The frame as a `small_picture`. None: nothing is compared by it."""
     luma: Image | None = None
     """Luma of the frame while it is in memory. None: the frame's picture must be asked for it."""
 
@@ -84,3 +92,10 @@ class Candidate:
 
     measured: Measured
     found: Comparison
+
+
+def full(waiting: Sequence[Candidate]) -> bool:
+    """Tells whether a moment takes no more frames; each one holds its picture in memory."""
+    picture = waiting[0].measured.frame.picture
+    most = min(_MOST_WAITING, max(2, _MOST_PIXELS // (picture.width * picture.height)))
+    return len(waiting) >= most

@@ -16,7 +16,7 @@ from .comparison import Comparison, News
 from .context import Context, SiblingMatch
 from .gallery import GalleryFrame
 from .limits import Limits
-from .measured import Candidate, EmbeddedPicture, Measured
+from .measured import Candidate, EmbeddedPicture, Measured, full
 from .thumbnail import GLANCE_S, same_but_blurred
 from .verdict import Step, Verdict
 
@@ -30,10 +30,6 @@ _NEARLY_ALL = 0.8
 """Share of the most that any frame of a moment shows of its news. The first frame that shows this
 share is the best. Which of many nearly equal frames shows most is chance, and would differ from one
 embedder's precision to another's."""
-_MOST_WAITING = 32
-"""Most frames that one moment holds: 1 s at 30 frames/s."""
-_MOST_PIXELS = 100_000_000
-"""Most pixels that one moment holds, at 1.5 bytes each: 12 frames of 2160p, all 32 of 1080p."""
 
 
 class Moments:
@@ -132,7 +128,7 @@ class Moments:
             swung, self.waiting = self.waiting, []
             done, _ = self._none_kept(swung, Reason.BLURRY, "the camera was swinging")
             return done, [measured.again()]
-        if cut or not in_time or self._full():
+        if cut or not in_time or full(self.waiting):
             done, again = self.close()
             return done, [*again, measured.again()]
         self.waiting.append(new)
@@ -150,12 +146,6 @@ class Moments:
                 near = measured.at_s - each.measured.at_s < GLANCE_S
                 return near and not self._blurred(each.measured)
         return False
-
-    def _full(self) -> bool:
-        """Tells whether the moment takes no more frames; each one holds its picture in memory."""
-        picture = self.waiting[0].measured.frame.picture
-        most = min(_MOST_WAITING, max(2, _MOST_PIXELS // (picture.width * picture.height)))
-        return len(self.waiting) >= most
 
     def _cut_between(self, a: Measured, b: Measured) -> bool:
         if not self._context.novelty.cut_between(a.embedded.cells, b.embedded.cells):

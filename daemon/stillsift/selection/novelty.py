@@ -52,6 +52,9 @@ _STAYED = 0.6
 """Share of the median distance that at most is left once the move of a view is taken off."""
 _GROWN = 1.6
 """Factor by which an object must show more than was kept of it to be news again."""
+_SHOWN_AGAIN = 0.25
+"""Seconds taken off `Scene.unshown_s` for each in which a kept frame shows all of the picture. Of
+people at desks, kept frames fail to show a third to two thirds; of noise, some hundredths."""
 _FEW = 4
 """Kept frames beside which the background is held: those that are nearest without it."""
 _LIGHT = "all of it differs a little, and no part of it more than the rest"
@@ -243,7 +246,12 @@ class Novelty:
             if not changed.any() and (tinged & ~still).any():
                 return replace(found, explained_by=Reason.FLEETING, why=_TINGE)
             why = found.why or (_LIGHT if stays is None else _UNCOVERED)
-            return replace(found, explained_by=Reason.SAME_BACKGROUND, why=why)
+            found = replace(found, explained_by=Reason.SAME_BACKGROUND, why=why)
+        if found.news is None and scene.unshown_s >= self._refresh_s:
+            # Each part is shown by some kept frame, but none shows what has become of the whole.
+            why = f"for {scene.unshown_s:.0f} s no kept frame has shown all of it"
+            weight = direct * found.limit
+            return replace(found, news=News.REFRESH, weight=weight, explained_by=None, why=why)
         return found
 
     def moved(
@@ -547,6 +555,7 @@ class Novelty:
             scene.tracking.follow(found.changed, found.changed, found.cells, at_s)
             scene.tracking.keep(found.changed, found.cells, at_s)
         self._learn(found, gallery, scene, sharp, at_s, view=view)
+        scene.unshown_s = 0.0
 
     def learn_passed(
         self,
@@ -599,6 +608,10 @@ class Novelty:
             scene.level.add(sharp, at_s)
         apart_s = at_s - scene.previous_s
         late = not 0 <= apart_s < SPACING_S
+        if late:
+            step_s = float(np.clip(apart_s, 0, 1))
+            step_s *= -_SHOWN_AGAIN if found.explained_by is None else 1
+            scene.unshown_s = max(0.0, scene.unshown_s + step_s)
         if late and found.distances is not None:
             scene.still_s = self.stillness(found, scene, at_s)
         if late or found.cut or scene.previous is None:
@@ -626,8 +639,9 @@ class Novelty:
         """
         distances = found.distances
         assert distances is not None
-        still_s = np.zeros_like(distances) if scene.still_s is None else scene.still_s
-        rests = np.broadcast_to(still_s >= self._still_s, distances.shape).reshape(-1)
+        rests = np.zeros(distances.size, np.bool_)
+        if scene.still_s is not None and scene.still_s.shape == distances.shape:
+            rests = scene.still_s.reshape(-1) >= self._still_s
         stays = scene.background.distances(found.cells, rests)
         if stays is not None:
             apart = (stays - self._light(stays[None], found.cells)).reshape(1, *distances.shape)

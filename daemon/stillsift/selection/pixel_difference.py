@@ -8,6 +8,7 @@ foreign object of 0.3 % of the picture was always seen.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -40,6 +41,19 @@ _ROUNDING = 5.0
 _REGISTERED, _EXACT = 0.05, 0.02
 """`typical` up to which two pictures lie exactly on each other; and so exactly that no alignment
 can be better: pages of other text, a scene with another thing in it."""
+_EVERY = 2
+"""Pixels from one of the windows that `typical` is taken of to the next; they are smooth."""
+_TILE = 64
+"""Pixels of a side of the parts in which windows are moved, at most."""
+_UNLIKE = 1.0
+"""1 - correlation of windows that have nothing in common."""
+_MOVES = [
+    (down, right)
+    for down in range(2 * _SHIFTS + 1)
+    for right in range(2 * _SHIFTS + 1)
+    if (down, right) != (_SHIFTS, _SHIFTS)
+]
+"""Pixels down and right at which the other luma, padded by `_SHIFTS` more, is moved."""
 _OFF = 128.0
 """Taken off before squares are summed: float32 loses the small variance of bright windows."""
 _BLOWN = 249
@@ -53,11 +67,13 @@ class PixelDifference:
     structure: float
     """Highest 1 - correlation of any window, 0 to 2."""
     fine: float
-    """The same in windows of half the size, less what three quarters of them have."""
+    """The same in windows of half the size, less what three quarters of them have; 0: the structure
+    tells that they are no copies."""
     chroma: float
     """Highest difference of colour of any block, levels."""
     typical: float
-    """What three quarters of the windows have at most. Small: the two lie exactly on each other."""
+    """What three quarters of the windows have at most. Small: the two lie exactly on each other.
+    1: that was not measured."""
     texture: float
     """Share of the pictures, 0 to 1, in which either shows structure."""
     scale: float
@@ -97,7 +113,7 @@ def pixel_difference(a: Overview, b: Overview, *, features: bool = True) -> Pixe
     """
     longest = min(max(a.bgr.shape[:2]), max(b.bgr.shape[:2]))
     first, second = _planes(a, b, longest)
-    small = _planes(a, b, _COARSE) if longest >= 2 * _COARSE else None
+    small = _planes(a, b, _COARSE) if longest >= 1.5 * _COARSE else None
     if small is None or _near(_judged(*small, Placement.same(), None)):
         found = _judged(first, second, Placement.same(), longest)
         if found.distance <= 1 or found.typical <= _EXACT:
@@ -154,8 +170,10 @@ def _planes(a: Overview, b: Overview, longest: int) -> tuple[Image, Image]:
 
 
 def _plane(bgr: Image) -> Image:
-    ycrcb = cv2.cvtColor(bgr, cv2.COLOR_BGR2YCrCb)
-    return np.asarray(np.dstack([ycrcb, bgr.max(2)]), np.uint8)
+    luma, red, blue = cv2.split(cv2.cvtColor(bgr, cv2.COLOR_BGR2YCrCb))
+    channels = cv2.split(bgr)
+    brightest = cv2.max(cv2.max(channels[0], channels[1]), channels[2])
+    return np.asarray(cv2.merge([luma, red, blue, brightest]), np.uint8)
 
 
 def _judged(a: Image, b: Image, placement: Placement, longest: int | None) -> PixelDifference:
@@ -169,35 +187,38 @@ def _judged(a: Image, b: Image, placement: Placement, longest: int | None) -> Pi
         window, chroma_window = (
             max(6, round(size * min(1.0, longest / LONGEST))) for size in (_WINDOW, _CHROMA_WINDOW)
         )
-    moves = placement.moves
-    seen = np.full((height, width), 255, np.uint8)
-    if moves:
-        b, seen = placement.laid(b), placement.laid(seen, mask=True)
-    overlap = float((seen > 0).mean())
-    border = 2 * (max(window, chroma_window) // 2) + 5
-    kernel = np.ones((border, border), np.uint8)
-    inner = cv2.erode(seen, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=255) > 0
-    first, second = a.astype(np.float32), b.astype(np.float32)
+    inner, overlap = None, 1.0
+    if placement.moves:
+        seen = placement.laid(np.full((height, width), 255, np.uint8), mask=True)
+        b, overlap = placement.laid(b), float((seen > 0).mean())
+        border = 2 * (max(window, chroma_window) // 2) + 5
+        kernel = np.ones((border, border), np.uint8)
+        inner = cv2.erode(seen, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=255) > 0
+    first, second = ([each.astype(np.float32) for each in cv2.split(every)] for every in (a, b))
     size = block_size(width, height)
-    blocks = [
-        np.asarray(cv2.resize(each, size, interpolation=cv2.INTER_AREA), np.float32)
-        for each in (first, second, inner.astype(np.float32))
-    ]
-    inside = blocks[2].ravel() > 0.99
-    if inside.sum() < LEAST_BLOCKS or min(overlap, overlap * placement.scale**2) < _COVER:
+    inside: Mask | slice = slice(None)
+    if inner is not None:
+        inside = _reduced(inner.astype(np.float32), size).ravel() > 0.99
+        if inside.sum() < LEAST_BLOCKS or min(overlap, overlap * placement.scale**2) < _COVER:
+            return _FAR
+    elif size[0] * size[1] < LEAST_BLOCKS:
         return _FAR
-    samples = [each.reshape(-1, 4)[inside, :3] for each in blocks[:2]]
-    lumas = lit_alike(first[..., 0], second[..., 0], samples[0][:, 0], samples[1][:, 0])
-    structure, typical, texture = _structure(*lumas, inner, window)
-    fine, typical_fine, _ = _structure(*lumas, inner, max(5, window // 2))
+    samples = [
+        np.stack([_reduced(channel, size).ravel()[inside] for channel in every[:3]], 1)
+        for every in (first, second)
+    ]
+    lumas = lit_alike(first[0], second[0], samples[0][:, 0], samples[1][:, 0])
+    structures = _Structures(*lumas, inner, window)
+    coarser = structures.of(window, typical=longest is not None)
+    finer = None if coarser.highest > _STRUCTURE else structures.of(max(5, window // 2))
     grey = is_grey_copy(*samples)
     chroma = 0.0 if grey else _chroma(first, second, samples, inner, chroma_window)
     return PixelDifference(
-        structure,
-        fine - typical_fine,
+        coarser.highest,
+        0.0 if finer is None else finer.highest - finer.typical,
         chroma,
-        typical,
-        texture,
+        coarser.typical,
+        coarser.texture,
         placement.scale,
         placement.shift(width, height),
         grey,
@@ -205,84 +226,199 @@ def _judged(a: Image, b: Image, placement: Placement, longest: int | None) -> Pi
     )
 
 
-def _structure(a: Floats, b: Floats, inner: Mask, window: int) -> tuple[float, float, float]:
-    """Returns the highest 1 - correlation of two lumas, its 75th percentile, and their texture.
+def _reduced(channel: Floats, size: tuple[int, int]) -> Floats:
+    return np.asarray(cv2.resize(channel, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Structure:
+    """Describes how the structure of two lumas differs in windows of one size."""
+
+    highest: float
+    """Highest 1 - correlation."""
+    typical: float
+    """What three quarters of the windows with texture have at most."""
+    texture: float
+    """Share of the windows, 0 to 1, in which either shows structure."""
+
+
+class _Structures:
+    """Compares the structure of two (height, width) lumas.
 
     A window may lie `_SHIFTS` pixels off: resampling moves edges by parts of a pixel.
     """
-    height, width = a.shape
-    margin = window // 2 + 1
-    one = _Windows.of(_padded(_smooth(a), margin), window)
-    other = _Windows.of(_padded(_smooth(b), margin + _SHIFTS), window)
-    cut = slice(margin, margin + height), slice(margin, margin + width)
-    middle = (
-        slice(_SHIFTS, _SHIFTS + height + 2 * margin),
-        slice(_SHIFTS, _SHIFTS + width + 2 * margin),
-    )
-    much = 6 * _ROUNDING**2
-    textured = (one.variance[cut] > much) | (other.variance[middle][cut] > much)
-    textured &= inner
-    best = one.correlation(other, middle)
-    apart = _apart(best[cut], inner, window)
-    if float(apart.max()) > _SAME:
-        for down in range(2 * _SHIFTS + 1):
-            for right in range(2 * _SHIFTS + 1):
-                here = (
-                    slice(down, down + height + 2 * margin),
-                    slice(right, right + width + 2 * margin),
-                )
-                if here != middle:
-                    np.maximum(best, one.correlation(other, here), out=best)
-        apart = _apart(best[cut], inner, window)
-    some = apart[textured][::7]
-    typical = float(np.percentile(some, 75)) if some.size > 20 else 0.0
-    return float(apart.max()), typical, float(textured.mean())
+
+    def __init__(self, a: Floats, b: Floats, inner: Mask | None, window: int) -> None:
+        """`inner`: where both can be compared; None: everywhere. `window`: the largest one."""
+        self._margin = window // 2 + 1
+        self._one = _padded(_smooth(a), self._margin)
+        self._other = _padded(_smooth(b), self._margin + _SHIFTS)
+        self._inner = inner
+
+    def of(self, window: int, *, typical: bool = True) -> _Structure:
+        """Compares in windows of one size. Without `typical`, that of the result is 1."""
+        windows = _Windows(self._one, self._other, window, self._margin, self._inner)
+        highest = windows.highest
+        if highest > _SAME:
+            highest = windows.highest_moved()
+            for down, right in _MOVES if typical else ():
+                windows.move(down, right)
+        return _Structure(highest, windows.typical if typical else 1.0, windows.texture)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _Windows:
-    """Holds what the windows around each pixel of a (height, width) luma have in common."""
+    """Compares the windows of one size around each pixel of two lumas."""
 
-    luma: Floats
-    mean: Floats
-    variance: Floats
-    """Grey levels squared, and those that rounding makes."""
-    inverse: Floats
-    """1 / root of the variance."""
-    window: int
+    def __init__(
+        self, one: Floats, other: Floats, window: int, margin: int, inner: Mask | None
+    ) -> None:
+        """Compares two lumas that were padded by `margin`, the other one by `_SHIFTS` more."""
+        self._lumas, self._window, self._margin, self._inner = (one, other), window, margin, inner
+        self._means = [_mean(luma, window) for luma in (one, other)]
+        variances = [
+            np.maximum(_mean(luma * luma, window) - mean * mean, 0)
+            for luma, mean in zip(self._lumas, self._means, strict=True)
+        ]
+        rounding = np.float32(_ROUNDING**2)
+        self._inverse = [floats(1 / np.sqrt(each + rounding)) for each in variances]
+        height, width = (side - 2 * margin for side in one.shape)
+        self._shape = height, width
+        first, second = (
+            variance[by : by + height, by : by + width]
+            for variance, by in zip(variances, (margin, margin + _SHIFTS), strict=True)
+        )
+        self._textured = np.maximum(first, second) > 5 * rounding
+        if inner is not None:
+            self._textured &= inner
+        self.texture = float(self._textured.mean())
+        everywhere = slice(0, height), slice(0, width)
+        self._best = self._correlation(everywhere, _SHIFTS, _SHIFTS)
+        self._apart = _apart(self._best, inner, _half(window))
+        self.highest = _highest(self._apart)
+        self._sampled = self._best[::_EVERY, ::_EVERY].copy()
 
-    @classmethod
-    def of(cls, luma: Floats, window: int) -> _Windows:
-        mean = _mean(luma, window)
-        variance = np.maximum(_mean(luma * luma, window) - mean * mean, 0)
-        variance += np.float32(_ROUNDING**2)
-        return cls(luma, mean, variance, floats(np.float32(1) / np.sqrt(variance)), window)
+    def _correlation(self, region: tuple[slice, slice], down: int, right: int) -> Floats:
+        """Returns the correlations in a region of the pictures, the other one being moved."""
+        reach = self._window // 2 + 1
+        near = [slice(each.start - reach, each.stop + reach) for each in region]
+        one, other = self._lumas
+        products = _at(one, near, self._margin) * _at(other, near, self._margin, down, right)
+        height, width = (each.stop - each.start for each in region)
+        mean = _mean(products, self._window)[reach : reach + height, reach : reach + width]
+        return self._correlated(mean, region, down, right)
 
-    def correlation(self, other: _Windows, here: tuple[slice, slice]) -> Floats:
-        """Returns the correlation of each window with one of the other, which begins `here`."""
-        alike = _mean(self.luma * other.luma[here], self.window)
-        alike -= self.mean * other.mean[here]
-        alike += np.float32(_ROUNDING**2)
-        alike *= other.inverse[here]
-        alike *= self.inverse
-        return alike
+    def _correlated(self, mean: Floats, region: Sequence[slice], down: int, right: int) -> Floats:
+        """Returns correlations from the mean product of each window."""
+        margin = self._margin
+        mean = mean - _at(self._means[0], region, margin) * _at(
+            self._means[1], region, margin, down, right
+        )
+        mean += np.float32(_ROUNDING**2)
+        mean *= _at(self._inverse[1], region, margin, down, right)
+        mean *= _at(self._inverse[0], region, margin)
+        return mean
+
+    def move(self, down: int, right: int) -> None:
+        """Lets the windows that `typical` is taken of lie this far off."""
+        one, other = self._lumas
+        sums = cv2.integral(one * other[down : down + one.shape[0], right : right + one.shape[1]])
+        height, width = self._shape
+        region = slice(0, height, _EVERY), slice(0, width, _EVERY)
+        top = self._margin - self._window // 2
+        low = top + self._window
+        rows, low_rows = (slice(by, by + height, _EVERY) for by in (top, low))
+        columns, right_columns = (slice(by, by + width, _EVERY) for by in (top, low))
+        total = sums[low_rows, right_columns] - sums[rows, right_columns]
+        total += sums[rows, columns] - sums[low_rows, columns]
+        mean = floats(total / self._window**2)
+        found = self._correlated(mean, region, down, right)
+        np.maximum(self._sampled, found, out=self._sampled)
+
+    @property
+    def typical(self) -> float:
+        """What three quarters of the windows with texture have at most."""
+        textured = self._textured[::_EVERY, ::_EVERY]
+        inner = None if self._inner is None else self._inner[::_EVERY, ::_EVERY]
+        half = round(_half(self._window) / _EVERY)
+        some = _apart(self._sampled, inner, half)[textured]
+        return float(np.percentile(some, 75)) if some.size > 20 else 0.0
+
+    def highest_moved(self) -> float:
+        """Returns the highest 1 - correlation where every window may be moved.
+
+        That makes none higher, so tiles are looked at, the highest first, until no other can be;
+        or until one is so high that nothing depends on how much higher another one is.
+        """
+        height, width = self._shape
+        tiles = [
+            (slice(top, min(top + _TILE, height)), slice(left, min(left + _TILE, width)))
+            for top in range(0, height, _TILE)
+            for left in range(0, width, _TILE)
+        ]
+        before = [_highest(self._apart[tile]) for tile in tiles]
+        highest = 0.0
+        for most, tile in sorted(zip(before, tiles, strict=True), key=lambda pair: -pair[0]):
+            if most <= highest or highest > _UNLIKE:
+                break
+            highest = max(highest, self._tile_moved(tile))
+        return highest
+
+    def _tile_moved(self, tile: tuple[slice, slice]) -> float:
+        reach = _half(self._window)
+        rows, columns = (
+            slice(max(0, part.start - reach), min(side, part.stop + reach))
+            for part, side in zip(tile, self._shape, strict=True)
+        )
+        region = rows, columns
+        best = self._best[region]
+        for down, right in _MOVES:
+            best = np.maximum(best, self._correlation(region, down, right))
+        inner = None if self._inner is None else self._inner[region]
+        top, left = (part.start - around.start for part, around in zip(tile, region, strict=True))
+        apart = _apart(best, inner, reach)[top:, left:]
+        height, width = (part.stop - part.start for part in tile)
+        return _highest(apart[:height, :width])
 
 
-def _apart(best: Floats, inner: Mask, window: int) -> Floats:
+def _highest(values: Floats) -> float:
+    return cv2.minMaxLoc(values)[1]  # a tenth of the time that numpy takes for a part of an array
+
+
+def _at(
+    values: Floats, region: Sequence[slice], margin: int, down: int = 0, right: int = 0
+) -> Floats:
+    """Returns a region of the pictures from values that are padded by a margin."""
+    rows, columns = region
+    return values[
+        slice(rows.start + margin + down, rows.stop + margin + down, rows.step),
+        slice(columns.start + margin + right, columns.stop + margin + right, columns.step),
+    ]
+
+
+def _half(window: int) -> int:
+    return max(3, window // 2)
+
+
+def _apart(best: Floats, inner: Mask | None, half: int) -> Floats:
     """Returns 1 - correlation of each window, averaged over half a window."""
     apart = 1 - np.minimum(best, 1)
-    apart[~inner] = 0
-    return _mean(apart, max(3, window // 2))
+    if inner is not None:
+        apart[~inner] = 0
+    return _mean(apart, half)
 
 
-def _chroma(a: Floats, b: Floats, samples: list[Floats], inner: Mask, window: int) -> float:
+def _chroma(
+    a: list[Floats], b: list[Floats], samples: list[Floats], inner: Mask | None, window: int
+) -> float:
     """Returns the highest difference of colour of any block, levels."""
     red, blue = (_mean(each, window) for each in chroma_left(a, b, samples[0], samples[1]))
-    apart = floats(np.sqrt(red * red + blue * blue))
-    apart[~inner] = 0
-    blown = ((a[..., 3] > _BLOWN) | (b[..., 3] > _BLOWN)).astype(np.float32)
-    apart = np.where(_mean(blown, window) > 0.25, apart / 2, apart)
-    return float(apart.max())
+    apart = red * red + blue * blue
+    if inner is not None:
+        apart[~inner] = 0
+    blown = np.maximum(a[3], b[3]) > _BLOWN
+    if blown.any():
+        apart[_mean(blown.astype(np.float32), window) > 0.25] /= 4
+    return float(np.sqrt(_highest(apart)))
 
 
 def _smooth(luma: Floats) -> Floats:

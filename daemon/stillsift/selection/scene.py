@@ -43,6 +43,9 @@ class Scene:
         """(rows, columns) seconds for which each cell has not changed. None: not known yet."""
         self.kept_s = -np.inf
         """Time of the last kept frame, seconds; -inf: none was kept."""
+        self.unshown_s = 0.0
+        """Time since then in which no kept frame showed all of the picture, seconds; less where one
+        showed it again."""
         self.move: Move | None = None
         """By how much the view had moved at `moved_s`, and hardly more since. None: it has not."""
         self.moved_s = -np.inf
@@ -78,6 +81,7 @@ class Scene:
             **moved,
             "moved_s": np.array(self.moved_s),
             "times": np.array(times),
+            "unshown_s": np.array(self.unshown_s),
             "sharpness": np.array(level.recent, np.float64),
             "details": np.array(level.details, np.float64),
         }
@@ -99,6 +103,8 @@ class Scene:
         self.move = Move.restored(arrays, "move")
         if "moved_s" in arrays:
             self.moved_s = float(arrays["moved_s"])
+        if "unshown_s" in arrays:  # a state from before it existed has none
+            self.unshown_s = float(arrays["unshown_s"])
         self.noise.restore(arrays)
         self.background.restore(arrays)
         self.tracking.restore(arrays, active_s)

@@ -35,9 +35,11 @@ class SensitivityFactors:
 
 
 FACTORS = {
-    Sensitivity.LOWEST: SensitivityFactors(6.0, 5.0, 60.0, 1.2),
-    Sensitivity.LOW: SensitivityFactors(2.5, 2.0, 15.0, 1.1),
+    Sensitivity.LOWEST: SensitivityFactors(6.0, 4.0, 20.0, 1.2),
+    Sensitivity.LOW: SensitivityFactors(2.5, 2.0, 10.0, 1.1),
     Sensitivity.NORMAL: SensitivityFactors(1.0, 1.0, 5.0, 1.0),
-    Sensitivity.HIGH: SensitivityFactors(0.5, 1.0, 3.0, 0.9),
-    Sensitivity.HIGHEST: SensitivityFactors(0.2, 0.5, 2.0, 0.8),
+    Sensitivity.HIGH: SensitivityFactors(0.5, 0.5, 2.5, 0.9),
+    Sensitivity.HIGHEST: SensitivityFactors(0.2, 0.25, 1.25, 0.8),
 }
+"""Each word asks for half the time of the one below, since of a busy view the times decide how much
+is kept: where two words shared a gap, they kept nearly the same."""

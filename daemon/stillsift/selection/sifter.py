@@ -3,10 +3,10 @@
 Uses no disk, no clock and no thread. Time is the frame's own, so the same frames give the same
 decisions live, from clips and from archives, with or without a restart in between.
 
-A frame that shows something new waits for a better picture of the same: `moments` decides about
-frames on a time line, `bursts` about all others. So decisions come out later than the frames went
-in, always in the frames' order. Nothing is learned while frames wait: the state after the last
-decision, and the frames that still wait, are enough to go on after a restart.
+A frame that shows something new waits for a better picture of the same: `moments` (or `changes`)
+decides about frames on a time line, `bursts` about all others. So decisions come out later than the
+frames went in, always in the frames' order. Nothing is learned while frames wait: the state after
+the last decision, and the frames that still wait, are enough to go on after a restart.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from .album import Album
 from .budgets import Budgets
 from .bursts import Bursts
 from .cells import Cells
+from .changes import Changes
 from .comparison import Comparison
 from .context import Context
 from .gallery import Gallery, GalleryFrame
@@ -39,6 +40,7 @@ from .overview import Overviews, overview_of
 from .photographs import Photographs, Search, none_elsewhere
 from .scene import Scene
 from .sharpness import sharpest_part, sharpness
+from .small_picture import small_picture
 from .thumbnail import GLANCE_S, changed, colours, difference, recoloured, thumbnail
 from .verdict import Step, Verdict
 
@@ -107,7 +109,7 @@ class Sifter:
             elsewhere,
             search_elsewhere,
         )
-        self._moments = Moments(limits, self._context)
+        self._moments = (Changes if limits.every_change else Moments)(limits, self._context)
         self._bursts = Bursts(limits, self._context)
         self._seen: EmbeddedPicture | None = None
         """The last embedded picture; None: none was."""
@@ -264,8 +266,8 @@ class Sifter:
 
     def _step(self, measured: Measured) -> Step:
         """Takes one frame; returns the decisions due and the frames to be looked at again."""
-        path: Moments | Bursts = self._moments
-        other: Moments | Bursts = self._bursts
+        path: Moments | Changes | Bursts = self._moments
+        other: Moments | Changes | Bursts = self._bursts
         if not measured.timed:
             path, other = other, path
         if other.waiting:
@@ -312,6 +314,8 @@ class Sifter:
         self._seen = embedded
         sharp = sharpness(luma) if still else None
         measured = Measured(_lightened(frame), timed, at_s, thumb, sharp, embedded, luma=luma)
+        if timed and self.limits.every_change:
+            measured.small = small_picture(luma, frame.picture.levels, regions.paint)
         if not timed:
             measured.overview = overview_of(frame.picture, frame.quality, luma, regions.paint)
             measured.sharpest_part = sharpest_part(luma)

@@ -96,6 +96,9 @@ class Finished:
     """Number of frames. 0: the file failed; a `Failed` item came before."""
     lasted_s: float = 0.0
     """Seconds from the first frame to the last."""
+    undecided: int | None = None
+    """Index of a last frame that did not stand for long, as far as is known: if the file grows, it
+    is read on from there. None: all frames are decided."""
     unread: bool = False
     """Whether the file holds pictures that nobody has looked at; then it stays where it is."""
 

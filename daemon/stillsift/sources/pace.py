@@ -100,6 +100,11 @@ class Standing(Generic[_Shown]):
         """Holds a frame that is not due and began at `at_ns`, instead of the one before."""
         self._held = frame, at_ns
 
+    @property
+    def held(self) -> _Shown | None:
+        """Gives the frame held back; None: there is none."""
+        return None if self._held is None else self._held[0]
+
     def until(self, at_ns: int) -> _Shown | None:
         """Returns the frame held back if it stood for a step until `at_ns`, else None.
 
@@ -109,5 +114,10 @@ class Standing(Generic[_Shown]):
         return held[0] if held is not None and at_ns - held[1] >= self._step_ns else None
 
     def for_(self, lasts_ns: int) -> _Shown | None:
-        """Returns the same for a last frame, of which it is known how long it lasts."""
-        return None if self._held is None else self.until(self._held[1] + lasts_ns)
+        """Returns the frame held back if it is the last and stands for a step, else None.
+
+        It is still held then: more may come.
+        """
+        if self._held is None or lasts_ns < self._step_ns:
+            return None
+        return self.until(self._held[1] + lasts_ns)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
@@ -28,12 +31,14 @@ from PIL import Image
 from clips import SHARED_MEDIA, real_clip, real_pictures, write_clip
 from disks import FaultyDisk, why_not
 from stillsift.frames import LATEST_NS, Frame, TimeOrigin
-from stillsift.sources import Failed, FileIdentity, Finished, Idle, Item, Opened
-from stillsift.sources.files import ClipReader, clip, tree
+from stillsift.sources import Failed, FileIdentity, Finished, Idle, Item, Opened, Shorter
+from stillsift.sources.files import ClipReader, clip, joined, tree
 from stillsift.sources.files.contents import CLIP_SUFFIXES
 from stillsift.sources.pace import Pace
 from stillsift.sources.times import NamePattern, Times
 
+JPEG = rb"\xff\xd8\xff"
+"""How a JPEG begins."""
 MTIME_NS = 1_700_000_000_000_000_000
 
 
@@ -232,14 +237,17 @@ def test_a_change_of_size_in_mid_file(tmp_path: Path) -> None:
 
 def damaged(path: Path, numbers: Iterable[int]) -> Path:
     """A clip of 30 JPEGs, some of which are none any more."""
-    write_clip(path, real_pictures(), codec="mjpeg")
+    spoil(write_clip(path, real_pictures(), codec="mjpeg"), numbers)
+    return path
+
+
+def spoil(path: Path, numbers: Iterable[int]) -> None:
+    """Makes some frames of a clip of JPEGs unreadable."""
     data = bytearray(path.read_bytes())
-    starts = [at for at in range(len(data)) if data[at : at + 3] == b"\xff\xd8\xff"]
-    assert len(starts) == 30
+    starts = [found.start() for found in re.finditer(JPEG, data)]
     for number in numbers:
         data[starts[number] : starts[number] + 600] = b"\xff" * 600
     path.write_bytes(data)
-    return path
 
 
 def test_damage_before_the_first_frame_has_the_time_of_the_beginning(tmp_path: Path) -> None:
@@ -657,6 +665,106 @@ def test_a_joined_recording_that_cannot_be_read_is_told_and_the_next_is_read(
     assert failure.detail.startswith("damaged from frame 10: recording 2 of 3: cannot be opened")
 
 
+def without_pixels(part: bytes) -> bytes:
+    """An MP4 whose frames are zeros."""
+    start, end = part.index(b"mdat") + 4, part.index(b"moov") - 4
+    return part[:start] + bytes(end - start) + part[end:]
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        lambda part: part.replace(b"moov", b"moow"),
+        without_pixels,
+        lambda _: b"\0\0\0\x08ftyp",
+    ],
+)
+def test_recordings_in_a_row_that_give_nothing_are_one_failure(
+    spoilt: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    part = write_clip(tmp_path / "part.mp4", real_pictures()[:10]).read_bytes()
+    bad = spoilt(part)
+    path = tmp_path / "a.mp4"
+    path.write_bytes(part + bad * 3 + part + bad)
+    result = read(path)
+    assert result.finished.frames == 20
+    told = [failure.detail.split(": ")[1] for failure in result.failures]
+    assert told == ["recordings 2 to 4 of 6", "recording 6 of 6"]
+    assert [failure.frame_index for failure in result.failures] == [10, 20]
+    assert read(path, start_frame=11).failures == result.failures[1:]
+
+
+def test_recordings_that_give_no_frame_cost_no_more_the_more_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.mp4"
+    part = write_clip(path, real_pictures()[:10]).read_bytes()
+    path.write_bytes(without_pixels(part) * 20)
+    calls, open_it = itertools.count(), av.open
+
+    def counted(*args: Any, **options: Any) -> Any:
+        next(calls)
+        return open_it(*args, **options)
+
+    monkeypatch.setattr(av, "open", counted)
+    assert read(path).finished.frames == 0
+    assert next(calls) <= 3 * 20
+
+
+def test_joined_recordings_give_signs_of_life_and_can_be_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.mp4"
+    part = write_clip(path, real_pictures()[:10]).read_bytes()
+    path.write_bytes(part.replace(b"avc1", b"none") * 200)
+    clock = iter(range(10**6))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    items: list[Item] = []
+    for item in ClipReader(path, "clips", stopped=lambda: len(items) > 300).items():
+        items.append(item)
+    assert {type(item) for item in items} == {Opened, Idle}
+    assert len(items) < 310
+
+
+def test_more_recordings_than_anybody_joins_are_not_all_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clip, "MOST_PARTS", 3)
+    monkeypatch.setattr(joined, "MOST_PARTS", 3)
+    path = tmp_path / "a.mp4"
+    part = write_clip(path, real_pictures()[:10]).read_bytes()
+    path.write_bytes(part * 3)
+    assert not read(path).failures
+    path.write_bytes(part * 5)
+    result = read(path)
+    assert result.finished.frames == 30
+    (failure,) = result.failures
+    assert failure.detail.endswith("more than 3 recordings were joined: no more are read")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".wmv", ".flv"])
+@pytest.mark.parametrize("cut", [0.5, 0.8])
+def test_a_recording_behind_one_that_was_cut_off_is_read(
+    suffix: str, cut: float, tmp_path: Path
+) -> None:
+    codecs = {".wmv": "wmv2", ".flv": "flv"}
+    front = {"movflags": "faststart"} if suffix in (".mp4", ".mov") else {}
+    part = write_clip(
+        tmp_path / f"part{suffix}",
+        real_pictures(),
+        codec=codecs.get(suffix, "libx264"),
+        container_options=front,
+    ).read_bytes()
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(part[: round(cut * len(part))])
+    alone = read(path).finished.frames
+    for whole in (part, part * 2):  # what was cut off reaches beyond it, or to its middle
+        path.write_bytes(part[: round(cut * len(part))] + whole)
+        result = read(path)
+        assert result.finished.frames == alone + 30 * (len(whole) // len(part))
+        assert far(result.frames[-1], real_pictures()[-1]) < 12
+
+
 def test_frames_of_68_years_have_times_that_can_be_recorded(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.avi", real_pictures()[:6], codec="mjpeg")
     data = bytearray(path.read_bytes())
@@ -736,6 +844,53 @@ def test_a_picture_that_stands_is_looked_at_wherever_it_begins(
         assert later == [number for number in (0, 1, 3, 4, 5, 6) if number >= start]
 
 
+def test_a_failure_is_told_behind_the_picture_that_stood_before_it(tmp_path: Path) -> None:
+    """Else whoever is ended in between would read on behind the picture, which nobody looked at."""
+    path = tmp_path / "a.mkv"
+    write_clip(path, real_pictures()[::4][:7], codec="mjpeg", pts=SHOWN_MS, rate=1000)
+    spoil(path, [4])
+    result = read(path, rate=5)
+    assert [type(item) for item in result.items[1:-1]] == [
+        *(Frame, Frame, Frame, Failed, Frame, Frame)
+    ]
+    assert [frame.frame_index for frame in result.frames] == [0, 1, 3, 4, 5]
+    (failure,) = result.failures
+    assert failure.frame_index == 4
+    later = read(path, rate=5, start_frame=failure.frame_index)
+    assert later.failures == [failure]
+    assert [frame.frame_index for frame in later.frames] == [4, 5]
+
+
+@pytest.mark.parametrize("while_read", [False, True])
+def test_a_clip_that_grew_is_read_on_from_the_picture_that_stands(
+    while_read: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.mkv"
+    write_clip(path, real_pictures()[::4][:7], codec="mjpeg", pts=SHOWN_MS, rate=1000)
+    spoil(path, [4])
+    whole = path.read_bytes()
+    path.write_bytes(whole[: [found.start() for found in re.finditer(JPEG, whole)][-2]])
+    size, content_hash = path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest()
+    items: list[Item] = []
+    for item in ClipReader(path, "clips", rate=5).items():
+        items.append(item)
+        if while_read and isinstance(item, Frame):
+            path.write_bytes(whole)
+    assert [item.frame_index for item in items if isinstance(item, Frame)] == [0, 1]
+    if while_read:
+        assert isinstance(items[-1], Frame), "where it ended by then is no damage"
+        left = 2
+    else:
+        assert len(Read(items).failures) == 1
+        undecided = Read(items).finished.undecided
+        assert undecided == 3
+        left = undecided
+        path.write_bytes(whole)
+    then = read(path, rate=5, shorter=Shorter(size, content_hash, left))
+    assert [frame.frame_index for frame in then.frames] == [3, 4, 5]
+    assert [failure.frame_index for failure in then.failures] == [4]
+
+
 def test_the_last_picture_is_looked_at_if_its_container_lets_it_stand(tmp_path: Path) -> None:
     path = tmp_path / "a.gif"
     pictures = [Image.fromarray(np.full((90, 160, 3), 80 * n, np.uint8)) for n in range(3)]
@@ -750,7 +905,29 @@ def test_the_last_picture_is_looked_at_if_its_container_lets_it_stand(tmp_path: 
 def test_of_several_video_tracks_the_largest_is_read_and_the_others_are_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = tmp_path / "two.mkv"
+    path = write_tracks(tmp_path / "two.mkv")
+    found = read(path)
+    assert [(frame.picture.width, frame.picture.height) for frame in found.frames] == [
+        *((640, 360),) * 10
+    ]
+    (line,) = [line for line in caplog.messages if "two.mkv" in line]
+    assert "track 1 (640x360) is read" in line
+    assert "not track 0 (160x90), track 2 (320x180)" in line
+
+
+def test_the_other_video_tracks_of_joined_recordings_are_named_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = write_tracks(tmp_path / "part.mp4").read_bytes()
+    path = tmp_path / "a.mp4"
+    path.write_bytes(whole * 3)
+    assert read(path).finished.frames == 30
+    (line,) = [line for line in caplog.messages if "a.mp4" in line]
+    assert "track 1 (640x360) is read" in line
+
+
+def write_tracks(path: Path) -> Path:
+    """Writes ten frames of three video tracks, of which the second is the largest."""
     with av.open(str(path), "w") as container:
         streams = []
         for width, height in ((160, 90), (640, 360), (320, 180)):
@@ -764,13 +941,7 @@ def test_of_several_video_tracks_the_largest_is_read_and_the_others_are_named(
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
         for stream in streams:
             container.mux(stream.encode())
-    found = read(path)
-    assert [(frame.picture.width, frame.picture.height) for frame in found.frames] == [
-        *((640, 360),) * 10
-    ]
-    (line,) = [line for line in caplog.messages if "two.mkv" in line]
-    assert "track 1 (640x360) is read" in line
-    assert "not track 0 (160x90), track 2 (320x180)" in line
+    return path
 
 
 def test_the_picture_of_a_cover_is_no_track_to_read(tmp_path: Path) -> None:
@@ -849,3 +1020,42 @@ def test_a_clip_that_was_cut_off_is_told_though_ffmpeg_ends_it_without_a_word(
     result = read(path)
     assert 0 < result.finished.frames < 40
     assert any("damaged" in failed.detail for failed in result.failures)
+
+
+def cut_between_frames(path: Path) -> bytes:
+    """Writes a MOV of 30 JPEGs with its index in front; returns the first 15 of them."""
+    write_clip(path, real_pictures(), codec="mjpeg", container_options={"movflags": "faststart"})
+    whole = path.read_bytes()
+    return whole[: [found.start() for found in re.finditer(JPEG, whole)][15]]
+
+
+def test_a_clip_that_was_cut_off_behind_damage_is_told_of_both(tmp_path: Path) -> None:
+    path = tmp_path / "a.mov"
+    path.write_bytes(cut_between_frames(path))
+    assert [failure.frame_index for failure in read(path).failures] == [15]
+    spoil(path, [4])
+    result = read(path)
+    assert [failure.frame_index for failure in result.failures] == [4, 14]
+    assert result.failures[1].detail == (
+        "damaged from frame 14: cut off: its index promises 30 frames, and 15 are there"
+    )
+
+
+def test_each_recording_that_was_cut_off_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.mov"
+    part = cut_between_frames(path)
+    path.write_bytes(part + part)
+    result = read(path)
+    assert result.finished.frames == 30
+    assert [failure.frame_index for failure in result.failures] == [15, 30]
+
+
+def test_what_an_edit_list_leaves_out_is_not_cut_off(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", real_pictures())
+    data = bytearray(path.read_bytes())
+    at = data.index(b"elst") + 12
+    data[at : at + 4] = (int.from_bytes(data[at : at + 4], "big") // 3).to_bytes(4, "big")
+    path.write_bytes(data)
+    result = read(path)
+    assert result.finished.frames < 15
+    assert not result.failures

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import logging
 import os
 import queue
@@ -12,12 +13,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
+import numpy as np
 import pytest
 from PIL import Image
 from watchdog.events import FileModifiedEvent, FileMovedEvent
@@ -38,7 +40,7 @@ from stillsift.sources import (
     Repeated,
     Shorter,
 )
-from stillsift.sources.files import DirectorySource, SourceMissing, arrivals, opening
+from stillsift.sources.files import DirectorySource, SourceMissing, arrivals, directory, opening
 from stillsift.sources.files.events import Events
 from stillsift.sources.files.tree import trees
 
@@ -188,6 +190,34 @@ def test_a_motion_jpeg_is_read_to_its_end(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"".join(photo_bytes(number) for number in range(5)))
     frames = [item for item in source(tmp_path).items() if isinstance(item, Frame)]
     assert [frame.frame_index for frame in frames] == list(range(5))
+
+
+def test_a_photo_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = 0
+
+    class Counting(io.FileIO):
+        def readinto(self, buffer: Any, /) -> int:
+            nonlocal taken
+            taken += (count := super().readinto(buffer) or 0)
+            return count
+
+        def readall(self) -> bytes:
+            nonlocal taken
+            taken += len(data := super().readall())
+            return data
+
+    @contextmanager
+    def counted(path: Path) -> Iterator[BinaryIO]:
+        with io.BufferedReader(Counting(path)) as file:
+            yield file
+
+    monkeypatch.setattr(directory, "opened", counted)
+    random = np.random.default_rng(0)
+    path = tmp_path / "a.jpg"
+    assert cv2.imwrite(str(path), random.integers(0, 255, (1500, 2000, 3), np.uint8))
+    assert any(isinstance(item, Frame) for item in source(tmp_path).items())
+    assert path.stat().st_size > 2_000_000
+    assert taken < 1.1 * path.stat().st_size
 
 
 def test_bad_files_are_told_and_the_others_read(tmp_path: Path) -> None:

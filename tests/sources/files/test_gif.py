@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from conftest import Command
+from stillsift.sources.files.extent import refusal
 from stillsift.sources.files.gif import shows_one_picture
 
 
@@ -31,6 +33,20 @@ def test_the_end_mark_may_be_left_out() -> None:
 @pytest.mark.parametrize("cut", [0, 5, 13, 40, -8])
 def test_a_damaged_gif_is_no_photograph(cut: int) -> None:
     assert not shows_one_picture(io.BytesIO(gif(1)[:cut]))
+
+
+@pytest.mark.parametrize("place", [(0, 0, 20_000, 20_000), (19_980, 19_984, 20, 16)])
+def test_a_picture_beyond_the_screen_counts_as_large_as_it_is_shown(
+    place: tuple[int, int, int, int],
+) -> None:
+    data = gif(1).replace(
+        struct.pack("<B4H", 0x2C, 0, 0, 20, 16), struct.pack("<B4H", 0x2C, *place), 1
+    )
+    assert shows_one_picture(io.BytesIO(data))
+    assert refusal(io.BytesIO(data), len(data), 399_999_999) == (
+        "20000x20000 is more than 399,999,999 pixels (max_pixels)"
+    )
+    assert refusal(io.BytesIO(data), len(data), 400_000_000) is None
 
 
 def test_gifs_of_one_picture_lie_on_no_time_line(tmp_path: Path, stillsift: Command) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,13 @@ def photo(number: int = 0, **options: object) -> bytes:
     return data.getvalue()
 
 
+def views(folder: Path) -> bytes:
+    """Two pictures, of which the first names the second."""
+    first, second = (Image.fromarray(picture) for picture in real_pictures()[:2])
+    first.save(folder / "a.mpo", save_all=True, append_images=[second])
+    return (folder / "a.mpo").read_bytes()
+
+
 def animation(folder: Path) -> bytes:
     first, *more = (Image.fromarray(picture) for picture in real_pictures()[:5])
     first.save(folder / "a.png", save_all=True, append_images=more, duration=100)
@@ -49,6 +57,7 @@ def is_clip(path: Path, content: bytes) -> bool:
         ("a.jpg", lambda _: b"".join(encoded(".jpg", n) + b"\0" * 70_000 for n in range(5))),
         ("a.jpg", lambda _: b"".join(photo(n, comment=b"\xff\xd8\xff\xd9") for n in range(5))),
         ("a.mjpg", lambda _: b"\r\n--frame\r\n\r\n".join(encoded(".jpg", n) for n in range(5))),
+        ("a.jpg", lambda folder: views(folder) + b"".join(encoded(".jpg", n) for n in (2, 3, 4))),
         ("a.png", lambda _: b"".join(encoded(".png", n) for n in range(5))),
         ("a.png", animation),
         ("a.apng", animation),
@@ -74,10 +83,13 @@ def test_a_stream_with_boundaries_is_a_clip(tmp_path: Path) -> None:
     assert last.frames == 5
 
 
-def views(folder: Path) -> bytes:
-    first, second = (Image.fromarray(picture) for picture in real_pictures()[:2])
-    first.save(folder / "a.mpo", save_all=True, append_images=[second])
-    return (folder / "a.mpo").read_bytes()
+def test_a_stream_behind_pictures_that_a_header_names_is_found(tmp_path: Path) -> None:
+    path, both, more = tmp_path / "a.jpg", views(tmp_path), encoded(".jpg", 2)
+    assert not is_clip(path, both)
+    assert is_clip(path, both + more)
+    assert not is_clip(path, both + encoded(".jpg", 2, (160, 90))), "a preview"
+    assert not is_clip(path, both[: both.index(b"\xff\xd9\xff\xd8") + 2]), "taken away"
+    assert is_clip(path, both.replace(b"MPF\0II", b"MPF\0MM") + more), "it names nothing"
 
 
 def with_thumbnail(_: Path) -> bytes:
@@ -109,6 +121,12 @@ def test_what_else_follows_a_photo_leaves_it_one(
     make: Callable[[Path], bytes], tmp_path: Path
 ) -> None:
     assert not is_clip(tmp_path / "a.jpg", make(tmp_path))
+
+
+def test_a_motion_jpeg_made_to_cost_costs_little(tmp_path: Path) -> None:
+    begin = time.process_time()
+    assert not is_clip(tmp_path / "a.mjpeg", encoded(".jpg") + b"\xff\xd8" * 500_000)
+    assert time.process_time() - begin < 2
 
 
 def test_a_picture_is_found_across_the_pieces_that_are_read(tmp_path: Path) -> None:

@@ -107,6 +107,26 @@ def test_deep_pictures_come_out_in_eight_bits(
     assert far(read(path), scene) < 1
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12])
+@pytest.mark.parametrize("transparent", [False, True])
+@pytest.mark.parametrize("share", [1, 4])
+def test_a_deep_avif_is_shown_on_its_own_scale(
+    bits: int, transparent: bool, share: int, tmp_path: Path, scene: np.ndarray[Any, Any]
+) -> None:
+    """A dark one stays dark: unlike what a sensor measures, its scale is known."""
+    dtype = np.uint8 if bits == 8 else np.uint16
+    pixels: np.ndarray[Any, Any] = (scene[:, :, ::-1] // share * 2.0 ** (bits - 8)).astype(dtype)
+    if transparent:
+        cover = np.full(scene.shape[:2], (1 << bits) - 1, dtype)
+        cover[:, :8] = 0
+        pixels = np.dstack([pixels, cover])
+    path = tmp_path / "scene.avif"
+    options = [cv2.IMWRITE_AVIF_DEPTH, bits, cv2.IMWRITE_AVIF_QUALITY, 95]
+    assert cv2.imwrite(str(path), pixels, options)
+    shown = read(path).picture.bgr()[:, 8:, ::-1]
+    assert np.abs(shown.astype(float) - (scene // share)[:, 8:]).mean() < 2
+
+
 def test_a_float_picture_of_one_channel(tmp_path: Path, scene: np.ndarray[Any, Any]) -> None:
     grey = np.asarray(Image.fromarray(scene).convert("L"))
     path = tmp_path / "scene.tiff"

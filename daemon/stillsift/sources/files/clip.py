@@ -13,7 +13,9 @@ import math
 import os
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -51,7 +53,7 @@ from ..times import Times
 from .clip_clock import ABSURD_S, ClipClock
 from .contents import hashing
 from .extent import HEADER_ALLOWANCE
-from .joined import parts_of
+from .joined import MOST_PARTS, parts_of
 from .opening import opened
 from .reading import Reading
 
@@ -145,12 +147,18 @@ class ClipReader:
         self._stretches = 0
         self._lasted_s = 0.0
         self._stretches_told = 0
+        self._failures: list[Failed] = []
+        """What waits to be told until it is known whether the frame before it stood on screen."""
+        self._tracks_told: set[str] = set()
+        """What the log was told of video tracks that are not read."""
         self._end = 0
         """Byte at which the file seems to end to FFmpeg."""
         self._start: _Start | None = None
         """Known from the first frame of this pass on."""
         self._pts_s: float | None = None
         """Presentation time of the last frame of this pass; None: there was none."""
+        self._left_s: list[float] = []
+        """How long the joined recordings last together from each one on; empty: nobody asked."""
         self._error: OSError | None = None
         """What the disk said when it refused a read in this pass; None: it refused none."""
 
@@ -186,7 +194,7 @@ class ClipReader:
         yield Opened(self.path, identity, hashes.whole)
         if failure is None:
             failure = yield from self._frames(data, identity, origin)
-        if self._stopped() or FileIdentity.from_stat(os.fstat(data.fileno())) != identity:
+        if self._stopped() or _changed(data, identity):
             return
         if self._error is not None:
             raise self._error
@@ -194,7 +202,11 @@ class ClipReader:
             failure = "opened, but gave no frame"
         if failure is not None:
             yield Failed(self.path, origin, self._index, identity.mtime_ns, failure)
-        yield Finished(self.path, identity, hashes.whole, self._index, self._lasted_s)
+        held = self._standing.held
+        undecided = None if held is None else held.index
+        yield Finished(
+            self.path, identity, hashes.whole, self._index, self._lasted_s, undecided=undecided
+        )
 
     def _frames(
         self, data: BinaryIO, identity: FileIdentity, origin: str
@@ -255,7 +267,9 @@ class ClipReader:
         self._pace = Pace(self._rate)
         self._standing = Standing(self._rate)
         self._index = self._stretches = 0
+        self._failures = []
         self._start = self._pts_s = None
+        self._left_s = []
         self._error = None
 
     def _pause(self) -> Iterator[Idle]:
@@ -271,38 +285,84 @@ class ClipReader:
 
         Returns why the file was not opened; None: it was. Raises UncertainCount.
         """
-        parts = parts_of(data, self._end)
+        parts = yield from parts_of(data, self._end, self._stopped)
         if len(parts) == 1:
-            return (yield from self._part(data, parts, identity, origin, skip=skip))
-        for number in range(len(parts)):
-            failure = yield from self._part(data, parts[number:], identity, origin, skip=False)
-            if self._stopped() or self._error is not None:
-                break
-            if failure is not None:
-                known = self._start or _Start(identity.mtime_ns, TimeOrigin.MTIME, 0.0)
-                told = Damage(f"recording {number + 1} of {len(parts)}: {failure}")
-                if (item := self._failed(told, origin, known, self._pts_s or 0.0)) is not None:
-                    yield item
-        return None
+            failure = yield from self._part(data, parts, 0, identity, origin, skip=skip)
+        else:
+            failure = None
+            yield from self._joined(data, parts, identity, origin)
+        if not self._is_over(data, identity):
+            yield from self._told()
+        return failure
+
+    def _is_over(self, data: BinaryIO, identity: FileIdentity) -> bool:
+        """Tells whether nothing more is said of the file in this pass.
+
+        Where a file ended that has grown meanwhile is no damage.
+        """
+        return self._stopped() or self._error is not None or _changed(data, identity)
+
+    def _joined(
+        self, data: BinaryIO, parts: list[tuple[int, int]], identity: FileIdentity, origin: str
+    ) -> Iterator[Item]:
+        """Reads recordings that were joined. Of those in a row that give nothing one failure tells.
+
+        Raises UncertainCount.
+        """
+        parts, rest = parts[:MOST_PARTS], parts[MOST_PARTS:]
+        first, why = 0, ""
+        told = time.monotonic()
+        for number in range(1, len(parts) + 1):
+            index, stretches, noted = self._index, self._stretches, len(self._failures)
+            failure = yield from self._part(data, parts, number - 1, identity, origin, skip=False)
+            if self._is_over(data, identity):
+                return
+            if time.monotonic() - told >= 1:
+                told = time.monotonic()
+                yield Idle(busy=True)
+            if failure is None and self._index == index:
+                failure = "opened, but gave no frame"
+                self._stretches = stretches
+                del self._failures[noted:]
+            if failure is None:
+                why = ""
+            elif not why:
+                first, why = number, failure
+                damage = Damage(f"recording {number} of {len(parts)}: {why}")
+                self._failed(damage, origin, self._known(identity), self._pts_s or 0.0)
+            else:
+                damage = Damage(f"recordings {first} to {number} of {len(parts)}: {why}")
+                self._failed(damage, origin, self._known(identity), self._pts_s or 0.0, longer=True)
+        if rest:
+            damage = Damage(f"more than {MOST_PARTS:,} recordings were joined: no more are read")
+            self._failed(damage, origin, self._known(identity), self._pts_s or 0.0)
+
+    def _known(self, identity: FileIdentity) -> _Start:
+        """Returns the start, as far as it is known yet."""
+        return self._start or _Start(identity.mtime_ns, TimeOrigin.MTIME, 0.0)
 
     def _part(
         self,
         data: BinaryIO,
         parts: list[tuple[int, int]],
+        number: int,
         identity: FileIdentity,
         origin: str,
         *,
         skip: bool,
     ) -> Generator[Item, None, str | None]:
-        """Reads the first of some recordings that were joined."""
+        """Reads one of the recordings that were joined, from 0 on; returns why it was not opened.
+
+        None: it was.
+        """
         try:
-            reading = self._reading(data, parts[0])
+            reading = self._reading(data, parts[number])
             with translated(), self._open(reading, decoders="none") as container:
                 refused = _refusal(container, self._max_pixels)
             if refused is not None:
                 return refused
             with translated():
-                reading = self._reading(data, parts[0])
+                reading = self._reading(data, parts[number])
                 container = self._open(reading, max_pixels=self._max_pixels)
             with container:
                 with translated():
@@ -316,10 +376,11 @@ class ClipReader:
                 if refused is not None:
                     return refused
                 others = unread_videos(container, stream)
-                if others is not None and skip:
+                if others is not None and others not in self._tracks_told:
+                    self._tracks_told.add(others)
                     _LOG.warning("%s: %s: %s", self._source, self.path, others)
                 skipping = Skipping.of(container, stream, self._pace) if skip else None
-                duration_s = yield from self._lasts_s(data, parts, container, stream)
+                duration_s = yield from self._lasts_s(data, parts, number, container, stream)
                 packets = packets_of_file(container, stream, reading)
                 yield from self._decoded(
                     container, stream, packets, skipping, identity, origin, duration_s
@@ -339,17 +400,26 @@ class ClipReader:
         origin: str,
         duration_s: float,
     ) -> Iterator[Item]:
-        start, first = self._start, self._index
+        given = 0
+
+        def counted() -> Iterator[Packet[Any] | str]:
+            nonlocal given
+            for packet in packets:
+                given += not isinstance(packet, str) and packet.size > 0
+                yield packet
+
+        start, damaged = self._start, -1
         clock = _clock(container, stream, self._pts_s)
         pts_s, last_s = self._pts_s or 0.0, 0.0
         told = time.monotonic()
-        for found in decoded(packets, stream, skipping=skipping, max_pixels=self._max_pixels):
+        for found in decoded(counted(), stream, skipping=skipping, max_pixels=self._max_pixels):
             if self._stopped() or self._error is not None:
                 return
             items: list[Item] = []
             if isinstance(found, Damage):
                 known = start or self._started(container, stream, identity, pts_s, duration_s)
-                items += filter(None, [self._failed(found, origin, known, pts_s)])
+                self._failed(found, origin, known, pts_s)
+                damaged = given
             elif isinstance(found, Skipped):
                 pts_s, last_s = clock.at(found.pts_s), 0.0
                 if start is None:
@@ -379,13 +449,12 @@ class ClipReader:
             yield from self._looked_at(stood, origin, start)
         # The index at the front of an MP4 that was cut off promises more than there is, and FFmpeg
         # ends such a file without an error. The index may be off by a frame or two; that of an AVI
-        # is not reliable.
-        here = self._index - first
-        short = "mp4" in container.format.name and here < 0.95 * stream.frames - 5
-        if short and start is not None and not self._stretches:
-            damage = Damage(f"cut off: its index promises {stream.frames} frames")
-            if (failed := self._failed(damage, origin, start, pts_s)) is not None:
-                yield failed
+        # is not reliable. Packets count, since damage before the end costs frames, too. Where the
+        # last of them is damaged, that was told.
+        promised = len(stream.index_entries) if "mp4" in container.format.name else 0
+        if given < 0.95 * promised - 5 and start is not None and damaged != given:
+            damage = Damage(f"cut off: its index promises {promised} frames, and {given} are there")
+            self._failed(damage, origin, start, pts_s)
 
     def _started(
         self,
@@ -404,10 +473,11 @@ class ClipReader:
         self,
         data: BinaryIO,
         parts: list[tuple[int, int]],
+        number: int,
         container: InputContainer,
         stream: VideoStream,
     ) -> Generator[Item, None, float]:
-        """Returns the duration, seconds; 0: it is not known.
+        """Returns the duration from one of the joined recordings on, seconds; 0: it is not known.
 
         What a container gives is wrong where recordings were joined. So if the start depends on it,
         the packets are read for it (measured: 0.5 % of what decoding them takes).
@@ -417,23 +487,31 @@ class ClipReader:
             return _duration_s(container, stream)
         if len(parts) == 1 and not _is(_JOINABLE, container):
             return _duration_s(container, stream)
-        lasts_s = yield from self._part_lasts_s(
-            data, parts[0], max_pixels=self._max_pixels, decoders=None
-        )
-        for part in parts[1:]:  # nobody has looked yet whether they may be decoded
-            try:
-                lasts_s += yield from self._part_lasts_s(data, part, max_pixels=0, decoders="none")
-            except (av.error.FFmpegError, DecodingError):
-                continue  # it is told when its turn comes
-        return _sane_s(lasts_s)
+        if not self._left_s:
+            self._left_s = yield from self._durations_s(data, parts)
+        return _sane_s(self._left_s[number])
 
-    def _part_lasts_s(
-        self, data: BinaryIO, part: tuple[int, int], *, max_pixels: int, decoders: str | None
-    ) -> Generator[Item, None, float]:
+    def _durations_s(
+        self, data: BinaryIO, parts: list[tuple[int, int]]
+    ) -> Generator[Item, None, list[float]]:
+        """Returns how long the recordings last together from each one on, seconds."""
+        lasts_s = [0.0] * len(parts)
+        told = time.monotonic()
+        for number, part in enumerate(parts):
+            if self._stopped():
+                break
+            if time.monotonic() - told >= 1:
+                told = time.monotonic()
+                yield Idle(busy=True)
+            with suppress(av.error.FFmpegError, DecodingError):  # it is told when its turn comes
+                lasts_s[number] = yield from self._part_lasts_s(data, part)
+        return list(accumulate(reversed(lasts_s)))[::-1]
+
+    def _part_lasts_s(self, data: BinaryIO, part: tuple[int, int]) -> Generator[Item, None, float]:
         """Returns the duration of a part, seconds; 0: it is not known."""
         reading = self._reading(data, part)
-        with translated():
-            container = self._open(reading, max_pixels=max_pixels, decoders=decoders)
+        with translated():  # nobody has looked yet whether it may be decoded
+            container = self._open(reading, decoders="none")
         with container:
             stream = largest_video(container)
             if stream is None:
@@ -462,8 +540,9 @@ class ClipReader:
 
     def _shown(
         self, frame: VideoFrame | None, origin: str, start: _Start, pts_s: float
-    ) -> list[Frame]:
-        """Returns what is to be looked at once a frame has come: one that stood until now, itself.
+    ) -> list[Item]:
+        """Returns what is to be told once a frame has come: the one that stood until now, the
+        failures behind it, itself.
 
         None: the frame was not decoded. A damaged frame does not use up its slot: the next frame is
         looked at instead. Raises UncertainCount where a frame to be looked at was not decoded.
@@ -472,7 +551,8 @@ class ClipReader:
             return []
         at_s = pts_s - start.pts_s
         shown, stood = _Shown(frame, self._index, pts_s), self._standing.until(round(at_s * 1e9))
-        found = [] if stood is None else self._looked_at(stood, origin, start)
+        found: list[Item] = [] if stood is None else [*self._looked_at(stood, origin, start)]
+        found += self._told()
         if self._pace.takes(at_s):
             return found + self._looked_at(shown, origin, start)
         self._standing.hold(shown, round(at_s * 1e9))
@@ -497,22 +577,35 @@ class ClipReader:
             )
         ]
 
-    def _failed(self, damage: Damage, origin: str, start: _Start, pts_s: float) -> Failed | None:
-        """Returns the failure of a damaged stretch; None: it lies before `start_frame`.
+    def _failed(
+        self, damage: Damage, origin: str, start: _Start, pts_s: float, *, longer: bool = False
+    ) -> None:
+        """Notes the failure of a damaged stretch, unless it lies before `start_frame`.
 
-        The stretch has its own origin, because its index is also that of the next frame.
+        It is told behind the frame that may stand until the stretch ends: whoever reads on behind
+        a failure passes by every frame before it. The stretch has its own origin, because its index
+        is also that of the next frame. `longer`: more is known now of the stretch noted last.
         """
-        self._stretches += 1
+        if not longer:
+            self._stretches += 1
+        elif self._failures:
+            self._failures.pop()
         if self._index < self._start_frame or self._stretches <= self._stretches_told:
-            return None
-        self._stretches_told = self._stretches
-        return Failed(
+            return
+        failed = Failed(
             self.path,
             f"{origin}|damaged {self._stretches}",
             self._index,
             start.at_ns(pts_s),
             f"damaged from frame {self._index}: {damage.detail}",
         )
+        self._failures.append(failed)
+
+    def _told(self) -> list[Failed]:
+        """Returns the failures noted since it was called last."""
+        failures, self._failures = self._failures, []
+        self._stretches_told = max(self._stretches, self._stretches_told)
+        return failures
 
 
 def _refusal(container: InputContainer, max_pixels: int) -> str | None:
@@ -529,6 +622,11 @@ def _refusal(container: InputContainer, max_pixels: int) -> str | None:
             if refused is not None:
                 return refused
     return None
+
+
+def _changed(data: BinaryIO, identity: FileIdentity) -> bool:
+    """Tells whether an open file was written to since it had this identity. Raises OSError."""
+    return FileIdentity.from_stat(os.fstat(data.fileno())) != identity
 
 
 def _pts_s(frame: VideoFrame) -> float | None:

@@ -6,6 +6,7 @@ The same files in the same order give the same frames, whether watched or read o
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import os
 import threading
@@ -428,7 +429,11 @@ class DirectorySource:
     def _items_of(
         self, path: Path, data: BinaryIO, identity: FileIdentity, next_frame: int
     ) -> Iterator[Item]:
-        if not _is_still(path, data):
+        refused = refusal(data, identity.size, self._max_pixels)
+        data.seek(0)
+        content = b"" if refused is not None else data.read()
+        if not _is_still(path, data if refused is not None else io.BytesIO(content)):
+            content = b""  # a clip is read anew, piece by piece
             reader = ClipReader(
                 path,
                 self.name,
@@ -445,7 +450,7 @@ class DirectorySource:
         elif (why := self._known.begin(path, identity, next_frame)) is not None:
             yield from self._refused(path, data, identity, why)
         else:
-            yield from self._still(path, data, identity)
+            yield from self._still(path, data, identity, content, refused)
 
     def _refused(
         self, path: Path, data: BinaryIO, identity: FileIdentity, reason: str
@@ -455,13 +460,18 @@ class DirectorySource:
             yield Opened(path, identity, hashes.whole)
             yield from self._failed(path, identity, hashes.whole, reason)
 
-    def _still(self, path: Path, file: BinaryIO, identity: FileIdentity) -> Iterator[Item]:
+    def _still(
+        self,
+        path: Path,
+        file: BinaryIO,
+        identity: FileIdentity,
+        data: bytes,
+        refused: str | None,
+    ) -> Iterator[Item]:
+        """Yields the items of a still with this content, or of one that `refused` gives none."""
         self._look_at_numbers(path.parent)
         if self._stop.is_set():
             return
-        refused = refusal(file, identity.size, self._max_pixels)
-        file.seek(0)
-        data = b"" if refused is not None else file.read()
         if FileIdentity.from_stat(os.fstat(file.fileno())) != identity:
             # It was written to while it was read: read it again.
             if not self._watch:

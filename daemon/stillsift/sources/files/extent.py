@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from .contents import STILL_KINDS, Kind, head_of, kind_of
+from .gif import gif_size
 
 HEADER_ALLOWANCE = 64 << 20
 """Most bytes of a file that may be metadata: thumbnails, colour profiles, maker notes."""
@@ -22,6 +23,8 @@ BYTES_PER_PIXEL = 8
 MOST_SEGMENTS = 4096
 """Most segments before the size of a JPEG. One holds 64 KiB, so metadata of the size that is
 allowed takes a quarter of them."""
+_LEAST_PIECE, _MOST_PIECE = 1 << 12, 1 << 20
+"""Bytes of a file that are searched at once."""
 _MOST_BOXES = 64
 """Most boxes before the one of an AVIF that describes its pictures; real files have one."""
 
@@ -87,6 +90,24 @@ def bytes_at(file: BinaryIO, position: int, size: int) -> bytes:
             return b""
         raise
     return file.read(size)
+
+
+def marks_in(file: BinaryIO, begin: int, end: int, mark: bytes) -> Iterator[int | None]:
+    """Yields where a mark stands between two bytes of a file, and None after each piece of it.
+
+    The first piece is small, for a mark that is near. Raises OSError.
+    """
+    overlap, size = len(mark) - 1, _LEAST_PIECE
+    while begin < end:
+        data = bytes_at(file, begin, min(size, end - begin))
+        at = data.find(mark)
+        while at >= 0:
+            yield begin + at
+            at = data.find(mark, at + 1)
+        yield None
+        if len(data) <= overlap:
+            return
+        begin, size = begin + len(data) - overlap, min(2 * size, _MOST_PIECE)
 
 
 def _big(data: bytes) -> int:
@@ -172,8 +193,8 @@ def _bmp(file: BinaryIO) -> Extent | None:
 
 
 def _gif(file: BinaryIO) -> Extent | None:
-    head = bytes_at(file, 0, 10)
-    return Extent(_little(head[6:8]), _little(head[8:10])) if len(head) == 10 else None
+    size = gif_size(file)
+    return None if size is None else Extent(*size)
 
 
 def _webp(file: BinaryIO) -> Extent | None:

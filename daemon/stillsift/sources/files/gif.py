@@ -1,7 +1,11 @@
-"""Tells whether a GIF holds one picture or several. A GIF of one picture is a photograph."""
+"""Finds the pictures of a GIF by the blocks that it consists of.
+
+A GIF of one picture is a photograph.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import BinaryIO
 
 _MOST_BLOCKS = 100_000
@@ -9,37 +13,72 @@ _MOST_BLOCKS = 100_000
 _IMAGE, _EXTENSION, _END = 0x2C, 0x21, 0x3B
 
 
+class _Damaged(Exception):
+    """Says that the blocks of a GIF are damaged, or too many."""
+
+
 def shows_one_picture(file: BinaryIO) -> bool:
-    """Tells whether an open GIF holds exactly one picture, by the blocks that it consists of.
+    """Tells whether an open GIF holds exactly one picture.
 
     False where its blocks are damaged. Raises OSError.
     """
+    pictures = 0
+    try:
+        for _ in _pictures(file):
+            pictures += 1
+            if pictures > 1:
+                return False
+    except _Damaged:
+        return False
+    return pictures == 1
+
+
+def gif_size(file: BinaryIO) -> tuple[int, int] | None:
+    """Returns width and height of an open GIF as it shows its first picture.
+
+    The picture may reach beyond the screen that the header announces, and decoders make room for
+    it. None: its blocks are damaged before the first picture. Raises OSError.
+    """
+    file.seek(0)
+    head = file.read(10)
+    try:
+        right, bottom = next(_pictures(file), (0, 0))
+    except _Damaged:
+        return None
+    return max(_little(head[6:8]), right), max(_little(head[8:10]), bottom)
+
+
+def _pictures(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Yields how far each picture of an open GIF reaches to the right and down. Raises _Damaged."""
     file.seek(0)
     head = file.read(13)
     if len(head) < 13:
-        return False
+        raise _Damaged
     _skip_colours(file, head[10])
-    pictures = 0
     for _ in range(_MOST_BLOCKS):
         match file.read(1):
             case b"":  # some writers leave the end mark out
-                return pictures == 1
+                return
             case code if code[0] == _END:
-                return pictures == 1
+                return
             case code if code[0] == _IMAGE:
-                pictures += 1
                 place = file.read(9)
-                if pictures > 1 or len(place) < 9:
-                    return False
+                if len(place) < 9:
+                    raise _Damaged
+                left, top, width, height = (_little(place[at : at + 2]) for at in range(0, 8, 2))
+                yield left + width, top + height
                 _skip_colours(file, place[8])
                 file.seek(1, 1)  # the size of the codes
             case code if code[0] == _EXTENSION:
                 file.seek(1, 1)  # the kind of the extension
             case _:
-                return False
-        if not _skip_data(file):
-            return False
-    return False
+                raise _Damaged
+        _skip_data(file)
+    raise _Damaged
+
+
+def _little(data: bytes) -> int:
+    return int.from_bytes(data, "little")
 
 
 def _skip_colours(file: BinaryIO, flags: int) -> None:
@@ -48,13 +87,13 @@ def _skip_colours(file: BinaryIO, flags: int) -> None:
         file.seek(3 << ((flags & 7) + 1), 1)
 
 
-def _skip_data(file: BinaryIO) -> bool:
-    """Passes over the pieces of data up to the empty one; returns whether there was one."""
+def _skip_data(file: BinaryIO) -> None:
+    """Passes over the pieces of data up to the empty one. Raises _Damaged where there is none."""
     for _ in range(_MOST_BLOCKS):
         size = file.read(1)
         if not size:
-            return False
+            raise _Damaged
         if size[0] == 0:
-            return True
+            return
         file.seek(size[0], 1)
-    return False
+    raise _Damaged

@@ -29,6 +29,9 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 _MISREAD = frozenset({"CMYK", "YCbCr", "LAB"})
 """Pillow's names of the colour spaces that OpenCV takes for RGB or inverts."""
+_MISREAD_TRANSPARENT = frozenset({Kind.TIFF, Kind.AVIF})
+"""Kinds whose transparent pictures OpenCV gives otherwise than asked: it multiplies the colours of
+a TIFF by how much they cover, or does not, and does not say on which scale those of an AVIF are."""
 _DAMAGED = "cannot be decoded: its data is damaged or incomplete"
 
 
@@ -39,11 +42,13 @@ def decoded_pixels(data: bytes, header: Header, path: Path) -> Pixels:
     """
     _refuse_cut_off(data, path)
     kind = kind_of(data[:64])
-    # OpenCV multiplies the colours of a transparent TIFF by how much they cover, or does not.
-    if header.mode in _MISREAD or kind is Kind.GIF or (header.transparent and kind is Kind.TIFF):
+    by_pillow = header.mode in _MISREAD or kind is Kind.GIF
+    if by_pillow or (header.transparent and kind in _MISREAD_TRANSPARENT):
         return _decoded_by_pillow(data, header, path)
     encoded = np.frombuffer(data, np.uint8)
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    if kind is not Kind.AVIF:  # its decoder knows whether white is 1,023 or 4,095
+        flags |= cv2.IMREAD_ANYDEPTH
     if header.transparent:
         flags = cv2.IMREAD_UNCHANGED
     with bad_file(path, _DAMAGED):
@@ -135,7 +140,7 @@ _LAB_SIGN = np.array((0, 128, 128), np.uint8)
 def _decoded_by_pillow(data: bytes, header: Header, path: Path) -> Pixels:
     """Decodes what OpenCV decodes wrongly (measured against Pillow). Raises DecodeError.
 
-    That is colour spaces that it takes for RGB or inverts, and transparent TIFFs.
+    That is colour spaces that it takes for RGB or inverts, and `_MISREAD_TRANSPARENT`.
     """
     # Its header was read, so there is an end to it. Its pixels may be in any number of pieces.
     with bad_file(path, _DAMAGED), Image.open(io.BytesIO(data)) as image:
