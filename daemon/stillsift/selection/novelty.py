@@ -209,7 +209,7 @@ class Novelty:
         middle = float(medians[alike[nearest]]) if gallery.size > 1 else 0.0
         direct = self._direct(over, middle, found.limit)
         tinged = colours[found.nearest] > self.cell_limit
-        if (tinged & ~still).any():
+        if gallery.size > 1 and (tinged & ~still).any():
             whole = distances[found.nearest] + colours[found.nearest] * ~still
             direct = max(direct, self._apart(cells, whole, found.limit, scene))
         found = replace(found, distance=direct, tinged=(tinged & still).reshape(own.shape))
