@@ -222,3 +222,71 @@ def test_with_a_gallery_of_one_a_repeat_is_within_its_limit_though_all_differs()
     repeats = [v.decision for v in verdicts if v.decision.reason is Reason.NEAR_DUPLICATE]
     assert repeats
     assert all((repeat.distance or 0) <= 1 for repeat in repeats)
+
+
+def test_a_pan_keeps_one_frame_for_each_sixth_of_its_way_and_its_end() -> None:
+    left, right = two_views()
+    wide = np.concatenate([left, left[:, ::-1], right], 1)
+    width = left.shape[1]
+    # The width of the picture in 100 s, then a rest.
+    ways = [0.0] * 30 + [width * i / 500 for i in range(501)] + [float(width)] * 70
+    frames = [
+        frame(noisy(wide[:, round(way) : round(way) + width], i), i, i / 5)
+        for i, way in enumerate(ways)
+    ]
+    verdicts = sift(real(), frames)
+    kept = [ways[v.decision.frame_index] / width for v in verdicts if v.is_kept]
+    assert 4 <= len(kept) <= 10
+    assert np.diff([*kept, 1.0]).max() < 0.3
+    moved = [v.decision for v in verdicts if "the view has moved on" in (v.decision.detail or "")]
+    assert moved
+    assert all(each.reason is Reason.SAME_BACKGROUND for each in moved)
+    assert all((each.distance or 0) > 1 for each in moved)
+
+
+def test_a_thing_that_arrives_while_the_view_moves_is_kept() -> None:
+    left, _ = two_views()
+    wide = np.concatenate([left, left[:, ::-1]], 1)
+    width = left.shape[1]
+    frames = []
+    for index in range(100):
+        way = round(width * max(0, index - 40) / 900)
+        picture = wide[:, way : way + width].copy()
+        if index >= 80:
+            picture = with_object(picture, 60, 1)
+        frames.append(frame(noisy(picture, index), index, index / 5))
+    kept = [v.decision.frame_index for v in sift(real(), frames) if v.is_kept]
+    assert any(index >= 80 for index in kept)
+    assert len(kept) <= 4
+
+
+def test_another_colour_of_equal_brightness_is_kept_once_it_rests() -> None:
+    view = scene(0)
+    frames = []
+    for index in range(120):
+        picture = view.copy()
+        if index >= 30:
+            around = cv2.cvtColor(picture, cv2.COLOR_BGR2YCrCb)
+            lamp = np.zeros(picture.shape[:2], np.uint8)
+            cv2.circle(lamp, (120, 60), 12, 255, -1)
+            around[..., 1:][lamp > 0] = ((60, 90), (170, 150), (90, 190))[(index - 30) // 30]
+            picture = np.asarray(cv2.cvtColor(around, cv2.COLOR_YCrCb2BGR), np.uint8)
+        frames.append(frame(noisy(picture, index), index, index / 5))
+    kept = [v.decision.frame_index for v in sift(real(), frames) if v.is_kept]
+    assert [index // 30 for index in kept] == [0, 1, 2, 3]
+
+
+def test_other_text_on_a_slide_is_another_slide() -> None:
+    random = np.random.default_rng(4)
+    words = ("river", "stone", "market", "engine", "copper", "yellow", "window", "garden")
+    frames = []
+    for index in range(160):
+        if index % 20 == 0:
+            slide = np.full((360, 640, 3), 250, np.uint8)
+            for line in range(5):
+                text = " ".join(random.choice(words, 5))
+                place = (30, 100 + 50 * line)
+                cv2.putText(slide, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.7, (30, 30, 30), 1)
+        frames.append(frame(slide.copy(), index, index / 5))
+    kept = {v.decision.frame_index // 20 for v in sift(real(), frames) if v.is_kept}
+    assert kept == set(range(8))
