@@ -120,3 +120,21 @@ def test_a_frame_that_was_not_called_blurred_has_no_limit_of_it_before_one_is_kn
     assert lesser.reason is Reason.SAME_OBJECT
     assert lesser.sharpness is not None
     assert lesser.sharpness_limit is None
+
+
+def test_three_things_in_a_moment_are_three() -> None:
+    view, other = (
+        np.asarray(cv2.resize(real_pictures(name, 1)[0], (640, 360)), np.uint8)
+        for name in ("carphone_pristine", "bikes")
+    )
+    parts = other[200:260, 100:150], other[60:140, 400:500], other[100:260, 250:450]
+    pictures = [view] * 60
+    for (left, top), part in zip(((60, 280), (200, 10), (430, 180)), parts, strict=True):
+        shown = view.copy()
+        shown[top : top + len(part), left : left + part.shape[1]] = part
+        pictures += [shown] * 2
+    pictures += [view] * 20
+    verdicts = sift(real(), [frame(noisy(p, i), i, i / 5) for i, p in enumerate(pictures)])
+    kept = [v.decision.frame_index for v in verdicts if v.is_kept]
+    assert {(index - 60) // 2 for index in kept if 60 <= index < 66} == {0, 1, 2}
+    assert len(kept) <= 5

@@ -26,6 +26,8 @@ camera swung."""
 _SWING_S = 0.3
 _BETTER_LIT = 2.0
 """Factor on the usual detail above which a frame is not blurred, whatever its sharpness."""
+_MOST_BESIDE = 3
+"""Most frames that are kept of a moment beside its best one."""
 _NEARLY_ALL = 0.8
 """Share of the most that any frame of a moment shows of its news. The first frame that shows this
 share is the best. Which of many nearly equal frames shows most is chance, and would differ from one
@@ -238,20 +240,22 @@ class Moments:
     ) -> list[Verdict]:
         """Drops the frames of a moment that came before its best one.
 
-        Somebody may have left the picture before the best one was taken. The frame that shows such
-        a thing is kept as well; in a new view, where the best frame is the one with most detail, it
-        has to be large. `shows`: the kept frame that shows what the best one shows.
+        Somebody may have left the picture before the best one was taken. Frames that show such
+        things are kept as well; in a new view, where the best frame is the one with most detail,
+        they have to be large. `shows`: the kept frame that shows what the best one shows.
         """
         most = max((each.found.weight for each in earlier), default=0.0)
         most = max(most, best.found.weight)
-        also: Candidate | None = None
-        if self._context.gallery.size > 1:
-            also = self._missing(earlier) if view else self._lost(earlier, best)
+        kept: dict[str, Verdict] = {}
+        left = earlier if self._context.gallery.size > 1 else []
+        while left and len(kept) < _MOST_BESIDE:
+            also = self._missing(left) if view else self._lost(left, best)
+            if also is None:
+                break
+            kept[also.measured.frame.id] = self._kept_beside(also)
+            left = [each for each in left if each.measured is not also.measured]
         return [
-            self._kept_beside(also)
-            if also is not None and each.measured is also.measured
-            else self._lesser(each, shows, most)
-            for each in earlier
+            kept.get(each.measured.frame.id) or self._lesser(each, shows, most) for each in earlier
         ]
 
     def _missing(self, earlier: list[Candidate]) -> Candidate | None:
