@@ -266,7 +266,7 @@ def test_what_is_not_read_changes_no_decision() -> None:
     """Neither later than the moment that is open, nor earlier, nor within it."""
     stills = []
     for number in range(60):
-        picture = usual(number, np.roll(view(), 40 * (number // 7), axis=1))
+        picture = usual(number, np.roll(view(), 60 * (number // 7), axis=1))
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 2 - number % 4 / 3), np.uint8)
         stills.append(still(number, picture))
     plain = Sifter(LIMITS, blocks, Gallery(32), model="blocks")
