@@ -141,7 +141,9 @@ def colour_distances(a: Cells, b: Cells) -> Floats:
 
 def squared(apart: Floats) -> Floats:
     """Returns the (...) squared lengths of (..., 2) differences; 0 for NaN, which is not known."""
-    return np.asarray(np.nan_to_num(np.einsum("...c,...c->...", apart, apart)), np.float32)
+    found = np.asarray(np.einsum("...c,...c->...", apart, apart), np.float32)
+    found[np.isnan(found)] = 0
+    return found
 
 
 def shifted_distances(a: Cells, b: Cells, reach: int) -> Floats:

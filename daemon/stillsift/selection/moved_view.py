@@ -7,13 +7,13 @@ keep one frame for each cell's width of a pan would be three times as many as sh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Arrays, Image, Mask
+from ..arrays import Arrays, Floats, Image, Mask
 from .cells import Cells
 from .thumbnail import THUMBNAIL
 
@@ -75,15 +75,21 @@ def move_between(kept: Image, now: Image, since: str) -> Move | None:
 def moved(cells: Cells, move: Move) -> tuple[Cells, Mask]:
     """Returns the cells of a picture whose view has moved, and the (rows, columns) it shows."""
     across, down = move.right * cells.columns, move.down * cells.rows
-    shift = np.array([[1, 0, across], [0, 1, down]], np.float32)
-    size = (cells.columns, cells.rows)
-    # cv2's warp takes four channels at most.
-    planes = [
-        cv2.warpAffine(np.ascontiguousarray(plane), shift, size, borderMode=cv2.BORDER_REPLICATE)
-        for plane in np.moveaxis(cells.grid(), -1, 0)
-    ]
+    lower = np.tensordot(_shifted(cells.rows, down), cells.grid(), 1)
+    grid = np.matmul(_shifted(cells.columns, across), lower)
     y, x = np.mgrid[0 : cells.rows, 0 : cells.columns]
     shown = (np.abs(x - across - (cells.columns - 1) / 2) <= cells.columns / 2) & (
         np.abs(y - down - (cells.rows - 1) / 2) <= cells.rows / 2
     )
-    return replace(Cells.from_grid(np.stack(planes, -1)), chroma=None), shown
+    return Cells.from_grid(grid), shown
+
+
+def _shifted(size: int, by: float) -> Floats:
+    """Returns the (size, size) weights of values moved on by a part of a place: linear in between,
+    the first and the last go on outside."""
+    places = np.clip(np.arange(size) - by, 0, size - 1)
+    before = np.minimum(places.astype(np.intp), size - 2) if size > 1 else places.astype(np.intp)
+    made = np.zeros((size, size), np.float32)
+    made[np.arange(size), before] = 1 - (places - before)
+    made[np.arange(size), np.minimum(before + 1, size - 1)] += places - before
+    return made

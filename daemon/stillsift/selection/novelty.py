@@ -100,6 +100,8 @@ class Novelty:
         self._moved = 0.4 * scale
         """Median distance up to which a picture shows a kept one that has moved; between cells, by
         half of one, it is .3."""
+        self._stood = 0.1 * scale
+        """Median distance below which the view stands still: a quarter of a cell makes more."""
         self._background = 0.6 * scale
         """Distance up to which a kept frame shows what stays in a cell."""
         self._spatial_deviations = 5.0
@@ -270,10 +272,12 @@ class Novelty:
         cells, kept = found.cells, gallery.kept[place].cells
         if kept.shape != cells.shape:
             return None
+        unmoved = float(median(self._counting(cell_distances(cells, kept), cells)))
+        if unmoved < self._stood:
+            return None
         there, shown = moved(kept, move)
         apart = cell_distances(cells, there)
         middle = float(median(self._counting(apart, cells)))
-        unmoved = float(median(self._counting(cell_distances(cells, kept), cells)))
         if middle > min(self._moved, _STAYED * unmoved):
             return None
         own = coherent((apart - LIGHT * middle).reshape(1, cells.rows, cells.columns))[0]
