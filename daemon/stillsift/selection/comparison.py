@@ -61,9 +61,6 @@ class Comparison:
     move: Move | None = None
     """By how much the view has moved since the nearest. None: it has not, or the whole picture is
     compared with it."""
-    tinged: Mask | None = None
-    """(rows, columns) cells at rest that have another colour than in the nearest. None: not known.
-    """
     unsettled: bool = False
     """Whether a cell has moved within the last half second. The same picture can be news when it
     has come to rest."""

@@ -10,14 +10,16 @@ import numpy as np
 from ..decisions import Decision, Reason, about
 from ..embedding import similarity
 from .budgets import Budgets, Refusal
-from .comparison import Comparison, News
+from .comparison import Comparison
 from .gallery import Gallery, GalleryFrame
 from .gates import GATE_REASONS
 from .keep_ratio import KeepRatio
+from .learning import Learning
 from .measured import Candidate, EmbeddedPicture, Measured, on_time_line
-from .moved_view import move_between
 from .novelty import Novelty
+from .numbers import Numbers
 from .photographs import Match, Photographs, Search, none_elsewhere
+from .rule import compare
 from .scene import Scene
 from .verdict import Verdict
 
@@ -33,10 +35,6 @@ class SiblingMatch:
     """Distance up to which the two repeat each other."""
 
 
-_BETTER_LIT = 1.75
-"""Factor on the contrast of each kept frame of a view from which on it is news again."""
-
-
 @dataclass(slots=True, eq=False)
 class Context:
     """Holds all that decisions depend on, except the frame itself."""
@@ -44,6 +42,7 @@ class Context:
     gallery: Gallery
     novelty: Novelty
     scene: Scene
+    learning: Learning
     budgets: Budgets
     keep_ratio: KeepRatio
     photographs: Photographs
@@ -59,40 +58,12 @@ class Context:
 
     def compare(self, embedded: EmbeddedPicture, at_s: float) -> Comparison:
         """Returns what is new in a picture on the time line."""
-        found = self.novelty.compare(embedded.cells, self.gallery, self.scene, at_s)
-        return self._better_lit(self._moved(found, embedded, at_s), embedded)
+        return compare(self.novelty, self.gallery, self.scene, embedded, at_s)
 
-    def _moved(self, found: Comparison, embedded: EmbeddedPicture, at_s: float) -> Comparison:
-        """Returns what is new where the view has moved on a little since a kept frame."""
-        if found.news is None or found.nearest is None or found.cut or self.gallery.size == 1:
-            return found
-        kept = self.gallery.kept
-        for place in dict.fromkeys((found.nearest, len(kept) - 1)):
-            move = move_between(kept[place].thumbnail, embedded.thumbnail, kept[place].id)
-            if move is not None and not self.scene.rests_at(move, at_s):
-                seen = self.novelty.moved(found, self.gallery, place, move, self.scene, at_s)
-                if seen is not None:
-                    return seen
-        return found
-
-    def _better_lit(self, found: Comparison, embedded: EmbeddedPicture) -> Comparison:
-        """Returns news of a known view that has far more contrast than each kept frame of it."""
-        if found.news is not None or not len(self.gallery) or self.gallery.size == 1:
-            return found
-        contrast = float(embedded.thumbnail.std())
-        contrasts = self.gallery.contrasts
-        if contrast <= _BETTER_LIT * max(min(contrasts), 1.0):
-            return found  # as good as always; what follows costs a comparison with each
-        alike = [
-            each
-            for each, kept in zip(contrasts, self.gallery.kept, strict=True)
-            if self.novelty.view_apart(found.cells, kept.cells) <= 1
-        ]
-        times = contrast / max(1.0, *alike) if alike else 0.0
-        if times <= _BETTER_LIT:
-            return found
-        why = f"a known view with {times:.1f} times the contrast"
-        return replace(found, news=News.VIEW, weight=times, limit=_BETTER_LIT, cut=False, why=why)
+    @property
+    def numbers(self) -> Numbers:
+        """Gives the numbers of the rule, as they are in force now."""
+        return self.novelty.numbers
 
     def apart(self, measured: Measured, kept: GalleryFrame) -> float:
         """Returns the distance of a picture to a kept frame, compared as on a time line."""

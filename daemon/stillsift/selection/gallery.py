@@ -84,6 +84,11 @@ class Gallery:
         return tuple(self._kept)
 
     @property
+    def name(self) -> str:
+        """Gives a text that is another one as soon as the gallery holds other frames."""
+        return f"{len(self)} {self._kept[-1].id if self._kept else ''}"
+
+    @property
     def contrasts(self) -> list[float]:
         """Returns the standard deviation of each kept frame's thumbnail, grey levels."""
         if self._contrasts is None:

@@ -7,6 +7,7 @@ and the frames after it are looked at again. Nothing is learned while a moment i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..decisions import Decision, Reason
@@ -17,7 +18,9 @@ from .context import Context, SiblingMatch
 from .gallery import GalleryFrame
 from .limits import Limits
 from .measured import Candidate, EmbeddedPicture, Measured, full
+from .numbers import Numbers
 from .thumbnail import GLANCE_S, same_but_blurred
+from .tracking import Foreground, carried, connected
 from .verdict import Step, Verdict
 
 _IN_TRANSIT = 0.4
@@ -64,7 +67,7 @@ class Moments:
         if found.news is None:
             return [self._passed(measured, found, found.repeat)], []
         found = replace(
-            found, why=f"{found.why}, but within {self._context.novelty.gap_s:g} s of the last"
+            found, why=f"{found.why}, but within {self._context.numbers.gap_s:g} s of the last"
         )
         return [self._passed(measured, found, Reason.RATE_LIMITED)], []
 
@@ -91,7 +94,7 @@ class Moments:
         assert last is not None
         if not self._context.keep_ratio.on:
             return last
-        return replace(last, limit=max(last.weight, self._context.novelty.weight))
+        return replace(last, limit=max(last.weight, self._context.numbers.news))
 
     def compare_anew(self) -> None:
         """Compares all waiting frames again, after the gallery has changed."""
@@ -103,7 +106,7 @@ class Moments:
     def _opens_moment(self, found: Comparison, at_s: float) -> bool:
         """Tells whether a frame shows news that opens a moment.
 
-        News in one view, and views of one pan, have to be `Novelty.gap_s` apart, unless they are
+        News in one view, and views of one pan, have to be `Numbers.gap_s` apart, unless they are
         urgent.
         """
         if found.news is None or self._context.gallery.size == 1:
@@ -111,9 +114,9 @@ class Moments:
         if found.news is News.VIEW:
             last_s, urgent = self._context.scene.kept_s, found.cut
         else:
-            urgent = found.weight > self._context.novelty.urgent_weight
+            urgent = found.weight > self._context.numbers.strong
             last_s = self._context.scene.local_s
-        return urgent or not 0 <= lapse_s(last_s, at_s) < self._context.novelty.gap_s
+        return urgent or not 0 <= lapse_s(last_s, at_s) < self._context.numbers.gap_s
 
     def _step_waiting(self, measured: Measured) -> Step:
         first, last = self.waiting[0], self.waiting[-1]
@@ -211,8 +214,8 @@ class Moments:
             return self._none_kept(
                 waiting, Reason.BLURRY, "blurred, of a scene that was kept", known
             )
-        small = not local or best.found.weight <= self._context.novelty.lone_weight
-        lone = local and best.found.weight <= self._context.novelty.large_weight
+        small = not local or best.found.weight <= self._context.numbers.weak
+        lone = local and best.found.weight <= self._context.numbers.large
         if (small and _fleeting(waiting)) or (lone and _seen_once(waiting)):
             why = "seen in a few frames only, as noise is"
             return self._none_kept(waiting, Reason.FLEETING, why)
@@ -265,7 +268,7 @@ class Moments:
         for each in earlier:
             if found is None or found.cells is not each.found.cells:
                 found = self._context.compare(each.measured.embedded, each.measured.at_s)
-            large = found.local and found.weight > self._context.novelty.large_weight
+            large = found.local and found.weight > self._context.numbers.large
             if large and not self._blurred(each.measured):
                 able.append(Candidate(each.measured, found))
         return max(able, key=lambda each: each.found.weight, default=None)
@@ -283,10 +286,10 @@ class Moments:
                 found = self._context.compare(each.measured.embedded, each.measured.at_s)
             if found.news is not News.ARRIVAL or self._blurred(each.measured):
                 continue
-            if found.weight <= max(found.limit, self._context.novelty.lone_weight):
+            if found.weight <= max(found.limit, self._context.numbers.weak):
                 continue
             after = [later.found for later in (*earlier[place + 1 :], best)]
-            if not self._context.novelty.stays(found, after):
+            if not _stays(found, after, self._context.numbers):
                 able.append(Candidate(each.measured, found))
         return max(able, key=lambda each: each.found.weight, default=None)
 
@@ -328,7 +331,7 @@ class Moments:
         known: GalleryFrame | None = None,
     ) -> Step:
         """Drops all frames of a moment; `known`: the kept frame that shows the same."""
-        limit = self._context.novelty.lone_weight
+        limit = self._context.numbers.weak
         verdicts = []
         for each in waiting:
             found = replace(each.found, why=why, limit=max(limit, each.found.weight))
@@ -348,9 +351,7 @@ class Moments:
         measured = best.measured
         sharp, at_s = measured.sharp, measured.at_s
         context = self._context
-        context.novelty.learn_kept(
-            best.found, context.gallery, context.scene, sharp, at_s, view=view
-        )
+        context.learning.kept(best.found, sharp, at_s, view=view)
         context.decided = measured.embedded
         return verdict
 
@@ -399,9 +400,7 @@ class Moments:
             record = replace(record, reason=Reason.HEARTBEAT, detail=why)
             self._context.take(measured)
         sharp, context = measured.sharpness, self._context
-        context.novelty.learn_passed(
-            found, context.gallery, context.scene, sharp, measured.at_s, refused=refused
-        )
+        context.learning.passed(found, sharp, measured.at_s, refused=refused)
         context.decided, context.last = measured.embedded, found.at_rest()
         # Only a refused frame might be kept at another time; noise and blur are no other view.
         return Verdict(record, measured.frame, refused and found.other_view)
@@ -457,3 +456,25 @@ def _fleeting(waiting: list[Candidate]) -> bool:
     """Tells whether, of four frames or more, no more than half show news as the first one does."""
     seen = sum(each.found.news is not None for each in waiting)
     return len(waiting) >= 4 and 2 * seen <= len(waiting)
+
+
+def _stays(found: Comparison, after: Sequence[Comparison], numbers: Numbers) -> bool:
+    """Tells whether the largest new thing in a frame can be followed through all those after.
+
+    It needs changed cells in each that carry on those of the one before.
+    """
+    assert found.unexplained is not None
+    assert found.distances is not None
+    weights = found.distances * found.unexplained
+    mask = max(connected(found.unexplained), key=lambda group: float(weights[group].sum()))
+    front = Foreground.of(mask, found.cells, 0.0)
+    for there in after:
+        if there.cells is found.cells:
+            continue
+        if there.changed is None or there.changed.shape != mask.shape:
+            return False
+        mask, _ = carried(there.cells, there.changed, front, mask, numbers)
+        if not mask.any():
+            return False
+        front = Foreground.of(mask, there.cells, 0.0)
+    return True

@@ -31,6 +31,7 @@ from .comparison import Comparison
 from .context import Context
 from .gallery import Gallery, GalleryFrame
 from .keep_ratio import KeepRatio
+from .learning import Learning
 from .limits import Limits
 from .measured import EmbeddedPicture, Measured, on_time_line
 from .moments import Moments
@@ -99,10 +100,12 @@ class Sifter:
         self.album = Album() if album is None else album
         self._picture = picture
         novelty = Novelty(limits.novelty, limits.sensitivity, limits.regions)
+        scene = Scene(limits.novelty)
         self._context = Context(
             gallery,
             novelty,
-            Scene(limits.novelty),
+            scene,
+            Learning(novelty, gallery, scene),
             Budgets(limits.amounts),
             KeepRatio(limits.amounts.keep_ratio),
             Photographs(self.album, gallery, novelty, Overviews(picture, limits.regions.paint)),
@@ -344,7 +347,7 @@ class Sifter:
         embedding = self._embed(painted).in_half_precision()
         cells = Cells.of(embedding)
         if tint is not None:
-            cells = cells.coloured(tint, self._context.novelty.colour)
+            cells = cells.coloured(tint, self._context.numbers.colour)
         return EmbeddedPicture(thumb, embedding, cells, at_s, tint)
 
     # -- state -------------------------------------------------------------------------------------
@@ -459,7 +462,7 @@ class Sifter:
         embedding = Embedding(vector, optional_floats(arrays, "seen_grid"))
         cells = Cells.of(embedding)
         if tint is not None:
-            cells = cells.coloured(tint, self._context.novelty.colour)
+            cells = cells.coloured(tint, self._context.numbers.colour)
         return EmbeddedPicture(thumb, embedding, cells, at_s, tint)
 
 

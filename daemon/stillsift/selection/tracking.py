@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 
 from ..arrays import Arrays, Mask, floats, optional_floats
 from ..frames import lapse_s
-from .cells import Cells, energy_of
+from .cells import Cells, across, energy_of
+from .numbers import Numbers
+
+_ENOUGH = 0.4
+"""Share of a group of changed cells that must follow an object for all of it to belong to it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,6 +121,36 @@ class Tracking:
         self.followed = fronts[kept] if len(fronts) > kept else None
         self.known = np.asarray(arrays["known"], np.bool_)
         self.shown, self.active_s = float(arrays["shown"]), active_s
+
+
+def carried(
+    cells: Cells, changed: Mask, before: Foreground, known: Mask, numbers: Numbers
+) -> tuple[Mask, Mask]:
+    """Returns the changed cells of a picture that belong to objects `before`, moved on a little.
+
+    First those that carry on any of them, then those that carry on its (rows, columns) `known`
+    cells. All of a group is carried where enough of it is.
+    """
+    none = np.zeros_like(changed)
+    if before.mask.shape != changed.shape or not before.mask.any() or not changed.any():
+        return none, none
+    flat = np.flatnonzero(changed)
+    apart = across(cells, flat, before.cells)
+    here, there = np.argwhere(changed), np.argwhere(before.mask)
+    far = np.abs(here[:, None, :] - there[None]).max(2) > numbers.reach
+    near = (apart <= numbers.followed) & ~far
+    groups = list(connected(changed))
+
+    def grown(hits: Mask) -> Mask:
+        hit, all_of_it = np.zeros_like(changed), np.zeros_like(changed)
+        hit.flat[flat] = hits
+        for group in groups:
+            mine = hit & group
+            all_of_it |= group if mine.sum() >= _ENOUGH * group.sum() else mine
+        return all_of_it
+
+    of_known = near[:, known[before.mask]]
+    return grown(near.any(1)), grown(of_known.any(1)) if of_known.size else none
 
 
 def connected(mask: Mask) -> Iterator[Mask]:
