@@ -31,10 +31,12 @@ MODULES = {
     "embedding": "manifest contract onnx_model embedding",
     "health": "alarms known_views camera_health",
     "selection": """
-        sensitivity regions sharpness thumbnail small_picture gates cells moved_view gallery noise
+        sensitivity numbers regions sharpness thumbnail small_picture gates cells moved_view gallery
+        noise
         background tracking scene
         comparison novelty sequence budgets keep_ratio limits documents overview alignment light
-        pixel_difference likeness copy_order album measured photographs verdict context moments
+        pixel_difference likeness copy_order album measured evidence rule learning photographs
+        verdict context moments
         changes bursts sifter audit_sample""",
     "config": """
         secrets marked_yaml field_types settings errors yaml_file web_config password lint

@@ -234,7 +234,7 @@ def test_a_view_at_rest_is_held_to_the_limits_in_force(limits: Limits) -> None:
     gallery = Gallery(32, sifter.gallery.kept)
     again = Sifter(limits, blocks, gallery, sifter.state(), model="blocks")
     (verdict,) = again.offer(following)
-    in_force = Novelty(limits.novelty, limits.sensitivity).weight
+    in_force = Novelty(limits.novelty, limits.sensitivity).numbers.news
     assert verdict.decision.novelty_limit == pytest.approx(in_force)
 
 

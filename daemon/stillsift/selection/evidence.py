@@ -13,11 +13,12 @@ from functools import cached_property
 
 import numpy as np
 
-from ..arrays import Floats, Mask
+from ..arrays import Floats, Image, Mask
 from ..frames import lapse_s
 from .background import LIGHT
 from .cells import Cells, across, cell_distances, coherent, in_a_row, median
 from .gallery import Gallery
+from .measured import EmbeddedPicture
 from .moved_view import Move, moved
 from .novelty import Novelty, largest_group
 from .numbers import Numbers
@@ -47,6 +48,7 @@ class Evidence:
     gallery: Gallery
     scene: Scene
     cells: Cells
+    thumbnail: Image
     at_s: float
     before: Floats | None
     """(cells,) distances to `Scene.previous`. None: there was none of this shape."""
@@ -88,6 +90,20 @@ class Evidence:
     def shown(self) -> float:
         """Gives how much of the change this frame shows."""
         return shown(self.distances * self.changed)
+
+    @cached_property
+    def lit(self) -> float:
+        """Gives the contrast over that of each kept frame of this view; 0: none is of it, or it is
+        not much more than that of any kept frame."""
+        contrast, contrasts = float(self.thumbnail.std()), self.gallery.contrasts
+        if contrast <= self.numbers.lit * max(min(contrasts), 1.0):
+            return 0.0  # as good as always; what follows costs a comparison with each
+        alike = [
+            each
+            for each, kept in zip(contrasts, self.gallery.kept, strict=True)
+            if self.novelty.view_apart(self.cells, kept.cells) <= 1
+        ]
+        return contrast / max(1.0, *alike) if alike else 0.0
 
     @property
     def moves(self) -> bool:
@@ -198,14 +214,15 @@ class Evidence:
 
 
 def beside_kept(
-    novelty: Novelty, gallery: Gallery, scene: Scene, cells: Cells, at_s: float
+    novelty: Novelty, gallery: Gallery, scene: Scene, embedded: EmbeddedPicture, at_s: float
 ) -> Evidence:
     """Compares a picture with the gallery, and with the background. Expects a grid of cells."""
-    numbers = novelty.numbers
+    numbers, cells = novelty.numbers, embedded.cells
     before, cut = novelty.before(cells, scene)
     still_s = stillness(before, novelty, scene, cells, at_s)
     rests = still_s.reshape(-1) >= numbers.still_s
-    limit = novelty.limit(scene)
+    lone = gallery.size == 1  # then no view is another, and nothing is explained
+    limit = numbers.news if lone else novelty.limit(scene)
     plain, colours = gallery.distances(cells), gallery.colour_distances(cells)
     # What moves has cells of which it covers a part, in all shades between its colour and that of
     # what is behind. So colour is news only where it rests.
@@ -216,14 +233,14 @@ def beside_kept(
     apart = distances[alike] - novelty.light(distances[alike], cells)
     order, own, over = novelty.nearest(cells, apart, scene, rests)
     nearest = int(alike[order[0]])
-    distance = novelty.on_scale(over, float(medians[nearest]), limit)
+    distance = novelty.on_scale(over, 0.0 if lone else float(medians[nearest]), limit)
     far = colours[nearest] > numbers.cell
     tinged = bool((far & ~rests).any())
-    if tinged:
+    if tinged and not lone:
         whole = distances[nearest] + colours[nearest] * ~rests
         distance = max(distance, novelty.apart_by(cells, whole, limit, scene))
     middle, stays = float(medians.min()), None
-    if over.any() or distance > 1:
+    if not lone and (over.any() or distance > 1):
         stays = scene.background.distances(cells, rests)
     if stays is not None:
         there = scene.background.shown(gallery.name, novelty.kept_by(gallery, scene))
@@ -242,6 +259,7 @@ def beside_kept(
         gallery=gallery,
         scene=scene,
         cells=cells,
+        thumbnail=embedded.thumbnail,
         at_s=at_s,
         before=before,
         cut=cut,

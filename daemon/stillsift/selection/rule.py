@@ -49,6 +49,12 @@ class Row:
     """Returns what is found; None: the row does not hold."""
 
 
+def _lit(e: Evidence) -> Finding | None:
+    if e.lit <= e.numbers.lit or (e.distance > 1 and (_view(e) or _arrived(e))):
+        return None  # more than its light has changed
+    return Finding(e.lit, e.numbers.lit, f"a known view with {e.lit:.1f} times the contrast")
+
+
 def _shown(e: Evidence) -> Finding | None:
     return Finding(e.distance * e.limit, e.limit) if e.distance <= 1 else None
 
@@ -121,6 +127,7 @@ def _same_background(e: Evidence) -> Finding | None:
 
 
 ROWS = (
+    Row("better lit", News.VIEW, _lit),
     Row("nearest kept frame", Reason.NEAR_DUPLICATE, _shown),
     Row("another view", News.VIEW, _view),
     Row("arrival", News.ARRIVAL, _arrived),
@@ -148,13 +155,13 @@ def compare(
         return replace(found, news=News.VIEW, why="nothing was kept before")
     if len(cells.energy) == 1:
         return _pooled(novelty, gallery, scene, cells)
-    evidence = beside_kept(novelty, gallery, scene, cells, at_s)
+    evidence = beside_kept(novelty, gallery, scene, embedded, at_s)
     if gallery.size == 1:
         return _beside_last(evidence)
     found = _decided(evidence)
     if found.news is not None and not found.cut:
-        found = _since_a_move(evidence, embedded) or found
-    return _lit(found, gallery, novelty, embedded) if found.news is None else found
+        found = _since_a_move(evidence) or found
+    return found
 
 
 def _decided(e: Evidence) -> Comparison:
@@ -190,39 +197,19 @@ def _found(e: Evidence, outcome: News | Reason, finding: Finding) -> Comparison:
     )
 
 
-def _since_a_move(e: Evidence, embedded: EmbeddedPicture) -> Comparison | None:
+def _since_a_move(e: Evidence) -> Comparison | None:
     """Returns what the rows find beside a kept frame since which the view has moved on a little.
 
     None: the view has not moved, or it has come to rest, so that it is another one.
     """
     kept = e.gallery.kept
     for place in dict.fromkeys((e.nearest, len(kept) - 1)):
-        move = move_between(kept[place].thumbnail, embedded.thumbnail, kept[place].id)
+        move = move_between(kept[place].thumbnail, e.thumbnail, kept[place].id)
         if move is not None and not e.scene.rests_at(move, e.at_s):
             moved = beside_moved(e, place, move)
             if moved is not None:
                 return _decided(moved)
     return None
-
-
-def _lit(
-    found: Comparison, gallery: Gallery, novelty: Novelty, embedded: EmbeddedPicture
-) -> Comparison:
-    """Returns news of a known view that has far more contrast than each kept frame of it."""
-    contrast, contrasts = float(embedded.thumbnail.std()), gallery.contrasts
-    most = novelty.numbers.lit
-    if contrast <= most * max(min(contrasts), 1.0):
-        return found  # as good as always; what follows costs a comparison with each
-    alike = [
-        each
-        for each, kept in zip(contrasts, gallery.kept, strict=True)
-        if novelty.view_apart(found.cells, kept.cells) <= 1
-    ]
-    times = contrast / max(1.0, *alike) if alike else 0.0
-    if times <= most:
-        return found
-    why = f"a known view with {times:.1f} times the contrast"
-    return replace(found, news=News.VIEW, weight=times, limit=most, cut=False, why=why)
 
 
 # -- simpler comparisons ---------------------------------------------------------------------------
