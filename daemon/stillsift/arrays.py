@@ -18,6 +18,9 @@ Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 """(rows, columns) cells, or (height, width) pixels; True where one is selected."""
 
+Labels = NDArray[np.int32]
+"""(rows, columns) numbers of what cells belong to; 0: to nothing."""
+
 _UNPACKING = threading.Lock()
 
 Arrays = dict[str, NDArray[np.generic]]

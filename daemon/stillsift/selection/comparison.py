@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from ..arrays import Floats, Mask
+from ..arrays import Floats, Labels, Mask
 from ..decisions import Reason
 from .cells import Cells
 from .moved_view import Move
@@ -53,6 +53,9 @@ class Comparison:
     """(rows, columns) cells beyond their limit. None: no kept frame or no grid to compare."""
     unexplained: Mask | None = None
     """(rows, columns) changed cells that neither follow nor resemble something kept."""
+    things: Labels | None = None
+    """(rows, columns) numbers of the kept things that changed cells belong to; 0: to none. None:
+    nothing in the picture is explained."""
     stray: float = 0.0
     """Weight of the largest change that is neither explained nor carries on from the frame before,
     as noise does not."""

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..arrays import Floats, Image, Mask
+from ..arrays import Floats, Image, Labels, Mask
 from ..frames import lapse_s
 from .background import LIGHT
 from .cells import Cells, across, cell_distances, coherent, in_a_row, median
@@ -89,7 +89,7 @@ class Evidence:
     @cached_property
     def shown(self) -> float:
         """Gives how much of the change this frame shows."""
-        return shown(self.distances * self.changed)
+        return float(shown_by_cell(self.distances * self.changed).sum())
 
     @cached_property
     def lit(self) -> float:
@@ -118,19 +118,18 @@ class Evidence:
     # -- what is known -----------------------------------------------------------------------------
 
     @cached_property
-    def _carried(self) -> tuple[Mask, Mask]:
-        """Gives the changed cells that carry on those of the frame before, and those of them that
-        descend from something kept."""
+    def _carried(self) -> tuple[Mask, Labels]:
+        """Gives the changed cells that carry on those of the frame before, and the numbers of the
+        kept things that they descend from."""
         tracking = self.scene.tracking
         if not self.moves or tracking.followed is None:
-            none = np.zeros_like(self.changed)
-            return none, none
-        return carried(self.cells, self.changed, tracking.followed, tracking.known, self.numbers)
+            return np.zeros_like(self.changed), np.zeros(self.changed.shape, np.int32)
+        return carried(self.cells, self.changed, tracking.followed, self.numbers)
 
     @cached_property
-    def _matched(self) -> Mask:
-        """Gives the changed cells that look like one kept in this event, not too far away."""
-        matched = np.zeros_like(self.changed)
+    def _matched(self) -> Labels:
+        """Gives the numbers of the kept things that changed cells look like, not too far away."""
+        matched = np.zeros(self.changed.shape, np.int32)
         memory = self.scene.tracking.recent(self.at_s)
         if self.cut or not memory:
             return matched
@@ -146,22 +145,29 @@ class Evidence:
             )
             far = np.abs(here[:, None, :] - there[None]).max(2) > 1 + self.numbers.pace * ago_s
             apart[far] = np.inf
-            matched.flat[flat] = apart.min(1) <= self.numbers.thing
+            things = np.concatenate([each.things for each in memory])[apart.argmin(1)]
+            matched.flat[flat] = np.where(apart.min(1) <= self.numbers.thing, things, 0)
         return matched
 
     @cached_property
     def matched(self) -> Mask:
         """Gives the changed cells that look like something kept, in its colour."""
-        return self._in_its_colour(self._matched)
+        return self._in_its_colour(self._matched > 0)
 
     @cached_property
     def known(self) -> Mask:
         """Gives the changed cells that descend from something kept, in its colour."""
-        return self._in_its_colour(self._carried[1])
+        return self._in_its_colour(self._carried[1] > 0)
 
     def _in_its_colour(self, cells: Mask) -> Mask:
         # Whose thing it is, nothing kept shows it in this colour.
         return cells if self.recoloured is None else cells & ~self.recoloured
+
+    @cached_property
+    def things(self) -> Labels:
+        """Gives the (rows, columns) numbers of the kept things that changed cells belong to."""
+        carried_on = np.where(self.known, self._carried[1], 0)
+        return np.where(carried_on > 0, carried_on, np.where(self.matched, self._matched, 0))
 
     @cached_property
     def new(self) -> Mask:
@@ -173,7 +179,8 @@ class Evidence:
         """Gives the weight of the largest change that is neither explained nor carries on from the
         frame before, as noise does not."""
         followed, known = self._carried
-        return largest_group(self.over * (self.changed & ~followed & ~self._matched & ~known))
+        known_too = followed | (known > 0) | (self._matched > 0)
+        return largest_group(self.over * (self.changed & ~known_too))
 
     # -- what it weighs ----------------------------------------------------------------------------
 
@@ -206,11 +213,18 @@ class Evidence:
         """Gives those of them that have come to rest."""
         return self.moving & (self.still_s >= self.numbers.still_s)
 
-    @property
-    def grown(self) -> float:
-        """Gives the factor by which this frame shows more than was kept; 0: nothing was."""
-        kept = self.scene.tracking.shown
-        return self.shown / kept if kept else 0.0
+    @cached_property
+    def grown(self) -> tuple[float, float]:
+        """Gives the weight of the moving thing that shows most beside what was kept of it, and how
+        many times as much that is; of those that weigh more than `Numbers.moving`."""
+        found, changes = (0.0, 0.0), shown_by_cell(self.distances * self.changed)
+        for group in connected(self.changed):
+            weight = float(self.over[group & self.moving].sum())
+            kept = self.scene.tracking.kept_size(self.things[group])
+            if kept and weight > self.numbers.moving + self.chance:
+                times = float(changes[group].sum()) / kept
+                found = max(found, (weight, times), key=lambda each: each[1])
+        return found
 
 
 def beside_kept(
@@ -327,10 +341,11 @@ def stillness(
     return np.where(still, so_far + step_s, 0).astype(np.float32)
 
 
-def shown(changes: Floats) -> float:
-    """Returns how much of (rows, columns) changes a frame shows.
+def shown_by_cell(changes: Floats) -> Floats:
+    """Returns how much of (rows, columns) changes each cell shows.
 
     Cells at the border count a quarter, since the picture cuts off what they show.
     """
-    inner = float(changes[1:-1, 1:-1].sum())
-    return inner + _AT_BORDER * (float(changes.sum()) - inner)
+    counts = np.full_like(changes, _AT_BORDER)
+    counts[1:-1, 1:-1] = 1
+    return changes * counts

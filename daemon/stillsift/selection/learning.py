@@ -8,7 +8,7 @@ from ..arrays import Floats, Mask
 from ..frames import SPACING_S
 from .cells import coherent
 from .comparison import Comparison, News
-from .evidence import stillness
+from .evidence import shown_by_cell, stillness
 from .gallery import Gallery
 from .novelty import Novelty
 from .scene import Scene
@@ -47,9 +47,9 @@ class Learning:
         self._scene.learn_move(None, at_s)
         if not view and found.changed is not None and self._gallery.size > 1:
             self._scene.local_s = at_s
-            self._scene.tracking.shown = max(self._scene.tracking.shown, found.shown)
-            self._scene.tracking.follow(found.changed, found.changed, found.cells, at_s)
-            self._scene.tracking.keep(found.changed, found.cells, at_s)
+            self.remember(found, at_s)
+            front = self._scene.tracking.kept[-1]
+            self._scene.tracking.followed, self._scene.tracking.active_s = front, at_s
         self._learn(found, sharp, at_s, view=view)
         self._scene.unshown_s = 0.0
 
@@ -74,16 +74,25 @@ class Learning:
         if found.changed is None or found.news is News.VIEW:
             return
         if found.changed.any():
-            mask, new = found.changed, found.unexplained
-            known = np.zeros_like(mask) if new is None else mask & ~new
+            mask = found.changed
+            things = np.zeros(mask.shape, np.int32) if found.things is None else found.things
             # News that was not kept yet must not be followed. Otherwise something that arrives
             # before `gap_s` has passed would be lost.
-            self._scene.tracking.follow(
-                mask if found.news is None else known, known, found.cells, at_s
-            )
+            mask = mask if found.news is None else things > 0
+            self._scene.tracking.follow(mask, things, found.cells, at_s)
         else:
             self._scene.tracking.rest(at_s)
         self._scene.tracking.forget(at_s)
+
+    def remember(self, found: Comparison, at_s: float) -> None:
+        """Remembers that a kept frame shows what has changed in it."""
+        assert found.changed is not None
+        assert found.distances is not None
+        shown = shown_by_cell(found.distances * found.changed)
+        things = found.things
+        if things is None:
+            things = np.zeros(found.changed.shape, np.int32)
+        self._scene.tracking.keep(found.changed, shown, things, found.cells, at_s)
 
     def _learn(
         self,

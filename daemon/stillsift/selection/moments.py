@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from ..decisions import Decision, Reason
 from ..frames import SPACING_S, lapse_s
 from .budgets import Refusal
@@ -368,9 +370,7 @@ class Moments:
         _, sibling = self._shown_elsewhere([each], each)
         verdict = self._verdict(each, Reason.NOVEL, sibling)
         if each.found.changed is not None:
-            self._context.scene.tracking.keep(
-                each.found.changed, each.found.cells, each.measured.at_s
-            )
+            self._context.learning.remember(each.found, each.measured.at_s)
         return verdict
 
     def _verdict(self, best: Candidate, reason: Reason, sibling: SiblingMatch | None) -> Verdict:
@@ -467,14 +467,14 @@ def _stays(found: Comparison, after: Sequence[Comparison], numbers: Numbers) -> 
     assert found.distances is not None
     weights = found.distances * found.unexplained
     mask = max(connected(found.unexplained), key=lambda group: float(weights[group].sum()))
-    front = Foreground.of(mask, found.cells, 0.0)
+    front = Foreground.of(mask, mask.astype(np.int32), found.cells, 0.0)
     for there in after:
         if there.cells is found.cells:
             continue
         if there.changed is None or there.changed.shape != mask.shape:
             return False
-        mask, _ = carried(there.cells, there.changed, front, mask, numbers)
+        mask, _ = carried(there.cells, there.changed, front, numbers)
         if not mask.any():
             return False
-        front = Foreground.of(mask, there.cells, 0.0)
+        front = Foreground.of(mask, mask.astype(np.int32), there.cells, 0.0)
     return True

@@ -82,10 +82,10 @@ def _settled(e: Evidence) -> Finding | None:
 
 
 def _grown(e: Evidence) -> Finding | None:
-    weight = float(e.over[e.moving].sum())
-    if weight <= _known(e) or e.grown <= e.numbers.grown:
+    weight, times = e.grown
+    if times <= e.numbers.grown:
         return None
-    return Finding(weight, _known(e), f"shows {e.grown:.1f} times what was kept of it")
+    return Finding(weight, _known(e), f"shows {times:.1f} times what was kept of it")
 
 
 def _moved_on(e: Evidence) -> Finding | None:
@@ -187,6 +187,7 @@ def _found(e: Evidence, outcome: News | Reason, finding: Finding) -> Comparison:
         explained_by=explained,
         changed=e.changed,
         unexplained=None if whole else e.new,
+        things=None if whole else e.things,
         stray=0.0 if whole else e.stray,
         distances=e.distances,
         move=e.move,
@@ -255,11 +256,8 @@ def _weak(e: Evidence) -> float:
 
 
 def _known(e: Evidence) -> float:
-    """Returns what something known must weigh to be news again.
-
-    If nothing was kept in this event, it came in slowly below every limit. It must weigh more.
-    """
-    return (e.numbers.moving if e.scene.tracking.shown else e.numbers.strong) + e.chance
+    """Returns what something known must weigh to be news again."""
+    return e.numbers.moving + e.chance
 
 
 def _unmet(e: Evidence) -> float:

@@ -45,7 +45,7 @@ from .small_picture import small_picture
 from .thumbnail import GLANCE_S, changed, colours, difference, recoloured, thumbnail
 from .verdict import Step, Verdict
 
-_FORMAT = 2
+_FORMAT = 3
 """Format of the state. A state of another format is ignored; a scene is learned in a minute."""
 _STILL = 2.5
 """Grey levels. If no block of two thumbnails is further apart, they count as the same picture and
@@ -385,6 +385,8 @@ class Sifter:
                 arrays.update(last.move.arrays("last_move"))
             if last.unexplained is not None:
                 arrays["last_unexplained"] = last.unexplained
+            if last.things is not None:
+                arrays["last_things"] = last.things
             arrays["last_nearest_id"] = np.array(self.gallery.kept[last.nearest].id)
             arrays["last_rule"], arrays["last_why"] = np.array(self._rule), np.array(last.why)
         return packed(arrays)
@@ -445,6 +447,9 @@ class Sifter:
             explained_by=Reason(explained_by) if explained_by else None,
             changed=np.asarray(arrays["last_changed"], np.bool_),
             unexplained=optional_mask(arrays, "last_unexplained"),
+            things=(
+                np.asarray(arrays["last_things"], np.int32) if "last_things" in arrays else None
+            ),
             move=Move.restored(arrays, "last_move"),
             unsettled=bool(arrays.get("last_unsettled", False)),
             distances=np.asarray(arrays["last_distances"], np.float32),

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Arrays, Mask, floats, optional_floats
+from ..arrays import Arrays, Floats, Labels, Mask, floats, optional_floats
 from ..frames import lapse_s
 from .cells import Cells, across, energy_of
 from .numbers import Numbers
@@ -20,21 +20,24 @@ _ENOUGH = 0.4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Foreground:
-    """Describes the cells of one frame that belong to objects."""
+    """Describes the cells of one frame that belong to things."""
 
     mask: Mask
-    """(rows, columns) cells that belong to objects."""
+    """(rows, columns) cells that belong to things."""
     cells: Cells
     """These cells, as a row."""
+    things: Labels
+    """(these cells,) number of the kept thing that each belongs to; 0: to none that was kept."""
     at_s: float
 
     @classmethod
-    def of(cls, mask: Mask, cells: Cells, at_s: float) -> Foreground:
-        return cls(mask, cells.chosen(np.flatnonzero(mask)), at_s)
+    def of(cls, mask: Mask, things: Labels, cells: Cells, at_s: float) -> Foreground:
+        """Takes the cells of a (rows, columns) mask, with the (rows, columns) numbers of things."""
+        return cls(mask, cells.chosen(np.flatnonzero(mask)), things[mask], at_s)
 
 
 class Tracking:
-    """Follows objects from frame to frame while an event lasts.
+    """Follows things from frame to frame while an event lasts.
 
     An event begins with its first kept frame and ends when nothing has changed for a while.
     """
@@ -44,43 +47,51 @@ class Tracking:
     _CALM_S = 1.5
     """Seconds without a change after which an event is over."""
     _PAUSE_S = 1.0
-    """Longest time between two frames over which objects are followed, seconds."""
+    """Longest time between two frames over which things are followed, seconds."""
 
     def __init__(self) -> None:
         self.followed: Foreground | None = None
         """Foreground of the last frame: all that moves, kept or not; None: nothing does."""
-        self.known: Mask = np.zeros((0, 0), np.bool_)
-        """(rows, columns) cells of it that descend from kept objects, and so explain what comes
-        after them; set only where something is followed."""
         self.kept: tuple[Foreground, ...] = ()
         """Foregrounds of the frames kept in this event."""
-        self.shown = 0.0
-        """Largest `Comparison.shown` of the frames kept in this event; 0: none was kept."""
+        self.sizes: list[float] = [0.0]
+        """By the number of a thing: how much the kept frame shows that shows most of it."""
         self.active_s = -np.inf
         """Time when something was last followed, seconds; -inf: never."""
 
     def end_event(self) -> None:
         """Ends the event: forgets what was followed and what was kept of it."""
-        self.followed, self.kept, self.shown = None, (), 0.0
+        self.followed, self.kept, self.sizes = None, (), [0.0]
 
     def is_active(self, at_s: float) -> bool:
-        """Tells whether objects are being followed now."""
+        """Tells whether things are being followed now."""
         return self.followed is not None and 0 <= lapse_s(self.followed.at_s, at_s) <= self._PAUSE_S
 
     def recent(self, at_s: float) -> tuple[Foreground, ...]:
         """Returns what was kept in this event at most `_MEMORY_S` ago, so may be the same thing."""
         return tuple(each for each in self.kept if abs(lapse_s(each.at_s, at_s)) <= self._MEMORY_S)
 
-    def follow(self, mask: Mask, known: Mask, cells: Cells, at_s: float) -> None:
-        """Remembers that these cells of the last frame move; the `known` ones belong to objects
-        that were kept."""
-        self.followed = Foreground.of(mask, cells, at_s)
-        self.known = known
+    def follow(self, mask: Mask, things: Labels, cells: Cells, at_s: float) -> None:
+        """Remembers that these cells of the last frame move, and to which things they belong."""
+        self.followed = Foreground.of(mask, things, cells, at_s)
         self.active_s = at_s
 
-    def keep(self, mask: Mask, cells: Cells, at_s: float) -> None:
-        """Remembers that a kept frame shows these cells."""
-        self.kept = (*self.kept, Foreground.of(mask, cells, at_s))
+    def keep(self, changed: Mask, shown: Floats, things: Labels, cells: Cells, at_s: float) -> None:
+        """Remembers that a kept frame shows these changed cells: each group of them is a thing.
+
+        `shown`: (rows, columns) how much of the change each cell shows. `things`: the numbers so
+        far; what a thing showed in an earlier kept frame still counts.
+        """
+        numbers = np.zeros_like(things)
+        for group in connected(changed):
+            before = (self.sizes[number] for number in np.unique(things[group]))
+            numbers[group] = len(self.sizes)
+            self.sizes.append(max(float(shown[group].sum()), *before))
+        self.kept = (*self.kept, Foreground.of(changed, numbers, cells, at_s))
+
+    def kept_size(self, things: Labels) -> float:
+        """Returns how much kept frames show of the things of these cells; 0: none was kept."""
+        return float(sum(self.sizes[number] for number in np.unique(things)))
 
     def rest(self, at_s: float) -> None:
         """Ends the event if nothing has changed for long enough; this frame shows no change."""
@@ -95,13 +106,13 @@ class Tracking:
         """Returns all but `active_s`. Features hold values that half precision holds exactly."""
         fronts = [*self.kept, *([] if self.followed is None else [self.followed])]
         made: Arrays = {
-            "shown": np.array(self.shown),
+            "sizes": np.array(self.sizes),
             "fronts": np.array([each.at_s for each in fronts], np.float64),
             "remembered": np.array(len(self.kept)),
-            "known": self.known,
         }
         for number, each in enumerate(fronts):
             made[f"front{number}_mask"] = each.mask
+            made[f"front{number}_things"] = each.things
             made[f"front{number}"] = each.cells.features.astype(np.float16)
             if each.cells.chroma is not None:
                 made[f"front{number}_chroma"] = each.cells.chroma
@@ -115,42 +126,47 @@ class Tracking:
             mask = np.asarray(arrays[f"front{number}_mask"], np.bool_)
             chroma = optional_floats(arrays, f"front{number}_chroma")
             cells = Cells(1, len(features), features, energy_of(features), chroma)
-            fronts.append(Foreground(mask, cells, float(at_s)))
+            things = np.asarray(arrays[f"front{number}_things"], np.int32)
+            fronts.append(Foreground(mask, cells, things, float(at_s)))
         kept = int(arrays["remembered"])
         self.kept = tuple(fronts[:kept])
         self.followed = fronts[kept] if len(fronts) > kept else None
-        self.known = np.asarray(arrays["known"], np.bool_)
-        self.shown, self.active_s = float(arrays["shown"]), active_s
+        self.sizes, self.active_s = [float(size) for size in arrays["sizes"]], active_s
 
 
 def carried(
-    cells: Cells, changed: Mask, before: Foreground, known: Mask, numbers: Numbers
-) -> tuple[Mask, Mask]:
-    """Returns the changed cells of a picture that belong to objects `before`, moved on a little.
+    cells: Cells, changed: Mask, before: Foreground, numbers: Numbers
+) -> tuple[Mask, Labels]:
+    """Returns the changed cells of a picture that carry on things `before`, moved on a little.
 
-    First those that carry on any of them, then those that carry on its (rows, columns) `known`
-    cells. All of a group is carried where enough of it is.
+    With them come the (rows, columns) numbers of the kept things that they belong to. All of a
+    group is carried where enough of it is.
     """
-    none = np.zeros_like(changed)
+    followed, things = np.zeros_like(changed), np.zeros(changed.shape, np.int32)
     if before.mask.shape != changed.shape or not before.mask.any() or not changed.any():
-        return none, none
+        return followed, things
     flat = np.flatnonzero(changed)
     apart = across(cells, flat, before.cells)
     here, there = np.argwhere(changed), np.argwhere(before.mask)
     far = np.abs(here[:, None, :] - there[None]).max(2) > numbers.reach
-    near = (apart <= numbers.followed) & ~far
-    groups = list(connected(changed))
-
-    def grown(hits: Mask) -> Mask:
-        hit, all_of_it = np.zeros_like(changed), np.zeros_like(changed)
-        hit.flat[flat] = hits
-        for group in groups:
-            mine = hit & group
-            all_of_it |= group if mine.sum() >= _ENOUGH * group.sum() else mine
-        return all_of_it
-
-    of_known = near[:, known[before.mask]]
-    return grown(near.any(1)), grown(of_known.any(1)) if of_known.size else none
+    apart[far] = np.inf
+    hits = np.zeros_like(changed)
+    hits.flat[flat] = apart.min(1) <= numbers.followed
+    known = before.things > 0
+    if known.any():
+        apart = apart[:, known]
+        nearest = apart.argmin(1)
+        near = apart[np.arange(len(flat)), nearest] <= numbers.followed
+        things.flat[flat] = np.where(near, before.things[known][nearest], 0)
+    for group in connected(changed):
+        size = group.sum()
+        mine = hits & group
+        followed |= group if mine.sum() >= _ENOUGH * size else mine
+        mine = group & (things > 0)
+        if mine.any() and mine.sum() >= _ENOUGH * size:
+            most = np.bincount(things[mine]).argmax()
+            things[group & ~mine] = most
+    return followed, things
 
 
 def connected(mask: Mask) -> Iterator[Mask]:
