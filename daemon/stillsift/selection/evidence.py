@@ -145,7 +145,10 @@ class Evidence:
             )
             far = np.abs(here[:, None, :] - there[None]).max(2) > 1 + self.numbers.pace * ago_s
             apart[far] = np.inf
-            things = np.concatenate([each.things for each in memory])[apart.argmin(1)]
+            things = self.scene.tracking.latest(np.concatenate([each.things for each in memory]))
+            # A thing that can be followed to another place is not here.
+            apart[:, np.isin(things, self._carried[1][self.changed])] = np.inf
+            things = things[apart.argmin(1)]
             matched.flat[flat] = np.where(apart.min(1) <= self.numbers.thing, things, 0)
         return matched
 
@@ -219,7 +222,7 @@ class Evidence:
         many times as much that is; of those that weigh more than `Numbers.moving`."""
         found, changes = (0.0, 0.0), shown_by_cell(self.distances * self.changed)
         for group in connected(self.changed):
-            weight = float(self.over[group & self.moving].sum())
+            weight = float(self.over[group & ~self.new].sum())
             kept = self.scene.tracking.kept_size(self.things[group])
             if kept and weight > self.numbers.moving + self.chance:
                 times = float(changes[group].sum()) / kept

@@ -56,12 +56,14 @@ class Tracking:
         """Foregrounds of the frames kept in this event."""
         self.sizes: list[float] = [0.0]
         """By the number of a thing: how much the kept frame shows that shows most of it."""
+        self.became: list[int] = [0]
+        """By the number of a thing: the number that it had when it was kept again, else its own."""
         self.active_s = -np.inf
         """Time when something was last followed, seconds; -inf: never."""
 
     def end_event(self) -> None:
         """Ends the event: forgets what was followed and what was kept of it."""
-        self.followed, self.kept, self.sizes = None, (), [0.0]
+        self.followed, self.kept, self.sizes, self.became = None, (), [0.0], [0]
 
     def is_active(self, at_s: float) -> bool:
         """Tells whether things are being followed now."""
@@ -84,14 +86,25 @@ class Tracking:
         """
         numbers = np.zeros_like(things)
         for group in connected(changed):
-            before = (self.sizes[number] for number in np.unique(things[group]))
+            before = np.unique(things[group])
             numbers[group] = len(self.sizes)
-            self.sizes.append(max(float(shown[group].sum()), *before))
+            for number in before[before > 0]:
+                self.became[number] = len(self.sizes)
+            self.became.append(len(self.sizes))
+            sizes = (self.sizes[number] for number in before)
+            self.sizes.append(max(float(shown[group].sum()), *sizes))
         self.kept = (*self.kept, Foreground.of(changed, numbers, cells, at_s))
 
     def kept_size(self, things: Labels) -> float:
         """Returns how much kept frames show of the things of these cells; 0: none was kept."""
         return float(sum(self.sizes[number] for number in np.unique(things)))
+
+    def latest(self, things: Labels) -> Labels:
+        """Returns the numbers that things have now."""
+        now = np.array(self.became, np.int32)
+        while (now != now[now]).any():
+            now = now[now]
+        return now[things]
 
     def rest(self, at_s: float) -> None:
         """Ends the event if nothing has changed for long enough; this frame shows no change."""
@@ -107,6 +120,7 @@ class Tracking:
         fronts = [*self.kept, *([] if self.followed is None else [self.followed])]
         made: Arrays = {
             "sizes": np.array(self.sizes),
+            "became": np.array(self.became),
             "fronts": np.array([each.at_s for each in fronts], np.float64),
             "remembered": np.array(len(self.kept)),
         }
@@ -131,6 +145,7 @@ class Tracking:
         kept = int(arrays["remembered"])
         self.kept = tuple(fronts[:kept])
         self.followed = fronts[kept] if len(fronts) > kept else None
+        self.became = [int(number) for number in arrays["became"]]
         self.sizes, self.active_s = [float(size) for size in arrays["sizes"]], active_s
 
 
