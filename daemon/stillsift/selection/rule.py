@@ -50,7 +50,7 @@ class Row:
 
 
 def _lit(e: Evidence) -> Finding | None:
-    if e.lit <= e.numbers.lit or (e.distance > 1 and (_view(e) or _arrived(e))):
+    if e.lit <= e.numbers.lit or (e.distance > 1 and (_view(e) or e.changed.any())):
         return None  # more than its light has changed
     return Finding(e.lit, e.numbers.lit, f"a known view with {e.lit:.1f} times the contrast")
 
