@@ -219,12 +219,12 @@ class Evidence:
     @cached_property
     def grown(self) -> tuple[float, float]:
         """Gives the weight of the moving thing that shows most beside what was kept of it, and how
-        many times as much that is; of those that weigh more than `Numbers.moving`."""
+        many times as much that is; of those that weigh more than `Numbers.weak`."""
         found, changes = (0.0, 0.0), shown_by_cell(self.distances * self.changed)
         for group in connected(self.changed):
             weight = float(self.over[group & ~self.new].sum())
             kept = self.scene.tracking.kept_size(self.things[group])
-            if kept and weight > self.numbers.moving + self.chance:
+            if kept and weight > self.numbers.weak + self.chance:
                 times = float(changes[group].sum()) / kept
                 found = max(found, (weight, times), key=lambda each: each[1])
         return found

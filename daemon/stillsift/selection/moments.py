@@ -29,8 +29,6 @@ _IN_TRANSIT = 0.4
 """Share of the scene's sharpness; a frame between two views that is less sharp was taken while the
 camera swung."""
 _SWING_S = 0.3
-_BETTER_LIT = 2.0
-"""Factor on the usual detail above which a frame is not blurred, whatever its sharpness."""
 _MOST_BESIDE = 3
 """Most frames that are kept of a moment beside its best one."""
 _NEARLY_ALL = 0.8
@@ -172,13 +170,13 @@ class Moments:
         return None if level is None else self._limits.min_sharpness * level
 
     def _blurred(self, measured: Measured) -> bool:
-        """Tells whether a frame is blurred. What has twice the usual detail is better lit: in the
-        dark, noise passes for sharpness."""
+        """Tells whether a frame is blurred. What has far more than the usual detail is better
+        lit: in the dark, noise passes for sharpness."""
         limit = self._sharpness_limit
         if limit is None or measured.sharp.value >= limit:
             return False
         usual = self._context.scene.level.detail()
-        return usual is None or measured.sharp.detail <= _BETTER_LIT * usual
+        return usual is None or measured.sharp.detail <= self._context.numbers.lit * usual
 
     def _in_transit(self, measured: Measured) -> bool:
         level = self._context.scene.level.value() or self._context.scene.level.before

@@ -34,11 +34,9 @@ class Numbers:
 
     news: float = 0.5
     """Weight that news must exceed."""
-    moving: float = 1.0
-    """The same for a known thing that has grown, or moves on for `refresh_s`."""
     weak: float = 1.5
-    """The same for what has come to rest or crept in, and for what at most half of the frames of
-    its moment show, as noise does."""
+    """The same for what has come to rest or crept in, for a known thing that has grown or moved on,
+    and for what at most half of the frames of its moment show, as noise does."""
     strong: float = 5.0
     """Weight above which news does not wait until `gap_s` after the last has passed."""
     large: float = 15.0
@@ -88,7 +86,6 @@ class Numbers:
             followed=normal.followed * scale,
             still=normal.still * scale,
             news=normal.news * weight,
-            moving=normal.moving * weight,
             weak=normal.weak * weight,
             strong=normal.strong * weight,
             large=normal.large * weight,

@@ -85,14 +85,14 @@ def _grown(e: Evidence) -> Finding | None:
     weight, times = e.grown
     if times <= e.numbers.grown:
         return None
-    return Finding(weight, _known(e), f"shows {times:.1f} times what was kept of it")
+    return Finding(weight, _weak(e), f"shows {times:.1f} times what was kept of it")
 
 
 def _moved_on(e: Evidence) -> Finding | None:
     weight, for_s = float(e.over[e.moving].sum()), e.numbers.refresh_s
-    if weight <= _known(e) or lapse_s(e.scene.kept_s, e.at_s) < for_s:
+    if weight <= _weak(e) or lapse_s(e.scene.kept_s, e.at_s) < for_s:
         return None
-    return Finding(weight, _known(e), f"moved on for {for_s:.0f} s: {int(e.moving.sum())} cells")
+    return Finding(weight, _weak(e), f"moved on for {for_s:.0f} s: {int(e.moving.sum())} cells")
 
 
 def _in_parts(e: Evidence) -> Finding | None:
@@ -251,13 +251,8 @@ def _pooled(novelty: Novelty, gallery: Gallery, scene: Scene, cells: Cells) -> C
 
 
 def _weak(e: Evidence) -> float:
-    """Returns what something must weigh that crept in, or came to rest."""
+    """Returns what something must weigh that crept in or came to rest, or that is known."""
     return e.numbers.weak + e.chance
-
-
-def _known(e: Evidence) -> float:
-    """Returns what something known must weigh to be news again."""
-    return e.numbers.moving + e.chance
 
 
 def _unmet(e: Evidence) -> float:
