@@ -146,8 +146,13 @@ class Evidence:
             far = np.abs(here[:, None, :] - there[None]).max(2) > 1 + self.numbers.pace * ago_s
             apart[far] = np.inf
             things = self.scene.tracking.latest(np.concatenate([each.things for each in memory]))
-            # A thing that can be followed to another place is not here.
-            apart[:, np.isin(things, self._carried[1][self.changed])] = np.inf
+            # A thing that can be followed to another place, and not to here, is not here.
+            numbers = self._carried[1]
+            followed = np.unique(numbers[self.changed])
+            for group in connected(self.changed):
+                elsewhere = np.setdiff1d(followed, numbers[group])
+                if elsewhere.size:
+                    apart[np.ix_(group[self.changed], np.isin(things, elsewhere))] = np.inf
             things = things[apart.argmin(1)]
             matched.flat[flat] = np.where(apart.min(1) <= self.numbers.thing, things, 0)
         return matched
