@@ -11,7 +11,7 @@ the first in a state.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -19,13 +19,51 @@ from pathlib import Path
 
 import av
 import cv2
+import incidents
 import methods
 import numpy as np
 import plots
+import slides
+import slow_change
 from bench import Bench
 from days import Image
-from instances import KINDS, Instance, Places, Stage, Timed
+from stage import Instance, Places, Stage, Timed
 
+KINDS: dict[str, tuple[Callable[[Stage], Instance], ...]] = {
+    "slow change": (
+        slow_change.dissolve,
+        slow_change.fog,
+        slow_change.dusk,
+        slow_change.growth,
+        slow_change.pan,
+        slow_change.tilt,
+        slow_change.zoom,
+        slow_change.tide,
+        slow_change.fade,
+        slow_change.shadow,
+    ),
+    "things of one moment": (incidents.moment,),
+    "one after another": (incidents.people, incidents.cars),
+    "slides": (
+        slides.text,
+        slides.build,
+        slides.word,
+        slides.highlight,
+        slides.cursor,
+        slides.scroll,
+    ),
+    "colour": (incidents.lamp, incidents.traffic, incidents.swap),
+    "light": (
+        incidents.switch,
+        incidents.infrared,
+        incidents.flash,
+        incidents.cloud,
+        incidents.headlights,
+        incidents.refocus,
+    ),
+    "moves all the time": (incidents.shake, incidents.wind, incidents.rain, incidents.flicker),
+    "variable rate": (incidents.standing, incidents.brief),
+}
 VERSION = 1
 """To be raised when an instance would be drawn differently."""
 SEEDS = 3
@@ -63,26 +101,27 @@ class Tally:
 def clips(bench: Bench) -> list[Clip]:
     """The clips of one half, composed where they are not there yet."""
     places: list[Places] = []
-    first = 2 if bench.even else 1
-    found, number = [], 0
-    for kind, drawn in KINDS.items():
-        for draw in drawn:
-            number += 1
-            for seed in range(first, first + 2 * SEEDS * (MOMENTS if len(drawn) == 1 else 1), 2):
-                name = f"{draw.__name__}_{seed}"
-                path = bench.cache / "kinds" / f"{draw.__name__}.v{VERSION}.{seed}.mp4"
-                labels = path.with_suffix(".json")
-                if not (path.is_file() and labels.is_file()):
-                    if not places:
-                        places.append(Places(bench.media))
-                    rng = np.random.default_rng((number, seed))
-                    _compose(draw(Stage(places[0], rng, seed)), path, rng)
-                told = json.loads(labels.read_text("utf-8"))
-                states, nothing = (
-                    tuple((a, b, what) for a, b, what in told[key]) for key in ("states", "nothing")
-                )
-                found.append(Clip(kind, name, path, states, told["most"], nothing))
+    found = []
+    drawn = [(kind, draw) for kind, functions in KINDS.items() for draw in functions]
+    for number, (kind, draw) in enumerate(drawn, 1):
+        count = SEEDS * (MOMENTS if len(KINDS[kind]) == 1 else 1)
+        for seed in range(2 if bench.even else 1, 2 * count + 1, 2):
+            path = bench.cache / "kinds" / f"{draw.__name__}.v{VERSION}.{seed}.mp4"
+            if not path.is_file():
+                places = places or [Places(bench.media)]
+                rng = np.random.default_rng((number, seed))
+                _compose(draw(Stage(places[0], rng, seed)), path, rng)
+            found.append(_labelled(kind, f"{draw.__name__}_{seed}", path))
     return found
+
+
+def _labelled(kind: str, name: str, path: Path) -> Clip:
+    told = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    states, nothing = (
+        tuple((first, last, what) for first, last, what in told[key])
+        for key in ("states", "nothing")
+    )
+    return Clip(kind, name, path, states, told["most"], nothing)
 
 
 def _compose(instance: Instance, path: Path, rng: np.random.Generator) -> None:
