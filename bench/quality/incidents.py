@@ -215,7 +215,8 @@ def infrared(stage: Stage) -> Instance:
     night = lit(np.repeat(grey[..., None], 3, 2), lamp_light)
     somebody = stage.places.people[int(stage.rng.integers(len(stage.places.people)))]
     somebody = somebody.sized(stage.height * stage.between(0.4, 0.6))
-    bright = Cutout(lit(somebody.picture, 0.5) // 2 + 120, somebody.alpha)
+    pale = cv2.cvtColor(somebody.picture, cv2.COLOR_BGR2GRAY)[..., None] // 4 + 120
+    bright = Cutout(np.repeat(pale, 3, 2), somebody.alpha)
     rng = np.random.default_rng(stage.seed)
 
     def draw(t: float) -> Image:
