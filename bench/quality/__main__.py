@@ -1,6 +1,7 @@
 """How good the selection is, on labelled clips, composed footage and photographs.
 
     python bench/quality [--only PART,PART] [--media DIR] [--out DIR] [--hours 1.0] [--fast]
+        [--even]
 
 stillsift runs from the outside, `stillsift sift --dry-run`, with nothing but its defaults. Each
 part prints a table and writes a plot to --out. Footage is composed once, into .cache/bench; the
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import copies
 import heldout
+import kinds
 import methods
 import people
 import sequences
@@ -40,6 +42,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "copies": copies.measure,
     "sequences": sequences.measure,
     "unseen": unseen.measure,
+    "kinds": kinds.measure,
     "heldout": heldout.measure,
 }
 
@@ -51,6 +54,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=CACHE / "quality")
     parser.add_argument("--hours", type=float, default=1.0, help="per capture day; 0: none")
     parser.add_argument("--fast", action="store_true", help="a quarter of the hours of shake")
+    parser.add_argument("--even", action="store_true", help="the half of kinds to tune on")
     parser.add_argument(
         "--engine", default=methods.ENGINE, help="a command that takes CLIP --decisions FILE --json"
     )
@@ -61,7 +65,7 @@ def main() -> None:
     if not asked.media.is_dir():
         raise SystemExit(f"{asked.media}: no labelled media there; name them with --media")
     asked.out.mkdir(parents=True, exist_ok=True)
-    bench = Bench(asked.media, CACHE, asked.out, asked.engine, asked.hours, asked.fast)
+    bench = Bench(asked.media, CACHE, asked.out, asked.engine, asked.hours, asked.fast, asked.even)
     for part in parts:
         began = time.monotonic()
         PARTS[part](bench)

@@ -25,6 +25,8 @@ class Bench:
     """Length of each capture day."""
     fast: bool
     """A quarter of the hours of shake."""
+    even: bool
+    """The half of kinds that the rule is tuned on, clip by clip, instead of the one to report."""
 
 
 def judged(
