@@ -223,16 +223,32 @@ class Evidence:
 
     @cached_property
     def grown(self) -> tuple[float, float]:
-        """Gives the weight of the moving thing that shows most beside what was kept of it, and how
-        many times as much that is; of those that weigh more than `Numbers.weak`."""
-        found, changes = (0.0, 0.0), shown_by_cell(self.distances * self.changed)
+        """Gives the weight of the known things that show most beside what was kept of them, and how
+        many times as much that is; of those that weigh more than `Numbers.weak`.
+
+        What passes for one thing in two places shows too much for one, too.
+        """
+        best, changes = (0.0, 0.0), shown_by_cell(self.distances * self.changed)
+        limit = self.numbers.weak + self.chance
+        for cells in self._together():
+            weight = float(self.over[cells & ~self.new].sum())
+            kept = self.scene.tracking.kept_size(self.things[cells])
+            if kept and weight > limit:
+                times = float(changes[cells].sum()) / kept
+                best = max(best, (weight, times), key=lambda each: each[1])
+        return best
+
+    def _together(self) -> list[Mask]:
+        """Returns the groups of changed cells, those that share a thing as one."""
+        found: list[tuple[Mask, set[int]]] = []
         for group in connected(self.changed):
-            weight = float(self.over[group & ~self.new].sum())
-            kept = self.scene.tracking.kept_size(self.things[group])
-            if kept and weight > self.numbers.weak + self.chance:
-                times = float(changes[group].sum()) / kept
-                found = max(found, (weight, times), key=lambda each: each[1])
-        return found
+            things = {int(number) for number in np.unique(self.things[group])} - {0}
+            apart = [each for each in found if not each[1] & things]
+            for other, its in found:
+                if its & things:
+                    group, things = group | other, things | its
+            found = [*apart, (group, things)]
+        return [group for group, _ in found]
 
 
 def beside_kept(
