@@ -31,7 +31,7 @@ class Background:
     """Share of the mean that is renewed in one second."""
 
     def __init__(self, scale: float) -> None:
-        self._same = self._SAME * scale
+        self._scale, self._same = scale, self._SAME * scale
         self._cells: Cells | None = None
         self._age_s: Floats = np.zeros(0, np.float32)
         self._last_s = 0.0
@@ -68,7 +68,8 @@ class Background:
         stays = self._age_s >= self._STAYS_S
         if stays.mean() < self._LEARNED:
             return None
-        apart = cell_distances(cells, self._cells) + rests * colour_distances(cells, self._cells)
+        colours = self._scale * colour_distances(cells, self._cells)
+        apart = cell_distances(cells, self._cells) + rests * colours
         return np.where(stays, apart, np.inf).astype(np.float32)
 
     def learn(
@@ -86,7 +87,7 @@ class Background:
             return
         step_s = float(np.clip(lapse_s(self._last_s, at_s), 0, 1))
         self._last_s = at_s
-        distances = cell_distances(cells, before) + colour_distances(cells, before)
+        distances = cell_distances(cells, before) + self._scale * colour_distances(cells, before)
         same = distances - LIGHT * median(distances) < self._same * quiet
         rate = np.where(same, self._PER_S * step_s, 0).astype(np.float32)
         if new is not None:

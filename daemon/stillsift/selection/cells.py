@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from ..arrays import Floats, Image
 from ..embedding import Embedding
 
+_COLOUR = 20.0
+"""Levels of Cr and Cb that are a distance of 1."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
@@ -56,16 +59,13 @@ class Cells:
         """Returns the features as (rows, columns, C)."""
         return self.features.reshape(self.shape)
 
-    def coloured(self, chroma: Image, unit: float) -> Cells:
-        """Returns the same cells with their colours.
-
-        `chroma`: (height, width, 2) Cr and Cb; a difference of `unit` levels is a distance of 1.
-        """
+    def coloured(self, chroma: Image) -> Cells:
+        """Returns the same cells with their colours, of (height, width, 2) Cr and Cb."""
         if len(self.energy) == 1:
             return self
         size = (self.columns, self.rows)
         small = cv2.resize(chroma.astype(np.float32), size, interpolation=cv2.INTER_AREA) - 128
-        colour = (small.reshape(-1, 2) / unit).astype(np.float16).astype(np.float32)
+        colour = (small.reshape(-1, 2) / _COLOUR).astype(np.float16).astype(np.float32)
         return replace(self, chroma=colour)
 
     def scaled(self, shape: tuple[int, int, int]) -> Cells:
@@ -82,18 +82,16 @@ class Cells:
         return replace(made, chroma=np.asarray(chroma.reshape(-1, 2), np.float32))
 
     def chosen(self, places: NDArray[np.intp]) -> Cells:
-        """Returns the cells at these (n,) places as a row."""
-        chroma = None if self.chroma is None else self.chroma[places]
-        return Cells(1, len(places), self.features[places], self.energy[places], chroma)
+        """Returns the cells at these (n,) places as a row, without their colours."""
+        return Cells(1, len(places), self.features[places], self.energy[places])
 
 
 def in_a_row(some: Sequence[Cells]) -> Cells:
-    """Returns the cells of all, one after the other, as a row; at least one must be given."""
+    """Returns the cells of all, one after the other, as a row without colours; at least one must be
+    given."""
     features = np.concatenate([each.features for each in some])
     energy = np.concatenate([each.energy for each in some])
-    chromas = [each.chroma for each in some if each.chroma is not None]
-    chroma = np.concatenate(chromas) if len(chromas) == len(some) else None
-    return Cells(1, len(energy), features, energy, chroma)
+    return Cells(1, len(energy), features, energy)
 
 
 @cache
@@ -133,7 +131,8 @@ def cell_distances(a: Cells, b: Cells) -> Floats:
 
 
 def colour_distances(a: Cells, b: Cells) -> Floats:
-    """Returns (cells,) distances in colour alone; 0 where a colour is not known."""
+    """Returns (cells,) distances in colour alone, for our own embedder; 0 where a colour is not
+    known."""
     if a.chroma is None or b.chroma is None:
         return np.zeros(len(a.energy), np.float32)
     return squared(a.chroma - b.chroma)

@@ -212,7 +212,7 @@ class Changes:
         """Teaches the scene from a decided frame what is usual."""
         if measured.sharpness is not None:
             self._context.scene.level.add(measured.sharpness, measured.at_s)
-        self._context.decided = measured.embedded
+        self._context.decided, self._context.last = measured.embedded, None
 
 
 def _small(measured: Measured) -> Image:

@@ -48,7 +48,7 @@ class Comparison:
     the limit. None: the gallery was empty."""
     explained_by: Reason | None = None
     """What explains the picture if it shows no news and differs from the nearest by more than the
-    limit: `SAME_BACKGROUND` or `SAME_OBJECT`. None: nothing has to."""
+    limit: `SAME_BACKGROUND`, `SAME_OBJECT`, or `FLEETING` for a colour. None: nothing has to."""
     changed: Mask | None = None
     """(rows, columns) cells beyond their limit. None: no kept frame or no grid to compare."""
     unexplained: Mask | None = None
@@ -83,7 +83,7 @@ class Comparison:
         """Tells whether the same picture can become news with time."""
         if self.changed is None or self.move is not None or self.unsettled:
             return True
-        return bool(self.changed.any())
+        return self.explained_by is not None or bool(self.changed.any())
 
     def at_rest(self) -> Comparison | None:
         """Returns what is found in the next frame if it shows the same.

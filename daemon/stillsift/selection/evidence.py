@@ -261,7 +261,7 @@ def beside_kept(
     rests = still_s.reshape(-1) >= numbers.still_s
     lone = gallery.size == 1  # then no view is another, and nothing is explained
     limit = numbers.news if lone else novelty.limit(scene)
-    plain, colours = gallery.distances(cells), gallery.colour_distances(cells)
+    plain, colours = gallery.distances(cells), novelty.scale * gallery.colour_distances(cells)
     # What moves has cells of which it covers a part, in all shades between its colour and that of
     # what is behind. So colour is news only where it rests.
     distances = plain + colours * rests
@@ -326,7 +326,8 @@ def beside_moved(found: Evidence, place: int, move: Move) -> Evidence | None:
     unmoved = float(median(novelty.counting(cell_distances(cells, kept), cells)))
     if unmoved < _STOOD * novelty.scale:
         return None
-    there, seen = moved(kept, move)
+    counting = novelty.regions.counting(cells.rows, cells.columns)
+    there, seen = moved(kept, move, counting)
     apart = cell_distances(cells, there)
     middle = float(median(novelty.counting(apart, cells)))
     if middle > min(_MOVED * novelty.scale, _STAYED * unmoved):

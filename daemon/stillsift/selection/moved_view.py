@@ -59,28 +59,39 @@ class Move:
         return self.since == other.since and max(apart) <= _LEAST
 
 
-def move_between(kept: Image, now: Image, since: str) -> Move | None:
+def move_between(kept: Image, now: Image, since: str, counting: Mask | None) -> Move | None:
     """Returns by how much a view has moved, by the phase correlation of two thumbnails.
+
+    `counting`: (height, width) blocks that count; None: all do. What does not count stands still in
+    both, so it is made as bright as the rest is on average.
 
     None: by too little, or by more than `MOST_UNSEEN`. It finds a move in any two pictures; whether
     these show one view has to be seen from their cells.
     """
-    (right, down), _ = cv2.phaseCorrelate(kept.astype(np.float32), now.astype(np.float32), _WINDOW)
+    both = [each.astype(np.float32) for each in (kept, now)]
+    if counting is not None:
+        both = [np.where(counting, each, each[counting].mean()) for each in both]
+    (right, down), _ = cv2.phaseCorrelate(both[0], both[1], _WINDOW)
     if max(abs(right), abs(down)) < _LEAST:
         return None
     move = Move(since, right / THUMBNAIL[0], down / THUMBNAIL[1])
     return move if move.unseen <= MOST_UNSEEN else None
 
 
-def moved(cells: Cells, move: Move) -> tuple[Cells, Mask]:
-    """Returns the cells of a picture whose view has moved, and the (rows, columns) it shows."""
+def moved(cells: Cells, move: Move, counting: Mask | None) -> tuple[Cells, Mask]:
+    """Returns the cells of a picture whose view has moved, and the (rows, columns) it shows.
+
+    `counting`: (rows, columns) cells that count, here and where they come from; None: all do.
+    """
     across, down = move.right * cells.columns, move.down * cells.rows
-    lower = np.tensordot(_shifted(cells.rows, down), cells.grid(), 1)
-    grid = np.matmul(_shifted(cells.columns, across), lower)
+    lower_by, right_by = _shifted(cells.rows, down), _shifted(cells.columns, across)
+    grid = np.matmul(right_by, np.tensordot(lower_by, cells.grid(), 1))
     y, x = np.mgrid[0 : cells.rows, 0 : cells.columns]
     shown = (np.abs(x - across - (cells.columns - 1) / 2) <= cells.columns / 2) & (
         np.abs(y - down - (cells.rows - 1) / 2) <= cells.rows / 2
     )
+    if counting is not None:
+        shown &= counting & (lower_by @ counting @ right_by.T > 0.99)
     return Cells.from_grid(grid), shown
 
 

@@ -51,7 +51,7 @@ class Novelty:
         them out.
         """
         self._sensitivity = sensitivity
-        self._regions = regions
+        self.regions = regions
         self._cell_limit = cell_limit
         self.scale = cell_limit / Numbers().cell
         """Factor on distances that were found with our own embedder."""
@@ -76,8 +76,8 @@ class Novelty:
         previous = scene.previous
         if previous is None or previous.shape != cells.shape:
             return None, True
-        apart = cell_distances(cells, previous)
-        return apart + colour_distances(cells, previous), self._is_cut(cells, previous, apart)
+        apart, colours = cell_distances(cells, previous), colour_distances(cells, previous)
+        return apart + self.scale * colours, self._is_cut(cells, previous, apart)
 
     def cut_between(self, a: Cells, b: Cells) -> bool:
         """Tells whether `b` begins another picture, instead of showing `a` moved on.
@@ -106,7 +106,7 @@ class Novelty:
     def direct(self, cells: Cells, kept: Cells, scene: Scene) -> float:
         """Returns the distance to one kept frame: 0 the same, 1 at the limit."""
         kept = kept.scaled(cells.shape)
-        distances = cell_distances(cells, kept) + colour_distances(cells, kept)
+        distances = cell_distances(cells, kept) + self.scale * colour_distances(cells, kept)
         if len(distances) == 1:
             return float(distances[0] / 2 / self.pooled_limit)
         return self.apart_by(cells, distances, self.limit(scene), scene)
@@ -126,11 +126,15 @@ class Novelty:
         """Gives the cosine distance up to which pictures without a grid of cells are the same."""
         return float(self.numbers.cell * self._picture_factor)
 
+    def distances(self, cells: Cells, gallery: Gallery) -> Floats:
+        """Returns the (len(gallery), cells) distances to all kept frames, with their colours."""
+        return gallery.distances(cells) + self.scale * gallery.colour_distances(cells)
+
     def kept_by(self, gallery: Gallery, scene: Scene) -> Callable[[Cells], Mask]:
         """Returns what tells the (cells,) places where a kept frame shows the same as a picture."""
 
         def look(cells: Cells) -> Mask:
-            distances = gallery.distances(cells) + gallery.colour_distances(cells)
+            distances = self.distances(cells, gallery)
             apart = (distances - self.light(distances, cells)).min(0)
             limits = scene.noise.limits(cells.rows, cells.columns).reshape(-1)
             return np.asarray(apart <= np.minimum(limits, self.numbers.background), np.bool_)
@@ -154,7 +158,7 @@ class Novelty:
 
     def counting(self, distances: Floats, cells: Cells) -> Floats:
         """Returns the (..., cells that count) of (..., cells) distances."""
-        counting = self._regions.counting(cells.rows, cells.columns)
+        counting = self.regions.counting(cells.rows, cells.columns)
         return distances if counting is None else distances[..., counting.reshape(-1)]
 
     def light(self, distances: Floats, cells: Cells) -> Floats:
@@ -174,7 +178,7 @@ class Novelty:
         """Returns (K, rows, columns) limits, higher where everything moves a little: rain, gain
         noise. In a source without noise, what rests is no noise: other text on a slide."""
         flat = own.reshape(len(own), -1)
-        if (counting := self._regions.counting(*own.shape[1:])) is not None:
+        if (counting := self.regions.counting(*own.shape[1:])) is not None:
             flat = flat[:, counting.reshape(-1)]
         middle = median(flat)[:, None]
         spread = median(np.abs(flat - middle))[:, None] * 1.4826
@@ -210,8 +214,9 @@ class Novelty:
         return float(median(self.counting(distances, a))) / self.numbers.view
 
     def apart(self, cells: Cells, gallery: Gallery) -> Floats:
-        """Returns the (len(gallery),) distances, as in `between`, of a picture to each kept one."""
-        return self._largest(gallery.distances(cells), cells)
+        """Returns the (len(gallery),) distances, as in `between`, of a frame of a time line to each
+        kept one, with its colours."""
+        return self._largest(self.distances(cells, gallery), cells)
 
     def between(self, a: Cells, b: Cells) -> float:
         """Returns the largest cell distance, averaged with neighbours and corrected for light."""

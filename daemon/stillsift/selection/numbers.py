@@ -18,8 +18,6 @@ class Numbers:
 
     cell: float = 0.40
     """Distance up to which a cell flickers by itself, if nothing else was learned of it."""
-    colour: float = 20.0
-    """Levels of Cr and Cb that are a distance of 1."""
     view: float = 0.65
     """Median distance above which a picture shows another view; twice that while something moves:
     a large object with auto exposure is no other view."""
@@ -79,7 +77,6 @@ class Numbers:
         return replace(
             normal,
             cell=cell,
-            colour=normal.colour / scale**0.5,
             view=normal.view * scale,
             background=normal.background * scale,
             thing=normal.thing * scale,

@@ -25,6 +25,7 @@ from .scene import Scene
 
 _LIGHT = "all of it differs a little, and no part of it more than the rest"
 _TINGE = "a colour that has not stayed for half a second"
+_LITTLE = "what is new in it weighs too little"
 _UNCOVERED = "what is behind the objects that left is shown by other kept frames"
 
 
@@ -124,7 +125,8 @@ def _tinged(e: Evidence) -> Finding | None:
 
 
 def _same_background(e: Evidence) -> Finding | None:
-    return Finding(e.largest, _unmet(e), _UNCOVERED if e.background else _LIGHT)
+    why = _UNCOVERED if e.background else _LIGHT
+    return Finding(e.largest, _unmet(e), _LITTLE if e.new.any() else why)
 
 
 ROWS = (
@@ -204,13 +206,15 @@ def _since_a_move(e: Evidence) -> Comparison | None:
 
     None: the view has not moved, or it has come to rest, so that it is another one.
     """
-    kept = e.gallery.kept
+    kept, counting = e.gallery.kept, e.novelty.regions.counting(*e.thumbnail.shape)
     for place in dict.fromkeys((e.nearest, len(kept) - 1)):
-        move = move_between(kept[place].thumbnail, e.thumbnail, kept[place].id)
-        if move is not None and not e.scene.rests_at(move, e.at_s):
-            moved = beside_moved(e, place, move)
-            if moved is not None:
-                return _decided(moved)
+        move = move_between(kept[place].thumbnail, e.thumbnail, kept[place].id, counting)
+        if move is None:
+            continue
+        if e.scene.rests_at(move, e.at_s):
+            return None
+        if (moved := beside_moved(e, place, move)) is not None:
+            return _decided(moved)
     return None
 
 

@@ -59,7 +59,8 @@ class Scene:
 
     def learn_move(self, move: Move | None, at_s: float) -> None:
         """Remembers by how much the view has moved since the nearest kept frame."""
-        if move is None or self.move is None or not self.move.near(move):
+        again = move is None or self.move is None or not self.move.near(move)
+        if again or at_s < self.moved_s:  # the clock was set back
             self.move, self.moved_s = move, at_s
 
     def restart(self) -> None:

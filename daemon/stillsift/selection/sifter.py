@@ -347,7 +347,7 @@ class Sifter:
         embedding = self._embed(painted).in_half_precision()
         cells = Cells.of(embedding)
         if tint is not None:
-            cells = cells.coloured(tint, self._context.numbers.colour)
+            cells = cells.coloured(tint)
         return EmbeddedPicture(thumb, embedding, cells, at_s, tint)
 
     # -- state -------------------------------------------------------------------------------------
@@ -418,7 +418,7 @@ class Sifter:
     def _rule(self) -> str:
         """Returns a text of all settings that decide what is found in a frame."""
         asked = self.limits.sensitivity.value, self.limits.amounts.keep_ratio
-        return repr((self.limits.novelty, *asked, self.gallery.size))
+        return repr((self.limits.novelty, *asked, self.limits.every_change, self.gallery.size))
 
     def _restored_last(
         self, arrays: Mapping[str, NDArray[np.generic]], cells: Cells
@@ -467,7 +467,7 @@ class Sifter:
         embedding = Embedding(vector, optional_floats(arrays, "seen_grid"))
         cells = Cells.of(embedding)
         if tint is not None:
-            cells = cells.coloured(tint, self._context.numbers.colour)
+            cells = cells.coloured(tint)
         return EmbeddedPicture(thumb, embedding, cells, at_s, tint)
 
 

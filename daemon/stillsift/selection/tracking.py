@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Arrays, Floats, Labels, Mask, floats, optional_floats
+from ..arrays import Arrays, Floats, Labels, Mask, floats
 from ..frames import lapse_s
 from .cells import Cells, across, energy_of
 from .numbers import Numbers
@@ -128,8 +128,6 @@ class Tracking:
             made[f"front{number}_mask"] = each.mask
             made[f"front{number}_things"] = each.things
             made[f"front{number}"] = each.cells.features.astype(np.float16)
-            if each.cells.chroma is not None:
-                made[f"front{number}_chroma"] = each.cells.chroma
         return made
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]], active_s: float) -> None:
@@ -138,8 +136,7 @@ class Tracking:
         for number, at_s in enumerate(arrays["fronts"]):
             features = floats(arrays[f"front{number}"])
             mask = np.asarray(arrays[f"front{number}_mask"], np.bool_)
-            chroma = optional_floats(arrays, f"front{number}_chroma")
-            cells = Cells(1, len(features), features, energy_of(features), chroma)
+            cells = Cells(1, len(features), features, energy_of(features))
             things = np.asarray(arrays[f"front{number}_things"], np.int32)
             fronts.append(Foreground(mask, cells, things, float(at_s)))
         kept = int(arrays["remembered"])

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
-from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from ..arrays import Image
 from ..frames import FULL_RANGE, VIDEO_RANGE, chroma_of
@@ -23,6 +23,9 @@ _LUMA_FIRST = frozenset(
 """Pixel formats whose first plane is 8-bit luma."""
 _CHROMA_AFTER = frozenset(name for name in _LUMA_FIRST if name.startswith("yuv"))
 """Those of them whose second and third plane are 8-bit Cb and Cr."""
+_AS_601 = ((0.9834, -0.0725), (-0.1107, 0.9899))
+"""Makes Cr and Cb of ITU-R BT.709 those of BT.601, as `frames.chroma_of` gives them: from the luma
+weights of both (0.2126, 0.0722 and 0.299, 0.114)."""
 _TURNS = {
     90: cv2.ROTATE_90_COUNTERCLOCKWISE,
     180: cv2.ROTATE_180,
@@ -134,8 +137,11 @@ class VideoPicture:
         small = np.dstack(
             [cv2.resize(each, size, interpolation=cv2.INTER_LINEAR) for each in planes]
         )
-        if self.levels == VIDEO_RANGE:
-            small = cv2.convertScaleAbs(small, alpha=255 / 224, beta=128 - 128 * 255 / 224)
+        scale = 255 / 224 if self.levels == VIDEO_RANGE else 1.0
+        hd = self.frame.colorspace == Colorspace.ITU709
+        turned = np.array(_AS_601 if hd else ((1, 0), (0, 1))) * scale
+        if hd or scale != 1:
+            small = cv2.transform(small, np.column_stack([turned, 128 - 128 * turned.sum(1)]))
         return self._upright(np.asarray(small, np.uint8))
 
     def bgr(self) -> Image:
