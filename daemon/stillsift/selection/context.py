@@ -56,9 +56,9 @@ class Context:
     """What was found in that frame if it was no news, since the next may show the same. None: the
     next frame is compared anew."""
 
-    def compare(self, embedded: EmbeddedPicture, at_s: float) -> Comparison:
-        """Returns what is new in a picture on the time line."""
-        return compare(self.novelty, self.gallery, self.scene, embedded, at_s)
+    def compare(self, measured: Measured) -> Comparison:
+        """Returns what is new in a frame of the time line."""
+        return compare(self.novelty, self.gallery, self.scene, measured)
 
     @property
     def numbers(self) -> Numbers:
@@ -103,10 +103,14 @@ class Context:
             self.keep_ratio.give_back()
             self.novelty.tune(self.keep_ratio.factor)
 
-    def keep(self, waiting: Candidate, record: Decision) -> Verdict:
-        """Counts a frame as kept, adds it to the gallery, and returns its verdict."""
+    def keep(self, waiting: Candidate, record: Decision, *, soft: bool = False) -> Verdict:
+        """Counts a frame as kept, adds it to the gallery, and returns its verdict.
+
+        `soft`: whether it may be blurred.
+        """
         self.take(waiting.measured)
-        self.gallery.add(self.as_kept(waiting.measured))
+        kept = self.as_kept(waiting.measured)
+        self.gallery.add(replace(kept, soft=waiting.measured.sharp.value) if soft else kept)
         self.last = None
         return Verdict(record, waiting.measured.frame, waiting.found.other_view)
 

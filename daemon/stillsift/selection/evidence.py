@@ -18,11 +18,12 @@ from ..frames import lapse_s
 from .background import LIGHT
 from .cells import Cells, across, cell_distances, coherent, in_a_row, median
 from .gallery import Gallery
-from .measured import EmbeddedPicture
+from .measured import Measured
 from .moved_view import Move, moved
 from .novelty import Novelty, largest_group
 from .numbers import Numbers
 from .scene import Scene
+from .thumbnail import same_but_blurred
 from .tracking import carried, connected
 
 _FEW = 4
@@ -49,6 +50,8 @@ class Evidence:
     scene: Scene
     cells: Cells
     thumbnail: Image
+    sharpness: float | None
+    """None: not measured."""
     at_s: float
     before: Floats | None
     """(cells,) distances to `Scene.previous`. None: there was none of this shape."""
@@ -104,6 +107,21 @@ class Evidence:
             if self.novelty.view_apart(self.cells, kept.cells) <= 1
         ]
         return contrast / max(1.0, *alike) if alike else 0.0
+
+    @cached_property
+    def sharper(self) -> float:
+        """Gives the sharpness over that of the sharpest kept frame of this scene; 0: one is sharp,
+        or it is not known."""
+        soft = self.gallery.kept[self.nearest].soft
+        if soft is None or self.sharpness is None or self.sharpness <= soft * self.numbers.sharper:
+            return 0.0
+        same = [
+            kept.soft
+            for kept in self.gallery.kept
+            if same_but_blurred(self.thumbnail, kept.thumbnail)
+        ]
+        known = [each for each in same if each is not None]
+        return self.sharpness / max(known) if known and len(known) == len(same) else 0.0
 
     @property
     def moves(self) -> bool:
@@ -251,11 +269,9 @@ class Evidence:
         return [group for group, _ in found]
 
 
-def beside_kept(
-    novelty: Novelty, gallery: Gallery, scene: Scene, embedded: EmbeddedPicture, at_s: float
-) -> Evidence:
+def beside_kept(novelty: Novelty, gallery: Gallery, scene: Scene, measured: Measured) -> Evidence:
     """Compares a picture with the gallery, and with the background. Expects a grid of cells."""
-    numbers, cells = novelty.numbers, embedded.cells
+    numbers, cells, at_s = novelty.numbers, measured.embedded.cells, measured.at_s
     before, cut = novelty.before(cells, scene)
     still_s = stillness(before, novelty, scene, cells, at_s)
     rests = still_s.reshape(-1) >= numbers.still_s
@@ -297,7 +313,8 @@ def beside_kept(
         gallery=gallery,
         scene=scene,
         cells=cells,
-        thumbnail=embedded.thumbnail,
+        thumbnail=measured.embedded.thumbnail,
+        sharpness=None if measured.sharpness is None else measured.sharpness.value,
         at_s=at_s,
         before=before,
         cut=cut,

@@ -26,6 +26,9 @@ class GalleryFrame:
     """Source of the group that has kept the frame; None: this source."""
     small: Image | None = None
     """The frame as a `small_picture`; None: it was kept where none is needed."""
+    soft: float | None = None
+    """Its sharpness if it may be blurred: it was kept as the sharpest of blurred ones, or before it
+    was known how sharp its view is. None: it is sharp, or lies on no time line."""
 
     def to_bytes(self) -> bytes:
         """Returns all but the id, bit for bit. Half precision holds the grid's values exactly."""
@@ -41,6 +44,8 @@ class GalleryFrame:
             arrays["by"] = np.array(self.by)
         if self.small is not None:
             arrays["small"] = self.small
+        if self.soft is not None:
+            arrays["soft"] = np.array(self.soft)
         return packed(arrays)
 
     @classmethod
@@ -53,7 +58,8 @@ class GalleryFrame:
         thumbnail = np.asarray(arrays["thumbnail"], np.uint8)
         cells = replace(Cells.of(embedding), chroma=optional_floats(arrays, "chroma"))
         small = np.asarray(arrays["small"], np.uint8) if "small" in arrays else None
-        return cls(id_, embedding, thumbnail, cells, by, small)
+        soft = float(arrays["soft"]) if "soft" in arrays else None
+        return cls(id_, embedding, thumbnail, cells, by, small, soft)
 
 
 class Gallery:

@@ -57,7 +57,7 @@ class Moments:
         if self.rests(measured.embedded, measured.at_s):
             found = self._at_rest()
             return [self._passed(measured, found, found.repeat)], []
-        found = self._context.compare(measured.embedded, measured.at_s)
+        found = self._context.compare(measured)
         if self._opens_moment(found, measured.at_s):
             if (refusal := self._context.refusal(measured)) is not None:
                 return [self._refused(measured, found, refusal)], []
@@ -99,7 +99,7 @@ class Moments:
     def compare_anew(self) -> None:
         """Compares all waiting frames again, after the gallery has changed."""
         for place, each in enumerate(self.waiting):
-            found = self._context.compare(each.measured.embedded, each.measured.at_s)
+            found = self._context.compare(each.measured)
             found = replace(found, news=found.news or each.found.news)
             self.waiting[place] = Candidate(each.measured, found)
 
@@ -124,7 +124,7 @@ class Moments:
             measured.measure()
         # Nothing is learned while frames wait, so the same picture would give the same comparison.
         same = measured.embedded is last.measured.embedded
-        found = last.found if same else self._context.compare(measured.embedded, measured.at_s)
+        found = last.found if same else self._context.compare(measured)
         new = Candidate(measured, found)
         waited_s = lapse_s(first.measured.at_s, new.measured.at_s)
         in_time = 0 <= waited_s <= self._limits.max_wait_s
@@ -267,7 +267,7 @@ class Moments:
         found: Comparison | None = None
         for each in earlier:
             if found is None or found.cells is not each.found.cells:
-                found = self._context.compare(each.measured.embedded, each.measured.at_s)
+                found = self._context.compare(each.measured)
             large = found.local and found.weight > self._context.numbers.large
             if large and not self._blurred(each.measured):
                 able.append(Candidate(each.measured, found))
@@ -283,7 +283,7 @@ class Moments:
         found: Comparison | None = None
         for place, each in enumerate(earlier):
             if found is None or found.cells is not each.found.cells:
-                found = self._context.compare(each.measured.embedded, each.measured.at_s)
+                found = self._context.compare(each.measured)
             if found.news is not News.ARRIVAL or self._blurred(each.measured):
                 continue
             if found.weight <= max(found.limit, self._context.numbers.weak):
@@ -374,7 +374,9 @@ class Moments:
     def _verdict(self, best: Candidate, reason: Reason, sibling: SiblingMatch | None) -> Verdict:
         if sibling is not None:
             return self._context.repeat(best, sibling, sharpness_limit=self._sharpness_limit)
-        return self._context.keep(best, self._record(best.measured, best.found, reason))
+        soft = reason is Reason.SHARPEST or self._sharpness_limit is None
+        record = self._record(best.measured, best.found, reason)
+        return self._context.keep(best, record, soft=soft)
 
     def _refused(self, measured: Measured, found: Comparison, refusal: Refusal) -> Verdict:
         """Drops a frame with news that may not be kept; the news is not learned and stays new."""

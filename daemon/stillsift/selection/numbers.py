@@ -47,6 +47,9 @@ class Numbers:
     """Factor by which a thing must show more than was kept of it to be news again."""
     lit: float = 1.75
     """Factor on the contrast of each kept frame of a view from which on it is news again."""
+    sharper: float = 1.67
+    """The same factor on the sharpness of each kept frame of a view, if these may be blurred: they
+    have less than 0.6 of it, as what is called blurred has."""
     reach: int = 4
     """Cells that a thing moves on at most from one frame to the next."""
     pace: float = 2.0

@@ -18,7 +18,7 @@ from .cells import Cells
 from .comparison import Comparison, News
 from .evidence import Evidence, beside_kept, beside_moved
 from .gallery import Gallery
-from .measured import EmbeddedPicture
+from .measured import Measured
 from .moved_view import move_between
 from .novelty import Novelty
 from .scene import Scene
@@ -54,6 +54,13 @@ def _lit(e: Evidence) -> Finding | None:
     if e.lit <= e.numbers.lit or (e.distance > 1 and (_view(e) or e.changed.any())):
         return None  # more than its light has changed
     return Finding(e.lit, e.numbers.lit, f"a known view with {e.lit:.1f} times the contrast")
+
+
+def _sharper(e: Evidence) -> Finding | None:
+    if e.sharper <= e.numbers.sharper or (e.distance > 1 and (_view(e) or e.changed.any())):
+        return None
+    why = f"a known view, {e.sharper:.1f} times as sharp"
+    return Finding(e.sharper, e.numbers.sharper, why)
 
 
 def _shown(e: Evidence) -> Finding | None:
@@ -131,6 +138,7 @@ def _same_background(e: Evidence) -> Finding | None:
 
 ROWS = (
     Row("better lit", News.VIEW, _lit),
+    Row("sharper", News.VIEW, _sharper),
     Row("nearest kept frame", Reason.NEAR_DUPLICATE, _shown),
     Row("another view", News.VIEW, _view),
     Row("arrival", News.ARRIVAL, _arrived),
@@ -147,18 +155,16 @@ ROWS = (
 news come before what is explained, since a picture is explained if none of it is news."""
 
 
-def compare(
-    novelty: Novelty, gallery: Gallery, scene: Scene, embedded: EmbeddedPicture, at_s: float
-) -> Comparison:
-    """Returns what is new in a picture. The scene and the gallery learn nothing from it."""
-    cells = embedded.cells
+def compare(novelty: Novelty, gallery: Gallery, scene: Scene, measured: Measured) -> Comparison:
+    """Returns what is new in a frame. The scene and the gallery learn nothing from it."""
+    cells = measured.embedded.cells
     if not len(gallery):
         before, cut = novelty.before(cells, scene)
         found = Comparison(cells, limit=novelty.limit(scene), from_previous=before, cut=cut)
         return replace(found, news=News.VIEW, why="nothing was kept before")
     if len(cells.energy) == 1:
         return _pooled(novelty, gallery, scene, cells)
-    evidence = beside_kept(novelty, gallery, scene, embedded, at_s)
+    evidence = beside_kept(novelty, gallery, scene, measured)
     if gallery.size == 1:
         return _beside_last(evidence)
     found = _decided(evidence)
