@@ -61,6 +61,19 @@ def test_colour_wins(picture: Image) -> None:
     assert better_of(made.overview(picture), made.overview(made.grey(picture))) == "is in colour"
 
 
+def test_the_colours_win_over_one_tone() -> None:
+    """Though the tone has more colour in it."""
+    picture = np.asarray(made.textured(1) * 0.5 + made.grey(made.textured(1)) * 0.5, np.uint8)
+    assert better_of(made.overview(picture), made.overview(made.sepia(picture))) == "is in colour"
+
+
+def test_the_tint_of_paper_is_no_colour() -> None:
+    page = made.page(1)
+    page = np.asarray(page.astype(np.float32) * (0.97, 0.985, 0.99), np.uint8)
+    copy = made.overview(made.compressed(page, 40), 40)
+    assert better_of(made.overview(page, 100), copy) == "is less compressed"
+
+
 @pytest.mark.parametrize("picture", PICTURES)
 def test_a_clean_picture_wins(picture: Image) -> None:
     copy = made.overview(made.noisy(picture, 8))

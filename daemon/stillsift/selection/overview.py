@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arrays import Image
 from ..frames import Picture, shrink
-from .documents import is_document
+from .documents import is_document, is_drawn
 
 LONGEST = 640
 """Pixels of the longer side."""
@@ -47,6 +47,11 @@ class Overview:
     def luma(self) -> Image:
         """Gives (height, width) uint8 luma of the small picture."""
         return np.asarray(cv2.cvtColor(self.bgr, cv2.COLOR_BGR2GRAY), np.uint8)
+
+    @cached_property
+    def is_drawn(self) -> bool:
+        """Tells whether it was drawn, as a slide or a map is."""
+        return is_drawn(self.luma)
 
     def closer(self) -> Overview | None:
         """Returns a document in more pixels, without its colour; None: it is no document."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..arrays import Floats, Image, Mask, floats
 from .alignment import Placement, placed, placed_by_features
-from .light import LEAST_BLOCKS, block_size, chroma_left, is_grey_copy, lit_alike
+from .light import LEAST_BLOCKS, block_size, chroma_left, is_grey_copy, is_toned_copy, lit_alike
 from .overview import LONGEST, Overview
 
 _STRUCTURE = 0.30
@@ -81,7 +81,7 @@ class PixelDifference:
     shift: float
     """How far the middle lies off, as a share of a side."""
     is_grey_copy: bool
-    """Whether one is grey and the other coloured; then colour says nothing."""
+    """Whether one is grey, or of one tone, and the other coloured; then colour says nothing."""
     whole: bool
     """Whether it was seen at full size; else the two are too far apart for that."""
 
@@ -100,6 +100,15 @@ class PixelDifference:
         """Tells whether a difference is more than what another compression or light makes."""
         return self.structure > 0.5 or self.chroma > _CHROMA
 
+    @property
+    def is_exact(self) -> bool:
+        """Tells whether the two are the same but for their differences."""
+        return self.typical <= _EXACT
+
+    @property
+    def of_colour_only(self) -> bool:
+        return self.chroma > _CHROMA and self.structure <= 0.5
+
 
 _FAR = PixelDifference(9, 9, 99, 9, 1, 1, 1, is_grey_copy=False, whole=False)
 """Two pictures that cannot be laid on each other."""
@@ -116,7 +125,7 @@ def pixel_difference(a: Overview, b: Overview, *, features: bool = True) -> Pixe
     small = _planes(a, b, _COARSE) if longest >= 1.5 * _COARSE else None
     if small is None or _near(_judged(*small, Placement.same(), None)):
         found = _judged(first, second, Placement.same(), longest)
-        if found.distance <= 1 or found.typical <= _EXACT:
+        if found.distance <= 1 or found.is_exact:
             return found
     start = None
     if small is not None:
@@ -213,6 +222,8 @@ def _judged(a: Image, b: Image, placement: Placement, longest: int | None) -> Pi
     finer = None if coarser.highest > _STRUCTURE else structures.of(max(5, window // 2))
     grey = is_grey_copy(*samples)
     chroma = 0.0 if grey else _chroma(first, second, samples, inner, chroma_window)
+    if chroma > _CHROMA and is_toned_copy(*samples):
+        grey, chroma = True, 0.0
     return PixelDifference(
         coarser.highest,
         0.0 if finer is None else finer.highest - finer.typical,
