@@ -27,6 +27,8 @@ _MORE = 1.2
 _ENLARGED = 2.9
 """Factor on the pixels from which an enlargement is one: the originals of mild ones are no
 better."""
+_FRAME_LEVELS = 12
+"""Levels of a colour channel within which the outermost lines of a picture are a frame."""
 _ENOUGH = 0.9
 """Share of what an enlarged picture's detail needs that the smaller one has to have."""
 _SOFT, _SOFTER = 0.6, 0.75
@@ -65,6 +67,9 @@ def better(a: Overview, b: Overview, difference: PixelDifference | None) -> Bett
     if difference is not None:
         scale = difference.scale
         if not 1 / _WIDER < scale < _WIDER and difference.shift < _MOST_SHIFTED:
+            framed = _is_framed(a.bgr), _is_framed(b.bgr)
+            if framed[0] != framed[1]:
+                return Better(framed[1], "has no frame around it")
             return Better(scale > 1, "shows more of the scene")
         if difference.is_grey_copy and (first := _is_more_coloured(a, b)) is not None:
             return Better(first, "is in colour")
@@ -183,6 +188,12 @@ def _noise(luma: Image) -> float:
     )
     inside = power[(level > 8) & (level < 247)]
     return float(np.sqrt(np.percentile(inside, 10))) if inside.size else 0.0
+
+
+def _is_framed(bgr: Image) -> bool:
+    """Tells whether all four outermost lines of a (height, width, 3) picture have one colour."""
+    lines = np.concatenate([bgr[0], bgr[-1], bgr[:, 0], bgr[:, -1]]).astype(np.int16)
+    return bool((lines.max(0) - lines.min(0)).max() <= _FRAME_LEVELS)
 
 
 def _is_more_coloured(a: Overview, b: Overview) -> bool | None:

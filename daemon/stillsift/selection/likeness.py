@@ -64,29 +64,43 @@ class Likeness:
         return self.distance <= 1
 
 
-def plainly_other(new: Cells, kept: Cells, novelty: Novelty) -> Likeness | None:
-    """Tells by the cells alone that two photographs do not show the same; None: pixels must tell.
+@dataclass(frozen=True, slots=True)
+class CellsApart:
+    """Describes how far two photographs are from each other by their cells alone."""
 
-    They show another view, or one view in which one place is as different as no copy makes it.
-    """
-    apart = novelty.between(new, kept) / novelty.picture_limit(new)
-    view = novelty.view_apart(new, kept)
-    if view > 1 or (view <= _ONE_VIEW and apart > _ONE_PLACE):
-        return Likeness(max(apart, _BEYOND), "another picture")
-    return None
+    largest: float
+    """`Novelty.between`, over what two that repeat each other have at most."""
+    view: float
+    """`Novelty.view_apart`."""
+
+    @classmethod
+    def of(cls, new: Cells, kept: Cells, novelty: Novelty) -> CellsApart:
+        """Compares two grids."""
+        largest, view = novelty.both_apart(new, kept)
+        return cls(largest / novelty.picture_limit(new), view)
+
+    @property
+    def is_other(self) -> bool:
+        """Tells that the two do not show the same, whatever their pixels are.
+
+        They show another view, or one view in which one place is as different as no copy makes it.
+        """
+        return self.view > 1 or (self.view <= _ONE_VIEW and self.largest > _ONE_PLACE)
+
+    def other(self) -> Likeness:
+        """Returns the likeness of two that are other pictures; it never counts as the same."""
+        return Likeness(max(self.largest, _BEYOND), "another picture")
 
 
-def not_looked_at(new: Cells, kept: Cells, novelty: Novelty) -> Likeness:
-    """Returns how far a picture is to which others are nearer; it never counts as the same."""
-    apart = novelty.between(new, kept) / novelty.picture_limit(new)
-    return Likeness(max(apart, _BEYOND), "another picture")
-
-
-def likeness(new: Shown, kept: Shown, novelty: Novelty) -> Likeness:
-    """Compares two photographs."""
-    if (other := plainly_other(new.cells, kept.cells, novelty)) is not None:
-        return other
-    apart = novelty.between(new.cells, kept.cells) / novelty.picture_limit(new.cells)
+def likeness(
+    new: Shown, kept: Shown, novelty: Novelty, cells: CellsApart | None = None
+) -> Likeness:
+    """Compares two photographs. `cells`: what their cells tell; None: not compared yet."""
+    if cells is None:
+        cells = CellsApart.of(new.cells, kept.cells, novelty)
+    if cells.is_other:
+        return cells.other()
+    apart = cells.largest
     if new.overview is None or kept.overview is None:
         return Likeness(apart, "its pixels cannot be had: compared by the embedder alone")
     cosine = similarity(new.embedding, kept.embedding)
@@ -112,7 +126,7 @@ def likeness(new: Shown, kept: Shown, novelty: Novelty) -> Likeness:
     if fields > novelty.picture_factor:
         return Likeness(fields / novelty.picture_factor, "another colour")
     if not found.whole:
-        found = aligned_difference(new.overview, kept.overview)
+        found = aligned_difference(new.overview, kept.overview, found)
     drawn = found.is_exact and new.overview.is_drawn and kept.overview.is_drawn
     if drawn or (found.registered and found.clear):
         what = "another colour" if found.of_colour_only else "another thing in it"
