@@ -89,6 +89,16 @@ def test_a_toned_copy_is_a_copy(picture: Image) -> None:
     assert found.why.endswith("grey or toned")
 
 
+def test_another_colour_in_one_place_is_no_tone() -> None:
+    """Most of a real picture has nearly one tone; 2 % of it get another colour, of equal luma."""
+    ycc = cv2.cvtColor(made.real_photo(), cv2.COLOR_BGR2YCrCb).astype(np.float32)
+    ycc[..., 1:] = 128 + (ycc[..., 1:] - 128) * 1.6
+    picture, tinted = ycc.astype(np.uint8), ycc.astype(np.uint8)
+    tinted[150:220, 280:350, 1:] += np.array((40, 10), np.uint8)
+    one, other = (cv2.cvtColor(each, cv2.COLOR_YCrCb2BGR) for each in (picture, tinted))
+    assert not compared(np.asarray(other, np.uint8), np.asarray(one, np.uint8)).same
+
+
 def test_two_tones_are_two_colours() -> None:
     toned = made.sepia(made.textured(1))
     assert not compared(toned, np.ascontiguousarray(toned[..., ::-1])).same

@@ -45,7 +45,14 @@ def is_grey_copy(a: Floats, b: Floats) -> bool:
 
 
 def is_toned_copy(a: Floats, b: Floats) -> bool:
-    """Tells whether one of two (n, 3) YCrCb samples has one tone, as sepia has, the other many."""
+    """Tells whether one of two (n, 3) YCrCb samples has one tone, as sepia has, the other many.
+
+    The samples are of the same places. A tone changes the colour of most of them; what has another
+    colour in one place is another picture.
+    """
+    apart = a[:, 1:] - b[:, 1:]
+    if float(np.median(np.hypot(apart[:, 0], apart[:, 1]))) <= _GREY:
+        return False
     return any(
         not has_colours(one) and float(np.percentile(beyond_one_tone(other), _COLOURED)) > _GREY
         for one, other in ((a, b), (b, a))
