@@ -81,6 +81,22 @@ def grey(picture: Image) -> Image:
     return np.asarray(cv2.cvtColor(luma, cv2.COLOR_GRAY2BGR), np.uint8)
 
 
+def sepia(picture: Image) -> Image:
+    """The tone that image editors give: red, green and blue of one mixture, cut off at white."""
+    mixture = picture @ np.array((0.168, 0.686, 0.349), np.float32)
+    return np.asarray(np.clip(mixture[..., None] * (0.78, 1.0, 1.12), 0, 255), np.uint8)
+
+
+def slide(*lines: str) -> Image:
+    """(360, 640, 3): a few large words on a dark ground, and a bar of colour."""
+    made = np.full((360, 640, 3), (44, 28, 22), np.uint8)
+    made[:8] = (200, 110, 30)
+    for number, line in enumerate(lines):
+        y = 80 + 50 * number
+        cv2.putText(made, line, (50, y), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (250,) * 3, 2, cv2.LINE_AA)
+    return made
+
+
 def cropped(picture: Image, share: float) -> Image:
     height, width = picture.shape[:2]
     down, right = round(height * share / 2), round(width * share / 2)

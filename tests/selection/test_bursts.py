@@ -173,6 +173,13 @@ def test_a_blurred_photograph_goes_where_most_are_sharp() -> None:
     assert decided([*sharp, soft], off)[-1].is_kept
 
 
+def test_a_drawing_with_soft_edges_is_no_blur() -> None:
+    sharp = [made.textured(seed) for seed in range(9)]
+    icon = np.full((128, 128, 3), 255, np.uint8)
+    cv2.circle(icon, (64, 64), 24, (20, 120, 240), -1)
+    assert decided([*sharp, made.blurred(icon, 6)])[-1].is_kept
+
+
 def test_the_edge_of_a_painted_area_makes_no_photograph_sharp() -> None:
     soft = made.blurred(made.textured(50), 6)
     sharp = [made.textured(seed) for seed in range(9)]

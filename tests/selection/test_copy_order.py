@@ -50,6 +50,16 @@ def test_the_resolution_of_an_enlarged_picture_is_that_of_its_original() -> None
     assert resolution(np.full((40, 40), 7, np.uint8)) < 1
 
 
+@pytest.mark.parametrize("quality", [92, 95])
+def test_a_smooth_part_does_not_hide_that_a_picture_was_enlarged(quality: int) -> None:
+    """There, nothing but rounding is left in any octave."""
+    noise = made.noisy(np.full((400, 640, 3), 150, np.uint8), 30)
+    picture = np.concatenate([made.blurred(noise, 4), sharp_detail(made.textured(1))])
+    assert resolution(made.compressed(picture, quality)[..., 1]) == 1
+    enlarged = made.compressed(made.resized(picture, 2.0), quality)
+    assert resolution(enlarged[..., 1]) == 0.5
+
+
 @pytest.mark.parametrize("picture", PICTURES)
 def test_pixels_do_not_make_up_for_blur(picture: Image) -> None:
     blurred = made.overview(made.blurred(made.resized(picture, 1.5), 9))
@@ -59,6 +69,19 @@ def test_pixels_do_not_make_up_for_blur(picture: Image) -> None:
 @pytest.mark.parametrize("picture", PICTURES)
 def test_colour_wins(picture: Image) -> None:
     assert better_of(made.overview(picture), made.overview(made.grey(picture))) == "is in colour"
+
+
+def test_the_colours_win_over_one_tone() -> None:
+    """Though the tone has more colour in it."""
+    picture = np.asarray(made.textured(1) * 0.5 + made.grey(made.textured(1)) * 0.5, np.uint8)
+    assert better_of(made.overview(picture), made.overview(made.sepia(picture))) == "is in colour"
+
+
+def test_the_tint_of_paper_is_no_colour() -> None:
+    page = made.page(1)
+    page = np.asarray(page.astype(np.float32) * (0.97, 0.985, 0.99), np.uint8)
+    copy = made.overview(made.compressed(page, 40), 40)
+    assert better_of(made.overview(page, 100), copy) == "is less compressed"
 
 
 @pytest.mark.parametrize("picture", PICTURES)
@@ -77,6 +100,13 @@ def test_less_compression_wins(picture: Image) -> None:
 def test_a_wider_framing_wins(picture: Image) -> None:
     copy = made.overview(made.cropped(picture, 0.08))
     assert better_of(made.overview(picture), copy) == "shows more of the scene"
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+@pytest.mark.parametrize("grey", [0, 255])
+def test_a_frame_around_a_picture_shows_no_more_of_the_scene(picture: Image, grey: int) -> None:
+    framed = np.pad(picture, ((16, 16), (16, 16), (0, 0)), constant_values=grey)
+    assert better_of(made.overview(picture), made.overview(framed)) == "has no frame around it"
 
 
 def test_a_picture_sharpened_too_much_loses() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -45,6 +46,62 @@ def test_one_digit_is_news_on_a_page() -> None:
         assert not found.same
         assert found.why == "a document: other text"
     assert compared(made.compressed(made.page(1), 60), made.page(1)).same
+
+
+def test_one_word_is_news_on_a_slide() -> None:
+    """It has too little text for a document; to the embedder both are the same."""
+    lines = "Margin", "Net: 12 %", "Cash is fine"
+    slide, other = made.slide(*lines, "Gross: 31 %"), made.slide(*lines, "Gross: 37 %")
+    for picture in (other, made.compressed(other, 60), made.resized(other, 1.5)):
+        found = compared(picture, slide)
+        assert not found.same
+        assert found.why == "another thing in it"
+    for share in (0.5, 1.5):
+        assert compared(made.resized(made.compressed(slide, 40), share), slide).same
+
+
+def test_a_light_shape_on_black_is_another_one_than_a_dark_shape_on_white() -> None:
+    """As transparent icons of two colours come out; the embedder hardly sees the ground."""
+
+    def dot(ground: int, *bgr: int) -> Image:
+        picture = np.full((64, 64, 3), ground, np.uint8)
+        cv2.circle(picture, (32, 32), 24, bgr, -1, cv2.LINE_AA)
+        return picture
+
+    red, amber, green = dot(255, 30, 30, 220), dot(0, 20, 180, 245), dot(255, 60, 170, 30)
+    assert not compared(red, amber).same
+    assert not compared(amber, green).same
+
+
+@pytest.mark.parametrize("size", [128, 512])
+def test_a_shape_of_one_colour_has_copies(size: int) -> None:
+    """Its colour rises as its luma falls: what a white balance did to it cannot be told."""
+    dot = np.full((size, size, 3), 255, np.uint8)
+    cv2.circle(dot, (size // 2, size // 2), size * 3 // 8, (30, 30, 220), -1, cv2.LINE_AA)
+    for copy in (made.resized(dot, 1.5), made.compressed(dot, 60)):
+        assert compared(copy, dot).same
+
+
+@pytest.mark.parametrize("picture", [made.textured(1), made.textured(2, 480, 640)])
+def test_a_toned_copy_is_a_copy(picture: Image) -> None:
+    found = compared(made.compressed(made.sepia(picture), 80), picture)
+    assert found.same
+    assert found.why.endswith("grey or toned")
+
+
+def test_another_colour_in_one_place_is_no_tone() -> None:
+    """Most of a real picture has nearly one tone; 2 % of it get another colour, of equal luma."""
+    ycc = cv2.cvtColor(made.real_photo(), cv2.COLOR_BGR2YCrCb).astype(np.float32)
+    ycc[..., 1:] = 128 + (ycc[..., 1:] - 128) * 1.6
+    picture, tinted = ycc.astype(np.uint8), ycc.astype(np.uint8)
+    tinted[150:220, 280:350, 1:] += np.array((40, 10), np.uint8)
+    one, other = (cv2.cvtColor(each, cv2.COLOR_YCrCb2BGR) for each in (picture, tinted))
+    assert not compared(np.asarray(other, np.uint8), np.asarray(one, np.uint8)).same
+
+
+def test_two_tones_are_two_colours() -> None:
+    toned = made.sepia(made.textured(1))
+    assert not compared(toned, np.ascontiguousarray(toned[..., ::-1])).same
 
 
 def test_the_colour_of_a_cup_is_news() -> None:

@@ -111,6 +111,11 @@ def placed(a: Image, b: Image, start: Placement | None = None) -> Placement:
     return found
 
 
+def correlation(a: Image, b: Image, placement: Placement) -> float:
+    """Returns that of two uint8 lumas of one size that lie on each other so; -1: less than half."""
+    return _pair(a, b, max(a.shape)).correlation(placement)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pair:
     """Holds two lumas of one size, made smaller by `factor`."""
@@ -121,16 +126,17 @@ class _Pair:
 
     def correlation(self, placement: Placement) -> float:
         """Returns the correlation of both where they overlap; -1: that is less than half."""
-        inside = placement.laid(np.full(self.b.shape, 255, np.uint8), mask=True) > 0
-        if inside.mean() < 0.5:
-            return -1.0
         height, width = self.b.shape
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        x = self.a[inside]
-        warped = cv2.warpAffine(self.b, placement.matrix, (width, height), flags=flags)
-        y = np.asarray(warped, np.float32)[inside]
-        x, y = x - x.mean(), y - y.mean()
-        return float((x * y).sum() / np.sqrt((x * x).sum() * (y * y).sum() + 1e-3))
+        a, b = self.a, self.b
+        if placement.moves:
+            inside = placement.laid(np.full(b.shape, 255, np.uint8), mask=True) > 0
+            if inside.mean() < 0.5:
+                return -1.0
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            warped = cv2.warpAffine(b, placement.matrix, (width, height), flags=flags)
+            a, b = a[inside], np.asarray(warped, np.float32)[inside]
+        x, y = a.ravel() - a.mean(), b.ravel() - b.mean()
+        return float(x @ y / np.sqrt((x @ x) * (y @ y) + 1e-3))
 
     def ecc(self, start: Placement, steps: int, smoothing: int) -> Placement | None:
         """Returns a finer placement, in pixels of the pictures as given; None: none was found."""

@@ -187,7 +187,10 @@ class Bursts:
         if measured.sharp.value >= 2 * self._sharpest_part:
             return False
         part = measured.sharpest_part
-        return part is not None and part < self._sharpest_part
+        if part is None or part >= self._sharpest_part:
+            return False
+        # A drawing has soft edges because that is how it was drawn.
+        return measured.overview is None or not measured.overview.is_drawn
 
     def _blur(self, measured: Measured) -> str | None:
         """Tells why a picture is dropped as blurred; None: it is not, or most are like that."""

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from ..arrays import Floats, Image
+from .light import has_colours
 from .overview import LONGEST, Overview, scaled
 from .pixel_difference import PixelDifference
 from .sharpness import sharpness
@@ -26,6 +27,8 @@ _MORE = 1.2
 _ENLARGED = 2.9
 """Factor on the pixels from which an enlargement is one: the originals of mild ones are no
 better."""
+_FRAME_LEVELS = 12
+"""Levels of a colour channel within which the outermost lines of a picture are a frame."""
 _ENOUGH = 0.9
 """Share of what an enlarged picture's detail needs that the smaller one has to have."""
 _SOFT, _SOFTER = 0.6, 0.75
@@ -40,6 +43,8 @@ _NOISE = 1.0
 """Grey levels of noise that show."""
 _ALIKE = 0.3
 """Correlation of what one picture adds with the detail of the other, up to which it is noise."""
+_TINT = 2.0
+"""Levels of chroma that JPEG gives to paper that is nearly white."""
 _HALO = 4.5
 """Grey levels by which edges of a picture overshoot those of another: sharpened too much."""
 
@@ -62,9 +67,12 @@ def better(a: Overview, b: Overview, difference: PixelDifference | None) -> Bett
     if difference is not None:
         scale = difference.scale
         if not 1 / _WIDER < scale < _WIDER and difference.shift < _MOST_SHIFTED:
+            framed = _is_framed(a.bgr), _is_framed(b.bgr)
+            if framed[0] != framed[1]:
+                return Better(framed[1], "has no frame around it")
             return Better(scale > 1, "shows more of the scene")
-        if difference.is_grey_copy:
-            return Better(_colour(a) > _colour(b), "is in colour")
+        if difference.is_grey_copy and (first := _is_more_coloured(a, b)) is not None:
+            return Better(first, "is in colour")
     looks = _Looks(a, b)
     if max(a.pixels, b.pixels) > _MORE * min(a.pixels, b.pixels):
         return _by_size(a, b, looks)
@@ -182,7 +190,23 @@ def _noise(luma: Image) -> float:
     return float(np.sqrt(np.percentile(inside, 10))) if inside.size else 0.0
 
 
-def _colour(overview: Overview) -> float:
-    """Returns the mean distance of a picture from grey, levels."""
-    small = cv2.cvtColor(overview.at(64, 64), cv2.COLOR_BGR2YCrCb)
-    return float(np.abs(small[..., 1:].astype(np.float32) - 128).mean())
+def _is_framed(bgr: Image) -> bool:
+    """Tells whether all four outermost lines of a (height, width, 3) picture have one colour."""
+    lines = np.concatenate([bgr[0], bgr[-1], bgr[:, 0], bgr[:, -1]]).astype(np.int16)
+    return bool((lines.max(0) - lines.min(0)).max() <= _FRAME_LEVELS)
+
+
+def _is_more_coloured(a: Overview, b: Overview) -> bool | None:
+    """Tells whether the first of two has more colours, as against one tone; or more of its tone.
+
+    None: neither has.
+    """
+    samples = []
+    for each in (a, b):
+        small = cv2.cvtColor(each.at(64, 64), cv2.COLOR_BGR2YCrCb)
+        samples.append(small.reshape(-1, 3).astype(np.float32))
+    many = [has_colours(sample) for sample in samples]
+    if many[0] != many[1]:
+        return many[0]
+    chroma = [float(np.abs(sample[:, 1:] - 128).mean()) for sample in samples]
+    return chroma[0] > chroma[1] if abs(chroma[0] - chroma[1]) > _TINT else None

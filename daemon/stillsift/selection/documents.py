@@ -1,4 +1,7 @@
-"""Tells whether a picture is a document: thin strokes on one ground, where a digit is news."""
+"""Tells whether a picture is a document: thin strokes on one ground, where a digit is news.
+
+Other drawings, as slides, maps, charts and screens, have a ground of one level too.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,16 @@ _STROKE = 9
 """Pixels that the strokes of letters are narrower than, at 640 pixels a page."""
 _THIN = 0.60
 """Least share of the edges that belong to strokes."""
+_FLAT = 0.50
+"""Least share of a drawing that has the level of its ground, within one. Measured: .52 and more of
+eight drawings, also with JPEG quality 60 at half the size; .48 and less of 26 photographs with more
+contrast, and of potatoes on a black ground."""
+
+
+def is_drawn(luma: Image) -> bool:
+    """Tells whether a (height, width) uint8 luma shows what was drawn on a ground of one level."""
+    levels = np.bincount(luma.ravel(), minlength=256).astype(np.float64)
+    return float(np.convolve(levels, np.ones(3), "same").max()) >= _FLAT * luma.size
 
 
 def is_document(luma: Image) -> bool:

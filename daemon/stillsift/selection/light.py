@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..arrays import Floats, Mask
+from .cells import median
 
 _BLOCK = 8
 """Pixels of a side of the blocks that the light is fitted on."""
@@ -20,11 +21,18 @@ _CHROMA_GAINS = 0.6, 1.6
 _CHROMA_OF_LUMA = 0.1
 """Largest colour cast (levels), factors on the colour, and colour per grey level, that a white
 balance or a codec makes. A lamp or a cup that changes its colour is beyond them."""
+_ROUNDING = 1.0
+"""Levels of chroma that rounding and compression add to a block."""
 _GREY = 2.5
 """Levels of chroma below which a picture is grey."""
 _COLOURED = 75
 """Percentile of the chroma of a coloured picture that is above that: a grey view in which a lamp
 goes on does not become another copy."""
+
+_TONE, _BRIGHT = 6.5, 220.0
+"""Levels of chroma that luma does not explain, in all but a twentieth of a picture of one tone; and
+highest colour channel of a block in which no tone was cut off. Measured on 26 photographs: made
+sepia 6.2 at most, with JPEG quality 60, and the 19 in colour 7.3 and more."""
 
 
 def is_grey_copy(a: Floats, b: Floats) -> bool:
@@ -34,6 +42,43 @@ def is_grey_copy(a: Floats, b: Floats) -> bool:
         float(np.percentile(one, 98)) < _GREY < float(np.percentile(other, _COLOURED))
         for one, other in (coloured, coloured[::-1])
     )
+
+
+def is_toned_copy(a: Floats, b: Floats) -> bool:
+    """Tells whether one of two (n, 3) YCrCb samples has one tone, as sepia has, the other many.
+
+    The samples are of the same places. A tone changes the colour of most of them; what has another
+    colour in one place is another picture.
+    """
+    apart = a[:, 1:] - b[:, 1:]
+    if float(np.median(np.hypot(apart[:, 0], apart[:, 1]))) <= _GREY:
+        return False
+    return any(
+        not has_colours(one) and float(np.percentile(beyond_one_tone(other), _COLOURED)) > _GREY
+        for one, other in ((a, b), (b, a))
+    )
+
+
+def has_colours(sample: Floats) -> bool:
+    """Tells whether (n, 3) YCrCb samples have more than one tone."""
+    return float(np.percentile(beyond_one_tone(sample), 95)) > _TONE
+
+
+def beyond_one_tone(sample: Floats) -> Floats:
+    """Returns the chroma of (n, 3) YCrCb samples that luma does not explain, (m,) levels.
+
+    What is so bright that its tone may have been cut off is left out, if enough is left.
+    """
+    luma, red, blue = sample[:, 0], sample[:, 1] - 128, sample[:, 2] - 128
+    brightest = luma + np.maximum(np.maximum(1.403 * red, 1.773 * blue), 0)  # ITU-R BT.601
+    free = brightest < _BRIGHT
+    if free.sum() < LEAST_BLOCKS:
+        free[:] = True
+    share = luma[free] / np.float32(255)
+    terms = np.stack([np.ones_like(share), share, share * share], 1)
+    chroma = np.stack([red[free], blue[free]], 1)
+    left = chroma - terms @ np.linalg.lstsq(terms, chroma, rcond=None)[0]
+    return np.asarray(np.hypot(left[:, 0], left[:, 1]), np.float32)
 
 
 def lit_alike(a: Floats, b: Floats, sample_a: Floats, sample_b: Floats) -> tuple[Floats, Floats]:
@@ -71,10 +116,13 @@ def chroma_left(
     """
     left = []
     for channel in (1, 2):
+        # Of two colours, gain and luma explain the same: then the least change counts.
         cast, gain, of_luma = _fitted(
-            sample_a[:, channel] - 128, [sample_b[:, channel] - 128, sample_b[:, 0] - 128]
+            sample_a[:, channel] - sample_b[:, channel],
+            [sample_b[:, channel] - 128, sample_b[:, 0] - 128],
+            noise=_ROUNDING,
         )
-        gain = np.clip(gain, *_CHROMA_GAINS)
+        gain = np.clip(1 + gain, *_CHROMA_GAINS)
         of_luma = np.clip(of_luma, -_CHROMA_OF_LUMA, _CHROMA_OF_LUMA)
         # What is left of 128 of each channel, and the cast.
         level = 128 - 128 * gain - 128 * of_luma + np.clip(cast, -_CAST, _CAST)
@@ -85,15 +133,22 @@ def chroma_left(
     return left[0], left[1]
 
 
-def _fitted(values: Floats, by: list[Floats], rounds: int = 3) -> Floats:
-    """Returns offset and factors of a linear fit; values that stay far off are left out."""
-    terms = np.stack([np.ones_like(values), *by], 1)
+def _fitted(values: Floats, by: list[Floats], *, rounds: int = 3, noise: float = 0.0) -> Floats:
+    """Returns offset and factors of a linear fit; values that stay far off are left out.
+
+    `noise`: that of `by`, which keeps factors near 0 that nothing else tells. The normal equations
+    take a third of the time that a decomposition of all terms does; in doubles, they lose nothing.
+    """
+    terms = np.stack([np.ones_like(values), *by], 1).astype(np.float64)
+    ridge = np.diag([0.0, *[noise**2] * len(by)])
     counting: Mask = np.ones(len(values), np.bool_)
-    found = np.zeros(terms.shape[1], np.float32)
+    found = np.zeros(terms.shape[1], np.float64)
     for _ in range(rounds):
-        found = np.linalg.lstsq(terms[counting], values[counting], rcond=None)[0]
+        some = terms[counting]
+        squares = some.T @ some + len(some) * ridge
+        found = np.linalg.lstsq(squares, some.T @ values[counting], rcond=None)[0]
         off = np.abs(values - terms @ found)
-        counting = off <= max(2.0, 2.5 * float(np.median(off)))
+        counting = off <= max(2.0, 2.5 * float(median(off)))
         if counting.sum() < 50:
             break
     return np.asarray(found, np.float32)

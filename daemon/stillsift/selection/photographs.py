@@ -10,7 +10,7 @@ from ..arrays import Floats
 from .album import MOST_ALIKE, Album
 from .cells import Cells
 from .gallery import Gallery, GalleryFrame
-from .likeness import Likeness, Shown, likeness, not_looked_at, plainly_other
+from .likeness import CellsApart, Likeness, Shown, likeness
 from .measured import Measured
 from .novelty import Novelty
 from .overview import Overviews
@@ -88,35 +88,43 @@ class Photographs:
         looked_at = 0
         # Pictures of other shapes are brought to the grid of this one once.
         scaled = [(frame, frame.cells.scaled(shown.cells.shape)) for frame in kept]
-        apart = {frame.id: self._novelty.view_apart(shown.cells, cells) for frame, cells in scaled}
-        for frame, cells in sorted(scaled, key=lambda pair: apart[pair[0].id]):
-            found = plainly_other(shown.cells, cells, self._novelty)
-            if found is None and looked_at < (_MOST_LOOKED_AT if apart[frame.id] <= _CLOSE else 1):
+        apart = [CellsApart.of(shown.cells, cells, self._novelty) for _, cells in scaled]
+        for place in sorted(range(len(kept)), key=lambda place: apart[place].view):
+            (frame, cells), far = scaled[place], apart[place]
+            most = _MOST_LOOKED_AT if far.view <= _CLOSE else 1
+            if far.is_other or looked_at >= most:
+                found = far.other()
+            else:
                 looked_at += 1
-                found = self.compare(shown, frame, cells)
+                found = self.compare(shown, frame, cells, far)
                 if found.same:
                     return Match(frame, found)
-            elif found is None:
-                found = not_looked_at(shown.cells, cells, self._novelty)
             if nearest is None or found.distance < nearest.likeness.distance:
                 nearest = Match(frame, found)
         return nearest
 
-    def compare(self, shown: Shown, frame: GalleryFrame, cells: Cells | None = None) -> Likeness:
+    def compare(
+        self,
+        shown: Shown,
+        frame: GalleryFrame,
+        cells: Cells | None = None,
+        apart: CellsApart | None = None,
+    ) -> Likeness:
         """Compares a photograph with one kept picture, at its pixels too.
 
-        `cells`: those of the frame on the grid of the photograph; None: they are its own.
+        `cells`: those of the frame on the grid of the photograph; None: they are its own. `apart`:
+        what these tell; None: not compared yet.
         """
         overview = self.overviews.of(frame.id)
         cells = frame.cells if cells is None else cells
-        return self.likeness(shown, Shown(frame.id, frame.embedding, cells, overview))
+        return self.likeness(shown, Shown(frame.id, frame.embedding, cells, overview), apart)
 
-    def likeness(self, a: Shown, b: Shown) -> Likeness:
+    def likeness(self, a: Shown, b: Shown, apart: CellsApart | None = None) -> Likeness:
         """Compares two photographs; the last comparisons are remembered."""
         pair = a.id, b.id, self._novelty.picture_factor
         found = self._found.get(pair)
         if found is None:
-            found = likeness(a, b, self._novelty)
+            found = likeness(a, b, self._novelty, apart)
             if a.overview is not None and b.overview is not None:
                 self._found[pair] = found
         while len(self._found) > _REMEMBERED:

@@ -134,6 +134,19 @@ def test_a_float_picture_of_one_channel(tmp_path: Path, scene: np.ndarray[Any, A
     assert far(read(path), np.dstack([grey] * 3)) < 1
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.int32, np.uint32])
+def test_wide_pictures_of_one_channel(
+    dtype: Any, tmp_path: Path, scene: np.ndarray[Any, Any]
+) -> None:
+    """As cameras that measure write them: thousandths of a degree."""
+    grey = np.asarray(Image.fromarray(scene).convert("L"))
+    path = tmp_path / "scene.tiff"
+    assert cv2.imwrite(str(path), (293_000.0 + grey * 20.0).astype(dtype))
+    shown = read(path).picture.bgr()[..., 0]
+    assert np.corrcoef(shown.ravel(), grey.ravel())[0, 1] > 0.99
+    assert int(shown.max()) - int(shown.min()) > 200
+
+
 def test_float_pictures_with_holes(tmp_path: Path, scene: np.ndarray[Any, Any]) -> None:
     values = scene.astype(np.float32) / 255
     values[:10] = np.nan

@@ -69,3 +69,29 @@ def test_metres_of_depth_are_stretched() -> None:
     shown = eight_bit(depth)
     assert shown.min() < 20
     assert shown.max() > 235
+
+
+def warm(column: int) -> NDArray[np.float32]:
+    """(120, 160) degrees: a wall at 20 C with noise, and a person of 31 C at a column."""
+    return np.asarray(thermal(column) * np.float32(0.04) - 273.15, np.float32)
+
+
+@pytest.mark.parametrize("nothing", [np.inf, -np.inf, -3.4e38, -9999.0, 1e20, np.nan])
+def test_a_person_stands_out_beside_what_was_not_measured(nothing: float) -> None:
+    values = warm(60)
+    values[:12] = nothing
+    shown = eight_bit(values).astype(int)
+    assert shown[60:100, 64:80].mean() - shown[60:100, :40].mean() > 120
+
+
+def test_values_below_zero_are_seen() -> None:
+    across = np.linspace(-1, 1, 160, dtype=np.float32)[None].repeat(120, 0)
+    assert len(np.unique(eight_bit(across)[:, :70])) > 30
+    assert len(np.unique(eight_bit(across * 200)[:, :70])) > 30
+
+
+def test_labels_are_no_holes() -> None:
+    mask = np.zeros((120, 160), np.uint16)
+    mask[30:60, 40:90], mask[70:100, 20:60] = 1, 2
+    shown = eight_bit(mask).astype(int)
+    assert shown[0, 0] + 60 < shown[40, 60] < shown[80, 30] - 60

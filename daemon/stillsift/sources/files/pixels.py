@@ -54,7 +54,7 @@ def decoded_pixels(data: bytes, header: Header, path: Path) -> Pixels:
     with bad_file(path, _DAMAGED):
         try:
             pixels = cv2.imdecode(encoded, flags)
-            if pixels is None and header.mode == "F":  # one float a pixel comes only unchanged
+            if pixels is None and kind is Kind.TIFF:  # of 32 and 64 bits a pixel, only unchanged
                 pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
         except cv2.error as error:
             raise DecodeError(path, f"cannot be decoded: {error.err}") from error
