@@ -190,7 +190,7 @@ class Persistence:
             self._follow(
                 self._storage,
                 recorded.decisions,
-                retire=recorded.retiring or bool(recorded.superseded),
+                retire=recorded.retiring or bool(recorded.superseded or recorded.replaced),
             )
 
     def try_again(self) -> None:
@@ -216,6 +216,8 @@ class Persistence:
         """Lists kept frames and retires originals; returns whether it could be done."""
         try:
             storage.listing.append(decisions)
+            if retire:
+                storage.quarantine.take_in()
             if retire and self._rights.granted:
                 self._looked = time.monotonic()
                 self._tell(storage.quarantine.retire(self._source))

@@ -140,7 +140,10 @@ class Listing:
                 file.writelines(line(kept.file, kept.record.decision) for kept in records)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(path)
+            if records:
+                temporary.replace(path)
+            else:  # `datasets` refuses one without lines
+                path.unlink(missing_ok=True)
             sync_folder(path.parent)
         self._torn.discard(folder)
         unsafe = {id for folders in self._unsafe.values() for id in folders.pop(folder, ())}
