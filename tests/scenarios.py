@@ -325,14 +325,16 @@ SCENARIOS = {
     "replacement": Scenario(
         sizes,
         in_a_group(keep),
-        lambda place: kept_names(place) == ["1.jpg", "3.jpg", "7.jpg", "8.jpg"]
-        and lying(place) == 0,
+        lambda place: (
+            kept_names(place) == ["1.jpg", "3.jpg", "7.jpg", "8.jpg"] and lying(place) == 0
+        ),
     ),
     "replacement, moved": Scenario(
         sizes,
         in_a_group(move),
-        lambda place: kept_names(place) == ["1.jpg", "3.jpg", "7.jpg", "8.jpg"]
-        and lying(place) == 4,
+        lambda place: (
+            kept_names(place) == ["1.jpg", "3.jpg", "7.jpg", "8.jpg"] and lying(place) == 4
+        ),
     ),
     "migration": Scenario(earlier_schema, keep, lambda place: len(decided(place.store)) == 8),
     "restart, unrecorded frames": Scenario(

@@ -310,9 +310,12 @@ class Line:
         ended = self._persistence.keep(verdicts, self._tuning, self.sifter.forget)
         # Only now, since the sifter's state is recorded with the first and covers all of them.
         away = self._persistence.take_away()
+        by_id = {decision.id: decision for decision, _ in ended}
         for verdict, (decision, kept) in zip(verdicts, ended, strict=True):
-            # What was to be replaced by a frame that could not be written stays.
-            changes = verdict.changes if decision.outcome is Outcome.KEPT else None
+            changes = verdict.changes
+            if changes is not None:
+                # What was to be replaced by a frame that could not be written stays.
+                changes = changes.ended(by_id) if decision.outcome is Outcome.KEPT else None
             self._recorder.fill(decision, kept, changes, away=decision.id in away)
             self._note(decision, kept, changes)
         self._tell_alarms()

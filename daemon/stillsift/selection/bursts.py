@@ -128,7 +128,7 @@ class Bursts:
         freed = [each.record.captured_at_ns for each in replaced]
         if self._blur(measured) is not None or context.refusal(measured, freed) is not None:
             return None
-        records = context.replacements.records(measured, replaced)
+        records = context.replacements.records(measured, replaced, context.last_decided)
         if records is None:
             return None
         match = context.nearest_elsewhere(measured)

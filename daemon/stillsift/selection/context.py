@@ -60,6 +60,8 @@ class Context:
     next frame is compared anew."""
     replaced: dict[str, Sequence[Replacement]] = field(default_factory=dict)
     """What the frames kept since the last offer have replaced, by their ids."""
+    last_decided: list[Decision] = field(default_factory=list)
+    """The decisions since the last offer, which nobody else knows of yet."""
 
     def compare(self, embedded: EmbeddedPicture, at_s: float) -> Comparison:
         """Returns what is new in a picture on the time line."""
@@ -117,6 +119,7 @@ class Context:
 
     def decide(self, verdicts: list[Verdict]) -> None:
         """Counts decided frames. Expects their verdicts in the order of the frames."""
+        self.last_decided += [verdict.decision for verdict in verdicts]
         if not self.budgets.counts and not self.keep_ratio.on:
             return
         for verdict in verdicts:
@@ -153,6 +156,7 @@ class Context:
         """Notes that all frames kept so far are written, since the next one comes."""
         self.budgets.settle()
         self.replaced.clear()
+        self.last_decided.clear()
 
     def keep(self, waiting: Candidate, record: Decision) -> Verdict:
         """Counts a frame as kept, adds it to the gallery, and returns its verdict."""

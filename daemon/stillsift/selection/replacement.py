@@ -8,7 +8,7 @@ that cannot be done, nothing is replaced.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -65,6 +65,19 @@ class Records:
     renamed: tuple[Decision, ...]
     """Those of what named it; they name the better copy."""
 
+    def ended(self, decisions: Mapping[str, Decision]) -> Records:
+        """Returns the same for `decisions` that ended otherwise than they were taken, by id.
+
+        One that failed stays as it is, one that was set aside stays aside.
+        """
+        ends = [(each, decisions.get(each.id, each)) for each in self.renamed]
+        renamed = [
+            replace(each, reason=end.reason, dropped_as=end.dropped_as)
+            for each, end in ends
+            if end.outcome is not Outcome.FAILED
+        ]
+        return replace(self, renamed=tuple(renamed))
+
 
 class Replacements:
     """Finds what a better copy may replace, and what becomes of the records."""
@@ -102,11 +115,13 @@ class Replacements:
             return None
         return Replacement(frame, record, found.why)
 
-    def records(self, new: Measured, replaced: Sequence[Replacement]) -> Records | None:
+    def records(
+        self, new: Measured, replaced: Sequence[Replacement], last: Iterable[Decision]
+    ) -> Records | None:
         """Returns the records of all that a new photograph replaces, and of what names that.
 
-        None: one of them cannot be compared with the new one, a dropped one is not shown by it, or
-        a kept one is.
+        `last`: decisions that `Earlier` does not know of yet. None: one of them cannot be compared
+        with the new one, a dropped one is not shown by it, or a kept one is.
         """
         assert self._earlier is not None
         by = self._photographs.shown(new)
@@ -119,13 +134,12 @@ class Replacements:
             why = f"{like.why}; kept until one came that {each.why}"
             record = replace(each.record, reason=Reason.NEAR_DUPLICATE, detail=why)
             dropped.append(_naming(record, shown, by, like))
-        gone = {each.frame.id for each in replaced}
+        gone = [each.frame.id for each in replaced]
         naming = [
-            record
-            for each in replaced
-            for record in self._earlier.naming(each.frame.id)
-            if record.id not in gone
+            *(record for id_ in gone for record in self._earlier.naming(id_)),
+            *(record for record in last if record.nearest_kept in gone),
         ]
+        naming = [record for record in naming if record.id not in gone]
         if sum(not _is_kept(record) for record in naming) > _MOST_READ_AGAIN:
             return None
         renamed = []
