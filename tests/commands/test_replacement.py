@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from stillsift.commands.tally import Tally
 from stillsift.config import SourceConfig
 from stillsift.decisions import Decision, Outcome, Reason
 from stillsift.ledger import LedgerReader
-from stillsift.pipeline import Engine
+from stillsift.pipeline import Engine, Line
 from stillsift.service import Metrics
 from stillsift.sources import Finished, Item
 
@@ -243,41 +243,69 @@ def test_a_second_sift_replaces_nothing_of_the_first(stillsift: Command, tmp_pat
     assert_true(store)
 
 
+def run(folder: Path, store: Path, after: Callable[[str, Line], None]) -> Tally:
+    """Sifts a folder as the command does; `after` is called with the name of each file read."""
+    settings, tally = config(store), Tally("in", "", store)
+    source = SourceConfig.model_validate({"name": "in", "directory": folder})
+    with Engine(settings, Metrics()) as engine:
+        line = engine.line(
+            source.under(settings.defaults),
+            watch=False,
+            replacing=True,
+            on_decision=tally.note,
+            on_replaced=tally.replace,
+        )
+        items = line.source.items
+
+        def watched() -> Iterator[Item]:
+            for item in items():
+                yield item
+                if isinstance(item, Finished):
+                    after(item.file.stem, line)
+
+        line.source.items = watched  # type: ignore[method-assign]
+        line.run()
+    return tally
+
+
 def test_an_interrupted_sift_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
     """What it has kept by then may still give way, and what named that is known."""
     folder, store = tmp_path / "in", tmp_path / "out"
     write_all(folder, {**THUMBNAIL_FIRST, "e": resized(ORIGINAL, 0.24)})
-    settings = config(store)
-    source = SourceConfig.model_validate({"name": "in", "directory": folder})
-    source = source.under(settings.defaults)
-    counts = []
-    for last in ("e", "z"):
-        tally = Tally("in", "", store)
-        with Engine(settings, Metrics()) as engine:
-            line = engine.line(
-                source,
-                watch=False,
-                replacing=True,
-                on_decision=tally.note,
-                on_replaced=tally.replace,
-            )
-            items = line.source.items
 
-            def until_last(
-                items: Any = items, line: Any = line, last: str = last
-            ) -> Iterator[Item]:
-                for item in items():
-                    yield item
-                    if isinstance(item, Finished) and item.file.stem == last:
-                        line.stop()
-                        return
+    def stop(name: str, line: Line) -> None:
+        if name == "e":
+            line.stop()
 
-            line.source.items = until_last  # type: ignore[method-assign]
-            line.run()
-        counts.append((tally.frames, tally.kept, tally.replaced))
-    assert_true(store)
+    runs = [run(folder, store, stop), run(folder, store, stop)]
+    assert [(one.frames, one.kept, one.replaced) for one in runs] == [(5, 4, 0), (1, 1, 1)]
     assert kept_of(store) == "bcdz"
-    assert counts == [(5, 4, 0), (1, 1, 1)]
+    assert_true(store)
+
+
+def test_what_was_to_be_replaced_stays_where_the_better_one_cannot_be_written(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    folder, store = tmp_path / "in", tmp_path / "out"
+    write_all(folder, {**THUMBNAIL_FIRST, "zz": resized(ORIGINAL, 0.8)})
+    sift(stillsift, folder, tmp_path / "before")
+    place = next(
+        r.kept_path for r in decided(tmp_path / "before") if r.decision.file == folder / "z.jpg"
+    )
+    assert place is not None
+
+    def after(name: str, _line: Line) -> None:
+        if name == "d":  # the next one is z
+            (store / place).write_bytes(b"another picture of this name")
+        if name == "z":
+            (store / place).unlink()
+
+    told = run(folder, store, after)
+    assert (told.count(Outcome.FAILED), told.kept, told.replaced) == (1, 4, 1)
+    assert records(store)["z"].reason is Reason.WRITE_ERROR
+    assert records(store)["zz"].detail == "replaces a.jpg, as it is larger"
+    assert kept_of(store) == "bcdzz"
+    assert_true(store)
 
 
 def test_what_a_daemon_has_kept_stays(stillsift: Command, tmp_path: Path) -> None:
