@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from conftest import Command
+from footage import write_clip
 from photographs import blurred, compressed, cropped, grey, noisy, resized, textured
 from running import assert_agree, decided, kept_on_disk
 from scripted import config
@@ -230,6 +231,20 @@ def test_nothing_gives_way_where_the_better_one_does_not_show_a_repeat_of_it(
     assert_true(store)
 
 
+def test_what_a_frame_of_a_clip_names_stays(stillsift: Command, tmp_path: Path) -> None:
+    """The frame is in no file of its own to be compared again."""
+    folder, store = tmp_path / "in", tmp_path / "out"
+    write_all(folder, {"a": resized(ORIGINAL, 0.3), "z": ORIGINAL})
+    clip = write_clip(folder / "b.mp4", [1], frames=3)
+    sift(stillsift, folder, store)
+    assert records(store)["b"].nearest_kept == records(store)["a"].id
+    assert records(store)["z"].nearest_kept == records(store)["a"].id
+    assert_true(store)
+    clip.unlink()
+    sift(stillsift, folder, tmp_path / "without")
+    assert kept_of(tmp_path / "without") == "z"
+
+
 def test_a_second_sift_replaces_nothing_of_the_first(stillsift: Command, tmp_path: Path) -> None:
     folder, store = tmp_path / "in", tmp_path / "out"
     write_all(folder, THUMBNAIL_FIRST)
@@ -305,6 +320,32 @@ def test_what_was_to_be_replaced_stays_where_the_better_one_cannot_be_written(
     assert records(store)["z"].reason is Reason.WRITE_ERROR
     assert records(store)["zz"].detail == "replaces a.jpg, as it is larger"
     assert kept_of(store) == "bcdzz"
+    assert_true(store)
+
+
+def test_what_could_not_be_written_names_the_better_one_too(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    """It was kept, as it seemed, when the better one came."""
+    folder, store = tmp_path / "in", tmp_path / "out"
+    write_all(folder, {"a": resized(ORIGINAL, 0.25), **others("b"), "z": ORIGINAL})
+    sift(stillsift, folder, tmp_path / "before")
+    (place,) = [
+        r.kept_path for r in decided(tmp_path / "before") if r.decision.file == folder / "b.jpg"
+    ]
+    assert place is not None
+
+    def after(name: str, _line: Line) -> None:
+        if name == "b":  # it waits
+            (store / place).write_bytes(b"another picture of this name")
+        if name == "z":
+            (store / place).unlink()
+
+    assert run(folder, store, after).kept == 1
+    found = records(store)
+    assert (found["b"].reason, found["b"].nearest_kept) == (Reason.WRITE_ERROR, found["z"].id)
+    assert "another picture is there under this name" in (found["b"].detail or "")
+    assert kept_of(store) == "z"
     assert_true(store)
 
 

@@ -29,9 +29,8 @@ class KeptPictures:
         self._noted: OrderedDict[str, Path] = OrderedDict()
 
     def note(self, decision: Decision, kept: KeptFile | None) -> None:
-        """Notes where a frame is kept, before that is recorded, or that it is kept no longer."""
+        """Notes where a frame is kept, before that is recorded."""
         if decision.outcome is not Outcome.KEPT:
-            self._noted.pop(decision.id, None)
             return
         path = self._path(decision, kept)
         if path is not None:

@@ -24,7 +24,6 @@ from ..ledger import LedgerError
 from ..ledger.records import GapRecord, KeptFile
 from ..problems import Problem
 from ..selection import Sifter, Verdict
-from ..selection.replacement import Records
 from ..service import Metrics
 from ..sources import (
     Failed,
@@ -317,18 +316,12 @@ class Line:
                 # What was to be replaced by a frame that could not be written stays.
                 changes = changes.ended(by_id) if decision.outcome is Outcome.KEPT else None
             self._recorder.fill(decision, kept, changes, away=decision.id in away)
-            self._note(decision, kept, changes)
+            self._pictures.note(decision, kept)
+            if self._sifting is not None:
+                self._sifting.note(decision, changes)
         self._tell_alarms()
         self._ahead = False
         return any(decision.outcome is Outcome.KEPT for decision, _ in ended)
-
-    def _note(self, decision: Decision, kept: KeptFile | None, changes: Records | None) -> None:
-        """Tells what the sifter may ask about a decision before it is recorded."""
-        self._pictures.note(decision, kept)
-        for replaced in () if changes is None else changes.replaced:
-            self._pictures.note(replaced, None)
-        if self._sifting is not None:
-            self._sifting.note(decision, changes)
 
     def _tell_alarms(self) -> None:
         """Reports each alarm once when it begins and once when it is over."""

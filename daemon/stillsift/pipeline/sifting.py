@@ -7,6 +7,7 @@ where it was stopped and goes on. What an earlier sifting or a daemon has kept s
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,10 @@ from ..frames import ArrayPicture
 from ..ledger import LedgerReader
 from ..selection.replacement import Records
 from ..sources.files import DecodeError, picture_of
+from ..sources.files.opening import opened
 from .persistence import Storage
+
+log = logging.getLogger(__name__)
 
 
 class Sifting:
@@ -96,14 +100,12 @@ class Sifting:
         """Reads a dropped photograph again: its original, or what lies in the store of it."""
         for path in self._places(record):
             try:
-                data = path.read_bytes()
-            except OSError:
-                continue
-            if hashlib.sha256(data).hexdigest() == record.content_hash:
-                try:
+                with opened(path) as file:
+                    data = file.read()
+                if hashlib.sha256(data).hexdigest() == record.content_hash:
                     return picture_of(data, path, self._max_pixels)
-                except DecodeError:
-                    return None
+            except (OSError, DecodeError) as error:
+                log.debug("%s: not compared again: %s", path, error)
         return None
 
     def _places(self, record: Decision) -> Iterator[Path]:
@@ -113,10 +115,10 @@ class Sifting:
             return
         kept = self._ledger.kept_file(record.id)
         if kept is not None:  # until it is recorded that it was replaced
-            yield self._storage.store.root / kept.path
+            yield (self._storage.store.root / kept.path).resolve()
         quarantined = self._storage.quarantine.place_of(record)
         if quarantined is not None:
-            yield quarantined
+            yield quarantined.resolve()
 
     def _record(self, id_: str) -> Decision | None:
         unrecorded = self._unrecorded.get(id_)

@@ -66,16 +66,12 @@ class Records:
     """Those of what named it; they name the better copy."""
 
     def ended(self, decisions: Mapping[str, Decision]) -> Records:
-        """Returns the same for `decisions` that ended otherwise than they were taken, by id.
+        """Returns the same where some of the `renamed` could not be written, and failed.
 
-        One that failed stays as it is, one that was set aside stays aside.
+        `decisions`: how those ended that were decided together with the better copy, by id.
         """
         ends = [(each, decisions.get(each.id, each)) for each in self.renamed]
-        renamed = [
-            replace(each, reason=end.reason, dropped_as=end.dropped_as)
-            for each, end in ends
-            if end.outcome is not Outcome.FAILED
-        ]
+        renamed = [replace(each, reason=end.reason, detail=end.detail) for each, end in ends]
         return replace(self, renamed=tuple(renamed))
 
 
