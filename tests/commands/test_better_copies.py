@@ -383,6 +383,27 @@ def test_the_only_copy_of_a_replaced_picture_goes_into_quarantine_and_comes_back
     assert_true(store)
 
 
+@pytest.mark.parametrize(("retire", "kept"), [("move", "cdz"), ("delete", "acd")])
+def test_nothing_gives_way_where_a_repeat_of_it_is_deleted(
+    retire: str, kept: str, stillsift: Command, tmp_path: Path
+) -> None:
+    """Whether its original has gone by then makes no difference; in a group it has."""
+    folder, store = tmp_path / "in", tmp_path / "out"
+    sizes = {"a": resized(ORIGINAL, 0.3), "b": resized(ORIGINAL, 0.28)}
+    write_all(folder, {**sizes, **others("cd"), "z": ORIGINAL})
+    options = ("--set", f"retire={retire}")
+    stillsift("sift", folder, "--dry-run", *options, "--decisions", tmp_path / "dry")
+    shutil.copytree(folder, tmp_path / "again", copy_function=shutil.copy2)
+    for number, more in enumerate(((), ("--set", "group=all"))):
+        shutil.rmtree(folder)
+        shutil.copytree(tmp_path / "again", folder, copy_function=shutil.copy2)
+        sift(stillsift, folder, store / str(number), *options, *more)
+        assert kept_of(store / str(number)) == kept
+        assert_true(store / str(number))
+    dry = [json.loads(line) for line in (tmp_path / "dry").read_text().splitlines()]
+    assert "".join(Path(r["file"]).stem for r in dry if r["outcome"] == "kept") == kept
+
+
 def test_a_better_copy_takes_the_place_in_the_budget_too(
     stillsift: Command, tmp_path: Path
 ) -> None:

@@ -231,7 +231,7 @@ class Engine:
             self.ledger.end_sifting(config.name)
             return None
         self.ledger.begin_sifting(config.name, tuning.siblings())
-        return Sifting(self.ledger, config.name, self.storage, config.max_pixels)
+        return Sifting(self.ledger, config.name, self.storage, tuning.retire, config.max_pixels)
 
     def _sequence_check(self, config: SourceConfig) -> SequenceCheck | None:
         """Returns what recognises numbered stills as a clip; None: that is not asked for.

@@ -15,6 +15,7 @@ from pathlib import Path
 from ..decisions import Decision, Outcome, Reason
 from ..frames import ArrayPicture
 from ..ledger import LedgerReader
+from ..ledger.records import Retire
 from ..selection.replacement import Records
 from ..sources.files import DecodeError, picture_of
 from ..sources.files.opening import opened
@@ -31,14 +32,16 @@ class Sifting:
         ledger: LedgerReader,
         source: str,
         storage: Storage | None,
+        retire: Retire,
         max_pixels: int,
     ) -> None:
         """Goes on with what is recorded since the sifting began. Raises LedgerError.
 
-        `storage` None: a dry run.
+        `storage` None: a dry run. `retire`: what becomes of originals.
         """
         self._ledger = ledger
         self._storage = storage
+        self._deletes = retire is Retire.DELETE
         self._max_pixels = max_pixels
         self._kept: set[str] = set()
         """Ids of the kept photographs that may give way."""
@@ -81,10 +84,19 @@ class Sifting:
         # The ledger finds a copy of a file by its bytes.
         if name not in self._kept or decision.reason is Reason.EXACT_DUPLICATE:
             return
-        if decision.content_hash is not None:
-            self._names[name].append(decision.id)
-        else:  # a frame of a clip, which cannot be had again
+        if self._is_lost(decision):
             self._kept.discard(name)
+        else:
+            self._names[name].append(decision.id)
+
+    def _is_lost(self, decision: Decision) -> bool:
+        """Tells whether a picture cannot be had again, now or later: whether its original is still
+        there at the moment must make no difference."""
+        if decision.content_hash is None:  # a frame of a clip
+            return True
+        if not self._deletes or decision.outcome is Outcome.KEPT:
+            return False
+        return not any(path.exists() for path in self._stored(decision))
 
     # -- selection.replacement.Earlier -------------------------------------------------------------
 
@@ -111,6 +123,10 @@ class Sifting:
     def _places(self, record: Decision) -> Iterator[Path]:
         if record.file is not None:
             yield record.file
+        yield from self._stored(record)
+
+    def _stored(self, record: Decision) -> Iterator[Path]:
+        """Yields where a dropped photograph may lie in the store."""
         if self._storage is None:
             return
         kept = self._ledger.kept_file(record.id)
