@@ -155,7 +155,7 @@ class Listing:
                 os.fsync(file.fileno())
             if records:
                 temporary.replace(path)
-            else:  # `datasets` refuses one without lines
+            else:  # a listing of nothing
                 path.unlink(missing_ok=True)
             sync_folder(path.parent)
         took_s = time.monotonic() - begun
