@@ -16,8 +16,10 @@ import yaml
 import tiny_onnx
 from footage import scene, taken, write_clip, write_still
 from old_store import OldStore
+from photographs import resized, textured
 from running import decided
 from stepped import Ran, Step, ended, forked, never, run, stillsift
+from stillsift.decisions import Outcome
 from stillsift.ledger import LedgerReader
 
 _PAST_AGES_NS = 100 * 24 * 3600 * 10**9
@@ -241,6 +243,36 @@ def cut_off(prepare: Callable[[Place], None], words: Words, after: str) -> Calla
     return cut
 
 
+def sizes(place: Place) -> None:
+    """A picture in three sizes, the smallest first and the largest last, with others between, a
+    repeat of the smallest and a copy of it."""
+    with_history(keep)(place)
+    picture = textured(1, 800, 600)
+    pictures = {
+        "2": resized(picture, 0.3),
+        "3": textured(2),
+        "4": resized(picture, 0.28),
+        "6": resized(picture, 0.6),
+        "7": textured(3),
+        "8": picture,
+    }
+    for name, pixels in pictures.items():
+        cv2.imwrite(str(place.originals / f"{name}.jpg"), pixels)
+    shutil.copy(place.originals / "2.jpg", place.originals / "5.jpg")
+    for number in range(2, 9):
+        taken(place.originals / f"{number}.jpg", number)
+
+
+def in_a_group(words: Words) -> Words:
+    """The same, with a record of each kept frame at once, as in a group."""
+    return lambda place: (*words(place), "--set", "group=house")
+
+
+def kept_names(place: Place) -> list[str]:
+    records = (record.decision for record in decided(place.store))
+    return sorted(one.file.name for one in records if one.file and one.outcome is Outcome.KEPT)
+
+
 def reasons(place: Place) -> set[str]:
     return {record.decision.reason.value for record in decided(place.store)}
 
@@ -289,6 +321,20 @@ SCENARIOS = {
         move,
         lambda place: lying(place) == 0 and reasons(place) == {"novel", "decode_error"},
         destroys=True,
+    ),
+    "replacement": Scenario(
+        sizes,
+        in_a_group(keep),
+        lambda place: (
+            kept_names(place) == ["1.jpg", "3.jpg", "7.jpg", "8.jpg"] and lying(place) == 0
+        ),
+    ),
+    "replacement, moved": Scenario(
+        sizes,
+        in_a_group(move),
+        lambda place: (
+            kept_names(place) == ["1.jpg", "3.jpg", "7.jpg", "8.jpg"] and lying(place) == 4
+        ),
     ),
     "migration": Scenario(earlier_schema, keep, lambda place: len(decided(place.store)) == 8),
     "restart, unrecorded frames": Scenario(

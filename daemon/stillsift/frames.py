@@ -88,6 +88,8 @@ class ArrayPicture:
     """Holds a picture that is already decoded: (height, width, 3) uint8 BGR."""
 
     pixels: Image
+    quality: float | None = None
+    """Quality of the compression it was decoded from, as `Frame.quality` says."""
 
     @property
     def width(self) -> int:

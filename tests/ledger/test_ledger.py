@@ -222,6 +222,27 @@ def test_a_second_file_of_a_kept_frame_is_superseded(ledger: Ledger) -> None:
     assert ledger.kept_file(kept.id) == kept_file(kept)
 
 
+def test_a_sifting_goes_on_until_it_ends_or_a_sibling_begins(ledger: Ledger) -> None:
+    def sifted(source: str) -> list[int]:
+        return [each.frame_index for each in ledger.sifted(source)]
+
+    ledger.commit(batch(decision(0, Reason.NOVEL)))
+    assert sifted("door") == []
+    ledger.begin_sifting("door")
+    ledger.commit(batch(decision(1), decision(2, Reason.NOVEL)))
+    assert sifted("door") == [1, 2]
+    ledger.begin_sifting("door")
+    ledger.commit(batch(decision(3)))
+    assert sifted("door") == [1, 2, 3]
+    ledger.begin_sifting("yard")
+    assert sifted("door") == [1, 2, 3]
+    ledger.begin_sifting("yard", ["door"])
+    assert sifted("door") == []
+    ledger.begin_sifting("door")
+    ledger.end_sifting("door")
+    assert sifted("door") == []
+
+
 def test_next_frame_of_a_new_a_half_read_and_a_finished_file(ledger: Ledger) -> None:
     assert ledger.next_frame("door", identity(1)) == 0
     ledger.commit(batch(checkpoints=[checkpoint(1, FileState.READING, next_frame=17)]))

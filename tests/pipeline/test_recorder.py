@@ -27,6 +27,7 @@ from stillsift.ledger import Ledger
 from stillsift.ledger.records import Batch, FileState, GapRecord, KeptFile, Retire
 from stillsift.pipeline.recorder import Recorder
 from stillsift.selection import Gallery, Limits, Sifter
+from stillsift.selection.replacement import Records
 from stillsift.sources import FileIdentity, Finished, Opened, Shorter
 
 SOURCE = "gate"
@@ -399,3 +400,45 @@ def test_a_gap_waits_for_the_frames_before_it(ledger: Ledger) -> None:
     ]
     assert len(ledger.gaps()) == 1
     assert ours.unrecorded == ours.open == 0
+
+
+def test_a_copy_names_what_has_replaced_the_kept_frame_meanwhile(ledger: Ledger) -> None:
+    """Asked about before that was recorded, and recorded only after it."""
+    ours = recorder(ledger)
+    old, new, waiting, copy = opened(1), opened(2), opened(3), opened(4, "hash1")
+    decisions = [about(frame(each, 0, still=True), Reason.NOVEL) for each in (old, new, waiting)]
+    first, better, last = decisions
+    ours.open_file(old)
+    ours.expect(0)
+    ours.fill(first, kept(first))
+    ours.close_file(finished(old, 1))
+    ours.commit(sifter())
+    ours.open_file(new)
+    ours.expect(0)
+    worse = replace(first, reason=Reason.NEAR_DUPLICATE, nearest_kept=better.id)
+    ours.fill(better, kept(better), Records((worse,), ()))
+    ours.close_file(finished(new, 1))
+    ours.open_file(waiting)
+    ours.expect(0)
+    ours.close_file(finished(waiting, 1))
+    assert ours.earlier(copy.content_hash) == old.file
+    again = without_frame(
+        *(SOURCE, str(copy.file), Reason.EXACT_DUPLICATE, 4),
+        file=copy.file,
+        content_hash=copy.content_hash,
+    )
+    ours.repeat(again, copy.identity)
+    recorded = ours.commit(sifter())
+    assert recorded is not None
+    assert recorded.replaced == [worse]
+    assert ledger.kept_file(first.id) is None
+    (left,) = ledger.replaced()
+    assert (left.path, left.original.file) == (kept(first).path, old.file)
+    ours.fill(last, kept(last))
+    ours.commit(sifter())
+    record = ledger.decision(again.id)
+    assert record is not None
+    assert record.decision.nearest_kept == better.id
+    copied = ledger.file(SOURCE, copy.identity)
+    assert copied is not None
+    assert copied.named == (better.id,)

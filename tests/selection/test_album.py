@@ -12,7 +12,7 @@ import photographs as made
 from sifting import LIMITS, blocks, elsewhere, photo, reasons, sift, thumbnail_of
 from stillsift.arrays import Floats, Image
 from stillsift.decisions import Reason
-from stillsift.frames import ArrayPicture, Frame, Picture
+from stillsift.frames import ArrayPicture, Frame
 from stillsift.selection import Album, Gallery, GalleryFrame, Sifter
 from stillsift.selection.cells import Cells
 
@@ -73,7 +73,7 @@ def frames(pictures: list[Image]) -> list[Frame]:
 
 def with_pixels(offered: list[Frame], sifter: Sifter | None = None) -> Sifter:
     """A sifter of a gallery of two, that can read what it has kept."""
-    pictures: dict[str, Picture] = {each.id: each.picture for each in offered}
+    pictures = {each.id: ArrayPicture(each.picture.bgr()) for each in offered}
     if sifter is None:
         return Sifter(LIMITS, blocks, Gallery(2), model="blocks", picture=pictures.get)
     recorded = dict(sifter.album.added)

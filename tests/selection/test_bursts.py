@@ -27,7 +27,7 @@ from sifting import (
 )
 from stillsift.arrays import Image
 from stillsift.decisions import Outcome, Reason
-from stillsift.frames import ArrayPicture, Picture
+from stillsift.frames import ArrayPicture
 from stillsift.selection import Gallery, GalleryFrame, Limits, Sifter, Verdict
 from stillsift.selection.cells import Cells
 from stillsift.selection.novelty import Novelty
@@ -132,7 +132,7 @@ def kept_of(pictures: list[Image], limits: Limits = LIMITS) -> list[int]:
 def decided(pictures: list[Image], limits: Limits = LIMITS) -> list[Verdict]:
     """Decides about photographs of which each has its own index, with pictures to compare."""
     offered = [photo(picture, number) for number, picture in enumerate(pictures)]
-    read: dict[str, Picture] = {each.id: each.picture for each in offered}
+    read = {each.id: ArrayPicture(each.picture.bgr()) for each in offered}
     sifter = Sifter(limits, lite0(), Gallery(32), model="lite0", picture=read.get)
     return sift(sifter, offered)
 

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from .. import units
 from ..config import Config, SourceConfig, load
 from ..config.secrets import MASK, login_of, redacted
+from ..config.settings import siblings
 from ..config.yaml_file import with_overrides
 from ..decisions import Reason
 from ..escapes import escaped, json_text
@@ -112,7 +113,13 @@ def sift(given: argparse.Namespace) -> int:
         show_progress(tallies) as progress,
     ):
         engine.groups.define(sources)
-        runs = [_Run(engine, source, tallies[source.name], duration_s) for source in sources]
+        runs = [
+            _Run(
+                *(engine, source, tallies[source.name], duration_s),
+                replacing=_alone(source, sources),
+            )
+            for source in sources
+        ]
         _run_all(runs, signals, progress)
         _tell_unmatched(runs, config)
         _tidy(engine, signals)
@@ -129,9 +136,17 @@ class _Run:
     """Runs one source to its end; an error ends this source alone and stands in its tally."""
 
     def __init__(
-        self, engine: Engine, source: SourceConfig, tally: Tally, duration_s: float | None
+        self,
+        engine: Engine,
+        source: SourceConfig,
+        tally: Tally,
+        duration_s: float | None,
+        *,
+        replacing: bool,
     ) -> None:
+        """`replacing`: better photographs may replace kept ones until the end of the source."""
         self.live = source.rtsp is not None
+        self._replacing = replacing
         self._engine = engine
         self._source = source
         self._tally = tally
@@ -146,11 +161,17 @@ class _Run:
         self._tally.begun = True
         try:
             self._line = self._engine.line(
-                self._source, watch=False, duration_s=self._duration_s, on_decision=self._tally.note
+                self._source,
+                watch=False,
+                duration_s=self._duration_s,
+                replacing=self._replacing,
+                on_decision=self._tally.note,
+                on_replaced=self._tally.replace,
             )
             self._line.run()
             if not self._stopped.is_set():  # after an interruption, a later run goes on with them
                 self._engine.ledger.end_alarms([self._source.name])
+                self._engine.ledger.end_sifting(self._source.name)
                 if not self._tally.frames:
                     self._tally.error = self._absence(self._line.source)
         except Problem as problem:
@@ -184,6 +205,15 @@ class _Run:
         self._stopped.set()
         if self._line is not None:
             self._line.stop()
+
+
+def _alone(source: SourceConfig, sources: list[SourceConfig]) -> bool:
+    """Tells whether nothing else names what is kept of a source while it is read.
+
+    Cameras run beside it, and what they drop for it cannot be compared again.
+    """
+    names = (source.name, *siblings(source.name, sources))
+    return not any(each.rtsp for each in sources if each.name in names)
 
 
 def _run_all(runs: list[_Run], signals: Signals, progress: Progress) -> None:

@@ -34,6 +34,8 @@ class Tally:
     """Store whose decisions can be asked for afterwards; None: a dry run."""
     reasons: Counter[Reason] = field(default_factory=Counter)
     kept_bytes: int = 0
+    replaced: int = 0
+    """Frames that were kept, by this run or by the one that it goes on with, and gave way."""
     failures: list[str] = field(default_factory=list)
     """The first `_MOST_REMEMBERED` failures."""
     begun: bool = False
@@ -44,16 +46,31 @@ class Tally:
     """What lies among the footage and is not read."""
     numbered: list[NumberedStills] = field(default_factory=list)
     """Folders whose stills are numbered."""
+    _kept: dict[str, tuple[Reason, int]] = field(default_factory=dict)
+    """Reason and bytes of what this run keeps, by id."""
 
     def note(self, decision: Decision, kept: KeptFile | None) -> None:
         """Counts the frames of one decision."""
         self.reasons[decision.reason] += decision.frames
-        self.kept_bytes += 0 if kept is None else kept.bytes
+        if kept is not None:
+            self.kept_bytes += kept.bytes
+            self._kept[decision.id] = decision.reason, kept.bytes
+        elif self.dry and decision.outcome is Outcome.KEPT:
+            self._kept[decision.id] = decision.reason, 0
         if decision.outcome is Outcome.FAILED:
             reason = decision.detail or decision.reason.value
             where = "" if decision.file is None else f"{decision.file}: "
             if len(self.failures) < _MOST_REMEMBERED:
                 self.failures.append(reason if reason.startswith(where) else f"{where}{reason}")
+
+    def replace(self, decision: Decision) -> None:
+        """Counts that a kept frame was dropped for a better copy."""
+        self.replaced += 1
+        if (kept := self._kept.pop(decision.id, None)) is not None:  # by this run
+            reason, bytes_ = kept
+            self.reasons[reason] -= 1
+            self.reasons[decision.reason] += 1
+            self.kept_bytes -= bytes_
 
     @property
     def frames(self) -> int:
@@ -90,8 +107,9 @@ class Tally:
             **{outcome.value: self.count(outcome) for outcome in Outcome},
             "kept": self.kept,
             "aside": self.reasons[Reason.AUDIT],
-            "reasons": {reason.value: self.reasons[reason] for reason in sorted(self.reasons)},
+            "reasons": {r.value: self.reasons[r] for r in sorted(self.reasons) if self.reasons[r]},
             "kept_bytes": self.kept_bytes,
+            "replaced": self.replaced,
             "seconds": round(self.seconds, 3),
             "failures": self.failures,
             "more_failures": self.count(Outcome.FAILED) - len(self.failures),
@@ -131,6 +149,8 @@ class Tally:
             f"{size}{self.seconds:.1f} s{rate}"
         ]
         lines += by_outcome(self.reasons, _IF_DRY if self.dry else None)
+        if self.replaced:
+            lines.append(f"  replaced {counted(self.replaced, 'kept frame')}, by better copies")
         named = self.failures if self.dry else self.failures[:_MOST_NAMED]
         lines += [f"  failed   {failure}" for failure in named]
         if more := self.count(Outcome.FAILED) - len(named):

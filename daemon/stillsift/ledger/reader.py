@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
-from ..decisions import Outcome, Reason
+from ..decisions import Decision, Outcome, Reason
 from ..problems import Problem
 from ..sources import FileIdentity, Numbering
 from . import schema
@@ -28,6 +28,7 @@ from .records import (
     KeptFile,
     KeptRecord,
     Quarantined,
+    Replaced,
     SeenFile,
     SourceStats,
 )
@@ -40,6 +41,7 @@ from .rows import (
     SELECT_FILE,
     SELECT_KEPT,
     SELECT_QUARANTINED,
+    SELECT_REPLACED,
     SELECT_SOURCES,
     alarm_record,
     decision_record,
@@ -49,6 +51,7 @@ from .rows import (
     path_in,
     path_out,
     quarantined,
+    replaced,
 )
 from .search import PAGE, Wanted, found, pages
 from .totals import stats_of
@@ -170,6 +173,18 @@ class LedgerReader:
             (source, path_in(folder)),
         )
         return None if row is None else Numbering(*row)
+
+    def file_with(self, source: str, content_hash: str, file: Path) -> FileRecord | None:
+        """Returns a file that was read to its end and had this content; None: there is none.
+
+        Of several, the one at this path.
+        """
+        row = self._one(
+            f"{SELECT_FILE} WHERE source = ? AND content_hash = ? AND state = 'done'"
+            " ORDER BY file = ? DESC, key DESC LIMIT 1",
+            (source, content_hash, path_in(file)),
+        )
+        return file_record(row) if row else None
 
     def files(self, source: str, state: FileState | None = None) -> list[FileRecord]:
         """Returns the files of a source in the order in which they were first recorded."""
@@ -347,6 +362,19 @@ class LedgerReader:
             yield from map(decision_record, rows)
             after = int(rows[-1][0])
 
+    def sifted(self, source: str) -> Iterator[Decision]:
+        """Yields the decisions made since the sifting of a source began; none: it is over."""
+        row = self._one("SELECT after FROM sifting WHERE source = ?", (source,))
+        after = None if row is None else int(row[0])
+        query = (
+            f"{SELECT_DECISION} FROM decisions AS d NOT INDEXED{ITS_CONTEXT}"
+            f" WHERE d.source = ? AND d.seq > ? ORDER BY d.seq LIMIT {PAGE}"
+        )
+        while after is not None and (rows := self._all(query, (source, after))):
+            for record in map(decision_record, rows):
+                yield record.decision
+                after = record.seq
+
     def decision(self, id: str) -> DecisionRecord | None:
         """Returns the decision about the frame with this id; None: there is none."""
         row = self._one(f"{SELECT_DECISION} FROM decisions d{ITS_CONTEXT} WHERE d.id = ?", (id,))
@@ -457,6 +485,10 @@ class LedgerReader:
     def stale_folders(self) -> list[Path]:
         """Returns day folders to list anew: a file there was decided again, is gone, or is back."""
         return [Path(row[0]) for row in self._all("SELECT path FROM folders WHERE stale = 1")]
+
+    def replaced(self) -> list[Replaced]:
+        """Returns files in the store that better copies have replaced, yet to be taken away."""
+        return [replaced(row) for row in self._all(f"{SELECT_REPLACED} ORDER BY path")]
 
     def superseded(self) -> list[Path]:
         """Returns files in the store that no row needs any more and that are yet to be removed."""

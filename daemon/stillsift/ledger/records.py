@@ -11,8 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from ..decisions import Decision, Outcome, Reason
+from ..frames import frame_id
 from ..health import AlarmKind
-from ..sources import FileIdentity
+from ..sources import FileIdentity, origin_of
 
 
 class FileState(StrEnum):
@@ -158,6 +159,9 @@ class Batch:
     """In the order of events: an alarm that begins and ends is there twice."""
     states: dict[str, bytes] = field(default_factory=dict)
     """For each source, what its sifter needs again after a restart."""
+    changed: list[Decision] = field(default_factory=list)
+    """Earlier decisions, as they are from now on; after `decisions`, and in the order in which they
+    were changed. What was kept and is dropped leaves the store."""
     galleries: dict[str, GalleryNow] = field(default_factory=dict)
     albums: dict[str, AlbumChanges] = field(default_factory=dict)
 
@@ -224,6 +228,11 @@ class FileRecord:
     named: tuple[str, ...] = ()
     """Ids of all kept frames that show its frames, its own included; see `Checkpoint.named`."""
 
+    @property
+    def id_of_still(self) -> str:
+        """Gives the id that the frame of the file has if the file is a still."""
+        return frame_id(self.source, origin_of(self.file, self.identity), 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
@@ -241,6 +250,15 @@ class Quarantined:
     """Time of the move, as the clock on the wall told it."""
     lifetime_ns: int = 0
     """The ledger's lifetime at the move, from which its age is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """Describes a still that was kept, until a better copy took its place."""
+
+    path: Path
+    """Path relative to the store, where it lies until it is taken away."""
+    original: FileRecord
 
 
 @dataclass(frozen=True, slots=True)

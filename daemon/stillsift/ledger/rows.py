@@ -25,6 +25,7 @@ from .records import (
     FileState,
     KeptFile,
     Quarantined,
+    Replaced,
     Retire,
 )
 
@@ -46,6 +47,11 @@ PUT_DECISION = (
     f"VALUES ({', '.join('?' * len(_DECISION_COLUMNS))}) ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _DECISION_COLUMNS if name != "id")
     + " WHERE decisions.outcome != 'kept'"
+)
+CHANGE_DECISION = (
+    "UPDATE decisions SET "
+    + ", ".join(f"{name} = ?{place}" for place, name in enumerate(_DECISION_COLUMNS, 1))
+    + f" WHERE id = ?{1 + _DECISION_COLUMNS.index('id')}"
 )
 SELECT_DECISION = (
     "SELECT d.seq, "
@@ -312,3 +318,13 @@ def quarantined(row: Sequence[Any]) -> Quarantined:
     """Makes a quarantine record out of a row of `SELECT_QUARANTINED`."""
     key, source, original, path, size, sha256, at_ns, lifetime_ns = row
     return Quarantined(key, source, _path(original), _path(path), size, sha256, at_ns, lifetime_ns)
+
+
+SELECT_REPLACED = SELECT_FILE.replace(
+    "FROM files", ", path FROM files JOIN replaced ON original = key"
+)
+
+
+def replaced(row: Sequence[Any]) -> Replaced:
+    """Makes the record of a replaced still out of a row of `SELECT_REPLACED`."""
+    return Replaced(_path(row[-1]), file_record(row[:-1]))

@@ -228,9 +228,20 @@ CREATE TABLE album (
 );
 """
 
+_REPLACED = """
+CREATE TABLE sifting (
+    source TEXT PRIMARY KEY,
+    after INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE replaced (
+    path TEXT PRIMARY KEY,
+    original INTEGER NOT NULL REFERENCES files (key)
+);
+"""
+
 MIGRATIONS = (
     *(_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME, _LEFT_ALONE),
-    *(_DISTANCE, _SEQUENCES, _ALBUM),
+    *(_DISTANCE, _SEQUENCES, _ALBUM, _REPLACED),
 )
 """Steps in order: step n makes schema version n + 1 out of version n. Never edit a step that was
 released; add a new one."""

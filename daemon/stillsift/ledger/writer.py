@@ -28,8 +28,10 @@ from .records import (
     GalleryNow,
     KeptFile,
     Quarantined,
+    Replaced,
 )
 from .rows import (
+    CHANGE_DECISION,
     END_ALARMS,
     PUT_ALARM,
     PUT_DECISION,
@@ -37,10 +39,14 @@ from .rows import (
     PUT_KEPT,
     PUT_LIFETIME,
     SAME_FILE,
+    SELECT_FILE,
+    SELECT_KEPT,
     SELECT_LIFETIME,
     alarm_row,
     decision_row,
+    file_record,
     file_row,
+    kept_file,
     kept_row,
     key_of,
     path_in,
@@ -135,6 +141,11 @@ class Ledger(LedgerReader):
             db.executemany(PUT_DECISION, rows)
             first_kept = _first_kept(batch.decisions)
             db.executemany(PUT_FILE, (file_row(c, first_kept, now) for c in batch.checkpoints))
+            for decision in batch.changed:
+                kept = _still_kept(db, decision)
+                row = decision_row(decision, kept, now, lifetime, config, model)
+                _rename(db, decision)
+                db.execute(CHANGE_DECISION, row)
             db.executemany(
                 "INSERT INTO gaps (source, from_ns, to_ns, cause) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT (source, from_ns) DO UPDATE SET"
@@ -153,6 +164,36 @@ class Ledger(LedgerReader):
             _put_superseded(db, superseded)
         self._adopted.difference_update(completed)
         return tuple(superseded)
+
+    def begin_sifting(self, source: str, siblings: Iterable[str] = ()) -> None:
+        """Records that a source is read to its end from now on; one that was begun goes on.
+
+        What is kept of it until `end_sifting` may give way to better copies. That of its `siblings`
+        may not any more, since what is dropped here may name it.
+        """
+        with self._writing() as db:
+            db.executemany("DELETE FROM sifting WHERE source = ?", ((each,) for each in siblings))
+            db.execute(
+                "INSERT OR IGNORE INTO sifting SELECT ?, COALESCE(max(seq), 0) FROM decisions",
+                (source,),
+            )
+
+    def end_sifting(self, source: str) -> None:
+        """Records that what is kept of a source stays."""
+        if self._one("SELECT 1 FROM sifting WHERE source = ?", (source,)) is not None:
+            with self._writing() as db:
+                db.execute("DELETE FROM sifting WHERE source = ?", (source,))
+
+    def taken_away(self, done: Iterable[tuple[Replaced, Quarantined | None]]) -> None:
+        """Records replaced files that have left their place, and where they lie in quarantine.
+
+        None: the original lies where it was.
+        """
+        with self._writing() as db:
+            for one, moved in done:
+                db.execute("DELETE FROM replaced WHERE path = ?", (one.path.as_posix(),))
+                if moved is not None:
+                    self._put_quarantined(db, moved)
 
     def record_config(self, hash: str, yaml: str) -> None:
         """Records the configuration (YAML) that has this hash. It must not hold secrets."""
@@ -260,20 +301,7 @@ class Ledger(LedgerReader):
                     (now, *key_of(file.source, file.identity)),
                 )
                 if moved is not None:
-                    db.execute(
-                        "INSERT INTO quarantine"
-                        " (source, original, path, size, sha256, at_ns, lifetime_ns)"
-                        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO NOTHING",
-                        (
-                            moved.source,
-                            path_in(moved.original),
-                            path_in(moved.path),
-                            moved.size,
-                            moved.sha256,
-                            now,
-                            self.lifetime_ns(),
-                        ),
-                    )
+                    self._put_quarantined(db, moved)
 
     def reopen(self, file: FileRecord) -> None:
         """Records that a file is to be read again from its first frame, and not to be retired."""
@@ -356,6 +384,21 @@ class Ledger(LedgerReader):
                     self._db.execute("ROLLBACK")
                 raise
 
+    def _put_quarantined(self, db: sqlite3.Connection, moved: Quarantined) -> None:
+        db.execute(
+            "INSERT INTO quarantine (source, original, path, size, sha256, at_ns, lifetime_ns)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO NOTHING",
+            (
+                moved.source,
+                path_in(moved.original),
+                path_in(moved.path),
+                moved.size,
+                moved.sha256,
+                self._clock(),
+                self.lifetime_ns(),
+            ),
+        )
+
     def _put_lifetime(self) -> int:
         """Returns the lifetime, and records it if it was not for long."""
         lifetime, now = self._lifetime.read()
@@ -414,6 +457,59 @@ def _end_adoption(db: sqlite3.Connection, id: str, kept: KeptFile | None) -> lis
     if listed:
         _mark_stale(db, Path(path).parent)
     return [Path(path)] if kept is None or kept.path.as_posix() != path else []
+
+
+def _still_kept(db: sqlite3.Connection, now: Decision) -> KeptFile | None:
+    """Returns the file of a frame whose decision changes; None: it is kept no longer, or was not.
+
+    What is kept no longer is noted as a file to be taken away.
+    """
+    row = db.execute(f"{SELECT_KEPT}, k.missing FROM kept k WHERE k.id = ?", (now.id,)).fetchone()
+    if row is None:
+        return None
+    kept = kept_file(row[:-1])
+    _mark_stale(db, kept.path.parent)
+    if now.outcome is Outcome.KEPT:
+        return kept
+    db.execute("DELETE FROM kept WHERE id = ?", (now.id,))
+    if not row[-1]:
+        db.execute(
+            "INSERT INTO replaced SELECT ?, key FROM files"
+            " WHERE source = ? AND content_hash = ? AND state = 'done'"
+            " ORDER BY file = ? DESC, key DESC LIMIT 1",
+            (kept.path.as_posix(), now.source, now.content_hash, path_in(now.file)),
+        )
+    return None
+
+
+def _rename(db: sqlite3.Connection, now: Decision) -> None:
+    """Lets the file of a still whose decision changes, and its copies, name what shows it now."""
+    before = db.execute(
+        "SELECT CASE WHEN outcome = 'kept' AND reason != 'audit' THEN id ELSE nearest_kept END"
+        " FROM decisions WHERE id = ?",
+        (now.id,),
+    ).fetchone()[0]
+    after = now.shown_by
+    if before == after:
+        return
+    these = "WHERE source = :source AND content_hash = :content AND state = 'done'"
+    values = {
+        "source": now.source,
+        "content": now.content_hash,
+        "before": before,
+        "after": after,
+    }
+    db.execute(
+        "UPDATE files SET named = replace(named, :before, :after), first_kept ="
+        f" CASE first_kept WHEN :before THEN :after ELSE first_kept END {these}",
+        values,
+    )
+    copies = db.execute(f"{SELECT_FILE} {these}", values).fetchall()
+    for copy in map(file_record, copies):
+        db.execute(
+            "UPDATE decisions SET nearest_kept = ? WHERE id = ? AND reason = 'exact_duplicate'",
+            (after, copy.id_of_still),
+        )
 
 
 def _mark_stale(db: sqlite3.Connection, folder: Path) -> None:

@@ -44,6 +44,7 @@ from .reading_mark import ReadingMark
 from .recorded_album import RecordedAlbum
 from .recorder import Recorder
 from .sequence_check import SequenceCheck
+from .sifting import Sifting
 from .tuning import Tuning
 
 log = logging.getLogger(__name__)
@@ -168,10 +169,16 @@ class Engine:
         *,
         watch: bool = True,
         duration_s: float | None = None,
+        replacing: bool = False,
         on_decision: Callable[[Decision, KeptFile | None], None] | None = None,
+        on_replaced: Callable[[Decision], None] = lambda _decision: None,
         on_step: Callable[[], None] = lambda: None,
     ) -> Line:
-        """Makes the line of one source. `watch` False: it ends after what is there now."""
+        """Makes the line of one source. `watch` False: it ends after what is there now.
+
+        `replacing`: better photographs may replace those that are kept, until
+        `ledger.end_sifting`.
+        """
         tuning = self.tuning(config)
         store = None if self.storage is None else self.storage.store.root
         mark = ReadingMark(None) if config.rtsp else self._mark(config.name)
@@ -195,7 +202,8 @@ class Engine:
                 recognise=self._sequence_check(config),
             )
             pictures = KeptPictures(self.ledger, store, config.max_pixels)
-            sifter = self._sifter(config.name, tuning, pictures)
+            sifting = self._sifting(config, tuning, replacing)
+            sifter = self._sifter(config.name, tuning, pictures, sifting)
         except BaseException:
             mark.close()
             raise
@@ -211,9 +219,19 @@ class Engine:
             live=config.rtsp is not None,
             patient=watch,
             directory=config.directory,
+            sifting=sifting,
             on_decision=on_decision,
+            on_replaced=on_replaced,
             on_step=on_step,
         )
+
+    def _sifting(self, config: SourceConfig, tuning: Tuning, replacing: bool) -> Sifting | None:
+        """Begins the sifting of a source, or goes on with it; None: what is kept of it stays."""
+        if not replacing:
+            self.ledger.end_sifting(config.name)
+            return None
+        self.ledger.begin_sifting(config.name, tuning.siblings())
+        return Sifting(self.ledger, config.name, self.storage, tuning.retire, config.max_pixels)
 
     def _sequence_check(self, config: SourceConfig) -> SequenceCheck | None:
         """Returns what recognises numbered stills as a clip; None: that is not asked for.
@@ -237,7 +255,9 @@ class Engine:
             member=self.groups.member(config),
         )
 
-    def _sifter(self, source: str, tuning: Tuning, pictures: KeptPictures) -> Sifter:
+    def _sifter(
+        self, source: str, tuning: Tuning, pictures: KeptPictures, sifting: Sifting | None
+    ) -> Sifter:
         """Makes a sifter that goes on where the last one of this source stopped."""
         model = self.model.spec.name
         kept = [
@@ -258,6 +278,7 @@ class Engine:
             album=RecordedAlbum(self.ledger, source, model, self._is_there).opened(),
             search_elsewhere=tuning.search_elsewhere,
             picture=pictures.picture,
+            earlier=sifting,
         )
         if sifter.regions_changed:
             log.warning(

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from ..decisions import Decision, Outcome
-from ..frames import Picture
+from ..frames import ArrayPicture
 from ..ledger import LedgerReader
 from ..ledger.records import KeptFile
 from ..sources.files import DecodeError, picture_of
@@ -38,7 +38,7 @@ class KeptPictures:
         while len(self._noted) > _MOST_NOTED:
             self._noted.popitem(last=False)
 
-    def picture(self, id_: str) -> Picture | None:
+    def picture(self, id_: str) -> ArrayPicture | None:
         """Returns the picture of a kept frame; None: it cannot be read.
 
         A kept still is its original byte for byte, so this is the very picture that was offered. A

@@ -45,6 +45,7 @@ from .losses import loss, repetition
 from .move_rights import MoveRights
 from .persistence import RETRY_S, Persistence, Storage
 from .recorder import MOST_UNRECORDED, Recorder
+from .sifting import Sifting
 from .troubles import Troubles
 from .tuning import Tuning
 
@@ -80,7 +81,9 @@ class Line:
         live: bool,
         patient: bool,
         directory: Path | None = None,
+        sifting: Sifting | None = None,
         on_decision: Callable[[Decision, KeptFile | None], None] | None = None,
+        on_replaced: Callable[[Decision], None] = lambda _decision: None,
         on_step: Callable[[], None] = lambda: None,
     ) -> None:
         """Takes the parts of the line and what it reports to.
@@ -89,8 +92,10 @@ class Line:
         `pictures` is told what is kept, since `sifter` may ask for it.
         `live`: the source cannot be asked again. `patient`: the line waits for a disk that is full
         or failing; else the error ends it. `directory`: where originals are; None: nowhere.
-        `on_decision` gets every decision once it is recorded, so that bad files need no line in the
-        log; None: the log tells of them. `on_step` is called at every step.
+        `sifting` is told every decision, since `sifter` may ask it what can be replaced; None:
+        nothing can. `on_decision` gets every decision once it is recorded, so that bad files need
+        no line in the log; None: the log tells of them. `on_replaced` gets the record of each kept
+        frame that another has replaced. `on_step` is called at every step.
         """
         self.source = source
         self.sifter = sifter
@@ -100,7 +105,9 @@ class Line:
         self._live = live
         self._patient = patient
         self._tuning = self._wanted = tuning
+        self._sifting = sifting
         self._on_decision = on_decision
+        self._on_replaced = on_replaced
         self._on_step = on_step
         self._stop = threading.Event()
         self._heard = self._recorded = self._missed = time.monotonic()
@@ -302,9 +309,16 @@ class Line:
         ended = self._persistence.keep(verdicts, self._tuning, self.sifter.forget)
         # Only now, since the sifter's state is recorded with the first and covers all of them.
         away = self._persistence.take_away()
-        for decision, kept in ended:
-            self._recorder.fill(decision, kept, away=decision.id in away)
+        by_id = {decision.id: decision for decision, _ in ended}
+        for verdict, (decision, kept) in zip(verdicts, ended, strict=True):
+            changes = verdict.changes
+            if changes is not None:
+                # What was to be replaced by a frame that could not be written stays.
+                changes = changes.ended(by_id) if decision.outcome is Outcome.KEPT else None
+            self._recorder.fill(decision, kept, changes, away=decision.id in away)
             self._pictures.note(decision, kept)
+            if self._sifting is not None:
+                self._sifting.note(decision, changes)
         self._tell_alarms()
         self._ahead = False
         return any(decision.outcome is Outcome.KEPT for decision, _ in ended)
@@ -356,9 +370,13 @@ class Line:
             self._member.tell(self.sifter.gallery.kept)
         self._end_turn()  # the others need not wait while a large original is moved
         self._metrics.decided(self.source.name, recorded.decisions)
+        if self._sifting is not None:
+            self._sifting.settle()
         for decision, kept in recorded.decisions:
             if self._on_decision is not None:
                 self._on_decision(decision, kept)
+        for decision in recorded.replaced:
+            self._on_replaced(decision)
         self._persistence.follow_up(recorded)
 
     def _read_again(self) -> None:

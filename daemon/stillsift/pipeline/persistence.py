@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from ..decisions import Decision, Reason
+from ..decisions import Decision, Outcome, Reason
 from ..frames import Frame
 from ..ledger import LedgerError
 from ..ledger.records import KeptFile
@@ -190,7 +190,7 @@ class Persistence:
             self._follow(
                 self._storage,
                 recorded.decisions,
-                retire=recorded.retiring or bool(recorded.superseded),
+                retire=recorded.retiring or bool(recorded.superseded or recorded.replaced),
             )
 
     def try_again(self) -> None:
@@ -216,6 +216,8 @@ class Persistence:
         """Lists kept frames and retires originals; returns whether it could be done."""
         try:
             storage.listing.append(decisions)
+            if retire:
+                storage.quarantine.take_in()
             if retire and self._rights.granted:
                 self._looked = time.monotonic()
                 self._tell(storage.quarantine.retire(self._source))
@@ -252,8 +254,13 @@ def _audited(decision: Decision, tuning: Tuning) -> Decision:
 def _without(decision: Decision, failed: dict[str, str]) -> Decision:
     """Returns a decision as it is after frames `failed` to be written.
 
-    A frame that was to be dropped for one of them fails too, since no kept frame shows it now.
+    A frame that was to be dropped for one of them fails too, since no kept frame shows it now. One
+    that is kept names it no longer.
     """
+    if decision.outcome is Outcome.KEPT and decision.id not in failed:
+        if decision.nearest_kept not in failed:
+            return decision
+        return replace(decision, nearest_kept=None, similarity=None, distance=None, novelty=None)
     why = failed.get(decision.id) or failed.get(decision.nearest_kept or "")
     if why is None:
         return decision

@@ -31,6 +31,7 @@ from ..ledger.records import (
     Retire,
 )
 from ..selection import Sifter
+from ..selection.replacement import Records
 from ..sources import FileIdentity, Finished, Numbering, Opened, Shorter
 from .reading_mark import ReadingMark
 
@@ -78,6 +79,8 @@ class _Entry:
 
     decision: Decision | None = None
     kept: KeptFile | None = None
+    changes: Records | None = None
+    """Earlier records that the frame has changed; None: it has not."""
     gap: GapRecord | None = None
     file: _File | None = None
     """The file; None: a camera, which cannot be asked again and so needs no checkpoint."""
@@ -99,6 +102,8 @@ class Recorded:
     """Files of the store that no row needs any more."""
     retiring: bool
     """Whether originals may now be retired."""
+    replaced: list[Decision]
+    """Records of frames that were kept, until others took their places."""
 
 
 class Recorder:
@@ -144,6 +149,8 @@ class Recorder:
         """The last content that was known, by its hash. The copy that it was asked for names what
         the answer named: by the time it is recorded, the group may be another one."""
         self._away: list[tuple[Path, FileIdentity]] = []
+        self._instead: dict[str, str] = {}
+        """Ids of kept frames that others have replaced, each with the id of that one."""
         self._state_at = -_STATE_EVERY_S
         self._ending = False
         self._in_ledger = {
@@ -232,14 +239,25 @@ class Recorder:
         """Notes that the source is asked for what comes next."""
         self._mark.go_on()
 
-    def fill(self, decision: Decision, kept: KeptFile | None, *, away: bool = False) -> None:
+    def fill(
+        self,
+        decision: Decision,
+        kept: KeptFile | None,
+        changes: Records | None = None,
+        *,
+        away: bool = False,
+    ) -> None:
         """Fills in the decision about the oldest frame that has none yet.
 
-        `away`: it failed because a still was not at its path any more. That still is read again
-        where it turns up, also after a restart.
+        `changes`: earlier records that it changes; None: none. `away`: it failed because a still
+        was not at its path any more. That still is read again where it turns up, also after a
+        restart.
         """
         entry = self._open.popleft()
         entry.decision, entry.kept, entry.open = decision, kept, False
+        if changes is not None:
+            entry.changes = changes
+            self._instead |= dict.fromkeys((each.id for each in changes.replaced), decision.id)
         if entry.file is None:
             return
         if decision.outcome is Outcome.FAILED:
@@ -354,6 +372,7 @@ class Recorder:
             self._name(entry)
         decisions = [(entry.decision, entry.kept) for entry in entries if entry.decision]
         checkpoints = [self._checkpoint(entry) for entry in entries if entry.file]
+        changes = [entry.changes for entry in entries if entry.changes]
         gallery = sifter.gallery.kept
         known = self._in_ledger | {decision.id: file for decision, file in decisions}
         files = {  # a sibling of the group has kept what is not known here
@@ -367,6 +386,7 @@ class Recorder:
             checkpoints=_latest(checkpoints),
             gaps=[entry.gap for entry in entries if entry.gap],
             alarms=self._alarms,
+            changed=[each for one in changes for each in (*one.replaced, *one.renamed)],
             states={self.source: sifter.state()} if self._wants_state(entries) else {},
             galleries={
                 self.source: GalleryNow(
@@ -378,7 +398,7 @@ class Recorder:
                     ],
                 )
             },
-            albums={self.source: _changes(sifter)} if sifter.album.changed else {},
+            albums={self.source: _album_changes(sifter)} if sifter.album.changed else {},
         )
         try:
             superseded = self._ledger.commit(batch)
@@ -402,7 +422,8 @@ class Recorder:
             if (hash_, content.file) not in done
         }
         retiring = any(c.retire is not Retire.LEAVE for c in checkpoints)
-        return Recorded(decisions, superseded, retiring)
+        replaced = [each for one in changes for each in one.replaced]
+        return Recorded(decisions, superseded, retiring, replaced)
 
     @property
     def compared_with(self) -> list[KeptFile]:
@@ -502,13 +523,19 @@ class Recorder:
         if not entry.repeated or decision is None or file is None:
             return
         if file.repeats is not None:
-            file.shown_by = file.repeats.shown_by
+            file.shown_by = self._in_place_of(file.repeats.shown_by)
         if file.shown_by is not None:
             file.named[file.shown_by] = None
         entry.decision = replace(decision, nearest_kept=file.shown_by)
 
+    def _in_place_of(self, id_: str | None) -> str | None:
+        """Returns the kept frame that shows what this one showed: itself, or what replaced it."""
+        while id_ in self._instead:
+            id_ = self._instead[id_]
+        return id_
 
-def _changes(sifter: Sifter) -> AlbumChanges:
+
+def _album_changes(sifter: Sifter) -> AlbumChanges:
     """Returns which photographs were kept since the last commit, and which are gone."""
     added = [
         AlbumEntry(kept.id, kept.embedding.vector.astype("<f4").tobytes(), kept.to_bytes())

@@ -109,6 +109,10 @@ class Album:
             self.remove(id_)
         return found
 
+    def frame(self, id_: str) -> GalleryFrame | None:
+        """Returns a photograph by its id; None: it is not here, or gone."""
+        return self.added.get(id_) or (None if id_ in self.removed else self._read(id_))
+
     def remember(self, id_: str, vector: Floats) -> None:
         """Adds a photograph that is recorded already."""
         count, size = len(self._ids), vector.shape[0]

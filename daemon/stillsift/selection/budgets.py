@@ -7,7 +7,7 @@ a frame without news. All of it counts in the frames' own time, in nanoseconds U
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,9 +68,13 @@ class Budget:
         self._kept: OrderedDict[int, int] = OrderedDict()
         """Frames kept, by the number of the period since 1970; the one used last comes last."""
 
-    def refusal(self, at_ns: int) -> Refusal | None:
-        """Returns why the period of that time takes no more frames; None: it does."""
-        kept = self._kept.get(at_ns // self._length_ns, 0)
+    def refusal(self, at_ns: int, freed: Sequence[int] = ()) -> Refusal | None:
+        """Returns why the period of that time takes no more frames; None: it does.
+
+        `freed`: times of kept frames whose places it may take.
+        """
+        number = at_ns // self._length_ns
+        kept = self._kept.get(number, 0) - sum(each // self._length_ns == number for each in freed)
         if kept < self._most:
             return None
         this = "this" if self.period != "day" else "on this"
@@ -130,9 +134,12 @@ class Budgets:
 
     # -- may it be kept? ---------------------------------------------------------------------------
 
-    def refusal(self, at_ns: int, *, timed: bool) -> Refusal | None:
-        """Returns why a frame of that time may not be kept; None: it may."""
-        return (self._too_soon(at_ns) if timed else None) or self.exhausted(at_ns)
+    def refusal(self, at_ns: int, *, timed: bool, freed: Sequence[int] = ()) -> Refusal | None:
+        """Returns why a frame of that time may not be kept; None: it may.
+
+        `freed`: as for `exhausted`.
+        """
+        return (self._too_soon(at_ns) if timed else None) or self.exhausted(at_ns, freed)
 
     def _too_soon(self, at_ns: int) -> Refusal | None:
         if not self._gap_ns or not self._last:
@@ -143,10 +150,13 @@ class Budgets:
         why = f"one was kept {apart_ns / 1e9:.1f} s away, and min_gap is {self._gap_text}"
         return Refusal(Reason.RATE_LIMITED, why)
 
-    def exhausted(self, at_ns: int) -> Refusal | None:
-        """Returns the refusal of the first budget that is used up at that time; None: none is."""
+    def exhausted(self, at_ns: int, freed: Sequence[int] = ()) -> Refusal | None:
+        """Returns the refusal of the first budget that is used up at that time; None: none is.
+
+        `freed`: times of kept frames whose places it may take.
+        """
         for budget in self._budgets:
-            if (refusal := budget.refusal(at_ns)) is not None:
+            if (refusal := budget.refusal(at_ns, freed)) is not None:
                 return refusal
         return None
 
@@ -195,6 +205,11 @@ class Budgets:
             self._last.remove(taken.at_ns)
             if self._last:
                 self._since_ns = self._last[-1]
+
+    def free(self, at_ns: int) -> None:
+        """Frees the place of a photograph that was kept and is kept no longer."""
+        for budget in self._budgets:
+            budget.take(at_ns, -1)
 
     def settle(self) -> None:
         """Makes all taken places final: the next frame comes, so those frames are written."""

@@ -8,7 +8,7 @@ is kept: `copy_order` says which.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,16 +20,15 @@ from .budgets import Refusal
 from .comparison import Comparison, News
 from .context import Context, SiblingMatch
 from .copy_order import better
-from .likeness import Likeness, same_but_blurred
+from .likeness import LIMIT, Likeness
 from .limits import Limits
 from .measured import Candidate, Measured
 from .photographs import Match
+from .replacement import Replacement
 from .verdict import Step, Verdict
 
 _MOST_WAITING = 32
 """Most pictures of one burst."""
-_LIMIT = 1.0
-"""Distance up to which two photographs repeat each other, on the scale of `Likeness`."""
 _SHARPEST_PART = 0.25
 """Sharpness of the sharpest part, as a share of `min_sharpness`, below which a photograph is
 blurred: .15 as it comes. Measured on 59 sharp photographs: none was dropped, and of the same
@@ -79,7 +78,8 @@ class Bursts:
             return done, [*again, measured]
         new = self._compared(measured)
         if new.match is not None and new.match.likeness.same:
-            return [self._drop(new, Reason.NEAR_DUPLICATE)], []
+            kept = self._kept_instead(new)
+            return [self._drop(new, Reason.NEAR_DUPLICATE) if kept is None else kept], []
         if (why := self._blur(measured)) is not None:
             return [self._drop(new, Reason.BLURRY, why)], []
         if (refusal := self._context.refusal(measured)) is not None:
@@ -112,6 +112,35 @@ class Bursts:
         found = replace(shot.found, why=refusal.of(shot.found.why))
         return self._decided(shot, self._record(shot, found, refusal.reason))
 
+    def _kept_instead(self, new: Shot) -> Verdict | None:
+        """Keeps a picture instead of all kept ones that it repeats.
+
+        None: one of them is to stay, or the picture may not be kept itself.
+        """
+        if self._limits.max_wait_s <= 0:  # the first is to be kept
+            return None
+        measured, context = new.measured, self._context
+        replaced: list[Replacement] = []
+        while new.match is not None and new.match.likeness.same:
+            one = context.replacements.of(measured, new.match)
+            if one is None:
+                return None
+            replaced.append(one)
+            new = self._compared(measured, {each.frame.id for each in replaced})
+        freed = [each.record.captured_at_ns for each in replaced]
+        if self._blur(measured) is not None or context.refusal(measured, freed) is not None:
+            return None
+        records = context.replacements.records(measured, replaced, context.last_decided)
+        if records is None:
+            return None
+        match = context.nearest_elsewhere(measured)
+        if match is not None and match.likeness.same:
+            return None
+        why = "; ".join(f"replaces {_named(each.record)}, as it {each.why}" for each in replaced)
+        record = self._record(new, replace(new.found, why=why), Reason.NOVEL)
+        context.keep_photograph(new, replaced)
+        return replace(self._decided(new, record, kept=True), changes=records)
+
     def compare_anew(self) -> None:
         """Compares the waiting favourite again, after what is kept has changed. It stays news."""
         if not self.waiting:
@@ -122,15 +151,16 @@ class Bursts:
         self._favourite = replace(found, found=replace(found.found, news=news))
         self.waiting[place] = self._favourite
 
-    def _compared(self, measured: Measured) -> Shot:
+    def _compared(self, measured: Measured, without: Collection[str] = ()) -> Shot:
+        """Compares a picture with all that were kept, but for those with these ids."""
         cells = measured.embedded.cells
-        match = self._context.photographs.nearest(measured)
+        match = self._context.photographs.nearest(measured, without)
         if match is None:
             why = "nothing was kept before"
-            return Shot(measured, Comparison(cells, News.VIEW, limit=_LIMIT, why=why))
+            return Shot(measured, Comparison(cells, News.VIEW, limit=LIMIT, why=why))
         like = match.likeness
         news = None if like.same else News.VIEW
-        found = Comparison(cells, news, like.distance, _LIMIT, why=like.why)
+        found = Comparison(cells, news, like.distance, LIMIT, why=like.why)
         return Shot(measured, found, match)
 
     # -- which one -------------------------------------------------------------------------------
@@ -157,20 +187,9 @@ class Bursts:
     def _repeats(self, a: Measured, b: Measured) -> Likeness:
         """Compares two pictures of a burst, of which one may be blurred."""
         photographs = self._context.photographs
-        found = photographs.likeness(photographs.shown(a), photographs.shown(b))
-        if found.same or not self._softer(a, b):
-            return found
-        assert a.overview is not None
-        assert b.overview is not None
-        blurred = same_but_blurred(a.overview, b.overview)
-        return blurred if blurred.same else found
-
-    def _softer(self, a: Measured, b: Measured) -> bool:
-        """Tells whether one of two pictures is blurred beside the other."""
-        if a.overview is None or b.overview is None:
-            return False
-        low, high = sorted((a.sharp.value, b.sharp.value))
-        return low < self._limits.min_sharpness * high
+        sharp = a.sharp.value, b.sharp.value
+        shown = photographs.shown(a), photographs.shown(b)
+        return photographs.repeats(*shown, sharp, self._limits.min_sharpness)
 
     @staticmethod
     def _is_better(new: Measured, old: Measured, like: Likeness) -> bool:
@@ -218,7 +237,7 @@ class Bursts:
                 verdicts.append(self._decided(each, record, kept=True))
                 continue
             like = self._likes[each.measured.frame.id]
-            found = replace(each.found, weight=like.distance, limit=_LIMIT)
+            found = replace(each.found, weight=like.distance, limit=LIMIT)
             found = replace(found, why=f"{like.why}; {self._why_not(each, best, like)}")
             record = self._context.record(
                 each.measured,
@@ -263,7 +282,7 @@ class Bursts:
                 like = self._context.photographs.compare(shown, match.frame)
             if not like.same:
                 break
-            sibling = SiblingMatch(match.frame, like.distance, _LIMIT)
+            sibling = SiblingMatch(match.frame, like.distance, LIMIT)
             verdict = self._context.repeat(each, sibling)
             verdicts.append(self._decided(each, verdict.decision))
         if not verdicts:  # a burst of one picture always ends in a verdict, so `close` returns
@@ -305,3 +324,8 @@ class Bursts:
 
 def _part(measured: Measured) -> float:
     return measured.sharpest_part or 0.0
+
+
+def _named(record: Decision) -> str:
+    """Returns the name of a photograph for people."""
+    return record.id if record.file is None else record.file.name

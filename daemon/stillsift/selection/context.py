@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from .measured import Candidate, EmbeddedPicture, Measured, on_time_line
 from .novelty import Novelty
 from .numbers import Numbers
 from .photographs import Match, Photographs, Search, none_elsewhere
+from .replacement import Replacement, Replacements
 from .rule import compare
 from .scene import Scene
 from .verdict import Verdict
@@ -46,6 +47,7 @@ class Context:
     budgets: Budgets
     keep_ratio: KeepRatio
     photographs: Photographs
+    replacements: Replacements
     elsewhere: Callable[[], Sequence[GalleryFrame]] = tuple
     """Returns the last frames kept by the other sources of the group, each with its `by`."""
     search_elsewhere: Search = none_elsewhere
@@ -55,6 +57,10 @@ class Context:
     last: Comparison | None = None
     """What was found in that frame if it was no news, since the next may show the same. None: the
     next frame is compared anew."""
+    replaced: dict[str, Sequence[Replacement]] = field(default_factory=dict)
+    """What the frames kept since the last offer have replaced, by their ids."""
+    last_decided: list[Decision] = field(default_factory=list)
+    """The decisions since the last offer, which nobody else knows of yet."""
 
     def compare(self, measured: Measured) -> Comparison:
         """Returns what is new in a frame of the time line."""
@@ -69,9 +75,13 @@ class Context:
         """Returns the distance of a picture to a kept frame, compared as on a time line."""
         return self.novelty.direct(measured.embedded.cells, kept.cells, self.scene)
 
-    def refusal(self, measured: Measured) -> Refusal | None:
-        """Returns why this frame may not be kept although it is new; None: it may be kept."""
-        return self.budgets.refusal(measured.frame.captured_at_ns, timed=measured.timed)
+    def refusal(self, measured: Measured, freed: Sequence[int] = ()) -> Refusal | None:
+        """Returns why this frame may not be kept although it is new; None: it may be kept.
+
+        `freed`: times (ns) of kept photographs that it would replace.
+        """
+        at_ns = measured.frame.captured_at_ns
+        return self.budgets.refusal(at_ns, timed=measured.timed, freed=freed)
 
     def take(self, measured: Measured) -> None:
         """Counts a kept frame in the budgets."""
@@ -80,6 +90,7 @@ class Context:
 
     def decide(self, verdicts: list[Verdict]) -> None:
         """Counts decided frames. Expects their verdicts in the order of the frames."""
+        self.last_decided += [verdict.decision for verdict in verdicts]
         if not self.budgets.counts and not self.keep_ratio.on:
             return
         for verdict in verdicts:
@@ -92,16 +103,31 @@ class Context:
                 verdict.decision.reason in GATE_REASONS or self.budgets.exhausted(at_ns) is not None
             )
             if kept or not shut:
-                self.keep_ratio.decided(kept=kept)
+                self.keep_ratio.decided(kept=kept - len(verdict.replaced))
         if self.keep_ratio.on:
             self.novelty.tune(self.keep_ratio.factor)
 
     def give_back(self, id_: str) -> None:
-        """Takes back the count of a frame kept since the last offer that could not be written."""
+        """Takes back the count of a frame kept since the last offer that could not be written.
+
+        What it has replaced stays kept.
+        """
         self.budgets.give_back(id_)
+        replaced = self.replaced.pop(id_, ())
+        if replaced:
+            self.gallery.remove(id_)
+        for each in replaced:
+            self.budgets.take(each.frame.id, each.record.captured_at_ns, timed=False)
+            self._hold(each.frame)
         if self.keep_ratio.on:
-            self.keep_ratio.give_back()
+            self.keep_ratio.give_back(1 - len(replaced))
             self.novelty.tune(self.keep_ratio.factor)
+
+    def settle(self) -> None:
+        """Notes that all frames kept so far are written, since the next one comes."""
+        self.budgets.settle()
+        self.replaced.clear()
+        self.last_decided.clear()
 
     def keep(self, waiting: Candidate, record: Decision, *, soft: bool = False) -> Verdict:
         """Counts a frame as kept, adds it to the gallery, and returns its verdict.
@@ -114,14 +140,33 @@ class Context:
         self.last = None
         return Verdict(record, waiting.measured.frame, waiting.found.other_view)
 
-    def keep_photograph(self, waiting: Candidate) -> None:
-        """Counts a photograph as kept, and adds it to what all later ones are compared with."""
+    def keep_photograph(self, waiting: Candidate, replaced: Sequence[Replacement] = ()) -> None:
+        """Counts a photograph as kept, and adds it to what all later ones are compared with.
+
+        It takes the places of those that it has `replaced`.
+        """
+        for each in replaced:
+            self.budgets.free(each.record.captured_at_ns)
+            self.release(each.frame.id)
         kept = self.as_kept(waiting.measured)
         self.take(waiting.measured)
-        self.gallery.add(kept)
-        self.photographs.album.add(kept)
+        self._hold(kept)
         if waiting.measured.overview is not None:
             self.photographs.overviews.add(kept.id, waiting.measured.overview)
+        if replaced:
+            self.replaced[kept.id] = replaced
+
+    def _hold(self, kept: GalleryFrame) -> None:
+        """Adds a photograph to what all later ones are compared with."""
+        self.gallery.add(kept)
+        self.photographs.album.add(kept)
+
+    def release(self, id_: str) -> None:
+        """Removes a frame from what all later ones are compared with."""
+        self.gallery.remove(id_)
+        self.photographs.album.remove(id_)
+        self.photographs.overviews.forget(id_)
+        self.last = None
 
     def nearest_elsewhere(self, measured: Measured) -> Match | None:
         """Returns what another source has kept that is nearest to a photograph; None: nothing.

@@ -57,6 +57,9 @@ class Better:
     """Whether it is the first; None: nothing tells."""
     why: str
     """What is said of the better one: "is larger"."""
+    plain: bool = True
+    """Whether it is so much better that it may take the place of one that was kept. The sharper one
+    of two, as a rule, is not."""
 
 
 def better(a: Overview, b: Overview, difference: PixelDifference | None) -> Better:
@@ -79,7 +82,7 @@ def better(a: Overview, b: Overview, difference: PixelDifference | None) -> Bett
     found = _by_look(a, b, looks)
     if found.first is None and difference is None and looks.sharp[0] != looks.sharp[1]:
         # Two shots, and no copies: nothing but the pictures themselves can tell.
-        return Better(looks.sharp[0] > looks.sharp[1], "is sharper")
+        return Better(looks.sharp[0] > looks.sharp[1], "is sharper", plain=False)
     return found
 
 
@@ -109,11 +112,11 @@ def _by_look(a: Overview, b: Overview, looks: _Looks) -> Better:
     share = lower / max(*looks.sharp, 1e-6)
     if share < 0.87:
         if lower >= _SHARP and share >= 0.55 and looks.halo >= _HALO:
-            return Better(not first_is_sharper, "is not sharpened")
-        return Better(first_is_sharper, "is sharper")
+            return Better(not first_is_sharper, "is not sharpened", plain=False)
+        return Better(first_is_sharper, "is sharper", plain=False)
     if None not in qualities and abs(quality) >= _SOME_QUALITY:
-        return Better(quality > 0, "is less compressed")
-    return Better(None, "came first")
+        return Better(quality > 0, "is less compressed", plain=False)
+    return Better(None, "came first", plain=False)
 
 
 class _Looks:

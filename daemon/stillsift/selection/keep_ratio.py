@@ -44,15 +44,19 @@ class KeepRatio:
         """Tells whether a share is wanted at all."""
         return self._ratio is not None
 
-    def decided(self, *, kept: bool) -> None:
-        """Learns from a decided frame; it was kept, or would have been if it were new enough."""
+    def decided(self, *, kept: int) -> None:
+        """Learns from a decided frame that was kept, or would have been if it were new enough.
+
+        `kept`: by how many it has changed the number of kept frames: 1, or 0 if it was dropped;
+        less if it has taken the places of others.
+        """
         if self._ratio is not None:
             self._move(_STEP * (kept - self._ratio))
 
-    def give_back(self) -> None:
+    def give_back(self, kept: int = 1) -> None:
         """Takes back the step of a kept frame that could not be written."""
         if self._ratio is not None:
-            self._move(-_STEP)
+            self._move(-_STEP * kept)
 
     def _move(self, by: float) -> None:
         log = self._log + by

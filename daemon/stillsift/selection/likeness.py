@@ -19,6 +19,8 @@ from .novelty import Novelty
 from .overview import Overview
 from .pixel_difference import PixelDifference, aligned_difference, pixel_difference
 
+LIMIT = 1.0
+"""Distance up to which two photographs repeat each other, on the scale of `Likeness`."""
 _FEATURES = 0.80
 """Cosine from which a crop is looked for with features: crops of 10 % have .81 and more."""
 _EMPTY, _EMPTY_STRUCTURE = 0.005, 0.3
@@ -54,14 +56,14 @@ class Likeness:
     """Describes how far two photographs are from each other."""
 
     distance: float
-    """0 the same, up to 1 they repeat each other."""
+    """0 the same, up to `LIMIT` they repeat each other."""
     why: str
     difference: PixelDifference | None = None
     """Difference of copies; None: they are no copies of one picture in pixels."""
 
     @property
     def same(self) -> bool:
-        return self.distance <= 1
+        return self.distance <= LIMIT
 
 
 @dataclass(frozen=True, slots=True)

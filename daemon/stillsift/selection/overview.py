@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from ..arrays import Image
-from ..frames import Picture, shrink
+from ..frames import ArrayPicture, Picture, shrink
 from .documents import is_document, is_drawn
 
 LONGEST = 640
@@ -103,7 +103,7 @@ class Overviews:
 
     def __init__(
         self,
-        picture: Callable[[str], Picture | None],
+        picture: Callable[[str], ArrayPicture | None],
         paint: Callable[[Image], Image] = _as_it_is,
     ) -> None:
         """Takes what returns the picture of a kept frame by its id; None: it cannot be had.
@@ -122,7 +122,7 @@ class Overviews:
             picture = self._picture(id_)
             if picture is None:
                 return None
-            known = overview_of(picture, paint=self._paint)
+            known = overview_of(picture, picture.quality, paint=self._paint)
         self.add(id_, known)
         return known
 

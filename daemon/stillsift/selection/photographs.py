@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from ..arrays import Floats
 from .album import MOST_ALIKE, Album
 from .cells import Cells
 from .gallery import Gallery, GalleryFrame
-from .likeness import CellsApart, Likeness, Shown, likeness
+from .likeness import CellsApart, Likeness, Shown, likeness, same_but_blurred
 from .measured import Measured
 from .novelty import Novelty
 from .overview import Overviews
@@ -58,16 +58,17 @@ class Photographs:
         embedded = measured.embedded
         return Shown(measured.frame.id, embedded.embedding, embedded.cells, measured.overview)
 
-    def nearest(self, measured: Measured) -> Match | None:
+    def nearest(self, measured: Measured, without: Collection[str] = ()) -> Match | None:
         """Returns the kept picture nearest to a photograph, or one that it repeats.
 
-        None: nothing was kept.
+        None: nothing was kept. `without`: ids of kept pictures that do not count.
         """
         shown = self.shown(measured)
         album = self.album.like(shown.embedding.vector)
         known = {frame.id for frame in album}
         last = [frame for frame in self._gallery.kept if frame.id not in known]
-        return self.nearest_of(shown, [*album, *self._most_alike(shown, last)])
+        kept = [*album, *self._most_alike(shown, last)]
+        return self.nearest_of(shown, [frame for frame in kept if frame.id not in without])
 
     def nearest_elsewhere(
         self, measured: Measured, kept: Sequence[GalleryFrame], search: Search
@@ -130,6 +131,20 @@ class Photographs:
         while len(self._found) > _REMEMBERED:
             self._found.popitem(last=False)
         return found
+
+    def repeats(
+        self, a: Shown, b: Shown, sharp: tuple[float, float], min_sharpness: float
+    ) -> Likeness:
+        """Compares two photographs of which one may be blurred.
+
+        `sharp`: sharpness of each; below `min_sharpness` of the other's, one is blurred.
+        """
+        found = self.likeness(a, b)
+        blurred = min(sharp) < min_sharpness * max(sharp)
+        if found.same or a.overview is None or b.overview is None or not blurred:
+            return found
+        coarse = same_but_blurred(a.overview, b.overview)
+        return coarse if coarse.same else found
 
     @staticmethod
     def _most_alike(shown: Shown, kept: Sequence[GalleryFrame]) -> Sequence[GalleryFrame]:

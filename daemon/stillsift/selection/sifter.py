@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..arrays import Arrays, Image, optional_floats, optional_mask, packed, unpacked
 from ..decisions import Reason, about
 from ..embedding import Embedding
-from ..frames import Frame, Picture
+from ..frames import ArrayPicture, Frame, Picture
 from ..health import Alarm, CameraHealth, Sighting
 from .album import Album
 from .budgets import Budgets
@@ -32,6 +32,7 @@ from .context import Context
 from .gallery import Gallery, GalleryFrame
 from .keep_ratio import KeepRatio
 from .learning import Learning
+from .likeness import Shown
 from .limits import Limits
 from .measured import EmbeddedPicture, Measured, on_time_line
 from .moments import Moments
@@ -39,6 +40,7 @@ from .moved_view import Move
 from .novelty import Novelty
 from .overview import Overviews, overview_of
 from .photographs import Photographs, Search, none_elsewhere
+from .replacement import Earlier, Replacements
 from .scene import Scene
 from .sharpness import sharpest_part, sharpness
 from .small_picture import small_picture
@@ -58,7 +60,7 @@ the last embedded one. Anything smaller that came in is still there a moment lat
 further than the rule follows. At 25 frames/s every third frame of a moving scene is embedded."""
 
 
-def _no_picture(_id: str) -> Picture | None:
+def _no_picture(_id: str) -> ArrayPicture | None:
     """Finds no picture, where kept frames cannot be read."""
     return None
 
@@ -78,7 +80,8 @@ class Sifter:
         elsewhere: Callable[[], Sequence[GalleryFrame]] = tuple,
         album: Album | None = None,
         search_elsewhere: Search = none_elsewhere,
-        picture: Callable[[str], Picture | None] = _no_picture,
+        picture: Callable[[str], ArrayPicture | None] = _no_picture,
+        earlier: Earlier | None = None,
     ) -> None:
         """Starts with a gallery, and goes on from a `state` if there is one.
 
@@ -90,7 +93,8 @@ class Sifter:
         `elsewhere`: gives the frames that the other sources of the group have kept; it is asked
         before a frame is kept. `search_elsewhere`: finds among all the photographs that they have
         kept. `album`: all photographs kept so far; None: none was. `picture`: returns the picture
-        of a kept frame by its id, as it was offered; None: it cannot be had.
+        of a kept frame by its id, as it was offered; None: it cannot be had. `earlier`: lets better
+        photographs replace those that were kept earlier; None: what is kept stays.
         """
         self.limits = limits
         self.gallery = gallery
@@ -99,8 +103,11 @@ class Sifter:
         self._embed = embed
         self.album = Album() if album is None else album
         self._picture = picture
+        self._earlier = earlier
         novelty = Novelty(limits.novelty, limits.sensitivity, limits.regions)
         scene = Scene(limits.novelty)
+        overviews = Overviews(picture, limits.regions.paint)
+        photographs = Photographs(self.album, gallery, novelty, overviews)
         self._context = Context(
             gallery,
             novelty,
@@ -108,7 +115,8 @@ class Sifter:
             Learning(novelty, gallery, scene),
             Budgets(limits.amounts),
             KeepRatio(limits.amounts.keep_ratio),
-            Photographs(self.album, gallery, novelty, Overviews(picture, limits.regions.paint)),
+            photographs,
+            Replacements(photographs, earlier, self._look_again, limits.min_sharpness),
             elsewhere,
             search_elsewhere,
         )
@@ -142,7 +150,7 @@ class Sifter:
         shut = self.limits.gates.dropped(thumb, frame.picture)
         if shut is None:
             measured = self._measure(frame, luma, thumb)
-            self._context.budgets.settle()
+            self._context.settle()
             self._unchecked.append(thumb if measured.timed else None)
             verdicts = self._judge([measured])
             measured.luma = None
@@ -150,7 +158,7 @@ class Sifter:
         # A frame that a gate drops is compared with nothing and teaches nothing: the next frame is
         # taken as if this one had not come. Frames that wait are older, so they are decided first.
         reason, why = shut
-        self._context.budgets.settle()
+        self._context.settle()
         flushed = self.flush()
         self._unchecked.append(thumb if on_time_line(frame) else None)
         verdict = Verdict(about(frame, reason, detail=why), _lightened(frame))
@@ -214,6 +222,7 @@ class Sifter:
             album=self.album.copy(),
             search_elsewhere=search_elsewhere,
             picture=self._picture,
+            earlier=self._earlier,
         )
         waiting = iter([*self._moments.waiting, *self._bursts.waiting])
         due: list[Verdict] = []
@@ -249,10 +258,7 @@ class Sifter:
         Waiting frames are compared again. What the scene has learned from the frame stays, since
         the camera did see it.
         """
-        self.gallery.remove(id_)
-        self.album.remove(id_)
-        self._context.photographs.overviews.forget(id_)
-        self._context.last = None
+        self._context.release(id_)
         self._moments.compare_anew()
         self._bursts.compare_anew()
 
@@ -349,6 +355,13 @@ class Sifter:
         if tint is not None:
             cells = cells.coloured(tint)
         return EmbeddedPicture(thumb, embedding, cells, at_s, tint)
+
+    def _look_again(self, id_: str, picture: ArrayPicture) -> Shown:
+        """Returns what is compared of a photograph that was offered before."""
+        regions = self.limits.regions
+        embedding = self._embed(regions.painted(picture)).in_half_precision()
+        overview = overview_of(picture, picture.quality, paint=regions.paint)
+        return Shown(id_, embedding, Cells.of(embedding), overview)
 
     # -- state -------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..decisions import Decision, Outcome
 from ..frames import Frame
 from .measured import Measured
+from .replacement import Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +19,17 @@ class Verdict:
     other_view: bool = False
     """Whether the frame was to be kept because its view is new: no kept frame shows it. Also true
     where another source has kept the like, and where nothing may be kept now."""
+    changes: Records | None = None
+    """Earlier records that the frame has changed, as it replaces kept ones; None: it does not."""
 
     @property
     def is_kept(self) -> bool:
         return self.decision.outcome is Outcome.KEPT
+
+    @property
+    def replaced(self) -> tuple[Decision, ...]:
+        """Gives the records of what was kept and is dropped for this frame."""
+        return () if self.changes is None else self.changes.replaced
 
 
 Step = tuple[list[Verdict], list[Measured]]

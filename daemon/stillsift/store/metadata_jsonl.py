@@ -27,6 +27,9 @@ NAME = "metadata.jsonl"
 
 _MOST_UNSAFE = 64
 _SETTLED_NS = 1_000_000_000
+_SLOW_S, _REST = 0.1, 20
+"""Seconds from which a rewrite is slow, and how many times as long the next one waits then. 20,000
+frames take 1.3 s, and where better copies replace kept ones, a rewrite is due every second."""
 
 
 class Listing:
@@ -49,12 +52,15 @@ class Listing:
         """Folders whose metadata.jsonl may lack a line, or end in a part of one."""
         self._ahead: set[str] = set()
         """Ids of frames whose line a rewrite has written before their own thread appended it."""
+        self._rests: dict[Path, float] = {}
+        """Monotonic times before which folders that take long are not rewritten again."""
 
     def append(self, decisions: Iterable[tuple[Decision, KeptFile | None]]) -> None:
         """Adds the lines of frames that were just committed.
 
-        Call it from the thread that placed them, before it places the next ones. Raises `StoreFull`
-        or `StoreError`; the frames stay kept, and a later call adds the lines.
+        Call it from the thread that placed them, before it places the next ones. Lines that are no
+        longer right go at once, from large folders now and then. Raises `StoreFull` or
+        `StoreError`; the frames stay kept, and a later call adds the lines.
         """
         lines: dict[Path, list[tuple[KeptFile, bytes]]] = defaultdict(list)
         with self._lock:
@@ -65,7 +71,9 @@ class Listing:
                     self._ahead.discard(kept.id)
                 else:
                     lines[kept.path.parent].append((kept, line(kept, decision)))
-            again = {*self._ledger.stale_folders(), *self._torn}
+            begun = time.monotonic()
+            stale = self._ledger.stale_folders()
+            again = {*(each for each in stale if self._rests.get(each, 0) <= begun), *self._torn}
             self._torn.update(lines)
             for folder in again:
                 self._rewrite(folder, quiet=False)
@@ -82,8 +90,10 @@ class Listing:
             self._rewrite(folder, quiet=True)
 
     def close(self) -> None:
-        """Syncs all lines to the disk. No frame may be placed in the store meanwhile."""
+        """Brings all lines to the disk. No frame may be placed in the store meanwhile."""
         with self._lock:
+            for folder in self._ledger.stale_folders():
+                self._rewrite(folder, quiet=True)
             for source in list(self._unsafe):
                 self._make_safe(source)
 
@@ -105,6 +115,7 @@ class Listing:
     def _make_safe(self, source: str) -> None:
         """Syncs the appended lines of a source to the disk and records them as listed."""
         folders = self._unsafe.pop(source, {})
+        stale = self._ledger.stale_folders()
         mtimes: dict[Path, int | None] = {}
         for folder in folders:
             path = self._store.root / folder / NAME
@@ -115,7 +126,8 @@ class Listing:
                 finally:
                     os.close(descriptor)
                 sync_folder(path.parent)
-            mtimes[folder] = self.settled_mtime(folder)
+            if folder not in stale:
+                mtimes[folder] = self.settled_mtime(folder)
         self._ledger.mark_listed((id for ids in folders.values() for id in ids), mtimes)
 
     def settled_mtime(self, folder: Path) -> int | None:
@@ -129,6 +141,7 @@ class Listing:
 
         `quiet`: no other thread is placing frames or has committed frames that it has yet to list.
         """
+        begun = time.monotonic()
         records = [kept for kept in self._ledger.kept_in(folder) if not kept.missing]
         path = self._store.root / folder / NAME
         if not path.parent.is_dir():
@@ -140,8 +153,14 @@ class Listing:
                 file.writelines(line(kept.file, kept.record.decision) for kept in records)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(path)
+            if records:
+                temporary.replace(path)
+            else:  # a listing of nothing
+                path.unlink(missing_ok=True)
             sync_folder(path.parent)
+        took_s = time.monotonic() - begun
+        if took_s > _SLOW_S:
+            self._rests[folder] = time.monotonic() + _REST * took_s
         self._torn.discard(folder)
         unsafe = {id for folders in self._unsafe.values() for id in folders.pop(folder, ())}
         if not quiet:

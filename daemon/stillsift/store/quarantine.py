@@ -18,10 +18,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
-from ..frames import frame_id
+from ..decisions import Decision
 from ..ledger import Ledger
-from ..ledger.records import FileRecord, KeptFile, Quarantined, Retire
-from ..sources import FileIdentity, origin_of
+from ..ledger.records import FileRecord, KeptFile, Quarantined, Replaced, Retire
+from ..sources import FileIdentity
 from ..sources.files.opening import open_beneath, opened_folder
 from .durable_files import (
     copy_data,
@@ -175,6 +175,57 @@ class Quarantine:
             raise wrong
         return [*(one for one, _ in done), *refused]
 
+    def take_in(self) -> None:
+        """Takes out of kept/ what better copies have replaced.
+
+        It goes into quarantine, unless its original lies where it did. Raises StoreError; what was
+        done by then is recorded, and the rest stays listed for the next call.
+        """
+        done: list[tuple[Replaced, Quarantined | None]] = []
+        try:
+            for one in self._ledger.replaced():
+                done.append((one, self._take_in(one)))
+        finally:
+            if done:
+                self._ledger.taken_away(done)
+
+    def _take_in(self, one: Replaced) -> Quarantined | None:
+        """Returns what lies in quarantine then; None: its original lies where it did."""
+        lying, original = self._store.root / one.path, one.original
+        target = _free_name(self._store.root / _place(original), original)
+        with os_errors_about(target):
+            stays = original.retire is Retire.LEAVE and _is_at(original.file, original.content_hash)
+            if not stays and lying.exists() and not target.exists():
+                self._store.make_folder(target.parent)
+                self._move_in(original, lying, target)
+            if lying.parent.is_dir():
+                lying.unlink(missing_ok=True)
+                sync_folder(lying.parent)
+            return _moved(original, target, self._store) if target.exists() else None
+
+    def _move_in(self, original: FileRecord, lying: Path, target: Path) -> None:
+        """Moves what was kept of an original to its place in quarantine."""
+        mtime_ns = original.identity.mtime_ns
+        os.utime(lying, ns=(mtime_ns, mtime_ns))
+        try:
+            move_without_overwrite(lying, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self._store.require_room(original.identity.size)
+            with self._store.temporary(QUARANTINE) as temporary:
+                with lying.open("rb") as data:
+                    _copy(data, temporary)
+                move_without_overwrite(temporary, target)
+        sync_folder(target.parent)
+
+    def place_of(self, record: Decision) -> Path | None:
+        """Returns where the original of a still lies if it is in quarantine; None: never there."""
+        if record.file is None or record.content_hash is None:
+            return None
+        file = self._ledger.file_with(record.source, record.content_hash, record.file)
+        return None if file is None else self._store.root / _place(file)
+
     def waits(self, source: str) -> bool:
         """Tells whether originals of a source wait until nobody writes to them."""
         return any(name == source for name, _ in list(self._waiting))
@@ -240,7 +291,7 @@ class Quarantine:
 
         A copy of a kept still has the same bytes under another name.
         """
-        if file.first_kept is None or file.first_kept != _id_of_still(file):
+        if file.first_kept is None or file.first_kept != file.id_of_still:
             return None
         kept = self._ledger.kept_file(file.first_kept)
         return kept if kept is not None and kept.sha256 == file.content_hash else None
@@ -389,11 +440,6 @@ class Quarantine:
 
     def _register(self, one: Quarantined, target: Path, facts: os.stat_result) -> None:
         self._ledger.register_done(one.source, target, FileIdentity.from_stat(facts), one.sha256)
-
-
-def _id_of_still(file: FileRecord) -> str:
-    """Returns the id that the frame of the file has if the file is a still."""
-    return frame_id(file.source, origin_of(file.file, file.identity), 0)
 
 
 def _place(file: FileRecord) -> Path:

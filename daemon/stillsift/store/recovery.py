@@ -44,6 +44,7 @@ def recover(store: Store, ledger: Ledger, listing: Listing, quarantine: Quaranti
     found = Recovered()
     _remove_temporary(store)
     _remove_superseded(store, ledger)
+    _take_in_replaced(quarantine, found)
     _compare_folders(store, ledger, listing, found)
     _finish_retiring(quarantine, found)
     _list_again(ledger, listing, found)
@@ -62,6 +63,13 @@ def _remove_superseded(store: Store, ledger: Ledger) -> None:
     if superseded := ledger.superseded():
         store.discard(superseded)
         ledger.removed(superseded)
+
+
+def _take_in_replaced(quarantine: Quarantine, found: Recovered) -> None:
+    try:
+        quarantine.take_in()
+    except StoreError as error:
+        found.warnings.append(f"what better copies have replaced waits in kept/: {error}")
 
 
 def _compare_folders(store: Store, ledger: Ledger, listing: Listing, found: Recovered) -> None:
@@ -100,7 +108,9 @@ def _compare(store: Store, ledger: Ledger, folder: Path, found: Recovered) -> No
     with os_errors_about(store.root / folder):
         names = {path.name for path in (store.root / folder).iterdir()}
     rows = {kept.file.path.name: kept for kept in ledger.kept_in(folder)}
+    waiting = {one.path for one in ledger.replaced()}
     orphans = [folder / name for name in sorted(names - rows.keys())]
+    orphans = [path for path in orphans if path not in waiting]
     adopted = [one for path in orphans if (one := _adopted(store, ledger, path, found))]
     if adopted:
         ledger.adopt(adopted)

@@ -67,7 +67,8 @@ def picture_of(data: bytes, path: Path, max_pixels: int) -> ArrayPicture:
 
 
 def _decoded(data: bytes, header: Header, path: Path) -> ArrayPicture:
-    return ArrayPicture(upright_pixels(decoded_pixels(data, header, path), header.orientation))
+    pixels = upright_pixels(decoded_pixels(data, header, path), header.orientation)
+    return ArrayPicture(pixels, header.quality)
 
 
 def taken_of(
