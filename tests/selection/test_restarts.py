@@ -138,6 +138,6 @@ def test_the_worlds_above_leave_something_of_each_kind_in_the_state() -> None:
             with np.load(io.BytesIO(state)) as arrays:
                 names |= {name for name in arrays if arrays[name].size}
                 unshown_s = max(unshown_s, float(arrays["unshown_s"]))
-    colours = {"seen_colours", "previous_chroma", "background_chroma", "front0_chroma"}
+    colours = {"seen_colours", "previous_chroma", "background_chroma"}
     assert colours | {"move", "last_move", "last_unsettled", "background_shown"} <= names
     assert unshown_s > 1
