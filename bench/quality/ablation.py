@@ -1,6 +1,8 @@
 """What each part of the rule buys: the labelled clips with one part left out at a time.
 
-    python bench/quality/ablation.py [--media DIR]
+    python bench/quality/ablation.py [--media DIR] [--numbers]
+
+`--numbers`: instead, each number of the rule a quarter higher and a fifth lower.
 
 Every clip is decoded and embedded once; the sifter is then run over the results as often as there
 are parts. A part is left out by replacing a method or a limit here, so the product knows nothing
@@ -12,7 +14,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,10 @@ from stillsift.decisions import Reason
 from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import Frame, NoPixels, Picture
 from stillsift.pipeline.model_choice import open_model
-from stillsift.selection import Gallery, Limits, Sifter, background, noise, novelty
+from stillsift.selection import Gallery, Limits, Sifter, background, evidence, noise, novelty
+from stillsift.selection.numbers import Numbers
 from stillsift.selection.sharpness import reduced
+from stillsift.selection.thumbnail import THUMBNAIL
 from stillsift.sources.files import ClipReader
 
 MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media"
@@ -43,10 +47,16 @@ class Seen:
     height: int
     levels: tuple[int, int]
     small: Image
+    tint: Image
+    """Its Cr and Cb at the size that is asked for."""
     embedding: Embedding
 
     def luma(self) -> Image:
         return self.small
+
+    def chroma(self, width: int, height: int) -> Image:
+        assert self.tint.shape[:2] == (height, width)
+        return self.tint
 
     def rgb(self, width: int, height: int) -> Image:
         return NoPixels(self.width, self.height).rgb(width, height)
@@ -64,7 +74,8 @@ def seen(clip: Labelled, embedder: Embedder) -> list[Frame]:
 
 def _look(picture: Picture, embedder: Embedder) -> Seen:
     small = reduced(picture.luma()).copy()
-    return Seen(picture.width, picture.height, picture.levels, small, embedder(picture))
+    tint = picture.chroma(*(4 * side for side in THUMBNAIL)).copy()
+    return Seen(picture.width, picture.height, picture.levels, small, tint, embedder(picture))
 
 
 @contextmanager
@@ -77,12 +88,12 @@ def without(owner: Any, name: str, instead: Any) -> Iterator[None]:
         setattr(owner, name, before)
 
 
-def _nothing(_self: Any, _found: Any, changed: Any, *_: Any) -> Any:
-    return np.zeros_like(changed)
+def _nothing(e: Any) -> Any:
+    return np.zeros(e.changed.shape, np.int32)
 
 
-def _nothing_carried(_self: Any, found: Any, *_: Any) -> Any:
-    return np.zeros_like(found.changed), np.zeros_like(found.changed)
+def _nothing_carried(e: Any) -> Any:
+    return np.zeros_like(e.changed), _nothing(e)
 
 
 def _one_limit(self: noise.NoiseFloor, rows: int, columns: int) -> Any:
@@ -96,12 +107,12 @@ def _dark(_self: Any, distances: Any, *_: Any) -> Any:
 PARTS: dict[str, tuple[Any, str, Any]] = {
     "the background that stays": (background.Background, "distances", lambda *_: None),
     "the noise of each cell": (noise.NoiseFloor, "limits", _one_limit),
-    "what noise puts together": (noise.NoiseFloor, "chance", lambda *_: 0.0),
-    "light taken off": (novelty.Novelty, "_light", _dark),
+    "what noise adds up to": (noise.NoiseFloor, "chance", lambda *_: 0.0),
+    "light subtracted": (novelty.Novelty, "light", _dark),
     "neighbours that agree": (novelty, "coherent", lambda distances: distances),
-    "objects followed": (novelty.Novelty, "_carried", _nothing_carried),
-    "memory of the event": (novelty.Novelty, "_matched", _nothing),
-    "a larger view of what grows": (novelty, "_GROWN", 1e9),
+    "things followed": (evidence.Evidence, "_carried", property(_nothing_carried)),
+    "memory of the event": (evidence.Evidence, "_matched", property(_nothing)),
+    "a larger view of what grows": (evidence.Evidence, "grown", (0.0, 0.0)),
 }
 LIMITS = {
     "moments (max_wait 0)": {"max_wait_s": 0.0},
@@ -134,6 +145,20 @@ def judged(
     )
 
 
+@contextmanager
+def numbered(name: str, factor: float) -> Iterator[None]:
+    """The rule with one of its numbers changed."""
+
+    def of(*asked: Any) -> Numbers:
+        numbers = before(*asked)
+        value = getattr(numbers, name) * factor
+        return replace(numbers, **{name: round(value) if name == "reach" else value})
+
+    before = Numbers.of
+    with without(Numbers, "of", staticmethod(of)):
+        yield
+
+
 def _said(picture: Picture) -> Embedding:
     assert isinstance(picture, Seen)
     return picture.embedding
@@ -142,7 +167,9 @@ def _said(picture: Picture) -> Embedding:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--media", type=Path, default=MEDIA)
-    media = parser.parse_args().media
+    parser.add_argument("--numbers", action="store_true", help="change each number of the rule")
+    asked = parser.parse_args()
+    media = asked.media
     if not media.is_dir():
         raise SystemExit(f"{media}: no labelled media there; name them with --media")
     model = open_model(ModelSettings())
@@ -153,7 +180,13 @@ def main() -> None:
     print(
         "| without | kept | events | each | false | blurred unmarked |\n|---|---|---|---|---|---|"
     )
-    judged("nothing left out", clips, frames, limits)
+    judged("nothing changed" if asked.numbers else "nothing left out", clips, frames, limits)
+    if asked.numbers:
+        for number in fields(Numbers):
+            for factor in (1.25, 0.8):
+                with numbered(number.name, factor):
+                    judged(f"{number.name} x {factor}", clips, frames, limits)
+        return
     for name, (owner, attribute, instead) in PARTS.items():
         with without(owner, attribute, instead):
             judged(name, clips, frames, limits)
