@@ -90,6 +90,11 @@ class Evidence:
         return np.asarray(self.over > 0, np.bool_)
 
     @cached_property
+    def groups(self) -> list[Mask]:
+        """Gives a mask for each group of changed cells that touch."""
+        return list(connected(self.changed))
+
+    @cached_property
     def shown(self) -> float:
         """Gives how much of the change this frame shows."""
         return float(shown_by_cell(self.distances * self.changed).sum())
@@ -142,7 +147,7 @@ class Evidence:
         tracking = self.scene.tracking
         if not self.moves or tracking.followed is None:
             return np.zeros_like(self.changed), np.zeros(self.changed.shape, np.int32)
-        return carried(self.cells, self.changed, tracking.followed, self.numbers)
+        return carried(self.cells, self.changed, self.groups, tracking.followed, self.numbers)
 
     @cached_property
     def _matched(self) -> Labels:
@@ -165,12 +170,12 @@ class Evidence:
             apart[far] = np.inf
             things = self.scene.tracking.latest(np.concatenate([each.things for each in memory]))
             # A thing that can be followed to another place, and not to here, is not here.
-            numbers = self._carried[1]
-            followed = np.unique(numbers[self.changed])
-            for group in connected(self.changed):
-                elsewhere = np.setdiff1d(followed, numbers[group])
-                if elsewhere.size:
-                    apart[np.ix_(group[self.changed], np.isin(things, elsewhere))] = np.inf
+            followed = set(self._carried[1][self.changed].tolist()) - {0}
+            for group in self.groups if followed else ():
+                if elsewhere := followed - set(self._carried[1][group].tolist()):
+                    gone = np.zeros(int(things.max()) + 1, np.bool_)
+                    gone[[number for number in elsewhere if number < len(gone)]] = True
+                    apart[np.ix_(group[self.changed], gone[things])] = np.inf
             things = things[apart.argmin(1)]
             matched.flat[flat] = np.where(apart.min(1) <= self.numbers.thing, things, 0)
         return matched
@@ -259,8 +264,8 @@ class Evidence:
     def _together(self) -> list[Mask]:
         """Returns the groups of changed cells, those that share a thing as one."""
         found: list[tuple[Mask, set[int]]] = []
-        for group in connected(self.changed):
-            things = {int(number) for number in np.unique(self.things[group])} - {0}
+        for group in self.groups:
+            things = set(self.things[group].tolist()) - {0}
             apart = [each for each in found if not each[1] & things]
             for other, its in found:
                 if its & things:

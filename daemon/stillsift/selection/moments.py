@@ -473,7 +473,7 @@ def _stays(found: Comparison, after: Sequence[Comparison], numbers: Numbers) -> 
             continue
         if there.changed is None or there.changed.shape != mask.shape:
             return False
-        mask, _ = carried(there.cells, there.changed, front, numbers)
+        mask, _ = carried(there.cells, there.changed, connected(there.changed), front, numbers)
         if not mask.any():
             return False
         front = Foreground.of(mask, mask.astype(np.int32), there.cells, 0.0)

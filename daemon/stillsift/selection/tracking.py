@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -86,9 +86,9 @@ class Tracking:
         """
         numbers = np.zeros_like(things)
         for group in connected(changed):
-            before = np.unique(things[group])
+            before = set(things[group].tolist())
             numbers[group] = len(self.sizes)
-            for number in before[before > 0]:
+            for number in before - {0}:
                 self.became[number] = len(self.sizes)
             self.became.append(len(self.sizes))
             sizes = (self.sizes[number] for number in before)
@@ -97,7 +97,7 @@ class Tracking:
 
     def kept_size(self, things: Labels) -> float:
         """Returns how much kept frames show of the things of these cells; 0: none was kept."""
-        return float(sum(self.sizes[number] for number in np.unique(things)))
+        return float(sum(self.sizes[number] for number in set(things.tolist())))
 
     def latest(self, things: Labels) -> Labels:
         """Returns the numbers that things have now."""
@@ -147,12 +147,12 @@ class Tracking:
 
 
 def carried(
-    cells: Cells, changed: Mask, before: Foreground, numbers: Numbers
+    cells: Cells, changed: Mask, groups: Iterable[Mask], before: Foreground, numbers: Numbers
 ) -> tuple[Mask, Labels]:
     """Returns the changed cells of a picture that carry on things `before`, moved on a little.
 
-    With them come the (rows, columns) numbers of the kept things that they belong to. All of a
-    group is carried where enough of it is.
+    `groups`: those of the changed cells. With the cells come the (rows, columns) numbers of the
+    kept things that they belong to. All of a group is carried where enough of it is.
     """
     followed, things = np.zeros_like(changed), np.zeros(changed.shape, np.int32)
     if before.mask.shape != changed.shape or not before.mask.any() or not changed.any():
@@ -170,7 +170,7 @@ def carried(
         nearest = apart.argmin(1)
         near = apart[np.arange(len(flat)), nearest] <= numbers.followed
         things.flat[flat] = np.where(near, before.things[known][nearest], 0)
-    for group in connected(changed):
+    for group in groups:
         size = group.sum()
         mine = hits & group
         followed |= group if mine.sum() >= _ENOUGH * size else mine
