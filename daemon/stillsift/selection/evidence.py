@@ -313,6 +313,9 @@ def beside_kept(novelty: Novelty, gallery: Gallery, scene: Scene, measured: Meas
             # In rain every picture is far from every other, but nearer to the mean of them all.
             least = np.minimum(distances[nearest], stays)
             middle = float(median(novelty.counting(least, cells)))
+    if middle > numbers.view and before is not None and not cut:
+        # Noise makes a picture differ from a clean one by half of what it differs from the next.
+        middle -= float(median(novelty.counting(before, cells))) / 2
     return Evidence(
         novelty=novelty,
         gallery=gallery,
