@@ -16,7 +16,15 @@ import numpy as np
 from ..arrays import Floats, Image, Labels, Mask
 from ..frames import lapse_s
 from .background import LIGHT
-from .cells import Cells, across, cell_distances, coherent, in_a_row, median
+from .cells import (
+    Cells,
+    across,
+    cell_distances,
+    coherent,
+    in_a_row,
+    median,
+    shifted_distances,
+)
 from .gallery import Gallery
 from .measured import Measured
 from .moved_view import Move, moved
@@ -126,7 +134,9 @@ class Evidence:
             if same_but_blurred(self.thumbnail, kept.thumbnail)
         ]
         known = [each for each in same if each is not None]
-        return self.sharpness / max(known) if known and len(known) == len(same) else 0.0
+        if len(known) < len(same) or not any(known):
+            return 0.0
+        return self.sharpness / max(known)
 
     @property
     def moves(self) -> bool:
@@ -313,9 +323,8 @@ def beside_kept(novelty: Novelty, gallery: Gallery, scene: Scene, measured: Meas
             # In rain every picture is far from every other, but nearer to the mean of them all.
             least = np.minimum(distances[nearest], stays)
             middle = float(median(novelty.counting(least, cells)))
-    if middle > numbers.view and before is not None and not cut:
-        # Noise makes a picture differ from a clean one by half of what it differs from the next.
-        middle -= float(median(novelty.counting(before, cells))) / 2
+    if middle > numbers.view and not cut:
+        middle -= _noise(cells, scene, novelty)
     return Evidence(
         novelty=novelty,
         gallery=gallery,
@@ -337,6 +346,16 @@ def beside_kept(novelty: Novelty, gallery: Gallery, scene: Scene, measured: Meas
         recoloured=(far & rests).reshape(own.shape),
         tinged=tinged,
     )
+
+
+def _noise(cells: Cells, scene: Scene, novelty: Novelty) -> float:
+    """Returns the median distance that noise makes between a picture and a clean one.
+
+    It is half of that to the frame before, where that has moved on by a cell at most: what moves
+    differs from the frame before as well.
+    """
+    assert scene.previous is not None
+    return float(median(novelty.counting(shifted_distances(cells, scene.previous, 1), cells))) / 2
 
 
 def beside_moved(found: Evidence, place: int, move: Move) -> Evidence | None:

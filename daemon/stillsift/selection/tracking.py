@@ -14,6 +14,8 @@ from ..frames import lapse_s
 from .cells import Cells, across, energy_of
 from .numbers import Numbers
 
+_MOST_THINGS = 256
+"""Things of one event that are remembered: on a busy road, those of some minutes."""
 _ENOUGH = 0.4
 """Share of a group of changed cells that must follow an object for all of it to belong to it."""
 
@@ -54,16 +56,18 @@ class Tracking:
         """Foreground of the last frame: all that moves, kept or not; None: nothing does."""
         self.kept: tuple[Foreground, ...] = ()
         """Foregrounds of the frames kept in this event."""
-        self.sizes: list[float] = [0.0]
+        self.sizes: dict[int, float] = {}
         """By the number of a thing: how much the kept frame shows that shows most of it."""
-        self.became: list[int] = [0]
-        """By the number of a thing: the number that it had when it was kept again, else its own."""
+        self.became: dict[int, int] = {}
+        """By the number of a thing that was kept again: the number that it has had since."""
+        self.last = 0
+        """The last number given; none is given twice, since frames that wait hold numbers."""
         self.active_s = -np.inf
         """Time when something was last followed, seconds; -inf: never."""
 
     def end_event(self) -> None:
         """Ends the event: forgets what was followed and what was kept of it."""
-        self.followed, self.kept, self.sizes, self.became = None, (), [0.0], [0]
+        self.followed, self.kept, self.sizes, self.became = None, (), {}, {}
 
     def is_active(self, at_s: float) -> bool:
         """Tells whether things are being followed now."""
@@ -86,25 +90,25 @@ class Tracking:
         """
         numbers = np.zeros_like(things)
         for group in connected(changed):
-            before = set(things[group].tolist())
-            numbers[group] = len(self.sizes)
-            for number in before - {0}:
-                self.became[number] = len(self.sizes)
-            self.became.append(len(self.sizes))
-            sizes = (self.sizes[number] for number in before)
-            self.sizes.append(max(float(shown[group].sum()), *sizes))
+            before = self.sizes.keys() & set(things[group].tolist())
+            self.last += 1
+            numbers[group] = self.last
+            shown_before = [self.sizes[number] for number in before]
+            self.became.update(dict.fromkeys(before, self.last))
+            self.sizes[self.last] = max([float(shown[group].sum()), *shown_before])
         self.kept = (*self.kept, Foreground.of(changed, numbers, cells, at_s))
 
     def kept_size(self, things: Labels) -> float:
         """Returns how much kept frames show of the things of these cells; 0: none was kept."""
-        return float(sum(self.sizes[number] for number in set(things.tolist())))
+        return sum(self.sizes.get(number, 0.0) for number in set(things.tolist()))
 
     def latest(self, things: Labels) -> Labels:
         """Returns the numbers that things have now."""
-        now = np.array(self.became, np.int32)
-        while (now != now[now]).any():
-            now = now[now]
-        return now[things]
+        now = {number: number for number in set(things.tolist())}
+        for number in now:
+            while now[number] in self.became:
+                now[number] = self.became[now[number]]
+        return np.array([now[number] for number in things.tolist()], np.int32)
 
     def rest(self, at_s: float) -> None:
         """Ends the event if nothing has changed for long enough; this frame shows no change."""
@@ -114,13 +118,17 @@ class Tracking:
     def forget(self, at_s: float) -> None:
         """Forgets what was kept too long ago to be the same thing."""
         self.kept = self.recent(at_s)
+        for number in list(self.sizes)[:-_MOST_THINGS]:
+            del self.sizes[number]
+            self.became.pop(number, None)
 
     def arrays(self) -> Arrays:
         """Returns all but `active_s`. Features hold values that half precision holds exactly."""
         fronts = [*self.kept, *([] if self.followed is None else [self.followed])]
         made: Arrays = {
-            "sizes": np.array(self.sizes),
-            "became": np.array(self.became),
+            "things": np.array([self.last, *self.sizes]),
+            "sizes": np.array(list(self.sizes.values()), np.float64),
+            "became": np.array(list(self.became.items()), np.int64).reshape(-1, 2),
             "fronts": np.array([each.at_s for each in fronts], np.float64),
             "remembered": np.array(len(self.kept)),
         }
@@ -142,8 +150,10 @@ class Tracking:
         kept = int(arrays["remembered"])
         self.kept = tuple(fronts[:kept])
         self.followed = fronts[kept] if len(fronts) > kept else None
-        self.became = [int(number) for number in arrays["became"]]
-        self.sizes, self.active_s = [float(size) for size in arrays["sizes"]], active_s
+        self.last, *numbers = (int(number) for number in arrays["things"])
+        self.sizes = dict(zip(numbers, map(float, arrays["sizes"]), strict=True))
+        self.became = {int(old): int(new) for old, new in arrays["became"]}
+        self.active_s = active_s
 
 
 def carried(
