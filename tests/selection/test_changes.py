@@ -158,6 +158,31 @@ def test_what_was_kept_before_the_switch_is_kept_once_more_and_both_ways_go_on()
     assert len(verdicts) == len(frames)
 
 
+def test_what_was_found_before_both_switches_is_not_taken_for_what_is_there_after_them() -> None:
+    parts = (
+        (CHANGES, [0] * 15 + [1] * 15),
+        (LIMITS, [0] * 40),
+        (CHANGES, [1] * 15),
+        (LIMITS, [1] * 15),
+    )
+    views = [view for _, shown in parts for view in shown]
+    frames = [frame(scene(view), index) for index, view in enumerate(views)]
+    sifter, verdicts, offered = fresh(CHANGES), [], 0
+    for limits, shown in parts:
+        sifter, due = sifter.successor(limits, 32, alarms=True)
+        verdicts += due
+        for each in frames[offered : offered + len(shown)]:
+            verdicts += sifter.offer(each)
+        offered += len(shown)
+    verdicts += sifter.flush()
+    showing = {v.decision.id: views[v.decision.frame_index] for v in verdicts if v.is_kept}
+    repeats = [v.decision for v in verdicts if v.decision.reason is Reason.NEAR_DUPLICATE]
+    assert set(showing.values()) == {0, 1}
+    assert [showing[str(each.nearest_kept)] for each in repeats] == [
+        views[each.frame_index] for each in repeats
+    ]
+
+
 def test_black_and_white_of_video_are_those_of_a_still() -> None:
     grey = np.linspace(0, 255, 160 * 90).reshape(90, 160).astype(np.uint8)
     video = np.round(16 + grey * (219 / 255)).astype(np.uint8)

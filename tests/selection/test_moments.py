@@ -73,6 +73,26 @@ def test_a_small_thing_that_comes_with_blur_is_kept_as_the_sharpest(sigma: float
     assert [decision.reason for decision in kept] == [Reason.NOVEL, Reason.SHARPEST]
 
 
+@pytest.mark.parametrize(
+    ("before", "name", "sigma"), [("bikes", "bigbuckbunny", 3.0), ("bigbuckbunny", "bikes", 2.0)]
+)
+def test_a_view_that_was_kept_blurred_is_kept_once_more_when_it_is_sharp(
+    before: str, name: str, sigma: float
+) -> None:
+    """After a cut the camera takes four seconds to focus."""
+    old, view = (real_pictures(each, 1)[0] for each in (before, name))
+    softness = [sigma] * 8 + [sigma * (1 - step / 12) for step in range(12)] + [0.0] * 30
+    soft = [
+        np.asarray(cv2.GaussianBlur(view, (0, 0), each), np.uint8) if each > 0.2 else view
+        for each in softness
+    ]
+    frames = [frame(noisy(p, i), i) for i, p in enumerate([old] * 20 + soft)]
+    kept = [v.decision for v in sift(real(), frames) if v.is_kept and v.decision.frame_index >= 20]
+    assert [softness[each.frame_index - 20] <= sigma / 3 for each in kept] == [False, True]
+    blurred, sharp = (each.sharpness or 0.0 for each in kept)
+    assert sharp > 1.67 * blurred
+
+
 def test_what_is_blurred_at_one_limit_is_blurred_at_every_higher_one() -> None:
     """Until the first frame that is kept at one of them and not at the other."""
     view = scene(0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cache
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from clips import real_pictures
 from sifting import (
     LIMIT,
+    LIMITS,
     footage,
     frame,
     fresh,
@@ -26,6 +30,7 @@ from stillsift.embedding import Embedding
 from stillsift.frames import Frame, Picture
 from stillsift.selection import Gallery, Limits, Sifter, Verdict
 from stillsift.selection.cells import Cells, cell_distances
+from stillsift.selection.regions import EVERYTHING, Regions
 from stillsift.selection.sensitivity import Sensitivity
 
 
@@ -203,6 +208,23 @@ def test_where_a_thing_has_left_other_kept_frames_show_what_is_behind_it() -> No
     assert last.distance > 1, "neither shows the empty view by itself"
 
 
+@pytest.mark.parametrize("deviation", [0.0, 2.0])
+def test_a_picture_at_rest_that_no_single_kept_frame_shows_is_kept(deviation: float) -> None:
+    view = scene(0)
+    things = [with_object(view, 20, 2)] * 8 + [with_object(view, 200, 2)] * 8
+    random = np.random.default_rng(3)
+    frames = []
+    for index, picture in enumerate([view] * 30 + things + [view] * 30):
+        loud = np.clip(picture + random.normal(0, deviation, picture.shape), 0, 255)
+        frames.append(frame(np.asarray(loud, np.uint8), index, index / 5))
+    verdicts = sift(real(gallery=2), frames)
+    left_at = 30 + len(things)
+    view_at, *kept = (v.decision.frame_index for v in verdicts if v.is_kept)
+    assert view_at < 30
+    assert [index >= left_at for index in kept] == [False, False, True]
+    assert verdicts[-1].decision.reason is Reason.NEAR_DUPLICATE
+
+
 def test_what_a_kept_thing_explains_is_no_repeat_of_its_frame() -> None:
     view = scene(0)
     pictures = [view] * 30 + [with_object(view, 20 + 6 * i, 2) for i in range(20)]
@@ -244,6 +266,46 @@ def test_a_pan_keeps_one_frame_for_each_sixth_of_its_way_and_its_end() -> None:
     assert all((each.distance or 0) > 1 for each in moved)
 
 
+@cache
+def kept_of_a_pan(regions: Regions) -> int:
+    """How many frames are kept of a pan by the width of the picture in 24 s."""
+    left, _ = two_views()
+    wide, width = np.concatenate([left, left[:, ::-1]], 1), left.shape[1]
+    ways = [0] * 12 + [round(width * step / 120) for step in range(121)]
+    frames = [frame(noisy(wide[:, way : way + width], i), i) for i, way in enumerate(ways)]
+    return sum(v.is_kept for v in sift(real(replace(LIMITS, regions=regions)), frames))
+
+
+@pytest.mark.parametrize(
+    "regions",
+    [
+        Regions(ignore=(((0, 0), (0.3, 0), (0.3, 0.2), (0, 0.2)),)),
+        Regions(roi=(((0.05, 0.05), (0.95, 0.05), (0.95, 0.95), (0.05, 0.95)),)),
+        Regions(ignore=(((0, 0), (0.5, 0), (0.5, 1), (0, 1)),)),
+    ],
+    ids=["corner", "border", "half"],
+)
+def test_of_a_pan_about_as_much_is_kept_although_a_part_does_not_count(regions: Regions) -> None:
+    """What does not count is painted, so that it stands still while all else moves on."""
+    assert 5 <= kept_of_a_pan(EVERYTHING) <= 8
+    assert abs(kept_of_a_pan(regions) - kept_of_a_pan(EVERYTHING)) <= 2
+
+
+@pytest.mark.parametrize(("far", "between"), [(0.18, 0.08), (0.2, 0.08), (0.2, 0.09)])
+def test_a_view_that_rests_between_two_kept_ones_is_kept(far: float, between: float) -> None:
+    left, _ = two_views()
+    wide = np.concatenate([left, left[:, ::-1]], 1)
+    width = left.shape[1]
+    frames = []
+    for index, way in enumerate([0.0] * 20 + [far] * 20 + [between] * 60):
+        start = round(way * width)
+        frames.append(frame(noisy(wide[:, start : start + width], index), index))
+    kept = [v.decision.frame_index for v in sift(real(), frames) if v.is_kept]
+    assert [index // 20 for index in kept[:2]] == [0, 1]
+    # At first it is the nearer one, moved on a little; it becomes another view after 10 s.
+    assert [index >= 40 + 50 for index in kept[2:]] == [True]
+
+
 def test_a_thing_that_arrives_while_the_view_moves_is_kept() -> None:
     left, _ = two_views()
     wide = np.concatenate([left, left[:, ::-1]], 1)
@@ -260,20 +322,34 @@ def test_a_thing_that_arrives_while_the_view_moves_is_kept() -> None:
     assert len(kept) <= 4
 
 
+def with_lamp(picture: Image, colour: tuple[int, int]) -> Image:
+    """The same with a round lamp of this Cr and Cb, as bright as what was there."""
+    around = cv2.cvtColor(picture, cv2.COLOR_BGR2YCrCb)
+    lamp = np.zeros(picture.shape[:2], np.uint8)
+    cv2.circle(lamp, (120, 60), 12, 255, -1)
+    around[..., 1:][lamp > 0] = colour
+    return np.asarray(cv2.cvtColor(around, cv2.COLOR_YCrCb2BGR), np.uint8)
+
+
+LAMPS = [with_lamp(scene(0), colour) for colour in ((60, 90), (170, 150), (90, 190))]
+
+
 def test_another_colour_of_equal_brightness_is_kept_once_it_rests() -> None:
-    view = scene(0)
-    frames = []
-    for index in range(120):
-        picture = view.copy()
-        if index >= 30:
-            around = cv2.cvtColor(picture, cv2.COLOR_BGR2YCrCb)
-            lamp = np.zeros(picture.shape[:2], np.uint8)
-            cv2.circle(lamp, (120, 60), 12, 255, -1)
-            around[..., 1:][lamp > 0] = ((60, 90), (170, 150), (90, 190))[(index - 30) // 30]
-            picture = np.asarray(cv2.cvtColor(around, cv2.COLOR_YCrCb2BGR), np.uint8)
-        frames.append(frame(noisy(picture, index), index, index / 5))
+    pictures = [scene(0), *LAMPS]
+    frames = [frame(noisy(pictures[i // 30], i), i, i / 5) for i in range(120)]
     kept = [v.decision.frame_index for v in sift(real(), frames) if v.is_kept]
     assert [index // 30 for index in kept] == [0, 1, 2, 3]
+
+
+def test_another_colour_is_kept_although_a_sibling_has_kept_the_first() -> None:
+    frames = [frame(noisy(LAMPS[i // 20], i), i, i / 5) for i in range(60)]
+    sibling = real()
+    sift(sibling, frames[:20])
+    (first,) = [replace(each, id="yard0", by="yard") for each in sibling.gallery.kept]
+    sifter = Sifter(LIMITS, lite0(), Gallery(32), model="lite0", elsewhere=lambda: [first])
+    verdicts = sift(sifter, frames)
+    assert [v.decision.frame_index // 20 for v in verdicts if v.is_kept] == [1, 2]
+    assert {v.decision.nearest_kept for v in verdicts[5:20]} == {"yard0"}
 
 
 def test_other_text_on_a_slide_is_another_slide() -> None:

@@ -238,6 +238,15 @@ def test_a_view_at_rest_is_held_to_the_limits_in_force(limits: Limits) -> None:
     assert verdict.decision.novelty_limit == pytest.approx(in_force)
 
 
+def test_another_limit_makes_no_news_of_an_unchanged_view() -> None:
+    frames = [frame(noisy(scene(0), index), index) for index in range(120)]
+    sifter = Sifter(LIMITS, lite0(), Gallery(32), model="lite0")
+    verdicts = [verdict for each in frames[:60] for verdict in sifter.offer(each)]
+    sifter, due = sifter.successor(replace(LIMITS, novelty=0.8), 32, alarms=True)
+    verdicts += due + sift(sifter, frames[60:])
+    assert [v.decision.frame_index < 60 for v in verdicts if v.is_kept] == [True]
+
+
 def test_a_state_that_names_the_nearest_by_its_place_is_still_read() -> None:
     sifter, following = at_rest()
     with np.load(io.BytesIO(sifter.state())) as arrays:
