@@ -288,7 +288,7 @@ def kept_of_a_pan(regions: Regions) -> int:
 def test_of_a_pan_about_as_much_is_kept_although_a_part_does_not_count(regions: Regions) -> None:
     """What does not count is painted, so that it stands still while all else moves on."""
     assert 5 <= kept_of_a_pan(EVERYTHING) <= 8
-    assert abs(kept_of_a_pan(regions) - kept_of_a_pan(EVERYTHING)) <= 2
+    assert abs(kept_of_a_pan(regions) - kept_of_a_pan(EVERYTHING)) <= 3
 
 
 @pytest.mark.parametrize(("far", "between"), [(0.18, 0.08), (0.2, 0.08), (0.2, 0.09)])

@@ -79,10 +79,8 @@ def test_a_known_thing_that_comes_near_and_adds_contrast_is_no_other_view(steps:
     """It grows within one frame, or by a cell in every other one."""
     pictures = []
     for step in range(30):
-        if steps:
-            size = min(5, 2 + max(0, step - 8) // steps)
-        else:
-            size = 2 if step < 10 else 5
+        grown = max(0, step - 8) // steps if steps else 3 * (step >= 10)
+        size = min(5, 2 + grown)
         pictures.append(with_thing(street(), 4 + step // 2 % 2, 1, size, size, LIGHT))
     verdicts = sifted(pictures)
     assert any(index >= 10 for index in kept(verdicts)), "it has grown"
