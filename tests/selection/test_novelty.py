@@ -268,27 +268,30 @@ def test_a_pan_keeps_one_frame_for_each_sixth_of_its_way_and_its_end() -> None:
 
 @cache
 def kept_of_a_pan(regions: Regions) -> int:
-    """How many frames are kept of a pan by the width of the picture in 24 s."""
+    """How many frames are kept of a pan by the width of the picture in 28 s."""
     left, _ = two_views()
     wide, width = np.concatenate([left, left[:, ::-1]], 1), left.shape[1]
-    ways = [0] * 12 + [round(width * step / 120) for step in range(121)]
+    ways = [0] * 12 + [round(width * step / 140) for step in range(141)]
     frames = [frame(noisy(wide[:, way : way + width], i), i) for i, way in enumerate(ways)]
     return sum(v.is_kept for v in sift(real(replace(LIMITS, regions=regions)), frames))
 
 
 @pytest.mark.parametrize(
-    "regions",
+    ("regions", "most_apart"),
     [
-        Regions(ignore=(((0, 0), (0.3, 0), (0.3, 0.2), (0, 0.2)),)),
-        Regions(roi=(((0.05, 0.05), (0.95, 0.05), (0.95, 0.95), (0.05, 0.95)),)),
-        Regions(ignore=(((0, 0), (0.5, 0), (0.5, 1), (0, 1)),)),
+        (Regions(ignore=(((0, 0), (0.3, 0), (0.3, 0.2), (0, 0.2)),)), 1),
+        (Regions(roi=(((0.05, 0.05), (0.95, 0.05), (0.95, 0.95), (0.05, 0.95)),)), 1),
+        (Regions(ignore=(((0, 0), (0.5, 0), (0.5, 1), (0, 1)),)), 4),
     ],
     ids=["corner", "border", "half"],
 )
-def test_of_a_pan_about_as_much_is_kept_although_a_part_does_not_count(regions: Regions) -> None:
-    """What does not count is painted, so that it stands still while all else moves on."""
+def test_of_a_pan_about_as_much_is_kept_although_a_part_does_not_count(
+    regions: Regions, most_apart: int
+) -> None:
+    """What does not count is painted, so that it stands still while all else moves on. Half of a
+    picture is moved out of sooner than the whole of it, so some more are kept."""
     assert 5 <= kept_of_a_pan(EVERYTHING) <= 8
-    assert abs(kept_of_a_pan(regions) - kept_of_a_pan(EVERYTHING)) <= 3
+    assert abs(kept_of_a_pan(regions) - kept_of_a_pan(EVERYTHING)) <= most_apart
 
 
 @pytest.mark.parametrize(("far", "between"), [(0.18, 0.08), (0.2, 0.08), (0.2, 0.09)])
