@@ -26,6 +26,8 @@ _CHROMA_AFTER = frozenset(name for name in _LUMA_FIRST if name.startswith("yuv")
 _AS_601 = ((0.9834, -0.0725), (-0.1107, 0.9899))
 """Makes Cr and Cb of ITU-R BT.709 those of BT.601, as `frames.chroma_of` gives them: from the luma
 weights of both (0.2126, 0.0722 and 0.299, 0.114)."""
+_STRETCHED = np.clip(np.rint((np.arange(256) - 128) * (255 / 224) + 128), 0, 255).astype(np.uint8)
+"""Full range of each value of video's range of chroma."""
 _TURNS = {
     90: cv2.ROTATE_90_COUNTERCLOCKWISE,
     180: cv2.ROTATE_180,
@@ -134,14 +136,15 @@ class VideoPicture:
             return chroma_of(self.rgb(width, height))
         size = (height, width) if self.rotation in (90, 270) else (width, height)
         planes = [_chroma_plane(self.frame.planes[number]) for number in (2, 1)]
-        small = np.dstack(
+        small = cv2.merge(
             [cv2.resize(each, size, interpolation=cv2.INTER_LINEAR) for each in planes]
         )
-        scale = 255 / 224 if self.levels == VIDEO_RANGE else 1.0
-        hd = self.frame.colorspace == Colorspace.ITU709
-        turned = np.array(_AS_601 if hd else ((1, 0), (0, 1))) * scale
-        if hd or scale != 1:
+        video = self.levels == VIDEO_RANGE
+        if self.frame.colorspace == Colorspace.ITU709:
+            turned = np.array(_AS_601) * (255 / 224 if video else 1.0)
             small = cv2.transform(small, np.column_stack([turned, 128 - 128 * turned.sum(1)]))
+        elif video:
+            small = cv2.LUT(small, _STRETCHED)
         return self._upright(np.asarray(small, np.uint8))
 
     def bgr(self) -> Image:
