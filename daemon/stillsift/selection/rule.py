@@ -106,7 +106,8 @@ def _moved_on(e: Evidence) -> Finding | None:
 def _in_parts(e: Evidence) -> Finding | None:
     # Each part is shown by some kept frame, but none shows what has become of the whole.
     unshown_s, limit = e.scene.unshown_s, _unmet(e)
-    clear = e.distance * e.limit > _weak(e) and float(e.still_s.min()) >= e.numbers.still_s
+    rests = float(e.still_s.min()) >= e.numbers.still_s
+    clear = rests and not e.new.any() and e.distance * e.limit > _weak(e)
     if e.move is not None or unshown_s < (e.numbers.crept_s if clear else e.numbers.refresh_s):
         return None
     why = f"for {unshown_s:.0f} s no kept frame has shown all of it"
