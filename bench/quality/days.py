@@ -145,6 +145,17 @@ def fitted(image: NDArray[Any]) -> Image:
     return np.asarray(cv2.resize(image, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def filled(picture: NDArray[Any], width: int, height: int) -> Image:
+    """Returns a picture resized to fill (height, width), what is too much cut off at both sides."""
+    high, wide = picture.shape[:2]
+    scale = max(width / wide, height / high)
+    size = (max(width, round(wide * scale)), max(height, round(high * scale)))
+    mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    whole = np.asarray(cv2.resize(picture, size, interpolation=mode), np.uint8)
+    top, left = (size[1] - height) // 2, (size[0] - width) // 2
+    return whole[top : top + height, left : left + width].copy()
+
+
 def read_pictures(path: Path) -> list[Image]:
     with av.open(str(path)) as container:
         return [fitted(f.to_ndarray(format="bgr24")) for f in container.decode(video=0)]

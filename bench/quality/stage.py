@@ -16,7 +16,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from days import Image, read_still
+from days import Image, filled, read_still
 from numpy.typing import NDArray
 from people import Cutout, cutouts, empty_of, pedestrians
 
@@ -113,14 +113,7 @@ class Stage:
         """Returns a real view of `factor` times the size of the picture."""
         width, height = round(self.width * factor), round(self.height * factor)
         some = [v for v in self.places.views if factor == 1 or v.shape[1] >= _LARGE]
-        picture = some[int(self.rng.integers(len(some)))]
-        high, wide = picture.shape[:2]
-        scale = max(width / wide, height / high)
-        size = (max(width, round(wide * scale)), max(height, round(high * scale)))
-        mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        whole = np.asarray(cv2.resize(picture, size, interpolation=mode), np.uint8)
-        top, left = (size[1] - height) // 2, (size[0] - width) // 2
-        return whole[top : top + height, left : left + width].copy()
+        return filled(some[int(self.rng.integers(len(some)))], width, height)
 
     def views(self, count: int) -> list[Image]:
         """Returns views of which no two look alike: half of their pixels differ by 25 levels."""

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import plots
 from bench import Bench
-from days import HEIGHT, WIDTH, Image, Weather, made, read_still
+from days import HEIGHT, WIDTH, Image, Weather, filled, made, read_still
 from labels import Labelled, Span
 from methods import engine, look, spread, uniform
 from people import Cutout, paste
@@ -62,14 +62,7 @@ class Pictures:
     def read(self, name: str, width: int, height: int) -> Image:
         """A picture cut to the shape asked for, in the middle, and resized."""
         paths = [folder / name for folder in self._folders if (folder / name).is_file()]
-        picture = read_still(paths[0])
-        high, wide = picture.shape[:2]
-        factor = max(width / wide, height / high)
-        size = (max(width, round(wide * factor)), max(height, round(high * factor)))
-        mode = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-        whole = np.asarray(cv2.resize(picture, size, interpolation=mode), np.uint8)
-        top, left = (size[1] - height) // 2, (size[0] - width) // 2
-        return whole[top : top + height, left : left + width].copy()
+        return filled(read_still(paths[0]), width, height)
 
 
 def _oval(picture: Image) -> Cutout:

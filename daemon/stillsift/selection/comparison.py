@@ -54,8 +54,8 @@ class Comparison:
     unexplained: Mask | None = None
     """(rows, columns) changed cells that neither follow nor resemble something kept."""
     things: Labels | None = None
-    """(rows, columns) numbers of the kept things that changed cells belong to; 0: to none. None:
-    nothing in the picture is explained."""
+    """(rows, columns) numbers of the kept things that changed cells belong to; 0: to none. None: as
+    `changed`."""
     stray: float = 0.0
     """Weight of the largest change that is neither explained nor carries on from the frame before,
     as noise does not."""

@@ -164,7 +164,7 @@ class Evidence:
         """Gives the numbers of the kept things that changed cells look like, not too far away."""
         matched = np.zeros(self.changed.shape, np.int32)
         memory = self.scene.tracking.recent(self.at_s)
-        if self.cut or not memory:
+        if self.cut or not memory or not self.groups:
             return matched
         flat = np.flatnonzero(self.changed)
         kept = in_a_row([each.cells for each in memory])
@@ -226,13 +226,13 @@ class Evidence:
     # -- what it weighs ----------------------------------------------------------------------------
 
     @cached_property
-    def _groups(self) -> list[tuple[Mask, float]]:
+    def _new_groups(self) -> list[tuple[Mask, float]]:
         return [(group, float(self.over[group].sum())) for group in connected(self.new)]
 
     @cached_property
     def largest(self) -> float:
         """Gives the weight of the largest group of new cells."""
-        return max((weight for _, weight in self._groups), default=0.0)
+        return max((weight for _, weight in self._new_groups), default=0.0)
 
     @cached_property
     def fresh(self) -> float:
@@ -241,7 +241,7 @@ class Evidence:
         What carries on, though no kept frame shows it, has crept in below every limit.
         """
         came, followed = self.still_s < self.numbers.crept_s, self._carried[0]
-        apart = [group for group, _ in self._groups if not (group & followed).any()]
+        apart = [group for group, _ in self._new_groups if not (group & followed).any()]
         return max((float(self.over[group & came].sum()) for group in apart), default=0.0)
 
     @cached_property

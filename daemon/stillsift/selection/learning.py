@@ -75,11 +75,11 @@ class Learning:
             return
         if found.changed.any():
             mask = found.changed
-            things = np.zeros(mask.shape, np.int32) if found.things is None else found.things
+            assert found.things is not None
             # News that was not kept yet must not be followed. Otherwise something that arrives
             # before `gap_s` has passed would be lost.
-            mask = mask if found.news is None else things > 0
-            self._scene.tracking.follow(mask, things, found.cells, at_s)
+            mask = mask if found.news is None else found.things > 0
+            self._scene.tracking.follow(mask, found.things, found.cells, at_s)
         else:
             self._scene.tracking.rest(at_s)
         self._scene.tracking.forget(at_s)
@@ -88,11 +88,9 @@ class Learning:
         """Remembers that a kept frame shows what has changed in it."""
         assert found.changed is not None
         assert found.distances is not None
+        assert found.things is not None
         shown = shown_by_cell(found.distances * found.changed)
-        things = found.things
-        if things is None:
-            things = np.zeros(found.changed.shape, np.int32)
-        self._scene.tracking.keep(found.changed, shown, things, found.cells, at_s)
+        self._scene.tracking.keep(found.changed, shown, found.things, found.cells, at_s)
 
     def _learn(
         self,

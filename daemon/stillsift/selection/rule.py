@@ -51,16 +51,21 @@ class Row:
 
 
 def _lit(e: Evidence) -> Finding | None:
-    if e.lit <= e.numbers.lit or (e.distance > 1 and (_view(e) or e.changed.any())):
-        return None  # more than its light has changed
+    if e.lit <= e.numbers.lit or not _same_view(e):
+        return None
     return Finding(e.lit, e.numbers.lit, f"a known view with {e.lit:.1f} times the contrast")
 
 
 def _sharper(e: Evidence) -> Finding | None:
-    if e.sharper <= e.numbers.sharper or (e.distance > 1 and (_view(e) or e.changed.any())):
+    if e.sharper <= e.numbers.sharper or not _same_view(e):
         return None
     why = f"a known view, {e.sharper:.1f} times as sharp"
     return Finding(e.sharper, e.numbers.sharper, why)
+
+
+def _same_view(e: Evidence) -> bool:
+    """Tells whether nothing but light and focus has changed."""
+    return e.distance <= 1 or not (_view(e) or e.changed.any())
 
 
 def _shown(e: Evidence) -> Finding | None:
@@ -197,7 +202,7 @@ def _found(e: Evidence, outcome: News | Reason, finding: Finding) -> Comparison:
         explained_by=explained,
         changed=e.changed,
         unexplained=None if whole else e.new,
-        things=None if whole else e.things,
+        things=np.zeros(e.changed.shape, np.int32) if whole else e.things,
         stray=0.0 if whole else e.stray,
         distances=e.distances,
         move=e.move,

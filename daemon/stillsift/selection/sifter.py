@@ -398,8 +398,8 @@ class Sifter:
                 arrays.update(last.move.arrays("last_move"))
             if last.unexplained is not None:
                 arrays["last_unexplained"] = last.unexplained
-            if last.things is not None:
-                arrays["last_things"] = last.things
+            assert last.things is not None
+            arrays["last_things"] = last.things
             arrays["last_nearest_id"] = np.array(self.gallery.kept[last.nearest].id)
             arrays["last_rule"], arrays["last_why"] = np.array(self._rule), np.array(last.why)
         return packed(arrays)
@@ -460,9 +460,7 @@ class Sifter:
             explained_by=Reason(explained_by) if explained_by else None,
             changed=np.asarray(arrays["last_changed"], np.bool_),
             unexplained=optional_mask(arrays, "last_unexplained"),
-            things=(
-                np.asarray(arrays["last_things"], np.int32) if "last_things" in arrays else None
-            ),
+            things=np.asarray(arrays["last_things"], np.int32),
             move=Move.restored(arrays, "last_move"),
             unsettled=bool(arrays.get("last_unsettled", False)),
             distances=np.asarray(arrays["last_distances"], np.float32),
