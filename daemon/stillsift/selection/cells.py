@@ -183,7 +183,7 @@ def _overlap(shift: int, length: int) -> slice:
 def relative_distances(energies: Floats, dot: Floats) -> Floats:
     """Returns (..., cells) distances, as in `cell_distances`, of summed energies and products."""
     mean = energies / 2
-    scale = (mean + mean.mean(axis=-1, keepdims=True)) / 2
+    scale = (mean + np.add.reduce(mean, -1, keepdims=True) / mean.shape[-1]) / 2
     return np.asarray(np.maximum(energies - 2 * dot, 0) / np.maximum(scale, 1e-6), np.float32)
 
 
@@ -196,9 +196,16 @@ def coherent(distances: Floats) -> Floats:
     rows, columns = distances.shape[-2:]
     wide = np.full((*distances.shape[:-2], rows + 2, columns + 2), -9, np.float32)
     wide[..., 1:-1, 1:-1] = distances
-    best = np.full_like(distances, -9)
-    for y in range(3):
-        for x in range(3):
-            if (y, x) != (1, 1):
-                np.maximum(best, wide[..., y : y + rows, x : x + columns], out=best)
+    beside = np.maximum(wide[..., :-2], wide[..., 2:])
+    three = np.maximum(beside, wide[..., 1:-1])
+    best = np.maximum(three[..., :-2, :], three[..., 2:, :])
+    best = np.maximum(best, beside[..., 1:-1, :])
     return np.asarray((distances + np.maximum(np.minimum(best, distances), 0)) / 2, np.float32)
+
+
+@cache
+def steps_apart(rows: int, columns: int) -> NDArray[np.int16]:
+    """Returns (cells, cells) steps from cell to cell of a grid, sideways, up, down or slantwise."""
+    down, right = (each.reshape(-1) for each in np.indices((rows, columns), np.int16))
+    apart = np.maximum(np.abs(down[:, None] - down), np.abs(right[:, None] - right))
+    return np.asarray(apart, np.int16)

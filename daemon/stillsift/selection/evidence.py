@@ -24,6 +24,7 @@ from .cells import (
     in_a_row,
     median,
     shifted_distances,
+    steps_apart,
 )
 from .gallery import Gallery
 from .measured import Measured
@@ -171,13 +172,11 @@ class Evidence:
         if kept.columns:
             apart = across(self.cells, flat, kept)
             # A thing is where it was kept, or no further off than it can have gone since.
-            here = np.argwhere(self.changed)
-            there = np.concatenate([np.argwhere(each.mask) for each in memory])
-            ago_s = np.concatenate(
-                [np.full(each.cells.columns, abs(lapse_s(each.at_s, self.at_s))) for each in memory]
-            )
-            far = np.abs(here[:, None, :] - there[None]).max(2) > 1 + self.numbers.pace * ago_s
-            apart[far] = np.inf
+            there = np.concatenate([np.flatnonzero(each.mask) for each in memory])
+            ages_s = [abs(lapse_s(each.at_s, self.at_s)) for each in memory]
+            ago_s = np.repeat(ages_s, [each.cells.columns for each in memory])
+            steps = steps_apart(*self.changed.shape)[flat].take(there, 1)
+            apart[steps > 1 + self.numbers.pace * ago_s] = np.inf
             things = self.scene.tracking.latest(np.concatenate([each.things for each in memory]))
             # A thing that can be followed to another place, and not to here, is not here.
             followed = set(self._carried[1][self.changed].tolist()) - {0}
@@ -299,7 +298,7 @@ def beside_kept(novelty: Novelty, gallery: Gallery, scene: Scene, measured: Meas
     medians = median(novelty.counting(distances, cells))
     # Only frames of the same view can be the nearest. The others would only cost time.
     alike = np.flatnonzero(medians <= medians.min() + _SAME_VIEW * novelty.scale)
-    apart = distances[alike] - novelty.light(distances[alike], cells)
+    apart = distances[alike] - novelty.light_in(medians[alike])[:, None]
     order, own, over = novelty.nearest(cells, apart, scene, rests)
     nearest = int(alike[order[0]])
     distance = novelty.on_scale(over, 0.0 if lone else float(medians[nearest]), limit)
@@ -406,7 +405,7 @@ def stillness(
     so_far = scene.still_s
     if so_far is None or so_far.shape != shape:
         so_far = np.zeros(shape, np.float32)
-    step_s = np.float32(np.clip(lapse_s(scene.previous_s, at_s), 0, 1))
+    step_s = np.float32(min(max(lapse_s(scene.previous_s, at_s), 0.0), 1.0))
     return np.where(still, so_far + step_s, 0).astype(np.float32)
 
 

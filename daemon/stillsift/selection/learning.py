@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import Floats, Mask
-from ..frames import SPACING_S
 from .cells import coherent
 from .comparison import Comparison, News
 from .evidence import shown_by_cell, stillness
@@ -107,10 +106,9 @@ class Learning:
         """
         if sharp is not None:
             self._scene.level.add(sharp, at_s)
-        apart_s = at_s - self._scene.previous_s
-        late = not 0 <= apart_s < SPACING_S
+        late = self._scene.due(at_s)
         if late:
-            step_s = float(np.clip(apart_s, 0, 1))
+            step_s = float(np.clip(at_s - self._scene.previous_s, 0, 1))
             step_s *= -_SHOWN_AGAIN if found.explained_by is None else 1
             self._scene.unshown_s = max(0.0, self._scene.unshown_s + step_s)
         if late and found.distances is not None:
@@ -124,7 +122,7 @@ class Learning:
         # The weights of an event would count as noise, and nothing in a busy place would be news.
         calm = new is None and not self._scene.tracking.recent(at_s)
         weight = min(found.stray, _MOST_CHANCE * self._novelty.scale) if calm else None
-        if found.move is None:
+        if found.move is None and self._scene.noise.due(at_s):
             self._scene.noise.learn(self._flicker(found, new), weight, at_s)
         if late and self._gallery.size > 1:
             quiet = self._scene.noise.quiet(found.cells.rows, found.cells.columns)

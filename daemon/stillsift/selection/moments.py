@@ -80,13 +80,13 @@ class Moments:
     def rests(self, embedded: EmbeddedPicture, at_s: float) -> bool:
         """Tells whether a frame shows what the last frame showed, so that it needs no comparison.
 
-        If something changes in that picture, this holds for `SPACING_S` only: with time the same
-        picture can become news.
+        If something changes in that picture, this holds until a frame is `due` again: with time the
+        same picture can become news.
         """
         last = self._context.last
         if embedded is not self._context.decided or last is None or self.waiting:
             return False
-        return not last.stirs or 0 <= at_s - self._context.scene.previous_s < SPACING_S
+        return not (last.stirs and self._context.scene.due(at_s))
 
     def _at_rest(self) -> Comparison:
         """Returns what was found in the last frame, with the limit that is in force now."""

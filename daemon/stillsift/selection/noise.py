@@ -54,16 +54,18 @@ class NoiseFloor:
         self._limits = None
         self._unseen = 0
 
+    def due(self, at_s: float) -> bool:
+        """Tells whether a frame of this time is one to learn from: the next after `SPACING_S`."""
+        return not 0 <= at_s - self._last_s < SPACING_S
+
     def learn(self, distances: Floats, weight: float | None, at_s: float) -> None:
         """Learns (rows, columns) distances to the nearest kept frame, and the `weight` of a frame.
 
-        `weight` is None if something happens in the frame, which is no noise. A frame less than
-        `SPACING_S` after the last one learned is ignored.
+        `weight` is None if something happens in the frame, which is no noise. Call it where the
+        frame is `due`.
         """
         if self._recent and self._recent[-1].shape != distances.shape:
             self.restart()
-        if 0 <= at_s - self._last_s < SPACING_S:
-            return
         self._recent.append(distances)
         if weight is not None:
             self._weights.append(weight)

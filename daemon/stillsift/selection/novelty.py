@@ -170,20 +170,26 @@ class Novelty:
         known = np.isfinite(distances[0])
         if not known.any():
             return np.zeros((len(distances), 1), np.float32)
-        middle = median(distances[:, known])[:, None]
+        if not known.all():
+            distances = distances[:, known]
+        return self.light_in(median(distances))[:, None]
+
+    def light_in(self, medians: Floats) -> Floats:
+        """Returns the (K,) distances of which light makes up these medians."""
         # A large median means another view. Subtracting it as light would explain anything.
-        return np.asarray(np.where(middle <= self.numbers.view, LIGHT * middle, 0), np.float32)
+        return np.asarray(np.where(medians <= self.numbers.view, LIGHT * medians, 0), np.float32)
 
     def _everywhere(self, own: Floats, scene: Scene, rests: Mask | None) -> Floats:
-        """Returns (K, rows, columns) limits, higher where everything moves a little: rain, gain
-        noise. In a source without noise, what rests is no noise: other text on a slide."""
+        """Returns limits that broadcast to (K, rows, columns), higher where everything moves a
+        little: rain, gain noise. In a source without noise, what rests is no noise: other text on a
+        slide."""
         flat = own.reshape(len(own), -1)
         if (counting := self.regions.counting(*own.shape[1:])) is not None:
             flat = flat[:, counting.reshape(-1)]
         middle = median(flat)[:, None]
         spread = median(np.abs(flat - middle))[:, None] * 1.4826
         raised = np.minimum(middle + _EVERYWHERE * spread, scene.noise.highest)
-        limits = np.broadcast_to(raised[:, :, None], own.shape)
+        limits = raised[:, :, None]
         if rests is None or scene.noise.quiet(*own.shape[1:]) == 1:
             return np.asarray(limits, np.float32)
         return np.asarray(np.where(rests.reshape(own.shape[1:]), 0, limits), np.float32)

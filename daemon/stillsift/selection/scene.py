@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Arrays, Floats, optional_floats
-from ..frames import lapse_s
+from ..frames import SPACING_S, lapse_s
 from .background import Background
 from .cells import Cells
 from .moved_view import Move
@@ -51,6 +51,10 @@ class Scene:
         self.moved_s = -np.inf
         self.local_s = -np.inf
         """Time of the last frame kept for something in its view, seconds; -inf: none was kept."""
+
+    def due(self, at_s: float) -> bool:
+        """Tells whether a frame of this time is the next after `SPACING_S`: those are learned."""
+        return not 0 <= at_s - self.previous_s < SPACING_S
 
     def rests_at(self, move: Move, at_s: float) -> bool:
         """Tells whether the view came to rest after it had moved by this much."""

@@ -342,13 +342,14 @@ class Sifter:
         glance = glance and seen is not None and 0 <= at_s - seen.at_s < GLANCE_S
         if seen is not None and glance and changed(seen.thumbnail, thumb) < _AT_ONCE:
             return seen
+        rests = seen is not None and difference(seen.thumbnail, thumb) <= _STILL
+        if seen is not None and rests and not self.waiting and not self._context.scene.due(at_s):
+            return seen
         painted = self.limits.regions.painted(picture)
         tint = colours(painted) if timed else None
-        if seen is not None and difference(seen.thumbnail, thumb) <= _STILL:
-            recolour = (
-                0.0 if tint is None or seen.colours is None else recoloured(seen.colours, tint)
-            )
-            if recolour <= _TINGED:
+        if seen is not None and rests:
+            was = seen.colours
+            if tint is None or was is None or recoloured(was, tint) <= _TINGED:
                 return seen
         embedding = self._embed(painted).in_half_precision()
         cells = Cells.of(embedding)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Arrays, Floats, Labels, Mask, floats
 from ..frames import lapse_s
-from .cells import Cells, across, energy_of
+from .cells import Cells, across, energy_of, steps_apart
 from .numbers import Numbers
 
 _MOST_THINGS = 256
@@ -169,9 +169,8 @@ def carried(
         return followed, things
     flat = np.flatnonzero(changed)
     apart = across(cells, flat, before.cells)
-    here, there = np.argwhere(changed), np.argwhere(before.mask)
-    far = np.abs(here[:, None, :] - there[None]).max(2) > numbers.reach
-    apart[far] = np.inf
+    steps = steps_apart(*changed.shape)[flat].take(np.flatnonzero(before.mask), 1)
+    apart[steps > numbers.reach] = np.inf
     hits = np.zeros_like(changed)
     hits.flat[flat] = apart.min(1) <= numbers.followed
     known = before.things > 0
