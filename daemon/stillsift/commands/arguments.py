@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..config import Config, load
 from ..ledger import LedgerReader
 from ..problems import Problem
+from ..store.in_place import ledger_of
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -111,4 +112,4 @@ def configured(given: argparse.Namespace) -> Config:
 
 def opened_ledger(given: argparse.Namespace) -> LedgerReader:
     """Opens the ledger of the store that was named, to read it beside a running daemon."""
-    return LedgerReader(store_path(given) / "ledger.sqlite")
+    return LedgerReader(ledger_of(store_path(given)))

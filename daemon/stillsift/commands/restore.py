@@ -8,6 +8,7 @@ from pathlib import Path
 from ..escapes import escaped, json_text
 from ..ledger import Ledger
 from ..store import Quarantine, Store
+from ..store.in_place import InPlaceStore, mode_of, remove_empty, write_list
 from .arguments import (
     Commands,
     UsageError,
@@ -23,6 +24,7 @@ _EXAMPLES = """\
   stillsift restore --list                      what lies in quarantine
   stillsift restore --source gate --all         everything of one source, to where it came from
   stillsift restore IMG_0042.jpg --output back  one file, into another directory
+  stillsift restore --store dropped --all       what `sift --remove-to dropped` has moved
 """
 
 
@@ -47,7 +49,9 @@ def restore(given: argparse.Namespace) -> int:
     """Restores what was named; returns 1 where something could not be restored."""
     if not (given.files or given.all or given.list):
         raise UsageError("restore: name files, or --all, or --list")
-    store = Store(store_path(given))
+    root = store_path(given).absolute()
+    mode = mode_of(root)
+    store = Store(root) if mode is None else InPlaceStore(root, mode)
     if not store.ledger_path.is_file():
         raise UsageError(f"{store.ledger_path}: no such file; name the store with --store DIR")
     with Ledger(store.ledger_path) as ledger:
@@ -63,6 +67,9 @@ def restore(given: argparse.Namespace) -> int:
             _print(rows, given.json)
             return 0
         restored = Quarantine(store, ledger).restore(wanted, given.output)
+        if isinstance(store, InPlaceStore):
+            remove_empty(store, (one.path for one in wanted))
+            write_list(store, ledger)
     rows = [
         {
             "source": one.quarantined.source,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import logging
+import os
 import re
+import shlex
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from ..config.settings import siblings
 from ..config.yaml_file import with_overrides
 from ..decisions import Reason
 from ..escapes import escaped, json_text
+from ..ledger import Ledger
 from ..pipeline import Engine, Line
 from ..pipeline.engine import place_of
 from ..problems import Problem
@@ -30,8 +34,11 @@ from ..service.signals import Signals
 from ..sources import Source
 from ..sources.camera import RtspSource
 from ..sources.files import DirectorySource, unmatched
+from ..store.in_place import LIST, Mode, mode_of
+from ..units import counted
 from . import process_list
 from .arguments import Commands, UsageError, add_command, add_json
+from .dropped import print_dropped
 from .progress import Progress, show_progress
 from .tables import decision_row
 from .tally import Tally
@@ -41,6 +48,9 @@ log = logging.getLogger(__name__)
 _LONGEST_NAME = 60
 """Longest name of a source: 64 characters, less room for a number."""
 
+TOGETHER = "together"
+"""Group of the folders and files of one command."""
+
 _TIDY_S = 5.0
 """Seconds for forgetting old decisions at the end; the next run goes on with the rest."""
 
@@ -49,6 +59,8 @@ _EXAMPLES = """\
   stillsift sift day1.mp4 day2.mp4 --output sifted --set rate=all
   stillsift sift rtsp://viewer@camera.local/stream --password-file pw --duration 10m -o sifted
   stillsift sift clips/ --dry-run --decisions decisions.jsonl
+  stillsift sift photos/ --remove-to dropped       what repeats goes, the others stay in place
+  stillsift sift train/ val/ --dry-run --print0 | xargs -0 ls -l
 """
 
 
@@ -61,7 +73,20 @@ def add(commands: Commands) -> None:
         _EXAMPLES,
     )
     parser.add_argument("paths", nargs="+", metavar="PATH_OR_URL", help="folder, file or rtsp URL")
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="store for what is kept")
+    into = parser.add_mutually_exclusive_group()
+    into.add_argument("-o", "--output", type=Path, metavar="DIR", help="store for what is kept")
+    into.add_argument(
+        "--remove-to",
+        type=Path,
+        metavar="DIR",
+        help="clean in place: move what is dropped below DIR, leave what is kept",
+    )
+    into.add_argument(
+        "--copy-to",
+        type=Path,
+        metavar="DIR",
+        help="copy what is kept below DIR, under its own name and path",
+    )
     parser.add_argument("-c", "--config", type=Path, metavar="FILE", help="take settings from FILE")
     parser.add_argument(
         "--set",
@@ -81,24 +106,45 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--duration", metavar="TIME", help="listen to a camera this long (10m)")
     parser.add_argument("--dry-run", action="store_true", help="decide, but keep nothing")
+    parser.add_argument(
+        "--list",
+        choices=("text", "jsonl", "csv"),
+        nargs="?",
+        const="text",
+        help="print the files that are dropped, with the reason and the file that shows the same",
+    )
+    parser.add_argument(
+        "--print0", action="store_true", help="print only their paths, each ended by a NUL"
+    )
     add_json(parser)
 
 
 def sift(given: argparse.Namespace) -> int:
     """Sifts every path to its end.
 
-    Returns 0 when done, 130 when interrupted, and 1 where a path ended with an error or nothing of
-    it could be read.
+    Returns 0 when done, 130 when interrupted, and 1 where a path ended with an error, nothing of it
+    could be read, or a file that is dropped could not be moved.
     """
     _hide_passwords(given.paths)
-    if given.output is None and not given.dry_run:
-        raise UsageError("sift: name a directory to keep frames in: --output DIR (or --dry-run)")
+    in_place = _in_place(given)
+    root = given.output or given.remove_to or given.copy_to
+    if root is None and not given.dry_run:
+        raise UsageError(
+            "sift: say what to do with the frames: --output DIR keeps them in a store, --remove-to "
+            "DIR moves what is dropped there, --copy-to DIR copies what is kept (or --dry-run)"
+        )
+    if given.json and (given.list or given.print0):
+        raise UsageError("sift: --json prints a summary; for the files use --list jsonl")
     if given.decisions is not None and not given.decisions.absolute().parent.is_dir():
         raise UsageError(f"sift: --decisions {given.decisions}: there is no such directory")
     config = with_overrides(load(given.config), given.set)
-    if given.output is not None:
-        store = config.store.model_copy(update={"path": given.output.absolute()})
+    if root is not None:
+        store = config.store.model_copy(update={"path": root.absolute()})
         config = config.model_copy(update={"store": store})
+        _check_kind(root, in_place)
+    if in_place is not None:
+        kept = {"retire": "move" if in_place is Mode.REMOVE else "leave", "audit": 0.0}
+        config = config.model_copy(update={"defaults": config.defaults.model_copy(update=kept)})
     sources = _sources(given.paths, config, given.password_file)
     for place in () if given.dry_run else (source.directory for source in sources):
         if place is not None and place.resolve().is_relative_to(config.store.path.resolve()):
@@ -106,12 +152,14 @@ def sift(given: argparse.Namespace) -> int:
     duration_s = None if given.duration is None else _duration(given.duration)
     set_up_logging("warning", config.log.format, stream=sys.stderr)
     store_asked = None if given.dry_run else config.store.path
-    tallies = {each.name: Tally(each.name, place_of(each), store_asked) for each in sources}
     with (
         Signals() as signals,
-        Engine(config, Metrics(), dry_run=given.dry_run) as engine,
-        show_progress(tallies) as progress,
+        Engine(config, Metrics(), dry_run=given.dry_run, in_place=in_place) as engine,
     ):
+        sources = named_sources(sources, engine.ledger)
+        if engine.removal is not None:
+            engine.removal.define(_bases(sources))
+        tallies = {each.name: Tally(each.name, place_of(each), store_asked) for each in sources}
         engine.groups.define(sources)
         runs = [
             _Run(
@@ -120,16 +168,57 @@ def sift(given: argparse.Namespace) -> int:
             )
             for source in sources
         ]
-        _run_all(runs, signals, progress)
+        with show_progress(tallies) as progress:
+            _run_all(runs, signals, progress)
         _tell_unmatched(runs, config)
         _tidy(engine, signals)
+        names = [source.name for source in sources]
         if given.decisions is not None:
-            _write_decisions(given.decisions, engine, [source.name for source in sources])
+            _write_decisions(given.decisions, engine, names)
+        if given.list or given.print0:
+            print_dropped(engine.ledger, names, "print0" if given.print0 else given.list)
         interrupted = signals.stop.is_set()
     _print_summary(list(tallies.values()), given, config, interrupted)
     if interrupted:
         return 130
-    return 1 if any(tally.fruitless for tally in tallies.values()) else 0
+    return 1 if any(tally.fruitless or tally.stayed for tally in tallies.values()) else 0
+
+
+def _in_place(given: argparse.Namespace) -> Mode | None:
+    """Returns what a folder takes that is no store; None: there is none, or nothing is written."""
+    asked = given.remove_to or given.copy_to
+    if asked is not None and any("://" in text for text in given.paths):
+        raise UsageError("sift: a camera has no files to move or copy; use --output DIR")
+    if asked is None or given.dry_run:
+        return None
+    return Mode.COPY if given.remove_to is None else Mode.REMOVE
+
+
+def _check_kind(root: Path, in_place: Mode | None) -> None:
+    """Raises UsageError where a folder was made for something else."""
+    found = mode_of(root)
+    if in_place is None:
+        if found is not None:
+            raise UsageError(f"sift: {root}: made by --{found}-to, it is no store for --output")
+        return
+    if (root / "ledger.sqlite").exists():
+        raise UsageError(f"sift: {root}: a store; name another folder for --{in_place}-to")
+    if found not in (None, in_place):
+        raise UsageError(f"sift: {root}: made by --{found}-to; name another folder")
+
+
+def _bases(sources: list[SourceConfig]) -> dict[str, Path]:
+    """Returns for each source the folder from which the paths of its files are told.
+
+    That is the folder itself, or what all have in common.
+    """
+    folders = {
+        source.name: each if each.is_dir() else each.parent
+        for source in sources
+        if (each := source.directory) is not None
+    }
+    common = Path(os.path.commonpath(folders.values())) if folders else Path("/")
+    return dict.fromkeys(folders, common)
 
 
 class _Run:
@@ -172,6 +261,10 @@ class _Run:
             if not self._stopped.is_set():  # after an interruption, a later run goes on with them
                 self._engine.ledger.end_alarms([self._source.name])
                 self._engine.ledger.end_sifting(self._source.name)
+                if self._engine.removal is not None:
+                    name, going = self._source.name, self._stopped
+                    done = self._engine.removal.finish(name, lambda: not going.is_set())
+                    self._tally.finish(done)
                 if not self._tally.frames:
                     self._tally.error = self._absence(self._line.source)
         except Problem as problem:
@@ -287,7 +380,8 @@ def _sources(given: list[str], config: Config, password_file: Path | None) -> li
         if not is_url and not Path(text).exists():
             raise UsageError(f"sift: {redacted(text)}: no such file or directory")
         # What is hidden of a URL must be in no name: folders, records and metrics have it too.
-        name = _unused_name(redacted(text) if is_url else str(Path(text).absolute()), names)
+        name = unused_name(redacted(text) if is_url else str(Path(text).absolute()), names)
+        names.add(name)
         place: dict[str, object] = (
             {"rtsp": text} if is_url else {"directory": Path(text).absolute()}
         )
@@ -303,25 +397,60 @@ def _sources(given: list[str], config: Config, password_file: Path | None) -> li
             reason = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise UsageError(f"sift: {redacted(text)}: {reason}") from error
         sources.append(source.under(config.defaults))
+    together = "group" not in config.defaults.model_fields_set
+    files = [source for source in sources if source.rtsp is None]
+    if together and len(files) > 1:  # what repeats a file of another folder is found, too
+        sources = [
+            source.model_copy(update={"group": TOGETHER}) if source.rtsp is None else source
+            for source in sources
+        ]
     return sources
 
 
-def _unused_name(text: str, names: set[str]) -> str:
-    """Returns a name from the last part of a path or URL that no other source has."""
+def named_sources(sources: list[SourceConfig], ledger: Ledger) -> list[SourceConfig]:
+    """Returns the sources with the names that they had before, if they had some.
+
+    A source is its folder, its file or its URL. The name is for people, and never passes on to
+    another one.
+    """
+    known = {place: name for name, place in ledger.places().items()}
+    taken = {*known.values(), *ledger.sources()}
+    named = []
+    for source in sources:
+        at = source.directory
+        place = Path(place_of(source)) if at is None else at.resolve()
+        name = known.get(place)
+        if name is None:
+            before = source.name  # of a time when places had no record
+            old = at is not None and before in taken - {*known.values()}
+            if not (old and at is not None and ledger.has_read_from(before, at)):
+                before = unused_name(str(place), taken) if before in taken else before
+            name = before
+            known[place] = name
+            taken.add(name)
+            ledger.name_place(place, name)
+        named.append(source.model_copy(update={"name": name}))
+    return named
+
+
+def unused_name(text: str, names: set[str]) -> str:
+    """Returns a name from the end of a path or URL that no other source has: from its last part,
+    else from its last two, three, and so on, else with a number."""
     parts = [re.sub(r"[^\w.-]+", "_", part).strip("._-") for part in text.split("/")]
     parts = [part for part in parts if part] or ["source"]
     is_host = "://" in text and len(parts) == 2  # with the scheme; the end of 10.0.0.7 is no suffix
-    name = parts[-1] if Path(text).is_dir() or is_host else Path(parts[-1]).stem
-    if name in names and len(parts) > 1:
-        name = f"{parts[-2]}-{name}"
-    if len(name) > _LONGEST_NAME:  # cut, but still a name of its own
-        name = f"{name[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
-    number, unused = 2, name
-    while unused in names:
-        unused = f"{name}-{number}"
+    if not (Path(text).is_dir() or is_host):
+        parts[-1] = Path(parts[-1]).stem
+    tries = ["-".join(parts[-many:]) for many in range(1, len(parts) + 1)]
+    for name in tries:
+        if len(name) > _LONGEST_NAME:  # cut, but still a name of its own
+            name = f"{name[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+        if name not in names:
+            return name
+    number = 2
+    while (name := f"{tries[0][:40]}-{number}") in names:
         number += 1
-    names.add(unused)
-    return unused
+    return name
 
 
 def _duration(text: str) -> float:
@@ -360,6 +489,7 @@ def _print_summary(
     tallies: list[Tally], given: argparse.Namespace, config: Config, interrupted: bool
 ) -> None:
     store = None if given.dry_run else config.store.path
+    out = sys.stderr if given.list or given.print0 else sys.stdout
     if given.json:
         summary = {
             "sources": [tally.as_json() for tally in tallies],
@@ -367,23 +497,38 @@ def _print_summary(
             "dry_run": store is None,
             "interrupted": interrupted,
         }
-        print(json_text(summary, indent=2))
+        print(json_text(summary, indent=2), file=out)
         return
     for tally in tallies:
-        print(tally.as_text())
+        print(tally.as_text(), file=out)
     if interrupted:
-        print("Interrupted. The same command goes on where this one stopped.")
+        print("Interrupted. The same command goes on where this one stopped.", file=out)
     if store is not None:
-        _print_places(store, tallies)
+        places = _finished(given, store, tallies) if _in_place(given) else _places(store, tallies)
+        for line in places:
+            print(escaped(line), file=out)
     elif any(tally.kept for tally in tallies):
-        print("A dry run: nothing was kept.")
+        print("A dry run: nothing was kept.", file=out)
 
 
-def _print_places(store: Path, tallies: list[Tally]) -> None:
-    """Prints where to look at what was kept, by this run or an earlier one, and at the reasons."""
+def _places(store: Path, tallies: list[Tally]) -> Iterator[str]:
+    """Yields where to look at what was kept, by this run or an earlier one, and at the reasons."""
     if any(not folder.name.startswith(".") for folder in (store / "kept").iterdir()):
-        print(escaped(f"Kept frames   {store / 'kept'}"))
+        yield f"Kept frames   {store / 'kept'}"
     if any(tally.reasons[Reason.AUDIT] for tally in tallies):
-        print(escaped(f"Audit sample  {store / 'audit'} (stillsift audit --store {store})"))
+        yield f"Audit sample  {store / 'audit'} (stillsift audit --store {store})"
     if any(tally.frames or tally.error is None for tally in tallies):
-        print(escaped(f"Why           stillsift decisions --store {store}"))
+        yield f"Why           stillsift decisions --store {store}"
+
+
+def _finished(given: argparse.Namespace, store: Path, tallies: list[Tally]) -> Iterator[str]:
+    """Yields what was moved or copied, and how it is undone."""
+    done = [tally.finished for tally in tallies if tally.finished is not None]
+    files, size = sum(each.moved for each in done), sum(each.bytes for each in done)
+    if given.copy_to is not None:
+        yield f"Copies        {counted(files, 'file')} in {store}"
+    else:
+        yield f"Moved         {counted(files, 'file')}, {size / 1e6:.1f} MB, to {store}"
+        yield f"List          {store / LIST}"
+        yield f"Undo          stillsift restore --store {shlex.quote(str(store))} --all"
+    yield f"Why           stillsift decisions --store {shlex.quote(str(store))}"

@@ -13,6 +13,7 @@ from ..escapes import escaped
 from ..ledger.records import KeptFile
 from ..sources import LeftAlone
 from ..sources.sequences import NumberedStills
+from ..store.in_place import Finished
 from ..units import counted
 
 _MOST_NAMED = 10
@@ -38,6 +39,8 @@ class Tally:
     """Frames that were kept, by this run or by the one that it goes on with, and gave way."""
     failures: list[str] = field(default_factory=list)
     """The first `_MOST_REMEMBERED` failures."""
+    finished: Finished | None = None
+    """What was moved or copied at the end; None: nothing was to be."""
     begun: bool = False
     seconds: float = 0.0
     """Time that it took; 0 until it is over."""
@@ -71,6 +74,15 @@ class Tally:
             self.reasons[reason] -= 1
             self.reasons[decision.reason] += 1
             self.kept_bytes -= bytes_
+
+    def finish(self, done: Finished) -> None:
+        """Notes what was moved or copied at the end."""
+        self.finished = done
+
+    @property
+    def stayed(self) -> bool:
+        """Tells whether a file that was to be moved or copied could not be."""
+        return self.finished is not None and bool(self.finished.told)
 
     @property
     def frames(self) -> int:
@@ -110,6 +122,8 @@ class Tally:
             "reasons": {r.value: self.reasons[r] for r in sorted(self.reasons) if self.reasons[r]},
             "kept_bytes": self.kept_bytes,
             "replaced": self.replaced,
+            "moved": 0 if self.finished is None else self.finished.moved,
+            "stayed": [] if self.finished is None else self.finished.told,
             "seconds": round(self.seconds, 3),
             "failures": self.failures,
             "more_failures": self.count(Outcome.FAILED) - len(self.failures),
@@ -151,6 +165,7 @@ class Tally:
         lines += by_outcome(self.reasons, _IF_DRY if self.dry else None)
         if self.replaced:
             lines.append(f"  replaced {counted(self.replaced, 'kept frame')}, by better copies")
+        lines += self._finished_lines()
         named = self.failures if self.dry else self.failures[:_MOST_NAMED]
         lines += [f"  failed   {failure}" for failure in named]
         if more := self.count(Outcome.FAILED) - len(named):
@@ -161,6 +176,13 @@ class Tally:
         if self.error is not None:
             lines.append(f"  stopped  {self.error}")
         return "\n".join(map(escaped, lines))
+
+    def _finished_lines(self) -> list[str]:
+        """Returns a line for each file that was to go and stays."""
+        told = [] if self.finished is None else self.finished.told
+        lines = [f"  stays    {why}" for why in told[:_MOST_NAMED]]
+        more = len(told) - len(lines)
+        return [*lines, f"           and {more} more"] if more else lines
 
     def _numbered_lines(self) -> list[str]:
         """Returns a line for each folder of numbered stills: a time line, or the way to one."""

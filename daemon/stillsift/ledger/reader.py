@@ -49,6 +49,7 @@ from .rows import (
     kept_file,
     key_of,
     path_in,
+    path_of,
     path_out,
     quarantined,
     replaced,
@@ -275,6 +276,15 @@ class LedgerReader:
         """Returns the names of all sources that have a decision, a file, a gap or an alarm."""
         return [row[0] for row in self._all(SELECT_SOURCES)]
 
+    def places(self) -> dict[str, Path]:
+        """Returns where each source is that `sift` has named, by its name."""
+        return {source: path_of(place) for place, source in self._all("SELECT * FROM places")}
+
+    def has_read_from(self, source: str, place: Path) -> bool:
+        """Tells whether the first file that a source has read is this one, or lies in it."""
+        row = self._one("SELECT file FROM files WHERE source = ? ORDER BY key LIMIT 1", (source,))
+        return row is not None and path_of(row[0]).is_relative_to(place)
+
     def decisions(
         self,
         *,
@@ -470,7 +480,7 @@ class LedgerReader:
         None: no time is known, and recovery looks into the folder again.
         """
         return {
-            Path(path): mtime for path, mtime in self._all("SELECT path, mtime_ns FROM folders")
+            path_of(path): mtime for path, mtime in self._all("SELECT path, mtime_ns FROM folders")
         }
 
     def unlisted_folders(self) -> list[Path]:
@@ -480,11 +490,11 @@ class LedgerReader:
             " UNION SELECT DISTINCT rtrim(rtrim(path, replace(path, '/', '')), '/') FROM kept"
             " WHERE listed = 0 AND missing = 0 ORDER BY 1"
         )
-        return [Path(row[0]) for row in rows]
+        return [path_of(row[0]) for row in rows]
 
     def stale_folders(self) -> list[Path]:
         """Returns day folders to list anew: a file there was decided again, is gone, or is back."""
-        return [Path(row[0]) for row in self._all("SELECT path FROM folders WHERE stale = 1")]
+        return [path_of(row[0]) for row in self._all("SELECT path FROM folders WHERE stale = 1")]
 
     def replaced(self) -> list[Replaced]:
         """Returns files in the store that better copies have replaced, yet to be taken away."""
@@ -492,7 +502,7 @@ class LedgerReader:
 
     def superseded(self) -> list[Path]:
         """Returns files in the store that no row needs any more and that are yet to be removed."""
-        return [Path(row[0]) for row in self._all("SELECT path FROM superseded ORDER BY path")]
+        return [path_of(row[0]) for row in self._all("SELECT path FROM superseded ORDER BY path")]
 
     def _one(self, query: str, values: Sequence[object] = ()) -> tuple[Any, ...] | None:
         with self._reading() as db:

@@ -115,7 +115,8 @@ def path_out(value: str | bytes | None) -> Path | None:
     return None if value is None else Path(os.fsdecode(value))
 
 
-def _path(value: str | bytes) -> Path:
+def path_of(value: str | bytes) -> Path:
+    """Returns the same of a value that is never null."""
     return Path(os.fsdecode(value))
 
 
@@ -163,7 +164,7 @@ def decision_row(
         decision.outcome,
         now,
         lifetime,
-        kept.path.as_posix() if kept else None,
+        path_in(kept.path) if kept else None,
         config,
         model,
     )
@@ -188,7 +189,7 @@ def kept_row(kept: KeptFile, *, adopted: bool) -> tuple[object, ...]:
     return (
         kept.id,
         kept.source,
-        kept.path.as_posix(),
+        path_in(kept.path),
         kept.bytes,
         kept.sha256,
         kept.width,
@@ -200,7 +201,7 @@ def kept_row(kept: KeptFile, *, adopted: bool) -> tuple[object, ...]:
 
 def kept_file(row: Sequence[Any]) -> KeptFile:
     """Makes the record of a kept file out of a row of `SELECT_KEPT`."""
-    return KeptFile(row[0], row[1], Path(row[2]), *row[3:])
+    return KeptFile(row[0], row[1], path_of(row[2]), *row[3:])
 
 
 def file_row(
@@ -234,7 +235,7 @@ def file_record(row: Sequence[Any]) -> FileRecord:
     error, first_kept, retire, named = rest
     return FileRecord(
         source,
-        _path(file),
+        path_of(file),
         FileIdentity(_unsigned(device), _unsigned(inode), size, mtime_ns),
         content_hash,
         next_frame,
@@ -317,7 +318,9 @@ PUT_LIFETIME = "UPDATE lifetime SET lifetime_ns = ?, boot = ?, uptime_ns = ?"
 def quarantined(row: Sequence[Any]) -> Quarantined:
     """Makes a quarantine record out of a row of `SELECT_QUARANTINED`."""
     key, source, original, path, size, sha256, at_ns, lifetime_ns = row
-    return Quarantined(key, source, _path(original), _path(path), size, sha256, at_ns, lifetime_ns)
+    return Quarantined(
+        key, source, path_of(original), path_of(path), size, sha256, at_ns, lifetime_ns
+    )
 
 
 SELECT_REPLACED = SELECT_FILE.replace(
@@ -327,4 +330,4 @@ SELECT_REPLACED = SELECT_FILE.replace(
 
 def replaced(row: Sequence[Any]) -> Replaced:
     """Makes the record of a replaced still out of a row of `SELECT_REPLACED`."""
-    return Replaced(_path(row[-1]), file_record(row[:-1]))
+    return Replaced(path_of(row[-1]), file_record(row[:-1]))

@@ -239,9 +239,16 @@ CREATE TABLE replaced (
 );
 """
 
+_PLACES = """
+CREATE TABLE places (
+    place PRIMARY KEY NOT NULL,
+    source TEXT NOT NULL UNIQUE
+) WITHOUT ROWID;
+"""
+
 MIGRATIONS = (
     *(_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME, _LEFT_ALONE),
-    *(_DISTANCE, _SEQUENCES, _ALBUM, _REPLACED),
+    *(_DISTANCE, _SEQUENCES, _ALBUM, _REPLACED, _PLACES),
 )
 """Steps in order: step n makes schema version n + 1 out of version n. Never edit a step that was
 released; add a new one."""

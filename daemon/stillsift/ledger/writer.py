@@ -50,6 +50,7 @@ from .rows import (
     kept_row,
     key_of,
     path_in,
+    path_of,
     text_in,
 )
 
@@ -191,7 +192,7 @@ class Ledger(LedgerReader):
         """
         with self._writing() as db:
             for one, moved in done:
-                db.execute("DELETE FROM replaced WHERE path = ?", (one.path.as_posix(),))
+                db.execute("DELETE FROM replaced WHERE path = ?", (path_in(one.path),))
                 if moved is not None:
                     self._put_quarantined(db, moved)
 
@@ -220,6 +221,12 @@ class Ledger(LedgerReader):
                 "INSERT INTO left_alone VALUES (?, ?, ?)",
                 ((source, kind, n) for kind, n in kinds.items()),
             )
+
+    def name_place(self, place: Path, source: str) -> None:
+        """Records how `sift` has named the source that is a file, a folder, or the URL of a camera;
+        it keeps that name."""
+        with self._writing() as db:
+            db.execute("INSERT OR IGNORE INTO places VALUES (?, ?)", (path_in(place), source))
 
     def begin_sequence(self, source: str, folder: Path, numbering: Numbering) -> None:
         """Records what was decided about a folder's numbered stills; what stands there stays."""
@@ -252,7 +259,7 @@ class Ledger(LedgerReader):
                 if missing:  # the next start looks whether it is back
                     db.execute(
                         "UPDATE folders SET mtime_ns = NULL WHERE path = ?",
-                        (kept.path.parent.as_posix(),),
+                        (path_in(kept.path.parent),),
                     )
 
     def mark_listed(self, ids: Iterable[str], folders: Mapping[Path, int | None]) -> None:
@@ -265,7 +272,7 @@ class Ledger(LedgerReader):
             db.executemany("UPDATE kept SET listed = 1 WHERE id = ?", ((i,) for i in ids))
             _put_folders(db, folders)
             db.executemany(
-                "UPDATE folders SET stale = 0 WHERE path = ?", ((f.as_posix(),) for f in folders)
+                "UPDATE folders SET stale = 0 WHERE path = ?", ((path_in(f),) for f in folders)
             )
 
     def mark_in_order(self, folders: Mapping[Path, int | None]) -> None:
@@ -279,13 +286,13 @@ class Ledger(LedgerReader):
     def forget_folders(self, folders: Iterable[Path]) -> None:
         """Records that day folders are gone."""
         with self._writing() as db:
-            db.executemany("DELETE FROM folders WHERE path = ?", ((f.as_posix(),) for f in folders))
+            db.executemany("DELETE FROM folders WHERE path = ?", ((path_in(f),) for f in folders))
 
     def removed(self, superseded: Iterable[Path]) -> None:
         """Records that superseded files are gone."""
         with self._writing() as db:
             db.executemany(
-                "DELETE FROM superseded WHERE path = ?", ((path.as_posix(),) for path in superseded)
+                "DELETE FROM superseded WHERE path = ?", ((path_in(path),) for path in superseded)
             )
 
     def retired(self, done: Iterable[tuple[FileRecord, Quarantined | None]]) -> None:
@@ -434,7 +441,7 @@ def _standing(db: sqlite3.Connection, now: Decision, superseded: list[Path]) -> 
     ).fetchone()
     if row is None:
         return None
-    path, missing, aside, listed = Path(row[0]), *map(bool, row[1:])
+    path, missing, aside, listed = path_of(row[0]), *map(bool, row[1:])
     if not missing and (not aside or now.reason is Reason.AUDIT):
         return path
     db.execute("DELETE FROM kept WHERE id = ?", (now.id,))
@@ -451,12 +458,13 @@ def _end_adoption(db: sqlite3.Connection, id: str, kept: KeptFile | None) -> lis
 
     Returns the adopted file if it is no longer needed.
     """
-    path, listed = db.execute("SELECT path, listed FROM kept WHERE id = ?", (id,)).fetchone()
+    row = db.execute("SELECT path, listed FROM kept WHERE id = ?", (id,)).fetchone()
+    path, listed = path_of(row[0]), row[1]
     db.execute("DELETE FROM kept WHERE id = ?", (id,))
     db.execute("DELETE FROM decisions WHERE id = ?", (id,))
     if listed:
-        _mark_stale(db, Path(path).parent)
-    return [Path(path)] if kept is None or kept.path.as_posix() != path else []
+        _mark_stale(db, path.parent)
+    return [path] if kept is None or kept.path != path else []
 
 
 def _still_kept(db: sqlite3.Connection, now: Decision) -> KeptFile | None:
@@ -477,7 +485,7 @@ def _still_kept(db: sqlite3.Connection, now: Decision) -> KeptFile | None:
             "INSERT INTO replaced SELECT ?, key FROM files"
             " WHERE source = ? AND content_hash = ? AND state = 'done'"
             " ORDER BY file = ? DESC, key DESC LIMIT 1",
-            (kept.path.as_posix(), now.source, now.content_hash, path_in(now.file)),
+            (path_in(kept.path), now.source, now.content_hash, path_in(now.file)),
         )
     return None
 
@@ -516,7 +524,7 @@ def _mark_stale(db: sqlite3.Connection, folder: Path) -> None:
     db.execute(
         "INSERT INTO folders (path, stale) VALUES (?, 1)"
         " ON CONFLICT (path) DO UPDATE SET stale = 1",
-        (folder.as_posix(),),
+        (path_in(folder),),
     )
 
 
@@ -524,13 +532,13 @@ def _put_folders(db: sqlite3.Connection, folders: Mapping[Path, int | None]) -> 
     db.executemany(
         "INSERT INTO folders (path, mtime_ns) VALUES (?, ?)"
         " ON CONFLICT (path) DO UPDATE SET mtime_ns = excluded.mtime_ns",
-        ((folder.as_posix(), mtime) for folder, mtime in folders.items()),
+        ((path_in(folder), mtime) for folder, mtime in folders.items()),
     )
 
 
 def _put_superseded(db: sqlite3.Connection, paths: list[Path]) -> None:
     db.executemany(
-        "INSERT OR IGNORE INTO superseded VALUES (?)", ((path.as_posix(),) for path in paths)
+        "INSERT OR IGNORE INTO superseded VALUES (?)", ((path_in(path),) for path in paths)
     )
 
 

@@ -30,6 +30,7 @@ from ..sources import Known, Source
 from ..sources.camera import RtspSource
 from ..sources.files import DirectorySource
 from ..store import Quarantine, Store, StoreError, StoreFull
+from ..store.in_place import InPlaceStore, Mode, NoListing, Removal
 from ..store.metadata_jsonl import Listing
 from ..store.names import folder_name
 from ..store.recovery import Recovered, recover
@@ -54,16 +55,27 @@ class Engine:
     """Holds everything that lines share. A context manager; `close` unlocks the store."""
 
     def __init__(
-        self, config: Config, metrics: Metrics, *, dry_run: bool = False, patient: bool = False
+        self,
+        config: Config,
+        metrics: Metrics,
+        *,
+        dry_run: bool = False,
+        patient: bool = False,
+        in_place: Mode | None = None,
     ) -> None:
         """Locks and recovers the store, opens the ledger and warms the model up.
 
         `dry_run` decides without a store: nothing is written that outlives the process. `patient`
-        begins even on a full disk. Raises a Problem that names what stands in the way.
+        begins even on a full disk. `in_place`: the store only takes what is dropped, or copies of
+        what is kept, once all is decided; None: a store as ever. Raises a Problem that names what
+        stands in the way.
         """
         self.config = config
         self.metrics = metrics
         self._patient = patient
+        self._in_place = in_place
+        self.removal: Removal | None = None
+        """Moves or copies files at the end of a source; None: nothing is done in place."""
         self.storage: Storage | None = None
         self._opened = ExitStack()
         try:
@@ -101,6 +113,9 @@ class Engine:
 
     def _open_storage(self) -> None:
         settings = self.config.store
+        if self._in_place is not None:
+            self._open_in_place(self._in_place)
+            return
         store = Store(
             settings.path,
             min_free=settings.min_free,
@@ -121,6 +136,17 @@ class Engine:
         _report(recover(store, self.ledger, listing, quarantine))
         self.storage = Storage(store, listing, quarantine)
         self.metrics.store(store.free_bytes)
+
+    def _open_in_place(self, mode: Mode) -> None:
+        settings = self.config.store
+        quality = settings.jpeg_quality
+        store = InPlaceStore(settings.path, mode, settings.min_free, settings.format, quality)
+        self._opened.enter_context(store.lock())
+        store.prepare()
+        self.ledger = self._opened.enter_context(Ledger(store.ledger_path))
+        self.removal = Removal(store, self.ledger)
+        self.removal.take_in()
+        self.storage = Storage(store, NoListing(store, self.ledger), self.removal)
 
     def reconfigure(self, config: Config) -> None:
         """Makes lines that begin from now on follow `config`.
@@ -310,7 +336,7 @@ class Engine:
         """Opens the mark of what a source is reading; the recorder closes it."""
         if self.storage is None:
             return ReadingMark(None)
-        folder = self.storage.store.root / READING
+        folder = self.storage.store.state / READING
         try:
             return ReadingMark(folder / folder_name(source))
         except OSError as error:

@@ -133,8 +133,10 @@ class Quarantine:
             for file in self._ledger.retiring(source)
             if self._waiting.get((file.source, file.file), now) <= now
         ]
-        if not files:
-            return []
+        return self._retire_all(files) if files else []
+
+    def _retire_all(self, files: list[FileRecord]) -> list[Retired]:
+        """Retires these, records it, and tells what became of each. Raises as `retire`."""
         done: list[tuple[Retired, Quarantined | None]] = []
         refusals = {folder: refusal(folder) for folder in {file.file.parent for file in files}}
         refused = [
@@ -192,7 +194,7 @@ class Quarantine:
     def _take_in(self, one: Replaced) -> Quarantined | None:
         """Returns what lies in quarantine then; None: its original lies where it did."""
         lying, original = self._store.root / one.path, one.original
-        target = _free_name(self._store.root / _place(original), original)
+        target = _free_name(self._place(original), original)
         with os_errors_about(target):
             stays = original.retire is Retire.LEAVE and _is_at(original.file, original.content_hash)
             if not stays and lying.exists() and not target.exists():
@@ -215,7 +217,7 @@ class Quarantine:
             self._store.require_room(original.identity.size)
             with self._store.temporary(QUARANTINE) as temporary:
                 with lying.open("rb") as data:
-                    _copy(data, temporary)
+                    copy_with_facts(data, temporary)
                 move_without_overwrite(temporary, target)
         sync_folder(target.parent)
 
@@ -224,7 +226,21 @@ class Quarantine:
         if record.file is None or record.content_hash is None:
             return None
         file = self._ledger.file_with(record.source, record.content_hash, record.file)
-        return None if file is None else self._store.root / _place(file)
+        return None if file is None else self._place(file)
+
+    def _place(self, file: FileRecord) -> Path:
+        """Returns the place of a file in quarantine.
+
+        It follows from path, size and time of change, so that recovery finds the file there again.
+        """
+        identity = file.identity
+        key = os.fsencode(f"{file.file}\0{identity.size}\0{identity.mtime_ns}")
+        mark = hashlib.blake2b(key, digest_size=6).hexdigest()
+        name = os.fsencode(file.file.name)
+        if len(name) > NAME_BYTES - len(mark) - 4:
+            name = name[-(NAME_BYTES - len(mark) - 4) :]
+        folder = self._store.root / day_folder(QUARANTINE, file.source, identity.mtime_ns)
+        return folder / f"{mark}_{os.fsdecode(name)}"
 
     def waits(self, source: str) -> bool:
         """Tells whether originals of a source wait until nobody writes to them."""
@@ -238,7 +254,7 @@ class Quarantine:
             self._ledger.reopen(one.file)
 
     def _retire(self, file: FileRecord) -> tuple[Retired, Quarantined | None]:
-        target = self._store.root / _place(file)
+        target = self._place(file)
         try:
             with ExitStack() as opened:
                 try:
@@ -304,7 +320,7 @@ class Quarantine:
     def _is_whole(self, kept: KeptFile) -> bool:
         """Tells whether the file of a kept frame has the bytes that it had."""
         try:
-            return kept.sha256 == _sha256(self._store.root / kept.path)
+            return kept.sha256 == content_of(self._store.root / kept.path)
         except OSError:
             return False
 
@@ -336,8 +352,8 @@ class Quarantine:
         if copies:
             self._store.require_room(file.identity.size)
             with self._store.temporary(QUARANTINE) as temporary:
-                _copy(original.data, temporary)
-                if _sha256(temporary) != file.content_hash:
+                copy_with_facts(original.data, temporary)
+                if content_of(temporary) != file.content_hash:
                     raise OriginalDiffers("it changed while it was copied")
                 original.check()
                 move_without_overwrite(temporary, target)
@@ -388,7 +404,7 @@ class Quarantine:
                     return Restored(one, place)
             return Restored(one, None, f"{lying}: no longer in quarantine")
         try:
-            if _sha256(lying) != one.sha256:
+            if content_of(lying) != one.sha256:
                 why = "not the bytes that were put there any more; take it from there by hand"
                 return Restored(one, None, f"{lying}: {why}")
             with opened_folder(target.parent, make=True) as folder:
@@ -442,21 +458,6 @@ class Quarantine:
         self._ledger.register_done(one.source, target, FileIdentity.from_stat(facts), one.sha256)
 
 
-def _place(file: FileRecord) -> Path:
-    """Returns the place of a file in quarantine, relative to the store.
-
-    It follows from path, size and time of change, so that recovery finds the file there again.
-    """
-    identity = file.identity
-    key = os.fsencode(f"{file.file}\0{identity.size}\0{identity.mtime_ns}")
-    mark = hashlib.blake2b(key, digest_size=6).hexdigest()
-    name = os.fsencode(file.file.name)
-    if len(name) > NAME_BYTES - len(mark) - 4:
-        name = name[-(NAME_BYTES - len(mark) - 4) :]
-    folder = day_folder(QUARANTINE, file.source, identity.mtime_ns)
-    return folder / f"{mark}_{os.fsdecode(name)}"
-
-
 def _free_name(target: Path, file: FileRecord) -> Path:
     """Returns `target`, or a name beside it where a file with other bytes has that name."""
     candidate, number = target, 1
@@ -468,17 +469,18 @@ def _free_name(target: Path, file: FileRecord) -> Path:
 
 def _same_data(path: Path, file: FileRecord) -> bool:
     try:
-        return path.stat().st_size == file.identity.size and _sha256(path) == file.content_hash
+        return path.stat().st_size == file.identity.size and content_of(path) == file.content_hash
     except OSError:
         return False
 
 
-def _sha256(path: Path) -> str:
+def content_of(path: Path) -> str:
+    """Returns the SHA-256 (hex) of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _copy(source: BinaryIO, target: Path) -> None:
+def copy_with_facts(source: BinaryIO, target: Path) -> None:
     """Copies data, times and mode, and syncs the data to the disk."""
     source.seek(0)
     with target.open("xb") as written:

@@ -78,8 +78,13 @@ class Store:
         self._folders_lock = threading.Lock()
 
     @property
+    def state(self) -> Path:
+        """Gives the folder for what is not a picture."""
+        return self.root
+
+    @property
     def ledger_path(self) -> Path:
-        return self.root / "ledger.sqlite"
+        return self.state / "ledger.sqlite"
 
     def prepare(self) -> None:
         """Makes the directories and writes a test file, so that a problem shows at once.
@@ -211,10 +216,14 @@ class Store:
             with os_errors_about(path):
                 (self.root / path).unlink(missing_ok=True)
 
+    def temporary_folder(self, area: Path) -> Path:
+        """Returns the folder for files that are being written into an area."""
+        return self.root / area / TEMPORARY
+
     @contextmanager
     def temporary(self, area: Path) -> Iterator[Path]:
         """Gives a path for writing a file into an area; removes what is left of it afterwards."""
-        folder = self.root / area / TEMPORARY
+        folder = self.temporary_folder(area)
         self.make_folder(folder)
         path = folder / f"{os.getpid()}-{next(self._numbers)}"
         try:

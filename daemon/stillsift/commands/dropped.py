@@ -1,0 +1,46 @@
+"""Prints the files that are dropped, each with the reason and the file that shows the same."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from collections.abc import Iterable, Iterator
+
+from ..decisions import Outcome
+from ..escapes import escaped, json_text
+from ..ledger import LedgerReader
+from ..store.in_place import shown_in_csv, why_dropped
+
+COLUMNS = ("file", "reason", "shown_by", "distance", "detail")
+"""What is printed of each file; text has the first three."""
+
+
+def print_dropped(ledger: LedgerReader, sources: Iterable[str], form: str) -> None:
+    """Prints the dropped stills and copies of clips: as "text", "jsonl", "csv" or "print0"."""
+    rows = _rows(ledger, sources)
+    if form == "print0":
+        sys.stdout.flush()
+        for row in rows:
+            sys.stdout.buffer.write(os.fsencode(str(row["file"])) + b"\0")
+        sys.stdout.buffer.flush()
+    elif form == "jsonl":
+        for row in rows:
+            print(json_text(row))
+    elif form == "csv":
+        out = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+        out.writeheader()
+        for row in rows:
+            out.writerow({name: shown_in_csv(value) for name, value in row.items()})
+    else:
+        for row in rows:
+            told = (row["file"], row["reason"], row["shown_by"] or "")
+            print("\t".join(escaped(str(each)) for each in told))
+
+
+def _rows(ledger: LedgerReader, sources: Iterable[str]) -> Iterator[dict[str, object]]:
+    for source in sources:
+        for record in ledger.decisions(source=source, outcome=Outcome.DROPPED):
+            decision = record.decision
+            if decision.content_hash is not None and decision.file is not None:
+                yield {"file": str(decision.file), **why_dropped(ledger, decision)}

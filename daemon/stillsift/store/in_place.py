@@ -1,0 +1,366 @@
+"""Leaves stills where they are, and moves or copies them into another folder once all is decided.
+
+With `Mode.REMOVE` that folder takes what is dropped, with `Mode.COPY` what is kept, each at its
+path below the folder that was sifted. All state lies in its subfolder .stillsift.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+
+from ..decisions import Decision, Outcome
+from ..escapes import escaped
+from ..frames import Frame
+from ..ledger import Ledger, LedgerReader
+from ..ledger.records import FileRecord, KeptFile, Quarantined
+from ..sources.files.opening import opened
+from .durable_files import move_without_overwrite, sync_folder
+from .errors import OriginalChanged, os_errors_about
+from .lock import StoreLock
+from .metadata_jsonl import Listing
+from .original import ClaimedOriginal
+from .quarantine import Fate, Quarantine, Retired, content_of, copy_with_facts
+from .store import KEPT, ImageFormat, Store
+
+STATE = ".stillsift"
+"""Folder for the state, inside the folder that takes files."""
+LIST = "removed.csv"
+"""Name of the list of what was moved."""
+COLUMNS = ("file", "now", "reason", "shown_by", "distance", "bytes", "sha256", "detail")
+"""Columns of the list: the file, where it lies now, why, and the file that shows the same."""
+
+
+class Mode(StrEnum):
+    """Says what the folder takes."""
+
+    REMOVE = "remove"
+    COPY = "copy"
+
+
+def mode_of(root: Path) -> Mode | None:
+    """Returns what a folder takes; None: it was not made by `--remove-to` or `--copy-to`."""
+    try:
+        return Mode((root / STATE / "mode").read_text().strip())
+    except (OSError, ValueError):
+        return None
+
+
+def ledger_of(root: Path) -> Path:
+    """Returns the path of the ledger of a store, or of a folder that takes files."""
+    inside = root / STATE / "ledger.sqlite"
+    return inside if inside.is_file() else root / "ledger.sqlite"
+
+
+class InPlaceStore(Store):
+    """Keeps stills by leaving them where they are; frames of clips are not kept, or become files.
+
+    `bases` names for each source the folder from which the paths of its files are told.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        mode: Mode,
+        min_free: int = 0,
+        image_format: ImageFormat = "jpeg",
+        jpeg_quality: int = 95,
+    ) -> None:
+        super().__init__(root, min_free, image_format, jpeg_quality)
+        self.mode = mode
+        self.bases: dict[str, Path] = {}
+
+    @property
+    def state(self) -> Path:
+        return self.root / STATE
+
+    @property
+    def ledger_path(self) -> Path:
+        return self.state / "ledger.sqlite"
+
+    def prepare(self) -> None:
+        with self.temporary(KEPT) as temporary, os_errors_about(temporary):
+            temporary.write_text(f"{self.mode}\n")
+            temporary.replace(self.state / "mode")
+
+    def lock(self) -> StoreLock:
+        self.make_folder(self.state)
+        return StoreLock(self.state)
+
+    def temporary_folder(self, area: Path) -> Path:  # noqa: ARG002 - one for all
+        return self.state / "placing"
+
+    def below(self, source: str, file: Path) -> Path:
+        """Returns the path of a file, relative to the folder that takes files."""
+        base = self.bases[source]
+        return file.relative_to(base) if file.is_relative_to(base) else Path(file.name)
+
+    def path_of(self, frame: Frame, suffix: str, area: Path = KEPT) -> Path:  # noqa: ARG002
+        assert frame.file is not None
+        clip = self.below(frame.source, frame.file)
+        return clip.with_name(f"{clip.stem}_{frame.frame_index:06d}{suffix}")
+
+    def place(self, frame: Frame, decision: Decision) -> KeptFile:
+        """Returns what is kept: the still itself, or the frame of a clip.
+
+        Raises OriginalChanged where the still is gone, and what `Store.place` raises.
+        """
+        assert frame.file is not None
+        if frame.content_hash is None and self.mode is Mode.COPY:
+            return super().place(frame, decision)
+        path, size, sha256 = frame.file, 0, frame.content_hash
+        if sha256 is None:  # no file of its own
+            path, sha256 = path / f"#{frame.frame_index}", ""
+        else:
+            try:
+                size = path.stat().st_size
+            except OSError as error:
+                raise OriginalChanged(f"{path}: {error.strerror} after it was read") from error
+        return KeptFile(
+            id=decision.id,
+            source=frame.source,
+            path=path,
+            bytes=size,
+            sha256=sha256,
+            width=frame.picture.width,
+            height=frame.picture.height,
+            captured_at_ns=frame.captured_at_ns,
+        )
+
+    def holds(self, kept: KeptFile) -> bool:
+        return kept.path.parent.is_file() if _in_clip(kept) else super().holds(kept)
+
+    def lacks(self, kept: KeptFile) -> bool:
+        path = self.root / (kept.path.parent if _in_clip(kept) else kept.path)
+        return not self.holds(kept) and path.parent.is_dir()
+
+    def discard(self, paths: Iterable[Path]) -> None:
+        # What is kept in place is not ours to remove.
+        super().discard(path for path in paths if not path.is_absolute())
+
+
+def _in_clip(kept: KeptFile) -> bool:
+    return kept.path.is_absolute() and not kept.sha256
+
+
+class NoListing(Listing):
+    """Writes no metadata.jsonl, since the folders are another's."""
+
+    def append(self, decisions: object) -> None:
+        pass
+
+    def rewrite(self, folder: Path) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+_AT_ONCE = 100
+"""Files that are moved between two records."""
+
+
+class Removal(Quarantine):
+    """Moves what is dropped, or copies what is kept, once all of a source is decided."""
+
+    def __init__(self, store: InPlaceStore, ledger: Ledger) -> None:
+        super().__init__(store, ledger)
+        self._place_in = store
+        self._own_ledger = ledger
+
+    def define(self, bases: dict[str, Path]) -> None:
+        """Sets for each source the folder from which the paths of its files are told."""
+        self._place_in.bases = bases
+
+    def retire(self, source: str | None = None) -> list[Retired]:  # noqa: ARG002
+        """Does nothing yet: until the end of a source a better copy may take the place of one."""
+        return []
+
+    def take_in(self) -> None:
+        """Notes that what better copies have replaced lies where it was."""
+        if replaced := self._own_ledger.replaced():
+            self._own_ledger.taken_away((one, None) for one in replaced)
+
+    def finish(self, source: str, go_on: Callable[[], bool]) -> Finished:
+        """Moves or copies what a source has to, as it is decided now; what was done stays done.
+
+        `go_on` tells whether to do the next hundred. Raises StoreError and LedgerError.
+        """
+        done = Finished()
+        if self._place_in.mode is Mode.COPY:
+            self._copy_kept(source, go_on, done)
+        files = self._own_ledger.retiring(source)
+        for begin in range(0, len(files), _AT_ONCE):
+            if not go_on():
+                break
+            for one in self._retire_all(files[begin : begin + _AT_ONCE]):
+                done.note(one)
+        write_list(self._place_in, self._own_ledger)
+        return done
+
+    def _place(self, file: FileRecord) -> Path:
+        return self._place_in.root / self._place_in.below(file.source, file.file)
+
+    def _retire(self, file: FileRecord) -> tuple[Retired, Quarantined | None]:
+        if self._dropped(file) is None:
+            return Retired(file, Fate.LEFT), None
+        return super()._retire(file)
+
+    def _is_there(self, id: str) -> bool:
+        """Tells whether a kept file is there as it was when it was decided."""
+        kept = self._own_ledger.kept_file(id)
+        if kept is None or not self._place_in.holds(kept):
+            return False
+        path = self._place_in.root / kept.path
+        file = self._own_ledger.file_with(kept.source, kept.sha256, kept.path)
+        if file is None or not kept.path.is_absolute():
+            return True
+        same = path.stat().st_mtime_ns == file.identity.mtime_ns
+        return same or content_of(path) == kept.sha256
+
+    def _dropped(self, file: FileRecord) -> Decision | None:
+        """Returns the decision about a still, or about the copy of a clip, that was dropped.
+
+        None: it is kept, or a clip, which stays.
+        """
+        record = self._own_ledger.decision(file.id_of_still)
+        if record is None or record.decision.outcome is not Outcome.DROPPED:
+            return None
+        return record.decision if record.decision.content_hash is not None else None
+
+    def _retire_claimed(
+        self, file: FileRecord, original: ClaimedOriginal, target: Path
+    ) -> tuple[Retired, Quarantined | None]:
+        decision = self._dropped(file)
+        shown_by = None if decision is None else decision.nearest_kept
+        # What was dropped for a kept file goes only while that file is there.
+        shown = replace(file, named=() if shown_by is None else (shown_by,), first_kept=None)
+        retired, moved = super()._retire_claimed(shown, original, target)
+        return replace(retired, file=file), moved
+
+    def _copy_kept(self, source: str, go_on: Callable[[], bool], done: Finished) -> None:
+        for number, record in enumerate(
+            self._own_ledger.decisions(source=source, outcome=Outcome.KEPT)
+        ):
+            if number % _AT_ONCE == 0 and not go_on():
+                return
+            decision = record.decision
+            if decision.content_hash is None or decision.file is None:
+                continue  # a frame of a clip became a file when it was kept
+            why = self._copy(decision.file, decision.content_hash, source)
+            if why is None:
+                done.moved += 1
+            else:
+                done.told.append(f"{decision.file}: not copied: {why}")
+
+    def _copy(self, file: Path, content_hash: str, source: str) -> str | None:
+        """Copies a kept file; returns why it could not be done, None: the copy is there."""
+        target = self._place_in.root / self._place_in.below(source, file)
+        with ExitStack() as stack, os_errors_about(target):
+            try:
+                read = stack.enter_context(opened(file))
+            except OSError as error:
+                return error.strerror
+            facts = os.fstat(read.fileno())
+            with suppress(FileNotFoundError):
+                there = target.stat()
+                if (there.st_size, there.st_mtime_ns) == (facts.st_size, facts.st_mtime_ns):
+                    return None
+                return None if content_of(target) == content_hash else "another file is there"
+            self._place_in.require_room(facts.st_size)
+            self._place_in.make_folder(target.parent)
+            with self._place_in.temporary(KEPT) as temporary:
+                copy_with_facts(read, temporary)
+                if content_of(temporary) != content_hash:
+                    return "it changed after it was read"
+                move_without_overwrite(temporary, target)
+            sync_folder(target.parent)
+        return None
+
+
+@dataclass(slots=True)
+class Finished:
+    """Tells what became of the files of one source."""
+
+    moved: int = 0
+    """Files moved or copied."""
+    bytes: int = 0
+    told: list[str] = field(default_factory=list)
+    """Sentences for people, one for each file that was to go and stays."""
+
+    def note(self, one: Retired) -> None:
+        """Counts what became of one file."""
+        if one.fate is Fate.MOVED:
+            self.moved += 1
+            self.bytes += one.file.identity.size
+        elif one.detail is not None:
+            self.told.append(one.detail)
+
+
+def removed_rows(ledger: LedgerReader, root: Path) -> Iterator[dict[str, object]]:
+    """Yields a row of `COLUMNS` for each file that lies below `root` instead of where it was."""
+    for one in ledger.quarantined():
+        file = ledger.file_with(one.source, one.sha256, one.original)
+        record = None if file is None else ledger.decision(file.id_of_still)
+        decision = None if record is None else record.decision
+        yield {
+            "file": str(one.original),
+            "now": str(root / one.path),
+            **why_dropped(ledger, decision),
+            "bytes": one.size,
+            "sha256": one.sha256,
+        }
+
+
+def why_dropped(ledger: LedgerReader, decision: Decision | None) -> dict[str, object]:
+    """Returns the columns that tell why a file was dropped; None: that was forgotten."""
+    if decision is None:
+        return {"reason": None, "shown_by": None, "distance": None, "detail": ""}
+    shown = None if decision.nearest_kept is None else ledger.decision(decision.nearest_kept)
+    return {
+        "reason": decision.reason.value,
+        "shown_by": None if shown is None else str(shown.decision.file),
+        "distance": None if decision.distance is None else round(decision.distance, 4),
+        "detail": decision.detail,
+    }
+
+
+def write_list(store: InPlaceStore, ledger: LedgerReader) -> None:
+    """Writes the list of what lies below the folder instead of where it was; whole or not at all.
+
+    Raises StoreError.
+    """
+    if store.mode is Mode.COPY:
+        return
+    text = io.StringIO(newline="")
+    out = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    out.writeheader()
+    for row in removed_rows(ledger, store.root):
+        out.writerow({name: shown_in_csv(value) for name, value in row.items()})
+    path = store.root / LIST
+    with store.temporary(KEPT) as temporary, os_errors_about(path):
+        with temporary.open("x", encoding="utf-8", newline="") as file:
+            file.write(text.getvalue())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(store.root)
+
+
+def remove_empty(store: InPlaceStore, files: Iterable[Path]) -> None:
+    """Removes the folders that these files (relative to the store) have left empty."""
+    for folder in sorted({parent for file in files for parent in file.parents}, reverse=True):
+        if folder != Path():
+            with suppress(OSError):  # others still lie in it
+                (store.root / folder).rmdir()
+
+
+def shown_in_csv(value: object) -> object:
+    """Returns a value for a table, with escapes for what forges a line."""
+    return escaped(value) if isinstance(value, str) else value
