@@ -48,13 +48,13 @@ MODULES = {
     "ledger": "records schema lifetime rows filters totals search reader writer",
     "store": """
         errors durable_files names lock rights store metadata_jsonl original quarantine
-        recovery""",
+        recovery in_place""",
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
         troubles recorded_album kept_pictures groups tuning reading_mark recorder losses
         move_rights persistence sifting line model_choice sequence_check engine fleet""",
     "commands": """
-        arguments tables tally progress process_list service_user alarms audit check_config
+        arguments tables dropped tally progress process_list service_user alarms audit check_config
         decisions doctor gaps models restore run sift stats""",
 }
 """The modules of each folder in the same order. A folder within one comes after its modules."""

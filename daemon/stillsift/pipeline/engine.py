@@ -139,8 +139,7 @@ class Engine:
 
     def _open_in_place(self, mode: Mode) -> None:
         settings = self.config.store
-        quality = settings.jpeg_quality
-        store = InPlaceStore(settings.path, mode, settings.min_free, settings.format, quality)
+        store = InPlaceStore(settings.path, mode, settings.format, settings.jpeg_quality)
         self._opened.enter_context(store.lock())
         store.prepare()
         self.ledger = self._opened.enter_context(Ledger(store.ledger_path))

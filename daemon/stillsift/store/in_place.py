@@ -68,11 +68,10 @@ class InPlaceStore(Store):
         self,
         root: Path,
         mode: Mode,
-        min_free: int = 0,
         image_format: ImageFormat = "jpeg",
         jpeg_quality: int = 95,
     ) -> None:
-        super().__init__(root, min_free, image_format, jpeg_quality)
+        super().__init__(root, 0, image_format, jpeg_quality)
         self.mode = mode
         self.bases: dict[str, Path] = {}
 

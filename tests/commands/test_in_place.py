@@ -1,0 +1,334 @@
+"""`sift --remove-to` and `--copy-to`: the folder is left clean, and all can be undone."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_better_copies import write
+
+from conftest import Command, Disks
+from footage import write_clip, write_still
+from photographs import compressed, resized, textured
+from running import decided
+from stillsift.decisions import Outcome
+from stillsift.ledger import Ledger
+from stillsift.ledger.reader import LedgerReader
+
+CUT_OFF = Path(__file__).with_name("cut_off_sift.py")
+
+
+def contents(*folders: Path) -> dict[str, str]:
+    """The SHA-256 of each file by its path below its folder; the state is left out."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file() and ".stillsift" not in path.parts
+    }
+
+
+def listed(gone: Path) -> dict[str, dict[str, str]]:
+    """The rows of the list by the name of the file."""
+    return {Path(row["file"]).name: row for row in rows_of(gone)}
+
+
+def rows_of(gone: Path) -> list[dict[str, str]]:
+    with (gone / "removed.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two pictures; of each a smaller copy, of one a second file with its bytes, deeper down."""
+    folder = tmp_path / "photos"
+    first, second = textured(1, 800, 600), textured(2, 800, 600)
+    original = write(folder, "a", first)
+    write(folder, "a small", resized(first, 0.5))
+    write(folder / "b", "second", second)
+    write(folder / "b", "second small", resized(second, 0.4))
+    (folder / "c").mkdir()
+    shutil.copy2(original, folder / "c" / "a again.jpg")
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+DROPPED = {"a small.jpg", "b/second small.jpg", "c/a again.jpg"}
+
+
+# -- removing --------------------------------------------------------------------------------------
+
+
+def test_what_repeats_is_moved_and_what_is_kept_is_not_touched(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    before, gone = contents(photos), tmp_path / "gone"
+    times = {path: path.stat() for path in photos.rglob("*.jpg")}
+    done = stillsift("sift", photos, "--remove-to", gone)
+    assert done.status == 0, done
+    assert {name for name in contents(gone) if name != "removed.csv"} == DROPPED
+    assert contents(photos) == {name: each for name, each in before.items() if name not in DROPPED}
+    for path in photos.rglob("*.jpg"):
+        now, was = path.stat(), times[path]
+        assert (now.st_ino, now.st_mtime_ns) == (was.st_ino, was.st_mtime_ns)
+    rows = listed(gone)
+    assert set(rows) == {Path(name).name for name in DROPPED}
+    assert rows["second small.jpg"]["shown_by"] == str(photos / "b" / "second.jpg")
+    assert rows["second small.jpg"]["reason"] == "near_duplicate"
+    assert rows["a again.jpg"]["reason"] == "exact_duplicate"
+    for row in rows.values():
+        data = Path(row["now"]).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == row["sha256"]
+    assert f"stillsift restore --store {gone} --all" in done.out
+
+
+def test_restore_brings_all_back_and_a_second_run_leaves_it(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    before, gone = contents(photos), tmp_path / "gone"
+    facts = {path.name: path.stat().st_mtime_ns for path in photos.rglob("*.jpg")}
+    stillsift("sift", photos, "--remove-to", gone)
+    assert stillsift("restore", "--store", gone, "--all").status == 0
+    assert contents(photos) == before
+    assert {path.name: path.stat().st_mtime_ns for path in photos.rglob("*.jpg")} == facts
+    assert contents(gone) == {"removed.csv": contents(gone)["removed.csv"]}
+    assert listed(gone) == {}
+    assert stillsift("sift", photos, "--remove-to", gone).status == 0
+    assert contents(photos) == before
+
+
+def test_one_file_comes_back_and_nothing_is_overwritten(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    stillsift("sift", photos, "--remove-to", gone)
+    (photos / "a small.jpg").write_bytes(b"another")
+    done = stillsift("restore", "--store", gone, "a small.jpg")
+    assert done.status == 1
+    assert "another file is there" in done.out
+    assert (photos / "a small.jpg").read_bytes() == b"another"
+    assert stillsift("restore", "--store", gone, "a again.jpg").status == 0
+    assert set(listed(gone)) == {"a small.jpg", "second small.jpg"}
+
+
+def test_what_lies_there_already_is_not_overwritten(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    (gone / "a small.jpg").write_bytes(b"mine")
+    stillsift("sift", photos, "--remove-to", gone)
+    assert (gone / "a small.jpg").read_bytes() == b"mine"
+    moved = Path(listed(gone)["a small.jpg"]["now"])
+    assert moved.is_file()
+    assert moved != gone / "a small.jpg"
+
+
+def test_later_files_are_compared_with_what_stayed(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    stillsift("sift", photos, "--remove-to", gone)
+    write(photos, "later", compressed(textured(2, 800, 600), 40))
+    write(photos, "new", textured(3, 800, 600))
+    done = stillsift("sift", photos, "--remove-to", gone)
+    assert "2 frames, 1 kept" in done.out
+    assert listed(gone)["later.jpg"]["shown_by"] == str(photos / "b" / "second.jpg")
+
+
+def test_a_file_stays_where_the_one_that_shows_it_has_gone(photos: Path, tmp_path: Path) -> None:
+    """Somebody removes the keeper while the folder is decided; nothing shows its copy then."""
+    gone = tmp_path / "gone"
+    done = subprocess.run(
+        [sys.executable, CUT_OFF, "without", photos / "b" / "second.jpg", photos, gone],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done
+    assert (photos / "b" / "second small.jpg").is_file()
+    assert "second small.jpg" not in listed(gone)
+    assert "stays" in done.stdout
+
+
+def test_clips_stay_but_for_their_copies(stillsift: Command, tmp_path: Path) -> None:
+    folder, gone = tmp_path / "in", tmp_path / "gone"
+    folder.mkdir()
+    clip = write_clip(folder / "a.mp4", [1, 2])
+    shutil.copy2(clip, folder / "b.mp4")
+    done = stillsift("sift", folder, "--remove-to", gone)
+    assert done.status == 0, done
+    assert [path.name for path in folder.iterdir()] == ["a.mp4"]
+    assert [path.name for path in gone.glob("*.mp4")] == ["b.mp4"]
+
+
+def test_folders_of_numbered_frames_are_left_clean(stillsift: Command, tmp_path: Path) -> None:
+    tree, gone = tmp_path / "tree", tmp_path / "gone"
+    for name, scenes in (("one", (1, 2)), ("two", (3, 4))):
+        (tree / name).mkdir(parents=True)
+        for place in range(24):
+            write_still(tree / name / f"in{place + 1:06d}.jpg", scenes[place // 12])
+    done = stillsift("sift", tree, "--remove-to", gone, "--set", "sequence=5/s")
+    assert done.status == 0, done
+    left = sorted(str(path.relative_to(tree)) for path in tree.rglob("*.jpg"))
+    assert 4 <= len(left) <= 8
+    assert len(left) + len(rows_of(gone)) == 48
+    for row in rows_of(gone):
+        assert Path(row["shown_by"]).is_file(), row
+        assert Path(row["now"]) == gone / Path(row["file"]).relative_to(tree)
+
+
+def test_names_that_are_no_utf8(stillsift: Command, tmp_path: Path) -> None:
+    folder, gone = tmp_path / "in", tmp_path / "gone"
+    kept = write(folder, "a", textured(1))
+    bad = os.fsdecode(os.fsencode(folder) + b"/b\xff.jpg")
+    shutil.copy2(kept, bad)
+    kept.rename(os.fsdecode(os.fsencode(folder) + b"/a\xfe.jpg"))
+    done = stillsift("sift", folder, "--remove-to", gone)
+    assert done.status == 0, done
+    assert len([*folder.iterdir()]) == 1
+    assert stillsift("restore", "--store", gone, "--all").status == 0
+    assert sorted(os.fsencode(path.name) for path in folder.iterdir()) == [
+        b"a\xfe.jpg",
+        b"b\xff.jpg",
+    ]
+
+
+def test_another_file_system(stillsift: Command, photos: Path, disks: Disks) -> None:
+    before, gone = contents(photos), disks("size=16m").path / "gone"
+    assert stillsift("sift", photos, "--remove-to", gone).status == 0
+    assert {name for name in contents(gone) if name != "removed.csv"} == DROPPED
+    assert stillsift("restore", "--store", gone, "--all").status == 0
+    assert contents(photos) == before
+
+
+# -- cut off ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", range(1, 40, 4))
+def test_killed_at_any_step_the_next_run_ends_it(
+    stillsift: Command, photos: Path, tmp_path: Path, step: int
+) -> None:
+    before, gone = contents(photos), tmp_path / "gone"
+    done = subprocess.run(
+        [sys.executable, CUT_OFF, "kill", str(step), photos, gone], capture_output=True, check=False
+    )
+    assert done.returncode in (0, -signal.SIGKILL), done
+    there = sorted([*contents(photos).values(), *contents(gone).values()])
+    assert set(before.values()) <= set(there)
+    assert stillsift("sift", photos, "--remove-to", gone).status == 0
+    assert {name for name in contents(gone) if name != "removed.csv"} == DROPPED
+    assert set(listed(gone)) == {Path(name).name for name in DROPPED}
+    assert stillsift("restore", "--store", gone, "--all").status == 0
+    assert contents(photos) == before
+
+
+# -- copying ---------------------------------------------------------------------------------------
+
+
+def test_what_is_kept_is_copied_under_its_own_name(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    before, copies = contents(photos), tmp_path / "copies"
+    for _ in range(2):
+        done = stillsift("sift", photos, "--copy-to", copies)
+        assert done.status == 0, done
+        assert contents(photos) == before
+        assert contents(copies) == {name: before[name] for name in ("a.jpg", "b/second.jpg")}
+
+
+def test_kept_frames_of_a_clip_become_files(stillsift: Command, tmp_path: Path) -> None:
+    clip, copies = write_clip(tmp_path / "in" / "door.mp4", [1, 2]), tmp_path / "copies"
+    assert stillsift("sift", clip.parent, "--copy-to", copies).status == 0
+    names = sorted(contents(copies))
+    assert 2 <= len(names) <= 3
+    assert all(name.startswith("door_0000") and name.endswith(".jpg") for name in names)
+
+
+# -- what is asked ---------------------------------------------------------------------------------
+
+
+def test_a_dry_run_lists_what_would_go(stillsift: Command, photos: Path, tmp_path: Path) -> None:
+    before = contents(photos)
+    text = stillsift("sift", photos, "--dry-run", "--list").out.splitlines()
+    assert {str(Path(line.split("\t")[0]).relative_to(photos)) for line in text} == DROPPED
+    bare = stillsift("sift", photos, "--dry-run", "--print0").out.split("\0")
+    assert {str(Path(each).relative_to(photos)) for each in bare if each} == DROPPED
+    rows = stillsift("sift", photos, "--dry-run", "--list", "jsonl").out.splitlines()
+    shown = {Path(row["file"]).name: row["shown_by"] for row in map(json.loads, rows)}
+    assert shown["second small.jpg"] == str(photos / "b" / "second.jpg")
+    table = stillsift("sift", photos, "--dry-run", "--list", "csv").out.splitlines()
+    assert [row["file"] for row in csv.DictReader(table)] == [line.split("\t")[0] for line in text]
+    done = stillsift("sift", photos, "--dry-run", "--remove-to", tmp_path / "gone", "--list")
+    assert done.out.splitlines() == text
+    assert not (tmp_path / "gone").exists()
+    assert contents(photos) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["PHOTOS", "--remove-to", "PHOTOS"], "lies in the store"),
+        (["rtsp://127.0.0.1:1/x", "--remove-to", "OUT"], "a camera has no files"),
+        (["PHOTOS", "--remove-to", "STORE"], "a store"),
+        (["PHOTOS", "--copy-to", "REMOVED"], "made by --remove-to"),
+        (["PHOTOS", "--output", "REMOVED"], "made by --remove-to"),
+        (["PHOTOS", "--dry-run", "--json", "--list"], "--list jsonl"),
+    ],
+)
+def test_what_cannot_be(
+    stillsift: Command, photos: Path, tmp_path: Path, words: list[str], told: str
+) -> None:
+    stillsift("sift", photos, "--output", tmp_path / "store")
+    stillsift("sift", photos, "--remove-to", tmp_path / "removed")
+    before = contents(tmp_path)
+    places = {"PHOTOS": photos, "OUT": tmp_path / "out"}
+    places |= {"STORE": tmp_path / "store", "REMOVED": tmp_path / "removed"}
+    done = stillsift("sift", *(places.get(word, word) for word in words))
+    assert done.status == 2, done
+    assert told in done.err
+    assert contents(tmp_path) == before
+
+
+# -- names -----------------------------------------------------------------------------------------
+
+
+def test_a_folder_keeps_its_name_in_any_order(stillsift: Command, tmp_path: Path) -> None:
+    train, val, store = tmp_path / "train/images", tmp_path / "val/images", tmp_path / "store"
+    write(train, "a", textured(1)) if train.parent.mkdir() is None else None
+    write(val, "a", textured(2)) if val.parent.mkdir() is None else None
+    for paths in ([val], [train], [train, val], [val, train]):
+        assert stillsift("sift", *paths, "--output", store).status == 0
+    by_file = {record.decision.file: record.decision.source for record in decided(store)}
+    assert by_file == {val / "a.jpg": "images", train / "a.jpg": "train-images"}
+    with LedgerReader(store / "ledger.sqlite") as ledger:
+        assert ledger.places() == {"images": val.resolve(), "train-images": train.resolve()}
+        assert len(list(ledger.decisions(outcome=Outcome.KEPT))) == 2
+
+
+def test_a_store_from_before_goes_on_under_its_name(stillsift: Command, tmp_path: Path) -> None:
+    folder, store = tmp_path / "img", tmp_path / "store"
+    write(folder, "a", textured(1))
+    stillsift("sift", folder, "--output", store)
+    with Ledger(store / "ledger.sqlite") as ledger, ledger._writing() as db:
+        db.execute("DELETE FROM places")
+    done = stillsift("sift", folder, "--output", store)
+    assert "img: nothing new" in done.out
+
+
+def test_repeats_across_folders_are_found(stillsift: Command, tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    write(one, "a", textured(1, 800, 600))
+    write(other, "b", resized(textured(1, 800, 600), 0.5))
+    done = stillsift("sift", one, other, "--dry-run", "--list")
+    assert done.out.split("\t")[::2] == [str(other / "b.jpg"), f"{one / 'a.jpg'}\n"]
+    done = stillsift("sift", one, other, "--dry-run", "--list", "--set", "group=null")
+    assert done.out == ""
