@@ -425,7 +425,7 @@ def test_what_comes_under_the_name_while_an_original_is_copied_stays(
 ) -> None:
     box, path = box_elsewhere, box_elsewhere.file("rec.mp4", JPEG + b"first")
     box.decide(path, Retire.MOVE)
-    real = quarantine._copy
+    real = quarantine.copy_with_facts
     still_open = path.open("ab", buffering=0) if what == "appended to" else None
 
     def copying(source: BufferedReader, target: Path) -> None:
@@ -438,7 +438,7 @@ def test_what_comes_under_the_name_while_an_original_is_copied_stays(
     if still_open is not None:  # as where nobody can tell who has it open
         monkeypatch.setattr(original, "being_written", lambda _descriptor: None)
         monkeypatch.setattr(original, "QUIET_S", 0.0)
-    monkeypatch.setattr(quarantine, "_copy", copying)
+    monkeypatch.setattr(quarantine, "copy_with_facts", copying)
     (one, *_) = box.quarantine.retire()
     if still_open is None:
         assert one.fate is Fate.MOVED

@@ -49,7 +49,7 @@ _LONGEST_NAME = 60
 """Longest name of a source: 64 characters, less room for a number."""
 
 TOGETHER = "together"
-"""Group of the folders and files of one command."""
+"""Group of the folders of one command."""
 
 _TIDY_S = 5.0
 """Seconds for forgetting old decisions at the end; the next run goes on with the rest."""
@@ -397,12 +397,12 @@ def _sources(given: list[str], config: Config, password_file: Path | None) -> li
             reason = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise UsageError(f"sift: {redacted(text)}: {reason}") from error
         sources.append(source.under(config.defaults))
-    together = "group" not in config.defaults.model_fields_set
-    files = [source for source in sources if source.rtsp is None]
-    if together and len(files) > 1:  # what repeats a file of another folder is found, too
+    folders = [each for each in sources if each.directory is not None and each.directory.is_dir()]
+    if len(folders) > 1 and "group" not in config.defaults.model_fields_set:
+        # What repeats a file of another folder is found, too.
         sources = [
-            source.model_copy(update={"group": TOGETHER}) if source.rtsp is None else source
-            for source in sources
+            each.model_copy(update={"group": TOGETHER}) if each in folders else each
+            for each in sources
         ]
     return sources
 
