@@ -100,15 +100,15 @@ def _one_limit(self: noise.NoiseFloor, rows: int, columns: int) -> Any:
     return np.full((rows, columns), self.lowest, np.float32)
 
 
-def _dark(_self: Any, distances: Any, *_: Any) -> Any:
-    return np.zeros((len(distances), 1), np.float32)
+def _dark(_self: Any, medians: Any) -> Any:
+    return np.zeros_like(medians)
 
 
 PARTS: dict[str, tuple[Any, str, Any]] = {
     "the background that stays": (background.Background, "distances", lambda *_: None),
     "the noise of each cell": (noise.NoiseFloor, "limits", _one_limit),
     "what noise adds up to": (noise.NoiseFloor, "chance", lambda *_: 0.0),
-    "light subtracted": (novelty.Novelty, "light", _dark),
+    "light subtracted": (novelty.Novelty, "light_in", _dark),
     "neighbours that agree": (novelty, "coherent", lambda distances: distances),
     "things followed": (evidence.Evidence, "_carried", property(_nothing_carried)),
     "memory of the event": (evidence.Evidence, "_matched", property(_nothing)),
