@@ -99,8 +99,6 @@ class Finished:
     undecided: int | None = None
     """Index of a last frame that did not stand for long, as far as is known: if the file grows, it
     is read on from there. None: all frames are decided."""
-    unread: bool = False
-    """Whether the file holds pictures that nobody has looked at; then it stays where it is."""
 
 
 @dataclass(frozen=True, slots=True)
