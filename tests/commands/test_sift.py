@@ -834,19 +834,52 @@ def test_restoring_to_a_disk_that_takes_nothing_leaves_all_in_quarantine(
 
 
 @pytest.mark.parametrize("suffix", ["tiff", "webp", "avif"])
-def test_a_file_whose_further_pictures_nobody_looks_at_stays(
+def test_every_picture_of_a_file_is_looked_at_before_it_goes(
     suffix: str, stillsift: Command, tmp_path: Path
 ) -> None:
-    """Each first picture is shown by one that is kept; what follows it is shown by none."""
+    """The first picture is shown by one that is kept; what follows it is shown by none."""
     folder = tmp_path / "in"
     folder.mkdir()
-    pictures = [Image.fromarray(scene(number)) for number in (1, 2, 3)]
-    pictures[0].save(folder / "a.png")
-    pictures[0].save(folder / f"b.{suffix}", save_all=True, append_images=pictures[1:])
+    write_several(folder, suffix)
     done = stillsift("sift", folder, "-o", tmp_path / "out", "--set", "retire=delete")
     assert done.status == 0
-    assert [path.name for path in folder.iterdir()] == [f"b.{suffix}"]
-    assert f"b.{suffix} holds several pictures: the first is looked at" in done.err
+    assert not list(folder.iterdir())
+    assert "4 frames, 3 kept" in done.out
+    kept = [path for path in (tmp_path / "out" / "kept").rglob("*") if path.suffix != ".jsonl"]
+    assert sorted(path.suffix for path in kept if path.is_file()) == [".jpg", ".jpg", ".png"]
+
+
+def write_several(folder: Path, suffix: str) -> Path:
+    """A picture, and a file that holds it and two others."""
+    pictures = [Image.fromarray(scene(number)) for number in (1, 2, 3)]
+    pictures[0].save(folder / "a.png")
+    path = folder / f"b.{suffix}"
+    durations = {} if suffix == "tiff" else {"duration": 1500}
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], **durations)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["tiff", "webp", "avif"])
+def test_a_file_stays_of_which_one_picture_is_damaged(
+    suffix: str, stillsift: Command, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    path = write_several(folder, suffix)
+    data = bytearray(path.read_bytes())
+    if suffix == "tiff":  # the directory of the last page is at the end
+        del data[-20:]
+    elif suffix == "webp":  # behind the size of the last picture
+        start = data.rindex(b"\x9d\x01\x2a") + 7
+        data[start : start + 20] = bytes(20)
+    else:
+        middle = len(data) * 3 // 4
+        data[middle : middle + 400] = bytes(400)
+    path.write_bytes(data)
+    done = stillsift("sift", folder, "-o", tmp_path / "out", "--set", "retire=delete")
+    assert [left.name for left in folder.iterdir()] == [path.name]
+    assert f"{path}: picture " in done.out
+    assert "of several: " in done.out
 
 
 # -- numbered stills -------------------------------------------------------------------------------

@@ -28,6 +28,8 @@ from .still import picture_of
 
 MOST_PAGES = 10_000
 """Most pictures of one file that are read; that there are more is told as a failure."""
+_NO_DURATION_MS = 100
+"""Milliseconds that a picture of an animation is shown that says 0, as of a GIF in FFmpeg."""
 _FURTHER = frozenset((Kind.TIFF, Kind.WEBP, Kind.AVIF, Kind.HEIC))
 _MOST_DIRECTORIES = 2 * MOST_PAGES
 """Most directories of a TIFF that are gone through; a page may have a smaller copy."""
@@ -182,6 +184,7 @@ class PageReader:
         self, data: bytes, header: Header, kind: Kind
     ) -> Iterator[_Page | DecodeError]:
         """Yields the pictures one after the other, up to one that is damaged."""
+        at_s = 0.0
         try:
             with bad_file(self._path, DAMAGED):
                 image = Image.open(io.BytesIO(data), formats=FORMATS[kind])
@@ -191,12 +194,13 @@ class PageReader:
                         image.seek(number)
                         image.load()
                         pixels = bgr_of(image, transparent=header.transparent)
-                    shown_ms = None if kind is Kind.HEIC else image.info.get("timestamp", 0)
-                    yield _Page(
-                        ArrayPicture(pixels, header.quality),
-                        None if shown_ms is None else shown_ms / 1000,
-                        (image.info.get("duration") or 0) / 1000,
-                    )
+                    picture = ArrayPicture(pixels, header.quality)
+                    if kind is Kind.HEIC:
+                        yield _Page(picture, None)
+                        continue
+                    lasts_s = (image.info.get("duration") or _NO_DURATION_MS) / 1000
+                    yield _Page(picture, at_s, lasts_s)
+                    at_s += lasts_s
         except DecodeError as error:
             yield error
         else:
