@@ -13,6 +13,7 @@ from typing import Any
 
 import av
 import cv2
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -21,6 +22,7 @@ from conftest import Command, Disks
 from disks import SmallDisk
 from footage import START_S, jpeg, scene, taken, write_clip, write_still, write_stills
 from photographs import resized, textured
+from raws import dng
 from running import (
     assert_agree,
     decided,
@@ -276,6 +278,60 @@ def test_what_is_left_alone_beside_footage_is_told(stillsift: Command, tmp_path:
     write_still(folder / "b.jpg", 2)
     stillsift("sift", folder, "-o", out)
     assert "unread" not in stillsift("stats", "--store", out).out
+
+
+OTHER_KINDS = (
+    *("a.txt", "a.xmp", "a.aae", "a.thm", "a.json", "a.csv", "a.pdf", "a.psd", "a.xcf", "a.svg"),
+    *("a.jxl", "a.zip", "a.mp3", "a.wav", "a.srt", "a.html", "a.docx", "a.db", "a.ini", "a.exe"),
+    *("a.part", "a.tmp", "README"),
+)
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_all_that_lies_in_a_folder_is_accounted_for(
+    readable: bool, stillsift: Command, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    for name in (*OTHER_KINDS, ".DS_Store", "._a.jpg", "~a.doc", ".git/a", "@eaDir/a.jpg"):
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (folder / name).write_text("not footage")
+    (folder / "link.jpg").symlink_to("a.jpg")
+    if readable:
+        (folder / "empty.jpg").touch()
+        write_still(folder / "a.jpg", 1)
+    told = (
+        "23 files are of no kind that stillsift reads (no suffix 1, .aae 1, .csv 1, .db 1, "
+        ".docx 1, .exe 1, .html 1, .ini 1, .json 1, .jxl 1, .mp3 1, .part 1, .pdf 1, .psd 1, "
+        ".srt 1, .svg 1, .thm 1, .tmp 1, .txt 1, .wav 1 and 3 more kinds); 1 symbolic link is not "
+        "followed; 3 hidden files are not read; 2 folders are not entered"
+    )
+    done = stillsift("sift", folder, "--dry-run")
+    assert told in done.out
+    assert done.status == (0 if readable else 1)
+    if readable:
+        assert f"{folder}/empty.jpg: is no picture that can be read: it holds nothing" in done.out
+    kinds = {Path(name).suffix: 1 for name in OTHER_KINDS}
+    (of_it,) = json.loads(stillsift("sift", folder, "--dry-run", "--json").out)["sources"]
+    assert of_it["left_alone"] == {**kinds, "links": 1, "hidden": 3, "folders": 2}
+
+
+def test_photos_of_other_kinds_are_kept_byte_for_byte(stillsift: Command, tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    pictures = [Image.fromarray(scene(number)) for number in range(6)]
+    pillow_heif.from_pillow(pictures[0]).save(folder / "a.HEIC", quality=90)
+    pictures[1].save(folder / "b.jp2")
+    pictures[2].save(folder / "c.tga")
+    pictures[3].save(folder / "d.ppm")
+    pictures[4].save(folder / "e.jfif", "JPEG")
+    (folder / "f.dng").write_bytes(dng(scene(5)))
+    given = {path.suffix.lower(): path.read_bytes() for path in folder.iterdir()}
+    done = stillsift("sift", folder, "-o", out, "--set", "retire=delete")
+    assert "6 frames, 6 kept" in done.out, done.out
+    assert not list(folder.iterdir())
+    kept = [path for path in (out / "kept").rglob("*_*.*") if path.is_file()]
+    assert {path.suffix: path.read_bytes() for path in kept} == given
+    assert_agree(out)
 
 
 def test_a_folder_whose_files_were_decided_and_retired_is_no_mistake(
