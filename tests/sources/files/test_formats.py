@@ -20,7 +20,7 @@ from raws import dng
 from stillsift.arrays import Image as Pixels
 from stillsift.frames import Frame, TimeOrigin
 from stillsift.sources import Failed, FileIdentity, Finished, Shorter
-from stillsift.sources.files import ClipReader, DirectorySource
+from stillsift.sources.files import ClipReader, DirectorySource, page_of
 from stillsift.sources.files.contents import CLIP_SUFFIXES, STILL_SUFFIXES
 from stillsift.sources.files.header import DecodeError
 from stillsift.store.names import still_suffix
@@ -303,6 +303,23 @@ def test_pictures_that_were_decided_are_not_told_again(tmp_path: Path) -> None:
     write_tiff(tmp_path / "a.tif", scene(1), scene(2))
     found = list(DirectorySource("in", tmp_path, known=Known(2)).items())
     assert [each.frame_index for each in found if isinstance(each, Frame)] == [2]
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [("a.tif", lambda path: write_tiff(path, scene(1), scene(2))), ("a.heic", write_heic)],
+)
+def test_one_page_can_be_read_again(
+    name: str, write: Callable[[Path], None], tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    write(path)
+    frames = [each for each in items(tmp_path) if isinstance(each, Frame)]
+    for frame in frames:
+        again = page_of(path.read_bytes(), path, 100_000, frame.frame_index)
+        assert np.array_equal(again.bgr(), frame.picture.bgr())
+    with pytest.raises(DecodeError):
+        page_of(path.read_bytes(), path, 100_000, 3)
 
 
 # -- clips -----------------------------------------------------------------------------------------

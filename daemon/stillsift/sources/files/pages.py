@@ -115,6 +115,7 @@ class PageReader:
                 failures += 1
                 if index >= self._start_frame:
                     yield self._failed(index, failures, page.reason)
+                index += 1
                 continue
             if page.pts_s is None:
                 yield from self._frames(index, page)
@@ -129,7 +130,8 @@ class PageReader:
             index += 1
         if (stood := self._standing.for_(round(lasts_s * 1e9))) is not None:
             yield from self._frames(*stood)
-        yield Finished(self._path, self._identity, self._content_hash, index, last_s)
+        frames = index if index > failures else 0
+        yield Finished(self._path, self._identity, self._content_hash, frames, last_s)
 
     def _failed(self, index: int, number: int, reason: str) -> Failed:
         origin = origin_of(self._path, self._identity)
@@ -138,7 +140,7 @@ class PageReader:
             f"{origin}|damaged {number}",
             index,
             self._identity.mtime_ns,
-            f"picture {index + number} of several: {reason}",
+            f"picture {index + 1} of several: {reason}",
         )
 
     def _frames(self, index: int, page: _Page) -> Iterator[Frame]:
@@ -210,20 +212,39 @@ class PageReader:
     def _pages_of_tiff(self, data: bytes) -> Iterator[_Page | DecodeError]:
         """Yields the pages: each is the first one of a TIFF that begins with it."""
         pages = _tiff_pages(data)
-        order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
-        size, word = (16, 8) if 43 in data[2:4] else (8, 4)
         for place in pages.places[:MOST_PAGES]:
-            begin = data[: size - word] + place.to_bytes(word, order)
-            with memoryview(data) as view:
-                alone = b"".join((begin, view[size:]))
             try:
-                yield _Page(picture_of(alone, self._path, self._max_pixels), None)
+                yield _Page(
+                    picture_of(_beginning_with(data, place), self._path, self._max_pixels), None
+                )
             except DecodeError as error:
                 yield error
         if len(pages.places) > MOST_PAGES:
             yield DecodeError(self._path, _too_many(len(pages.places)))
         elif not pages.whole:
             yield DecodeError(self._path, "where the next page is to begin is none")
+
+
+def page_of(data: bytes, path: Path, max_pixels: int, index: int) -> ArrayPicture:
+    """Returns one of the photographs in a file with this content. Raises DecodeError."""
+    kind = kind_of(data[:64])
+    if kind is Kind.TIFF:
+        places = _tiff_pages(data).places
+        if index >= len(places):
+            raise DecodeError(path, f"has no page {index + 1}")
+        return picture_of(_beginning_with(data, places[index]), path, max_pixels)
+    header = read_header(data, path, max_pixels)
+    with bad_file(path, DAMAGED), Image.open(io.BytesIO(data), formats=FORMATS[kind]) as image:
+        image.seek(index)
+        return ArrayPicture(bgr_of(image, transparent=header.transparent), header.quality)
+
+
+def _beginning_with(data: bytes, place: int) -> bytes:
+    """Returns a TIFF whose first page is the one whose directory is at this place."""
+    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
+    size, word = (16, 8) if 43 in data[2:4] else (8, 4)
+    with memoryview(data) as view:
+        return b"".join((data[: size - word], place.to_bytes(word, order), view[size:]))
 
 
 def _too_many(pictures: int) -> str:
