@@ -21,7 +21,7 @@ from clips import real_pictures
 from conftest import Command, Disks
 from disks import SmallDisk
 from footage import START_S, jpeg, scene, taken, write_clip, write_still, write_stills
-from photographs import resized, textured
+from photographs import page, resized, textured
 from raws import dng
 from running import (
     assert_agree,
@@ -936,6 +936,24 @@ def test_a_file_stays_of_which_one_picture_is_damaged(
     assert [left.name for left in folder.iterdir()] == [path.name]
     assert f"{path}: picture " in done.out
     assert "of several: " in done.out
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_the_pages_of_a_scan_are_compared_as_documents(
+    dry: bool, stillsift: Command, tmp_path: Path
+) -> None:
+    """The sixth page differs in a digit from the first, the last is the third again."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    pages = [*map(page, range(5)), page(0, "471.88"), page(2)]
+    first, *more = (Image.fromarray(each) for each in pages)
+    first.save(folder / "scan.tif", save_all=True, append_images=more)
+    where = ("--dry-run",) if dry else ("-o", tmp_path / "out")
+    done = stillsift("sift", folder, *where, "--decisions", tmp_path / "why.jsonl")
+    assert done.status == 0
+    lines = map(json.loads, (tmp_path / "why.jsonl").read_text("utf-8").splitlines())
+    reasons = {line["frame_index"]: line["reason"] for line in lines}
+    assert reasons == {**dict.fromkeys(range(6), "novel"), 6: "near_duplicate"}
 
 
 # -- numbered stills -------------------------------------------------------------------------------
