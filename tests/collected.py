@@ -59,7 +59,7 @@ def still_of(path: Path, max_pixels: int = MAX_PIXELS, times: Times | None = Non
     """The one frame of a still, by the steps of a directory. Raises DecodeError."""
     identity = FileIdentity.of(path)
     with path.open("rb") as file:
-        if (reason := refusal(file, identity.size, max_pixels)) is not None:
+        if (reason := refusal(file, identity.size, max_pixels, path.suffix.lower())) is not None:
             raise DecodeError(path, reason)
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()

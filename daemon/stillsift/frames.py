@@ -184,8 +184,9 @@ class Frame:
     """Whether a still lies on a time line: its name holds its time, or its source says so."""
     quality: float | None = None
     """Quality of a still's JPEG compression, 0 to 100; 100: without loss; None: not known."""
-    several: bool = False
-    """Whether its file holds pictures after it that nobody looks at."""
+    page: bool = False
+    """Whether it is a photograph that shares its file with others, such as a page: it lies on no
+    time line, and is kept as a picture of its own."""
 
     def without_pixels(self) -> Frame:
         """Returns the same frame without its pixels, to free their memory."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import av
 import cv2
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -20,7 +21,8 @@ from clips import real_pictures
 from conftest import Command, Disks
 from disks import SmallDisk
 from footage import START_S, jpeg, scene, taken, write_clip, write_still, write_stills
-from photographs import resized, textured
+from photographs import page, resized, textured
+from raws import dng
 from running import (
     assert_agree,
     decided,
@@ -276,6 +278,60 @@ def test_what_is_left_alone_beside_footage_is_told(stillsift: Command, tmp_path:
     write_still(folder / "b.jpg", 2)
     stillsift("sift", folder, "-o", out)
     assert "unread" not in stillsift("stats", "--store", out).out
+
+
+OTHER_KINDS = (
+    *("a.txt", "a.xmp", "a.aae", "a.thm", "a.json", "a.csv", "a.pdf", "a.psd", "a.xcf", "a.svg"),
+    *("a.jxl", "a.zip", "a.mp3", "a.wav", "a.srt", "a.html", "a.docx", "a.db", "a.ini", "a.exe"),
+    *("a.part", "a.tmp", "README"),
+)
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_all_that_lies_in_a_folder_is_accounted_for(
+    readable: bool, stillsift: Command, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    for name in (*OTHER_KINDS, ".DS_Store", "._a.jpg", "~a.doc", ".git/a", "@eaDir/a.jpg"):
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (folder / name).write_text("not footage")
+    (folder / "link.jpg").symlink_to("a.jpg")
+    if readable:
+        (folder / "empty.jpg").touch()
+        write_still(folder / "a.jpg", 1)
+    told = (
+        "23 files are of no kind that stillsift reads (no suffix 1, .aae 1, .csv 1, .db 1, "
+        ".docx 1, .exe 1, .html 1, .ini 1, .json 1, .jxl 1, .mp3 1, .part 1, .pdf 1, .psd 1, "
+        ".srt 1, .svg 1, .thm 1, .tmp 1, .txt 1, .wav 1 and 3 more kinds); 1 symbolic link is not "
+        "followed; 3 hidden files are not read; 2 folders are not entered"
+    )
+    done = stillsift("sift", folder, "--dry-run")
+    assert told in done.out
+    assert done.status == (0 if readable else 1)
+    if readable:
+        assert f"{folder}/empty.jpg: is no picture that can be read: it holds nothing" in done.out
+    kinds = {Path(name).suffix: 1 for name in OTHER_KINDS}
+    (of_it,) = json.loads(stillsift("sift", folder, "--dry-run", "--json").out)["sources"]
+    assert of_it["left_alone"] == {**kinds, "links": 1, "hidden": 3, "folders": 2}
+
+
+def test_photos_of_other_kinds_are_kept_byte_for_byte(stillsift: Command, tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    pictures = [Image.fromarray(scene(number)) for number in range(6)]
+    pillow_heif.from_pillow(pictures[0]).save(folder / "a.HEIC", quality=90)
+    pictures[1].save(folder / "b.jp2")
+    pictures[2].save(folder / "c.tga")
+    pictures[3].save(folder / "d.ppm")
+    pictures[4].save(folder / "e.jfif", "JPEG")
+    (folder / "f.dng").write_bytes(dng(scene(5)))
+    given = {path.suffix.lower(): path.read_bytes() for path in folder.iterdir()}
+    done = stillsift("sift", folder, "-o", out, "--set", "retire=delete")
+    assert "6 frames, 6 kept" in done.out, done.out
+    assert not list(folder.iterdir())
+    kept = [path for path in (out / "kept").rglob("*_*.*") if path.is_file()]
+    assert {path.suffix: path.read_bytes() for path in kept} == given
+    assert_agree(out)
 
 
 def test_a_folder_whose_files_were_decided_and_retired_is_no_mistake(
@@ -834,19 +890,70 @@ def test_restoring_to_a_disk_that_takes_nothing_leaves_all_in_quarantine(
 
 
 @pytest.mark.parametrize("suffix", ["tiff", "webp", "avif"])
-def test_a_file_whose_further_pictures_nobody_looks_at_stays(
+def test_every_picture_of_a_file_is_looked_at_before_it_goes(
     suffix: str, stillsift: Command, tmp_path: Path
 ) -> None:
-    """Each first picture is shown by one that is kept; what follows it is shown by none."""
+    """The first picture is shown by one that is kept; what follows it is shown by none."""
     folder = tmp_path / "in"
     folder.mkdir()
-    pictures = [Image.fromarray(scene(number)) for number in (1, 2, 3)]
-    pictures[0].save(folder / "a.png")
-    pictures[0].save(folder / f"b.{suffix}", save_all=True, append_images=pictures[1:])
+    write_several(folder, suffix)
     done = stillsift("sift", folder, "-o", tmp_path / "out", "--set", "retire=delete")
     assert done.status == 0
-    assert [path.name for path in folder.iterdir()] == [f"b.{suffix}"]
-    assert f"b.{suffix} holds several pictures: the first is looked at" in done.err
+    assert not list(folder.iterdir())
+    assert "4 frames, 3 kept" in done.out
+    kept = [path for path in (tmp_path / "out" / "kept").rglob("*") if path.suffix != ".jsonl"]
+    assert sorted(path.suffix for path in kept if path.is_file()) == [".jpg", ".jpg", ".png"]
+
+
+def write_several(folder: Path, suffix: str) -> Path:
+    """A picture, and a file that holds it and two others."""
+    pictures = [Image.fromarray(scene(number)) for number in (1, 2, 3)]
+    pictures[0].save(folder / "a.png")
+    path = folder / f"b.{suffix}"
+    durations = {} if suffix == "tiff" else {"duration": 1500}
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], **durations)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["tiff", "webp", "avif"])
+def test_a_file_stays_of_which_one_picture_is_damaged(
+    suffix: str, stillsift: Command, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    path = write_several(folder, suffix)
+    data = bytearray(path.read_bytes())
+    if suffix == "tiff":  # the directory of the last page is at the end
+        del data[-20:]
+    elif suffix == "webp":  # behind the size of the last picture
+        start = data.rindex(b"\x9d\x01\x2a") + 7
+        data[start : start + 20] = bytes(20)
+    else:
+        middle = len(data) * 3 // 4
+        data[middle : middle + 400] = bytes(400)
+    path.write_bytes(data)
+    done = stillsift("sift", folder, "-o", tmp_path / "out", "--set", "retire=delete")
+    assert [left.name for left in folder.iterdir()] == [path.name]
+    assert f"{path}: picture " in done.out
+    assert "of several: " in done.out
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_the_pages_of_a_scan_are_compared_as_documents(
+    dry: bool, stillsift: Command, tmp_path: Path
+) -> None:
+    """The sixth page differs in a digit from the first, the last is the third again."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    pages = [*map(page, range(5)), page(0, "471.88"), page(2)]
+    first, *more = (Image.fromarray(each) for each in pages)
+    first.save(folder / "scan.tif", save_all=True, append_images=more)
+    where = ("--dry-run",) if dry else ("-o", tmp_path / "out")
+    done = stillsift("sift", folder, *where, "--decisions", tmp_path / "why.jsonl")
+    assert done.status == 0
+    lines = map(json.loads, (tmp_path / "why.jsonl").read_text("utf-8").splitlines())
+    reasons = {line["frame_index"]: line["reason"] for line in lines}
+    assert reasons == {**dict.fromkeys(range(6), "novel"), 6: "near_duplicate"}
 
 
 # -- numbered stills -------------------------------------------------------------------------------

@@ -10,12 +10,17 @@ from ..decisions import Decision, Outcome
 from ..frames import ArrayPicture
 from ..ledger import LedgerReader
 from ..ledger.records import KeptFile
-from ..sources.files import DecodeError, picture_of
+from ..sources.files import DecodeError, page_of, picture_of
 
 log = logging.getLogger(__name__)
 
+_MOST_OF_PAGES = 64 << 20
+"""Most bytes of a file of several pages that is read again for one of them, in a dry run."""
 _MOST_NOTED = 1024
 """Frames whose files are known without the ledger: more than wait for their record."""
+
+_Place = tuple[Path, int | None]
+"""A file, and the index of a picture in it; None: it holds one."""
 
 
 class KeptPictures:
@@ -26,15 +31,15 @@ class KeptPictures:
         self._ledger = ledger
         self._store = store
         self._max_pixels = max_pixels
-        self._noted: OrderedDict[str, Path] = OrderedDict()
+        self._noted: OrderedDict[str, _Place] = OrderedDict()
 
     def note(self, decision: Decision, kept: KeptFile | None) -> None:
         """Notes where a frame is kept, before that is recorded."""
         if decision.outcome is not Outcome.KEPT:
             return
-        path = self._path(decision, kept)
-        if path is not None:
-            self._noted[decision.id] = path
+        place = self._place(decision, kept)
+        if place is not None:
+            self._noted[decision.id] = place
         while len(self._noted) > _MOST_NOTED:
             self._noted.popitem(last=False)
 
@@ -42,26 +47,34 @@ class KeptPictures:
         """Returns the picture of a kept frame; None: it cannot be read.
 
         A kept still is its original byte for byte, so this is the very picture that was offered. A
-        frame of a clip is read as it was stored; in a dry run it cannot be.
+        frame of a clip is read as it was stored; in a dry run it cannot be, and a page of a very
+        large file is not.
         """
-        path = self._noted.get(id_) or self._recorded(id_)
-        if path is None:
+        place = self._noted.get(id_) or self._recorded(id_)
+        if place is None:
             return None
+        path, page = place
         try:
-            return picture_of(path.read_bytes(), path, self._max_pixels)
+            if page is None:
+                return picture_of(path.read_bytes(), path, self._max_pixels)
+            if path.stat().st_size > _MOST_OF_PAGES:
+                return None
+            return page_of(path.read_bytes(), path, self._max_pixels, page)
         except (OSError, DecodeError) as error:
             log.debug("%s: not compared by its pixels: %s", path, error)
             return None
 
-    def _recorded(self, id_: str) -> Path | None:
+    def _recorded(self, id_: str) -> _Place | None:
         if self._store is not None:
             kept = self._ledger.kept_file(id_)
-            return None if kept is None else self._store / kept.path
+            return None if kept is None else (self._store / kept.path, None)
         record = self._ledger.decision(id_)
-        return None if record is None else self._path(record.decision, None)
+        return None if record is None else self._place(record.decision, None)
 
-    def _path(self, decision: Decision, kept: KeptFile | None) -> Path | None:
+    def _place(self, decision: Decision, kept: KeptFile | None) -> _Place | None:
         if self._store is not None:
-            return None if kept is None else self._store / kept.path
-        # A frame of a clip is no file of its own.
-        return decision.file if decision.content_hash is not None else None
+            return None if kept is None else (self._store / kept.path, None)
+        if decision.file is None or decision.content_hash is not None:
+            return None if decision.file is None else (decision.file, None)
+        # A frame of a clip, which has a presentation time, is no file of its own.
+        return (decision.file, decision.frame_index) if decision.pts_s is None else None

@@ -69,8 +69,6 @@ class _File:
     """Whether it had another name, or was gone, when it was to be kept. It is read again."""
     repeats: _Content | None = None
     """What was known of its content when it was taken for a copy; None: it is none, or nothing."""
-    unread: bool = False
-    """Whether it holds pictures that nobody has looked at."""
 
 
 @dataclass(slots=True)
@@ -309,7 +307,6 @@ class Recorder:
         """Notes that the file is done; that is recorded once all its frames are decided."""
         assert self._file is not None
         self._mark.passed()
-        self._file.unread = finished.unread
         failed = finished.frames == 0
         content = self._contents.get(finished.content_hash)
         if failed and content is not None:
@@ -505,7 +502,7 @@ class Recorder:
         If one is known, `Quarantine` checks that it is there.
         """
         assert entry.file is not None
-        if entry.state is not FileState.DONE or entry.file.failed is not None or entry.file.unread:
+        if entry.state is not FileState.DONE or entry.file.failed is not None:
             return False
         if not entry.repeated:
             return True

@@ -22,7 +22,7 @@ from .context import Context, SiblingMatch
 from .copy_order import better
 from .likeness import LIMIT, Likeness
 from .limits import Limits
-from .measured import Candidate, Measured
+from .measured import Candidate, Measured, full
 from .photographs import Match
 from .replacement import Replacement
 from .verdict import Step, Verdict
@@ -71,7 +71,7 @@ class Bursts:
         """
         if self.waiting:
             like = self._repeats(measured, self._favourite.measured)
-            if like.same and len(self.waiting) < _MOST_WAITING:
+            if like.same and not self._crowded(measured):
                 self._join(measured, like)
                 return [], []
             done, again = self.close()
@@ -97,6 +97,10 @@ class Bursts:
             self._favourite, self._likes = self._compared(measured), likes
             new = self._favourite
         self.waiting.append(new)
+
+    def _crowded(self, new: Measured) -> bool:
+        """Tells whether the burst takes no more; a page, unlike a file, holds its pixels in it."""
+        return full(self.waiting) if new.frame.page else len(self.waiting) >= _MOST_WAITING
 
     def _drop(self, shot: Shot, reason: Reason, why: str | None = None) -> Verdict:
         """Drops a picture for what it shows; a later one of the same is judged for itself."""

@@ -24,7 +24,7 @@ def on_time_line(frame: Frame) -> bool:
 
     A still does only if it says so.
     """
-    return frame.content_hash is None or frame.timed
+    return frame.timed or (frame.content_hash is None and not frame.page)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

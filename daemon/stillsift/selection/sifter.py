@@ -318,7 +318,8 @@ class Sifter:
         regions = self.limits.regions
         thumb = thumbnail(luma, regions.paint) if regions else thumb
         at_s = frame.captured_at_ns / 1e9
-        still, timed = frame.content_hash is not None, on_time_line(frame)
+        timed = on_time_line(frame)
+        still = frame.page or frame.content_hash is not None
         embedded = self._look(frame.picture, thumb, at_s, glance=not still, timed=timed)
         self._seen = embedded
         sharp = sharpness(luma) if still else None

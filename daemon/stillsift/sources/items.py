@@ -99,8 +99,6 @@ class Finished:
     undecided: int | None = None
     """Index of a last frame that did not stand for long, as far as is known: if the file grows, it
     is read on from there. None: all frames are decided."""
-    unread: bool = False
-    """Whether the file holds pictures that nobody has looked at; then it stays where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +139,13 @@ class Gap:
 LINKS, SPECIAL, OTHER = "links", "special", "other"
 """Kinds of what is left alone that are no suffix: symbolic links; pipes, sockets and devices; names
 whose suffix is none that a format has."""
-_MOST_KINDS = 6
+HIDDEN, FOLDERS = "hidden", "folders"
+"""More of them: files whose name begins with `.` or `~`; folders that are not entered, as they are
+hidden, another system's, too deep, or below a directory of which only the files are read."""
+_MOST_KINDS = 20
 """Most suffixes that a sentence names; JSON has them all."""
+
+_NO_SUFFIX = frozenset((LINKS, SPECIAL, HIDDEN, FOLDERS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,23 +153,28 @@ class LeftAlone:
     """Says what lies among the footage and is not read. It comes before any file."""
 
     kinds: Mapping[str, int]
-    """Number of files by suffix (lower case with its dot, or empty), and of `LINKS`, `SPECIAL` and
-    `OTHER`."""
+    """Number of files by suffix (lower case with its dot, or empty), and of `LINKS`, `SPECIAL`,
+    `OTHER`, `HIDDEN` and `FOLDERS`."""
 
     def __str__(self) -> str:
         """Returns it as a sentence without its end; empty: nothing is left alone."""
         kinds = sorted(self.kinds.items(), key=lambda each: (-each[1], each[0]))
-        files = [each for each in kinds if each[0] not in (LINKS, SPECIAL)]
+        files = [each for each in kinds if each[0] not in _NO_SUFFIX]
         told = []
         if files:
             named = [f"{kind or 'no suffix'} {n}" for kind, n in files[:_MOST_KINDS]]
-            more = ", ..." if len(files) > _MOST_KINDS else ""
+            rest = len(files) - _MOST_KINDS
+            more = f" and {rest} more kind{'s' * (rest > 1)}" if rest > 0 else ""
             total = _are(sum(n for _, n in files), "file")
             told.append(f"{total} of no kind that stillsift reads ({', '.join(named)}{more})")
         if links := self.kinds.get(LINKS):
             told.append(f"{_are(links, 'symbolic link')} not followed")
         if special := self.kinds.get(SPECIAL):
             told.append(f"{_are(special, 'pipe or device', 'pipes or devices')} not read")
+        if hidden := self.kinds.get(HIDDEN):
+            told.append(f"{_are(hidden, 'hidden file')} not read")
+        if folders := self.kinds.get(FOLDERS):
+            told.append(f"{_are(folders, 'folder')} not entered")
         return "; ".join(told)
 
 

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from ..sources.files.contents import RAW_SUFFIXES
+
 _NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)_([0-9a-f]{24})(\.\w+)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -80,12 +82,17 @@ def id_meant(text: str) -> str:
 
 
 _MAGIC: tuple[tuple[re.Pattern[bytes], tuple[str, ...]], ...] = (
-    (re.compile(rb"\xff\xd8\xff"), (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")),
+    (re.compile(rb"\xff\xd8\xff"), (".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".mpo")),
     (re.compile(rb"\x89PNG\r\n\x1a\n"), (".png", ".apng")),
     (re.compile(rb"RIFF....WEBP", re.DOTALL), (".webp",)),
     (re.compile(rb"BM"), (".bmp", ".dib")),
-    (re.compile(rb"II[*+]\0|MM\0[*+]"), (".tif", ".tiff")),
-    (re.compile(rb"....ftypavi[fs]", re.DOTALL), (".avif",)),
+    (re.compile(rb"II[*+]\0|MM\0[*+]"), (".tif", ".tiff", *sorted(RAW_SUFFIXES))),
+    (re.compile(rb"....ftypavi[fs]", re.DOTALL), (".avif", ".avifs")),
+    (re.compile(rb"....ftyphei[cxms]", re.DOTALL), (".heic", ".heif", ".hif")),
+    (re.compile(rb"....ftypmif1", re.DOTALL), (".heif", ".heic", ".hif", ".avif")),
+    (re.compile(rb"....jP  ", re.DOTALL), (".jp2", ".jpf", ".jpx", ".j2k", ".j2c", ".jpc")),
+    (re.compile(rb"\xff\x4f\xff\x51"), (".j2k", ".j2c", ".jpc", ".jp2", ".jpf", ".jpx")),
+    (re.compile(rb"P[1-6]\s"), (".pnm", ".ppm", ".pgm", ".pbm")),
     (re.compile(rb"GIF8[79]a"), (".gif",)),
 )
 

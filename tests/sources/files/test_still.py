@@ -493,7 +493,6 @@ UNREADABLE = {
     "trunc_header.jpg",
     "trunc_last16.jpg",
     "trunc.png",
-    "plain.heic",
     "huge_30000x30000_1bit.png",
     "huge_20000x10000_gray.jpg",
     "pil_truncated_jpeg.jpg",

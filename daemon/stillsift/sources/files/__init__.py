@@ -7,6 +7,7 @@ first.
 from .clip import ClipReader
 from .directory import DirectorySource, SourceMissing, unmatched
 from .header import DecodeError
+from .pages import page_of
 from .still import picture_of
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "DecodeError",
     "DirectorySource",
     "SourceMissing",
+    "page_of",
     "picture_of",
     "unmatched",
 ]

@@ -61,7 +61,8 @@ _LOG = logging.getLogger(__name__)
 
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,m4v,gif,asf,flv,"
-    "ogg,mxf,ivf,obu,nut,mjpeg,mpjpeg,jpeg_pipe,png_pipe,apng"
+    "ogg,mxf,ivf,obu,nut,mjpeg,mpjpeg,jpeg_pipe,png_pipe,apng,pbm_pipe,pgm_pipe,ppm_pipe,"
+    "dhav,dv,yuv4mpegpipe"
 )
 """Demuxers that may read a file. Playlists (HLS, DASH, concat) above all are left out: they would
 open other files and addresses that the author of the file chose."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -11,9 +12,20 @@ from typing import BinaryIO
 
 from ..items import Idle
 
+TGA_SUFFIXES = frozenset({".tga", ".icb", ".vda", ".vst"})
+"""Suffixes of TGA, whose content begins with nothing that tells it."""
+RAW_SUFFIXES = frozenset(
+    {".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".orf", ".rw2"}
+    | {".rwl", ".raf", ".pef", ".srw", ".3fr", ".fff", ".iiq", ".erf", ".kdc", ".dcr", ".mef"}
+    | {".mos", ".mrw", ".x3f"}
+)
+"""Suffixes of camera RAW. Many are a TIFF by their content, with a thumbnail as its first page."""
 STILL_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".dib"}
-    | {".tif", ".tiff", ".webp", ".avif"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".mpo", ".png", ".bmp", ".dib"}
+    | {".tif", ".tiff", ".webp", ".avif", ".avifs", ".heic", ".heif", ".hif"}
+    | {".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm"}
+    | TGA_SUFFIXES
+    | RAW_SUFFIXES
 )
 CLIP_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".qt", ".f4v", ".ismv", ".mj2"}
@@ -23,7 +35,8 @@ CLIP_SUFFIXES = frozenset(
     | {".mpg", ".mpeg", ".mpe", ".mpv", ".m1v", ".m2v", ".m2p", ".vob", ".vro"}
     | {".wmv", ".asf", ".flv", ".ogv", ".ogm", ".mxf"}
     | {".mjpeg", ".mjpg", ".gif", ".apng", ".ivf", ".obu"}
-    | {".h264", ".264", ".avc", ".h26l", ".h265", ".265", ".hevc"}
+    | {".h264", ".264", ".avc", ".h26l", ".h265", ".265", ".hevc", ".heics", ".heifs"}
+    | {".dav", ".dv", ".dif", ".y4m"}
 )
 """Suffixes of video in the formats that `clip` reads. Those that mostly name sound or something
 else (.ogg, .m4a, .mod) are left out; such a file is read when it is named itself."""
@@ -42,6 +55,10 @@ class Kind(Enum):
     AVIF = "an AVIF"
     GIF = "a GIF"
     HEIC = "a HEIC"
+    JP2 = "a JPEG 2000"
+    PNM = "a PNM"
+    TGA = "a TGA"
+    RAW = "a camera RAW"
     CLIP = "a video"
     HTML = "an HTML page"
     PDF = "a PDF"
@@ -52,7 +69,10 @@ class Kind(Enum):
     UNKNOWN = "no format known here"
 
 
-STILL_KINDS = frozenset((Kind.JPEG, Kind.PNG, Kind.BMP, Kind.TIFF, Kind.WEBP, Kind.AVIF, Kind.GIF))
+STILL_KINDS = frozenset(
+    {Kind.JPEG, Kind.PNG, Kind.BMP, Kind.TIFF, Kind.WEBP, Kind.AVIF, Kind.GIF}
+    | {Kind.HEIC, Kind.JP2, Kind.PNM, Kind.TGA, Kind.RAW}
+)
 _SIGNATURES = (
     (b"\xff\xd8\xff", Kind.JPEG),
     (b"\x89PNG\r\n\x1a\n", Kind.PNG),
@@ -62,6 +82,9 @@ _SIGNATURES = (
     (b"II+\0", Kind.TIFF),
     (b"MM\0+", Kind.TIFF),
     (b"GIF8", Kind.GIF),
+    (b"\xff\x4f\xff\x51", Kind.JP2),
+    *((raw, Kind.RAW) for raw in (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR")),
+    *((raw, Kind.RAW) for raw in (b"\0MRM", b"FOVb", b"II\x1a\0\0\0HEAPCCDR")),
     (b"\x1aE\xdf\xa3", Kind.CLIP),
     (b"%PDF", Kind.PDF),
     (b"PK\x03\x04", Kind.ARCHIVE),
@@ -69,26 +92,51 @@ _SIGNATURES = (
 )
 
 
-def kind_of(head: bytes) -> Kind:
-    """Returns the kind that the first 64 bytes of a file announce."""
+def kind_of(head: bytes, suffix: str = "") -> Kind:
+    """Returns the kind that the first 64 bytes of a file announce.
+
+    `suffix` (lower case) tells a TGA from anything else, and a camera's RAW from another TIFF.
+    """
     if not head:
         return Kind.EMPTY
+    if suffix in TGA_SUFFIXES and _may_be_tga(head):
+        return Kind.TGA
     for signature, kind in _SIGNATURES:
         if head.startswith(signature):
-            return kind
+            raw = kind is Kind.TIFF and (suffix in RAW_SUFFIXES or head[8:10] == b"CR")
+            return Kind.RAW if raw else kind
     if head[:4] == b"RIFF":
         return Kind.WEBP if head[8:12] == b"WEBP" else Kind.CLIP
     if head[4:8] == b"ftyp":
-        return _isobmff_kind(head[8:12])
+        return _isobmff_kind(head)
+    if head.startswith(_JP2):
+        return Kind.CLIP if head[20:24] == b"mjp2" else Kind.JP2
+    if re.match(rb"P[1-6]\s", head):
+        return Kind.PNM
     if not head.strip(b"\0"):
         return Kind.ZEROS
     return _text_kind(head)
 
 
-def _isobmff_kind(brand: bytes) -> Kind:
-    if brand in (b"avif", b"avis"):
+_JP2 = b"\0\0\0\x0cjP  \r\n\x87\n"
+
+
+def _isobmff_kind(head: bytes) -> Kind:
+    """Returns the kind by the brand; what is a sequence of HEVC pictures is read as a clip."""
+    brand, others = head[8:12], head[16 : int.from_bytes(head[:4], "big")]
+    if brand in (b"avif", b"avis") or (brand == b"mif1" and b"avif" in others):
         return Kind.AVIF
-    return Kind.HEIC if brand in (b"heic", b"heix", b"mif1", b"hevc") else Kind.CLIP
+    if brand == b"crx ":
+        return Kind.RAW
+    return Kind.HEIC if brand in (b"heic", b"heix", b"heim", b"heis", b"mif1") else Kind.CLIP
+
+
+def _may_be_tga(head: bytes) -> bool:
+    """Tells whether a header makes sense as that of a TGA, which has no signature."""
+    if len(head) < 18 or head[1] > 1 or head[2] not in (1, 2, 3, 9, 10, 11):
+        return False
+    width, height = (int.from_bytes(head[at : at + 2], "little") for at in (12, 14))
+    return bool(width and height) and head[16] in (8, 15, 16, 24, 32)
 
 
 def _text_kind(head: bytes) -> Kind:

@@ -47,6 +47,7 @@ from .header import DecodeError
 from .motion_pictures import is_stream
 from .numbered import numbered
 from .opening import being_written, opened
+from .pages import PageReader, holds_several
 from .still import frame_of, taken_of
 from .tree import natural, trees
 
@@ -156,7 +157,6 @@ class DirectorySource:
         """Files overwritten before they were read, since that was told."""
         self._overwrites_told = float("-inf")
         self._names_checked = filename_time is None
-        self._several_told = False
         self._stop = threading.Event()
         self._told = time.monotonic()
 
@@ -429,7 +429,7 @@ class DirectorySource:
     def _items_of(
         self, path: Path, data: BinaryIO, identity: FileIdentity, next_frame: int
     ) -> Iterator[Item]:
-        refused = refusal(data, identity.size, self._max_pixels)
+        refused = refusal(data, identity.size, self._max_pixels, path.suffix.lower())
         data.seek(0)
         content = b"" if refused is not None else data.read()
         if not _is_still(path, data if refused is not None else io.BytesIO(content)):
@@ -450,7 +450,7 @@ class DirectorySource:
         elif (why := self._known.begin(path, identity, next_frame)) is not None:
             yield from self._refused(path, data, identity, why)
         else:
-            yield from self._still(path, data, identity, content, refused)
+            yield from self._still(path, data, identity, content, refused, next_frame)
 
     def _refused(
         self, path: Path, data: BinaryIO, identity: FileIdentity, reason: str
@@ -467,8 +467,12 @@ class DirectorySource:
         identity: FileIdentity,
         data: bytes,
         refused: str | None,
+        next_frame: int,
     ) -> Iterator[Item]:
-        """Yields the items of a still with this content, or of one that `refused` gives none."""
+        """Yields the items of a still with this content, or of one that `refused` gives none.
+
+        `next_frame` is the first that is not decided, if it holds several.
+        """
         self._look_at_numbers(path.parent)
         if self._stop.is_set():
             return
@@ -486,26 +490,27 @@ class DirectorySource:
             yield self._repeated(path, identity, digest, earlier, data)
             return
         yield Opened(path, identity, digest)
+        if holds_several(data, path, self._max_pixels):
+            pages = PageReader(
+                path,
+                self.name,
+                identity,
+                digest,
+                start_frame=next_frame,
+                rate=self._rate,
+                times=self._times,
+                max_pixels=self._max_pixels,
+                stopped=self._stop.is_set,
+            )
+            yield from pages.items_of(data)
+            return
         try:
             frame = frame_of(data, path, identity, digest, self.name, self._max_pixels, self._times)
         except DecodeError as error:
             yield from self._failed(path, identity, digest, error.reason)
         else:
-            if frame.several:
-                self._tell_of_several(path)
             yield frame
-            yield Finished(path, identity, digest, 1, unread=frame.several)
-
-    def _tell_of_several(self, path: Path) -> None:
-        """Tells the log once that only the first picture of such a file is looked at."""
-        if not self._several_told:
-            self._several_told = True
-            _LOG.warning(
-                "%s: %s holds several pictures: the first is looked at, and the file stays where "
-                "it is, as all of its kind do",
-                self.name,
-                path,
-            )
+            yield Finished(path, identity, digest, 1)
 
     def _repeated(
         self, path: Path, identity: FileIdentity, digest: str, earlier: Path, data: bytes
@@ -539,7 +544,7 @@ def _is_still(path: Path, data: BinaryIO) -> bool:
 
     A GIF of several pictures is a clip, and so is a stream of pictures. Raises OSError.
     """
-    kind = kind_of(head_of(data))
+    kind = kind_of(head_of(data), path.suffix.lower())
     if kind is Kind.GIF:
         return shows_one_picture(data)
     if kind is Kind.CLIP or is_stream(path, data, kind):

@@ -45,14 +45,18 @@ class Extent:
         return max(self.width * self.height, self.tile) * max(1, self.bytes_per_channel // 2)
 
 
-def refusal(file: BinaryIO, size: int, max_pixels: int) -> str | None:
+def refusal(file: BinaryIO, size: int, max_pixels: int, suffix: str = "") -> str | None:
     """Returns why a file of `size` bytes is not read as a photo; None: it may be read.
 
     Reads a few bytes of an ordinary file, and never more than `HEADER_ALLOWANCE`. Raises OSError.
     """
-    kind = kind_of(head_of(file))
+    kind = kind_of(head_of(file), suffix)
     if kind not in STILL_KINDS:
         return f"is no picture that can be read: it holds {kind.value}"
+    if kind is Kind.RAW:  # its size is looked at when it is opened, before a pixel is decoded
+        if size > max_pixels * BYTES_PER_PIXEL + HEADER_ALLOWANCE:
+            return f"{size:,} bytes are too many for a picture of {max_pixels:,} pixels"
+        return None
     extent = extent_of(file, kind)
     if extent is None:
         return f"{kind.value} with a damaged header"
@@ -64,8 +68,8 @@ def refusal(file: BinaryIO, size: int, max_pixels: int) -> str | None:
             f"{width}x{height} of {8 * extent.bytes_per_channel} bits takes the memory of "
             f"{extent.weight:,} pixels, more than {max_pixels:,} (max_pixels)"
         )
-    # A TIFF may hold more pages than the one that is read.
-    pixels = max_pixels if kind is Kind.TIFF else extent.weight
+    # Several pictures may be in it, each of which is looked at by itself.
+    pixels = max_pixels if kind in _SEVERAL else extent.weight
     if size > pixels * BYTES_PER_PIXEL + HEADER_ALLOWANCE:
         return f"{size:,} bytes are too many for one picture of {width}x{height}"
     return None
@@ -74,7 +78,7 @@ def refusal(file: BinaryIO, size: int, max_pixels: int) -> str | None:
 def extent_of(file: BinaryIO, kind: Kind) -> Extent | None:
     """Returns the size that a file of a kind of `STILL_KINDS` announces; None: it does not.
 
-    Raises OSError.
+    A camera's RAW is none of them. Raises OSError.
     """
     return _READERS[kind](file)
 
@@ -214,12 +218,8 @@ def _webp(file: BinaryIO) -> Extent | None:
 
 def _avif(file: BinaryIO) -> Extent | None:
     """Returns the largest size in the box `meta`: the picture is not smaller than its parts."""
-    position = 0
-    for _ in range(_MOST_BOXES):
-        head = bytes_at(file, position, 16)
-        size = _big(head[:4])
-        size = _big(head[8:16]) if size == 1 else size
-        if head[4:8] == b"meta":
+    for name, position, size in boxes(file):
+        if name == b"meta":
             meta = bytes_at(file, position, min(size, HEADER_ALLOWANCE))
             sizes = [
                 (_big(meta[at + 8 : at + 12]), _big(meta[at + 12 : at + 16]))
@@ -229,9 +229,6 @@ def _avif(file: BinaryIO) -> Extent | None:
                 return None
             width, height = max(sizes, key=lambda each: each[0] * each[1])
             return Extent(width, height, 2)  # of more than 8 bits, for all that is known here
-        if size < 8:
-            return None
-        position += size
     return None
 
 
@@ -270,6 +267,92 @@ def _tiff(file: BinaryIO) -> Extent | None:
     )
 
 
+def _jp2(file: BinaryIO) -> Extent | None:
+    """Reads the marker SIZ of the codestream, which decoders believe (ITU-T T.800, A.5.1)."""
+    position = 0
+    if bytes_at(file, 0, 4) != _CODESTREAM:
+        found = next((at for name, at, _ in boxes(file) if name == b"jp2c"), None)
+        if found is None:
+            return None
+        position = found
+    head = bytes_at(file, position, 43)
+    if len(head) < 43 or head[:4] != _CODESTREAM:
+        return None
+    right, bottom, left, top, tile_width, tile_height = (
+        _big(head[at : at + 4]) for at in range(8, 32, 4)
+    )
+    if not 1 <= _big(head[40:42]) <= _MOST_CHANNELS:
+        return None
+    tile = min(tile_width, right) * min(tile_height, bottom)
+    return Extent(right - left, bottom - top, 2 if head[42] & 0x7F > 7 else 1, tile)
+
+
+_CODESTREAM = b"\xff\x4f\xff\x51"
+_MOST_CHANNELS = 4
+"""Most channels of a JPEG 2000; its decoder makes room for all that are announced."""
+
+
+def boxes(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Yields the name, the place and the size of what each box of a file holds. Raises OSError."""
+    position = 0
+    for _ in range(_MOST_BOXES):
+        head = bytes_at(file, position, 16)
+        size, begin = _big(head[:4]), 8
+        if size == 1:
+            size, begin = _big(head[8:16]), 16
+        if len(head) < 8 or 0 < size < begin:
+            return
+        yield head[4:8], position + begin, max(0, size - begin)
+        if size == 0:  # it reaches to the end of the file
+            return
+        position += size
+
+
+def _pnm(file: BinaryIO) -> Extent | None:
+    header = pnm_header(file)
+    return None if header is None else header.extent
+
+
+@dataclass(frozen=True, slots=True)
+class PnmHeader:
+    """Describes a picture of a PNM."""
+
+    extent: Extent
+    end: int | None
+    """Place behind its pixels; None: they are written in digits."""
+
+
+def pnm_header(file: BinaryIO) -> PnmHeader | None:
+    """Returns what the header of an open PNM says; None: it is damaged. Raises OSError."""
+    head = _REMARK.sub(lambda found: b" " * len(found[0]), bytes_at(file, 0, 4096))
+    kind = head[1:2]
+    if kind in b"14":  # black and white: one bit a pixel, and no highest value
+        found = re.match(rb"P[14]\s+(\d{1,9})\s+(\d{1,9})\s", head)
+        if found is None:
+            return None
+        width, height = int(found[1]), int(found[2])
+        size, deep = (width + 7) // 8 * height, 1
+    else:
+        found = re.match(rb"P[2356]\s+(\d{1,9})\s+(\d{1,9})\s+(\d{1,5})\s", head)
+        if found is None:
+            return None
+        width, height = int(found[1]), int(found[2])
+        deep = 2 if int(found[3]) > 255 else 1
+        size = width * height * deep * (3 if kind in b"36" else 1)
+    return PnmHeader(Extent(width, height, deep), found.end() + size if kind in b"456" else None)
+
+
+_REMARK = re.compile(rb"#[^\r\n]*")
+
+
+def _tga(file: BinaryIO) -> Extent | None:
+    head = bytes_at(file, 0, 18)
+    return Extent(_little(head[12:14]), _little(head[14:16])) if len(head) == 18 else None
+
+
+_SEVERAL = frozenset((Kind.TIFF, Kind.WEBP, Kind.AVIF, Kind.HEIC))
+"""Kinds of which a file may hold more pictures than one."""
+
 _READERS: dict[Kind, Callable[[BinaryIO], Extent | None]] = {
     Kind.JPEG: jpeg_extent,
     Kind.PNG: _png,
@@ -278,4 +361,8 @@ _READERS: dict[Kind, Callable[[BinaryIO], Extent | None]] = {
     Kind.WEBP: _webp,
     Kind.AVIF: _avif,
     Kind.GIF: _gif,
+    Kind.HEIC: _avif,
+    Kind.JP2: _jp2,
+    Kind.PNM: _pnm,
+    Kind.TGA: _tga,
 }

@@ -8,27 +8,31 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pi_heif
 from PIL import ExifTags, Image
 
 from ...problems import Problem
 from .contents import Kind, kind_of
-from .extent import HEADER_ALLOWANCE, refusal
+from .extent import HEADER_ALLOWANCE, boxes, bytes_at, refusal
+from .raw import NoPicture, opened_raw, orientation_of, raw_exif
 
 # `read_header` checks a limit of its own before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
+
+pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 # "Corrupt EXIF data" must not refuse a picture, nor be printed. One filter for good: to switch
 # warnings off for one call would need a lock, which a slow file could hold against all sources.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-_FORMATS = {
+FORMATS = {
     Kind.JPEG: ("JPEG", "MPO"),
     Kind.PNG: ("PNG",),
     Kind.BMP: ("BMP",),
@@ -36,6 +40,10 @@ _FORMATS = {
     Kind.WEBP: ("WEBP",),
     Kind.AVIF: ("AVIF",),
     Kind.GIF: ("GIF",),
+    Kind.HEIC: ("HEIF",),
+    Kind.JP2: ("JPEG2000",),
+    Kind.PNM: ("PPM",),
+    Kind.TGA: ("TGA",),
 }
 """Formats of Pillow that may read a kind: its other parsers are never asked."""
 _MOST_READS = 100_000
@@ -66,8 +74,9 @@ class Header:
     """Whether the picture has pixels that a ground may shine through."""
     quality: float | None = None
     """Quality of the compression, 0 to 100; 100: without loss; None: not known."""
-    several: bool = False
-    """Whether the file holds pictures after its first: pages, or the frames of an animation."""
+    pictures: int = 1
+    """Number of pictures of a HEIC, or of an animated WebP or AVIF. Pages of a TIFF do not count:
+    `pages` finds them."""
 
 
 @contextmanager
@@ -106,9 +115,9 @@ class _Piecewise(io.BytesIO):
 
 def opened(data: bytes, path: Path) -> Image.Image:
     """Opens a photo with Pillow, for its header alone. Raises DecodeError."""
-    kind = kind_of(data[:64])
+    kind = kind_of(data[:64], path.suffix.lower())
     with bad_file(path, f"{kind.value} with a damaged header"):
-        return Image.open(_Piecewise(data), formats=_FORMATS[kind])
+        return Image.open(_Piecewise(data), formats=FORMATS[kind])
 
 
 def read_header(data: bytes, path: Path, max_pixels: int) -> Header:
@@ -118,18 +127,21 @@ def read_header(data: bytes, path: Path, max_pixels: int) -> Header:
     """
     # Again, though it was asked before all of the file was read: whoever writes the file may have
     # changed it since, and set its size and times back.
-    if (reason := refusal(io.BytesIO(data), len(data), max_pixels)) is not None:
+    suffix = path.suffix.lower()
+    if (reason := refusal(io.BytesIO(data), len(data), max_pixels, suffix)) is not None:
         raise DecodeError(path, reason)
-    kind = kind_of(data[:64])
+    kind = kind_of(data[:64], suffix)
+    if kind is Kind.RAW:
+        return _raw_header(data, path, max_pixels)
     try:
         with opened(data, path) as image:
-            orientation, taken = _exif(image, path)
-            # Decoders turn a TIFF upright themselves (OpenCV also if it is told not to).
-            orientation = 1 if kind is Kind.TIFF else orientation
+            orientation, taken = _exif(_exif_of(image, data, kind), path)
+            # Decoders turn these upright themselves (OpenCV a TIFF also if it is told not to).
+            orientation = 1 if kind in _UPRIGHT else orientation
             transparent = image.has_transparency_data
-            several = _holds_several(image, kind)
+            pictures = getattr(image, "n_frames", 1) if kind in _SEVERAL else 1
             return Header(
-                image.mode, orientation, taken, transparent, _quality(image, kind), several
+                image.mode, orientation, taken, transparent, _quality(image, kind), pictures
             )
     except DecodeError:
         if kind is Kind.TIFF:  # Pillow does not know its pixels (such as three floats)
@@ -137,14 +149,42 @@ def read_header(data: bytes, path: Path, max_pixels: int) -> Header:
         raise
 
 
-def _holds_several(image: Image.Image, kind: Kind) -> bool:
-    """Tells whether a file holds pictures after its first.
+_UPRIGHT = frozenset((Kind.TIFF, Kind.HEIC))
+"""Kinds that decoders turn upright; of a HEIC its own boxes count, and never its EXIF data."""
+_SEVERAL = frozenset((Kind.WEBP, Kind.AVIF, Kind.HEIC))
+"""Kinds whose further pictures Pillow counts. Those of an MPO (another eye, a gain map, a preview)
+are of the same shot."""
 
-    The second ones of an MPO (another eye, a gain map, a preview) are of the same shot.
-    """
-    if kind is Kind.TIFF:  # Pillow would go through all of its pages to count them
-        return bool(getattr(getattr(image, "tag_v2", None), "next", 0))
-    return kind in (Kind.WEBP, Kind.AVIF) and bool(getattr(image, "is_animated", False))
+
+def _raw_header(data: bytes, path: Path, max_pixels: int) -> Header:
+    with bad_file(path, "a camera RAW that is damaged or of a kind that is not known"):
+        try:
+            with opened_raw(data, max_pixels) as raw:
+                orientation = orientation_of(raw)
+        except NoPicture as error:
+            raise DecodeError(path, str(error)) from error
+    return Header("RGB", orientation, _exif(lambda: raw_exif(data), path)[1], quality=100.0)
+
+
+_EXIF_BOX = b"JpgTiffExif->JP2"
+"""Name (UUID) of the box of a JPEG 2000 with its EXIF data; Pillow does not read it."""
+
+
+def _exif_of(image: Image.Image, data: bytes, kind: Kind) -> Callable[[], Image.Exif]:
+    """Returns what reads the EXIF data of an open picture."""
+    if kind is not Kind.JP2:
+        # image.getexif() of a PNG would decode all of it to find data after its pixels.
+        return lambda: Image.Image.getexif(image)
+    return lambda: _exif_of_jp2(io.BytesIO(data))
+
+
+def _exif_of_jp2(file: io.BytesIO) -> Image.Exif:
+    exif = Image.Exif()
+    for name, place, size in boxes(file):
+        if name == b"uuid" and bytes_at(file, place, 16) == _EXIF_BOX:
+            exif.load(bytes_at(file, place + 16, size - 16))
+            break
+    return exif
 
 
 _MEAN_AT_50 = 57.625
@@ -153,7 +193,7 @@ _MEAN_AT_50 = 57.625
 
 def _quality(image: Image.Image, kind: Kind) -> float | None:
     """Returns the quality of the compression on libjpeg's scale, as its own tables tell it."""
-    if kind in (Kind.PNG, Kind.BMP, Kind.GIF):
+    if kind in (Kind.PNG, Kind.BMP, Kind.GIF, Kind.PNM, Kind.TGA):
         return 100.0
     tables: dict[int, list[int]] = getattr(image, "quantization", None) or {}
     if not tables:
@@ -163,12 +203,11 @@ def _quality(image: Image.Image, kind: Kind) -> float | None:
     return min(100.0, 5000 / scale if scale > 100 else (200 - scale) / 2)
 
 
-def _exif(image: Image.Image, path: Path) -> tuple[int, datetime | None]:
+def _exif(read: Callable[[], Image.Exif], path: Path) -> tuple[int, datetime | None]:
     """Returns EXIF orientation and time; a damaged block counts as absent."""
     try:
         with bad_file(path, "damaged EXIF"):
-            # image.getexif() of a PNG would decode all of it to find data after its pixels.
-            exif = Image.Image.getexif(image)
+            exif = read()
             details = exif.get_ifd(ExifTags.IFD.Exif)
             orientation = exif.get(ExifTags.Base.Orientation, 1)
     except DecodeError:

@@ -5,6 +5,7 @@ Whoever reads such a stream as a still sees its first picture alone.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -17,6 +18,7 @@ from .extent import (
     jpeg_extent,
     jpeg_segments,
     marks_in,
+    pnm_header,
 )
 
 _STREAM_SUFFIXES = frozenset({".mjpeg", ".mjpg"})
@@ -34,7 +36,7 @@ _MOST_CHUNKS = 100_000
 
 
 def is_stream(path: Path, file: BinaryIO, kind: Kind) -> bool:
-    """Tells whether an open JPEG or PNG goes on with pictures of the same stream.
+    """Tells whether an open JPEG, PNG or PNM goes on with pictures of the same stream.
 
     What else may follow a photo does not count: a second view, preview or gain map that its header
     names, a picture of another size, a video, a maker's data, padding. In a file that is called
@@ -45,6 +47,10 @@ def is_stream(path: Path, file: BinaryIO, kind: Kind) -> bool:
             return _is_motion_jpeg(file, named=path.suffix.lower() in _STREAM_SUFFIXES)
         case Kind.PNG:
             return _is_motion_png(file)
+        case Kind.PNM:
+            header = pnm_header(file)
+            end = None if header is None else header.end
+            return end is not None and re.match(rb"P[1-6]\s", bytes_at(file, end, 3)) is not None
     return False
 
 

@@ -18,7 +18,8 @@ from PIL import Image
 from ...arrays import Image as Pixels
 from .contents import Kind, kind_of
 from .extent import MOST_SEGMENTS
-from .header import DecodeError, Header, bad_file
+from .header import FORMATS, DecodeError, Header, bad_file
+from .raw import raw_pixels
 from .tones import eight_bit
 from .transparency import laid_over_ground
 
@@ -29,10 +30,12 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 _MISREAD = frozenset({"CMYK", "YCbCr", "LAB"})
 """Pillow's names of the colour spaces that OpenCV takes for RGB or inverts."""
+_PILLOWS = frozenset((Kind.GIF, Kind.HEIC, Kind.JP2, Kind.PNM, Kind.TGA))
+"""Kinds that OpenCV does not read, or reads otherwise in each of its builds."""
 _MISREAD_TRANSPARENT = frozenset({Kind.TIFF, Kind.AVIF})
 """Kinds whose transparent pictures OpenCV gives otherwise than asked: it multiplies the colours of
 a TIFF by how much they cover, or does not, and does not say on which scale those of an AVIF are."""
-_DAMAGED = "cannot be decoded: its data is damaged or incomplete"
+DAMAGED = "cannot be decoded: its data is damaged or incomplete"
 
 
 def decoded_pixels(data: bytes, header: Header, path: Path) -> Pixels:
@@ -40,18 +43,20 @@ def decoded_pixels(data: bytes, header: Header, path: Path) -> Pixels:
 
     A transparent picture is laid over a ground, and one of more than 8 bits is mapped to 8.
     """
-    _refuse_cut_off(data, path)
-    kind = kind_of(data[:64])
-    by_pillow = header.mode in _MISREAD or kind is Kind.GIF
+    kind = kind_of(data[:64], path.suffix.lower())
+    _refuse_cut_off(data, kind, path)
+    if kind is Kind.RAW:
+        return _raw(data, path)
+    by_pillow = header.mode in _MISREAD or kind in _PILLOWS
     if by_pillow or (header.transparent and kind in _MISREAD_TRANSPARENT):
-        return _decoded_by_pillow(data, header, path)
+        return _decoded_by_pillow(data, header, kind, path)
     encoded = np.frombuffer(data, np.uint8)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     if kind is not Kind.AVIF:  # its decoder knows whether white is 1,023 or 4,095
         flags |= cv2.IMREAD_ANYDEPTH
     if header.transparent:
         flags = cv2.IMREAD_UNCHANGED
-    with bad_file(path, _DAMAGED):
+    with bad_file(path, DAMAGED):
         try:
             pixels = cv2.imdecode(encoded, flags)
             if pixels is None and kind is Kind.TIFF:  # of 32 and 64 bits a pixel, only unchanged
@@ -59,7 +64,7 @@ def decoded_pixels(data: bytes, header: Header, path: Path) -> Pixels:
         except cv2.error as error:
             raise DecodeError(path, f"cannot be decoded: {error.err}") from error
         if pixels is None:
-            raise DecodeError(path, _DAMAGED)
+            raise DecodeError(path, DAMAGED)
         if pixels.ndim == 3 and pixels.shape[2] == 4:
             # 16 bits of transparency come with 16 bits of colour, on the same scale.
             return laid_over_ground(pixels if pixels.dtype == np.uint8 else _high_bytes(pixels))
@@ -73,13 +78,17 @@ def _high_bytes(pixels: np.ndarray[Any, Any]) -> Pixels:
     return np.asarray(pixels >> 8 if pixels.dtype == np.uint16 else pixels, np.uint8)
 
 
-def _refuse_cut_off(data: bytes, path: Path) -> None:
+def _raw(data: bytes, path: Path) -> Pixels:
+    with bad_file(path, DAMAGED):
+        return raw_pixels(data)
+
+
+def _refuse_cut_off(data: bytes, kind: Kind, path: Path) -> None:
     """Raises DecodeError for a JPEG, BMP or PNG that is cut off.
 
     OpenCV fills what is missing with grey or black and reports nothing. For a chunk of a PNG it
     takes all the memory that the chunk announces (measured: 4 GB and 15 s for a PNG of 5 kB).
     """
-    kind = kind_of(data[:64])
     if kind is Kind.JPEG and (share := _jpeg_share(data)) is not None:
         raise DecodeError(path, f"is cut off: the JPEG's end marker is missing{share}")
     if kind is Kind.BMP and (missing := _bmp_missing(data)) > 0:
@@ -137,21 +146,30 @@ _LAB_SIGN = np.array((0, 128, 128), np.uint8)
 """Mask that turns Pillow's signed a and b into those of OpenCV, with an offset of 128."""
 
 
-def _decoded_by_pillow(data: bytes, header: Header, path: Path) -> Pixels:
+def _decoded_by_pillow(data: bytes, header: Header, kind: Kind, path: Path) -> Pixels:
     """Decodes what OpenCV decodes wrongly (measured against Pillow). Raises DecodeError.
 
     That is colour spaces that it takes for RGB or inverts, and `_MISREAD_TRANSPARENT`.
     """
     # Its header was read, so there is an end to it. Its pixels may be in any number of pieces.
-    with bad_file(path, _DAMAGED), Image.open(io.BytesIO(data)) as image:
-        if image.mode == "LAB":
-            return np.asarray(
-                cv2.cvtColor(np.asarray(image) ^ _LAB_SIGN, cv2.COLOR_Lab2BGR), np.uint8
-            )
-        if header.transparent:
-            rgba = np.asarray(image.convert("RGBA"), np.uint8)
-            return laid_over_ground(rgba[:, :, (2, 1, 0, 3)])
-        return np.asarray(image.convert("RGB"), np.uint8)[:, :, ::-1].copy()
+    with (
+        bad_file(path, DAMAGED),
+        Image.open(io.BytesIO(data), formats=FORMATS[kind]) as image,
+    ):
+        return bgr_of(image, transparent=header.transparent)
+
+
+def bgr_of(image: Image.Image, *, transparent: bool) -> Pixels:
+    """Returns (height, width, 3) uint8 BGR of an open picture; raises whatever Pillow does."""
+    if image.mode == "LAB":
+        return np.asarray(cv2.cvtColor(np.asarray(image) ^ _LAB_SIGN, cv2.COLOR_Lab2BGR), np.uint8)
+    if transparent:
+        rgba = np.asarray(image.convert("RGBA"), np.uint8)
+        return laid_over_ground(rgba[:, :, (2, 1, 0, 3)])
+    if image.mode.startswith("I"):  # Pillow would cut off what is above 255
+        grey = eight_bit(np.asarray(image).astype(np.uint16))
+        return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), np.uint8)
+    return np.asarray(image.convert("RGB"), np.uint8)[:, :, ::-1].copy()
 
 
 def upright_pixels(pixels: Pixels, orientation: int) -> Pixels:

@@ -37,7 +37,6 @@ def frame_of(
         content_hash=content_hash,
         timed=taken.timed,
         quality=header.quality,
-        several=header.several,
     )
 
 
@@ -50,7 +49,9 @@ def frame_at(path: Path, max_pixels: int) -> Frame:
     try:
         with opened(path) as file:
             identity = FileIdentity.from_stat(os.fstat(file.fileno()))
-            if (reason := refusal(file, identity.size, max_pixels)) is not None:
+            if (
+                reason := refusal(file, identity.size, max_pixels, path.suffix.lower())
+            ) is not None:
                 raise Unreadable(reason)
             file.seek(0)
             return frame_of(file.read(), path, identity, "", "", max_pixels, Times())

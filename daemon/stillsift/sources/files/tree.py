@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 
 from natsort import natsort_keygen, ns
 
-from ..items import LINKS, OTHER, SPECIAL, FileIdentity
+from ..items import FOLDERS, HIDDEN, LINKS, OTHER, SPECIAL, FileIdentity
 from .contents import CLIP_SUFFIXES, STILL_SUFFIXES
 
 _LOG = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class Tree:
         """Yields every still and clip there now, in no order, and None for everything else.
 
         What cannot be read is logged and left out. Paths in `told` are not logged again, and every
-        path that is logged is added to it. Visible entries that are not read are added to
+        path that is logged is added to it. Entries that are not read are added to
         `left_alone`, by the kinds of `LeftAlone`. Raises OSError if the root itself cannot be read.
         """
         told = set() if told is None else told
@@ -103,7 +103,9 @@ class Tree:
                             continue
                         if depth < MOST_DEEP:
                             folders.append((found, depth + 1))
-                        elif self.root not in told:
+                            continue
+                        left_alone[FOLDERS] += 1
+                        if self.root not in told:
                             told.add(self.root)
                             _LOG.warning(
                                 "%s: folders more than %d deep are not read, the first is %s",
@@ -122,12 +124,16 @@ class Tree:
         """Returns a still or clip, or the path of a folder to enter; None: it is neither."""
         path = Path(entry.path)
         try:
-            if not _visible(entry.name) or self._excluded(path):
+            if self._excluded(path):
                 return None
             if entry.is_symlink():
                 left_alone[LINKS] += 1
             elif entry.is_dir():
-                return path if self.recursive and _entered(entry.name) else None
+                if self.recursive and _entered(entry.name):
+                    return path
+                left_alone[FOLDERS] += 1
+            elif not _visible(entry.name):
+                left_alone[HIDDEN] += 1
             elif not entry.is_file():
                 left_alone[SPECIAL] += 1
             elif _named_as_footage(entry.name):
