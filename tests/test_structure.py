@@ -43,7 +43,8 @@ MODULES = {
     "sources": "items pace sequences times picture skipping allocation decoding",
     "sources.files": """
         opening contents tree events arrivals gif extent motion_pictures raw header strips
-        transparency tones pixels still pages numbered clip_clock reading joined clip directory""",
+        transparency tones pixels still pages read_ahead numbered clip_clock reading joined clip
+        directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
     "ledger": "records schema lifetime rows filters totals search reader writer",
     "store": """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -188,9 +188,13 @@ class Frame:
     """Whether it is a photograph that shares its file with others, such as a page: it lies on no
     time line, and is kept as a picture of its own."""
 
+    ahead: object | None = field(default=None, compare=False, repr=False)
+    """What was measured of its pixels before its turn; None: nothing was. The sifter knows it."""
+
     def without_pixels(self) -> Frame:
         """Returns the same frame without its pixels, to free their memory."""
-        return replace(self, picture=NoPixels(self.picture.width, self.picture.height))
+        picture = NoPixels(self.picture.width, self.picture.height)
+        return replace(self, picture=picture, ahead=None)
 
     @property
     def id(self) -> str:

@@ -22,6 +22,9 @@ from running import decided
 from stillsift.decisions import Outcome
 from stillsift.ledger import Ledger
 from stillsift.ledger.reader import LedgerReader
+from stillsift.sources.decoding import MAX_PIXELS
+from stillsift.sources.files.directory import is_still
+from stillsift.sources.files.read_ahead import ReadAhead
 
 CUT_OFF = Path(__file__).with_name("cut_off_sift.py")
 
@@ -296,6 +299,42 @@ def test_what_cannot_be(
     assert done.status == 2, done
     assert told in done.err
     assert contents(tmp_path) == before
+
+
+# -- threads ---------------------------------------------------------------------------------------
+
+
+def test_decisions_do_not_depend_on_the_number_of_threads(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    write(photos, "broken", textured(5)).write_bytes(b"\xff\xd8\xff no picture")
+    write_clip(photos / "d.mp4", [1, 2])
+    write(photos / "e", "last", compressed(textured(2, 800, 600), 30))
+    told = []
+    for jobs in (1, 2, 8):
+        file = tmp_path / f"{jobs}.jsonl"
+        done = stillsift("sift", photos, "--dry-run", "--jobs", jobs, "--decisions", file)
+        assert done.status == 0, done
+        told.append(file.read_text())
+    assert told[0] == told[1] == told[2]
+    assert stillsift("sift", photos, "--dry-run", "--jobs", 0).status == 2
+
+
+def test_a_still_that_changes_after_it_was_read_ahead_is_read_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "in", "a", textured(1))
+    ahead = ReadAhead(1, MAX_PIXELS, is_still)
+    try:
+        ahead.begin([path])
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        read = ahead.take(path, digest)
+        assert read is not None
+        assert read.picture.width == 640
+        ahead.begin([path])
+        path.write_bytes(b"other bytes")
+        assert ahead.take(path, hashlib.sha256(b"other bytes").hexdigest()) is None
+        assert ahead.take(path, digest) is None
+    finally:
+        ahead.close()
 
 
 # -- names -----------------------------------------------------------------------------------------

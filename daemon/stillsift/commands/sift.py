@@ -105,6 +105,13 @@ def add(commands: Commands) -> None:
         help="read the password of the cameras from FILE; the user stands in the URL",
     )
     parser.add_argument("--duration", metavar="TIME", help="listen to a camera this long (10m)")
+    parser.add_argument(
+        "--jobs",
+        type=_jobs,
+        default=len(os.sched_getaffinity(0)),
+        metavar="N",
+        help="threads for reading photos (default: one for each CPU); decisions are the same",
+    )
     parser.add_argument("--dry-run", action="store_true", help="decide, but keep nothing")
     parser.add_argument(
         "--list",
@@ -165,6 +172,7 @@ def sift(given: argparse.Namespace) -> int:
             _Run(
                 *(engine, source, tallies[source.name], duration_s),
                 replacing=_alone(source, sources),
+                jobs=given.jobs,
             )
             for source in sources
         ]
@@ -232,8 +240,13 @@ class _Run:
         duration_s: float | None,
         *,
         replacing: bool,
+        jobs: int,
     ) -> None:
-        """`replacing`: better photographs may replace kept ones until the end of the source."""
+        """`replacing`: better photographs may replace kept ones until the end of the source.
+
+        `jobs`: threads that work for it.
+        """
+        self._jobs = jobs
         self.live = source.rtsp is not None
         self._replacing = replacing
         self._engine = engine
@@ -254,6 +267,7 @@ class _Run:
                 watch=False,
                 duration_s=self._duration_s,
                 replacing=self._replacing,
+                jobs=self._jobs,
                 on_decision=self._tally.note,
                 on_replaced=self._tally.replace,
             )
@@ -451,6 +465,14 @@ def unused_name(text: str, names: set[str]) -> str:
     while (name := f"{tries[0][:40]}-{number}") in names:
         number += 1
     return name
+
+
+def _jobs(text: str) -> int:
+    """Reads a number of threads. Raises ValueError and ArgumentTypeError."""
+    jobs = int(text)
+    if not 1 <= jobs <= 64:
+        raise argparse.ArgumentTypeError("from 1 to 64")
+    return jobs
 
 
 def _duration(text: str) -> float:

@@ -29,6 +29,8 @@ from ..service import Metrics
 from ..sources import Known, Source
 from ..sources.camera import RtspSource
 from ..sources.files import DirectorySource
+from ..sources.files.directory import is_still
+from ..sources.files.read_ahead import ReadAhead
 from ..store import Quarantine, Store, StoreError, StoreFull
 from ..store.in_place import InPlaceStore, Mode, NoListing, Removal
 from ..store.metadata_jsonl import Listing
@@ -195,6 +197,7 @@ class Engine:
         watch: bool = True,
         duration_s: float | None = None,
         replacing: bool = False,
+        jobs: int = 1,
         on_decision: Callable[[Decision, KeptFile | None], None] | None = None,
         on_replaced: Callable[[Decision], None] = lambda _decision: None,
         on_step: Callable[[], None] = lambda: None,
@@ -202,7 +205,7 @@ class Engine:
         """Makes the line of one source. `watch` False: it ends after what is there now.
 
         `replacing`: better photographs may replace those that are kept, until
-        `ledger.end_sifting`.
+        `ledger.end_sifting`. `jobs`: threads that work for it; what is decided is the same.
         """
         tuning = self.tuning(config)
         store = None if self.storage is None else self.storage.store.root
@@ -218,6 +221,7 @@ class Engine:
                 is_there=self._is_there,
                 mark=mark,
             )
+            ahead = None if watch or jobs < 2 else ReadAhead(jobs - 1, config.max_pixels, is_still)
             source = open_source(
                 config,
                 recorder,
@@ -225,10 +229,13 @@ class Engine:
                 duration_s=duration_s,
                 leave_out=store,
                 recognise=self._sequence_check(config),
+                ahead=ahead,
             )
             pictures = KeptPictures(self.ledger, store, config.max_pixels)
             sifting = self._sifting(config, tuning, replacing)
             sifter = self._sifter(config.name, tuning, pictures, sifting)
+            if ahead is not None:
+                ahead.measure = sifter.ahead
         except BaseException:
             mark.close()
             raise
@@ -355,6 +362,7 @@ def open_source(
     duration_s: float | None = None,
     leave_out: Path | None = None,
     recognise: SequenceCheck | None = None,
+    ahead: ReadAhead | None = None,
 ) -> Source:
     """Opens a source; only this function knows which kinds of source there are.
 
@@ -391,6 +399,7 @@ def open_source(
         max_clip_pixels=config.max_clip_pixels,
         settle_s=config.settle,
         exclude=() if leave_out is None else (leave_out,),
+        ahead=ahead,
     )
 
 

@@ -40,6 +40,20 @@ class EmbeddedPicture:
     """`thumbnail.colours` of it; None: they do not count."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Ahead:
+    """Holds what the pixels of a still say by themselves, measured before its turn."""
+
+    luma: Image
+    thumbnail: Image
+    """Of the whole picture."""
+    sharpness: Sharpness
+    sharpest_part: float | None
+    overview: Overview
+    embedding: Embedding
+    """In half precision."""
+
+
 @dataclass(slots=True, eq=False)
 class Measured:
     """Holds a frame with its measures."""

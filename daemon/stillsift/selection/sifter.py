@@ -34,7 +34,7 @@ from .keep_ratio import KeepRatio
 from .learning import Learning
 from .likeness import Shown
 from .limits import Limits
-from .measured import EmbeddedPicture, Measured, on_time_line
+from .measured import Ahead, EmbeddedPicture, Measured, on_time_line
 from .moments import Moments
 from .moved_view import Move
 from .novelty import Novelty
@@ -145,8 +145,9 @@ class Sifter:
 
         Raises what the embedder raises; the frame then has no effect.
         """
-        luma = frame.picture.luma()
-        thumb = thumbnail(luma)
+        ahead = _ahead(frame)
+        luma = frame.picture.luma() if ahead is None else ahead.luma
+        thumb = thumbnail(luma) if ahead is None else ahead.thumbnail
         shut = self.limits.gates.dropped(thumb, frame.picture)
         if shut is None:
             measured = self._measure(frame, luma, thumb)
@@ -320,19 +321,39 @@ class Sifter:
         at_s = frame.captured_at_ns / 1e9
         timed = on_time_line(frame)
         still = frame.page or frame.content_hash is not None
-        embedded = self._look(frame.picture, thumb, at_s, glance=not still, timed=timed)
+        ahead = _ahead(frame)
+        embedded = self._look(frame, thumb, at_s, glance=not still, timed=timed)
         self._seen = embedded
-        sharp = sharpness(luma) if still else None
+        sharp = None
+        if still:
+            sharp = sharpness(luma) if ahead is None else ahead.sharpness
         measured = Measured(_lightened(frame), timed, at_s, thumb, sharp, embedded, luma=luma)
         if timed and self.limits.every_change:
             measured.small = small_picture(luma, frame.picture.levels, regions.paint)
-        if not timed:
+        if not timed and ahead is not None:
+            measured.overview, measured.sharpest_part = ahead.overview, ahead.sharpest_part
+        elif not timed:
             measured.overview = overview_of(frame.picture, frame.quality, luma, regions.paint)
             measured.sharpest_part = sharpest_part(luma)
         return measured
 
+    def ahead(self, picture: ArrayPicture) -> Ahead:
+        """Measures what the pixels of a still say by themselves, before it is offered.
+
+        It changes nothing and may run in another thread. Raises what the embedder raises.
+        """
+        regions, luma = self.limits.regions, picture.luma()
+        return Ahead(
+            luma,
+            thumbnail(luma),
+            sharpness(luma),
+            sharpest_part(luma),
+            overview_of(picture, picture.quality, luma, regions.paint),
+            self._embed(regions.painted(picture)).in_half_precision(),
+        )
+
     def _look(
-        self, picture: Picture, thumb: Image, at_s: float, *, glance: bool, timed: bool
+        self, frame: Frame, thumb: Image, at_s: float, *, glance: bool, timed: bool
     ) -> EmbeddedPicture:
         """Embeds a picture, or returns the last embedded one if this one looks the same.
 
@@ -346,13 +367,13 @@ class Sifter:
         rests = seen is not None and difference(seen.thumbnail, thumb) <= _STILL
         if seen is not None and rests and not self.waiting and not self._context.scene.due(at_s):
             return seen
-        painted = self.limits.regions.painted(picture)
+        painted, ahead = self.limits.regions.painted(frame.picture), _ahead(frame)
         tint = colours(painted) if timed else None
         if seen is not None and rests:
             was = seen.colours
             if tint is None or was is None or recoloured(was, tint) <= _TINGED:
                 return seen
-        embedding = self._embed(painted).in_half_precision()
+        embedding = self._embed(painted).in_half_precision() if ahead is None else ahead.embedding
         cells = Cells.of(embedding)
         if tint is not None:
             cells = cells.coloured(tint)
@@ -496,6 +517,11 @@ def _sighting(verdict: Verdict, thumb: Image) -> Sighting:
         other_view=verdict.other_view,
         content=frame.content_hash,
     )
+
+
+def _ahead(frame: Frame) -> Ahead | None:
+    """Returns what was measured of a frame before its turn; None: nothing was."""
+    return frame.ahead if isinstance(frame.ahead, Ahead) else None
 
 
 def _lightened(frame: Frame) -> Frame:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, tzinfo
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -48,6 +49,7 @@ from .motion_pictures import is_stream
 from .numbered import numbered
 from .opening import being_written, opened
 from .pages import PageReader, holds_several
+from .read_ahead import ReadAhead
 from .still import frame_of, taken_of
 from .tree import natural, trees
 
@@ -101,6 +103,7 @@ class DirectorySource:
         settle_s: float = 2.0,
         rescan_s: float = 45.0,
         exclude: Sequence[Path] = (),
+        ahead: ReadAhead | None = None,
     ) -> None:
         """Takes the options. Raises ValueError for a `filename_time` that is no pattern.
 
@@ -109,9 +112,11 @@ class DirectorySource:
         time lie on a time line. `sequence` is the number of numbered stills in a second, on the
         time line of their folder; None: `recognise` tells from blocks of neighbours why a folder
         has none (None: it has), and is asked only if `watch` is False. `exclude` are directories
-        that are never read, such as the store.
+        that are never read, such as the store. `ahead` reads stills ahead, where `watch` is False;
+        None: each is read at its turn.
         """
         self.name = name
+        self._ahead = None if watch else ahead
         self._trees = trees(root, recursive=recursive, exclude=exclude)
         self._known = known
         self._rate = rate
@@ -229,8 +234,25 @@ class DirectorySource:
                 if path.suffix.lower() in STILL_SUFFIXES:
                     self._folders.setdefault(path.parent, []).append(path)
         self._add([Arrived(path) for path in found])
-        while self._ready and not self._stop.is_set():
-            yield from self._file(self._next())
+        try:
+            while self._ready and not self._stop.is_set():
+                self._read_ahead()
+                yield from self._file(self._next())
+        finally:
+            if self._ahead is not None:
+                self._ahead.close()
+
+    def _read_ahead(self) -> None:
+        """Begins to read the stills that come next and are not decided."""
+        if self._ahead is None:
+            return
+        coming: list[Path] = []
+        for path in islice(self._ready, 4 * self._ahead.depth):
+            if len(coming) < self._ahead.depth and path.suffix.lower() in STILL_SUFFIXES:
+                identity = _identity(path)
+                if identity is not None and self._known.next_frame(path, identity) is not None:
+                    coming.append(path)
+        self._ahead.begin(coming)
 
     def _as_they_come(self) -> Iterator[Item]:
         try:
@@ -432,7 +454,7 @@ class DirectorySource:
         refused = refusal(data, identity.size, self._max_pixels, path.suffix.lower())
         data.seek(0)
         content = b"" if refused is not None else data.read()
-        if not _is_still(path, data if refused is not None else io.BytesIO(content)):
+        if not is_still(path, data if refused is not None else io.BytesIO(content)):
             content = b""  # a clip is read anew, piece by piece
             reader = ClipReader(
                 path,
@@ -504,8 +526,10 @@ class DirectorySource:
             )
             yield from pages.items_of(data)
             return
+        read = None if self._ahead is None else self._ahead.take(path, digest)
+        told = (data, path, identity, digest, self.name)
         try:
-            frame = frame_of(data, path, identity, digest, self.name, self._max_pixels, self._times)
+            frame = frame_of(*told, self._max_pixels, self._times, read)
         except DecodeError as error:
             yield from self._failed(path, identity, digest, error.reason)
         else:
@@ -539,7 +563,7 @@ def unmatched(pattern: str, files: int, example: Path) -> str:
     )
 
 
-def _is_still(path: Path, data: BinaryIO) -> bool:
+def is_still(path: Path, data: BinaryIO) -> bool:
     """Tells whether a file is a still, by its content, else by its name.
 
     A GIF of several pictures is a clip, and so is a stream of pictures. Raises OSError.

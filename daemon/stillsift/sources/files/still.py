@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...frames import ArrayPicture, Frame
@@ -14,6 +15,18 @@ from .opening import opened
 from .pixels import decoded_pixels, upright_pixels
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadStill:
+    """Holds a still that was read before its turn."""
+
+    digest: str
+    """SHA-256 (hex) of its file."""
+    header: Header
+    picture: ArrayPicture
+    measured: object | None
+    """What was measured of the picture then; None: nothing."""
+
+
 def frame_of(
     data: bytes,
     path: Path,
@@ -22,9 +35,13 @@ def frame_of(
     source: str,
     max_pixels: int,
     times: Times,
+    read: ReadStill | None = None,
 ) -> Frame:
-    """Returns the frame in `data`, the whole content of `path`. Raises DecodeError."""
-    header = read_header(data, path, max_pixels)
+    """Returns the frame in `data`, the whole content of `path`. Raises DecodeError.
+
+    `read`: what was read of it ahead.
+    """
+    header = read_header(data, path, max_pixels) if read is None else read.header
     taken = times.of_still(path, header.taken, identity.mtime_ns)
     return Frame(
         source=source,
@@ -32,11 +49,12 @@ def frame_of(
         frame_index=0,
         captured_at_ns=taken.at_ns,
         captured_at_origin=taken.known_by,
-        picture=_decoded(data, header, path),
+        picture=decoded(data, header, path) if read is None else read.picture,
         file=path,
         content_hash=content_hash,
         timed=taken.timed,
         quality=header.quality,
+        ahead=None if read is None else read.measured,
     )
 
 
@@ -64,10 +82,11 @@ def picture_of(data: bytes, path: Path, max_pixels: int) -> ArrayPicture:
 
     Raises DecodeError.
     """
-    return _decoded(data, read_header(data, path, max_pixels), path)
+    return decoded(data, read_header(data, path, max_pixels), path)
 
 
-def _decoded(data: bytes, header: Header, path: Path) -> ArrayPicture:
+def decoded(data: bytes, header: Header, path: Path) -> ArrayPicture:
+    """Returns the picture in `data`, upright. Raises DecodeError."""
     pixels = upright_pixels(decoded_pixels(data, header, path), header.orientation)
     return ArrayPicture(pixels, header.quality)
 
