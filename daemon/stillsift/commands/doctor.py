@@ -19,7 +19,7 @@ from ..problems import Problem
 from ..store import Store, StoreError
 from ..store.durable_files import nearest_existing
 from ..system_libraries import missing_libraries
-from ..units import counted
+from ..units import counted, shown_size
 from .arguments import Commands, add_command, add_config, add_json, configured
 
 _EXAMPLES = """\
@@ -147,4 +147,4 @@ def _configuration(given: argparse.Namespace) -> Iterator[_Finding]:
         yield _Finding("store", False, str(error), "free some space, or lower store.min_free")
     else:
         usage = shutil.disk_usage(nearest_existing(config.store.path))
-        yield _Finding("store", True, f"{config.store.path}, {usage.free / 1e9:.1f} GB free")
+        yield _Finding("store", True, f"{config.store.path}, {shown_size(usage.free)} free")

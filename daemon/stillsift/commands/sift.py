@@ -27,11 +27,12 @@ from ..problems import Problem
 from ..service import Metrics
 from ..service.logs import set_up_logging
 from ..service.signals import Signals
-from ..sources import Source
+from ..sources import ClipPosition, Position, Source
 from ..sources.camera import RtspSource
 from ..sources.files import DirectorySource, unmatched
 from . import process_list
 from .arguments import Commands, UsageError, add_command, add_json
+from .pasted import pasted
 from .progress import Progress, show_progress
 from .tables import decision_row
 from .tally import Tally
@@ -107,6 +108,8 @@ def sift(given: argparse.Namespace) -> int:
     set_up_logging("warning", config.log.format, stream=sys.stderr)
     store_asked = None if given.dry_run else config.store.path
     tallies = {each.name: Tally(each.name, place_of(each), store_asked) for each in sources}
+    for each in sources:
+        tallies[each.name].is_file = each.directory is not None and each.directory.is_file()
     with (
         Signals() as signals,
         Engine(config, Metrics(), dry_run=given.dry_run) as engine,
@@ -158,6 +161,7 @@ class _Run:
         if self._stopped.is_set():
             return
         begin = time.monotonic()
+        self._tally.position = lambda: self._position(begin)
         self._tally.begun = True
         try:
             self._line = self._engine.line(
@@ -183,6 +187,19 @@ class _Run:
             self._tally.left_alone = self._line.source.left_alone
             self._tally.numbered = self._line.source.numbered
         self._tally.seconds = time.monotonic() - begin
+
+    def _position(self, begin: float) -> Position | None:
+        """Tells how far it has come; a camera is a clip as long as it is listened to."""
+        source = None if self._line is None else self._line.source
+        if isinstance(source, DirectorySource):
+            return source.position
+        if not self._duration_s:
+            return None
+        at_s = min(time.monotonic() - begin, self._duration_s)
+        listened = ClipPosition(
+            Path(self._source.name), at_s / self._duration_s, at_s, self._duration_s
+        )
+        return Position(1, listed=True, clip=listened)
 
     def _absence(self, source: Source) -> str | None:
         """Tells why nothing came, where no footage is there; None: all that is there is decided.
@@ -384,6 +401,7 @@ def _print_places(store: Path, tallies: list[Tally]) -> None:
     if any(not folder.name.startswith(".") for folder in (store / "kept").iterdir()):
         print(escaped(f"Kept frames   {store / 'kept'}"))
     if any(tally.reasons[Reason.AUDIT] for tally in tallies):
-        print(escaped(f"Audit sample  {store / 'audit'} (stillsift audit --store {store})"))
+        told = escaped(f"Audit sample  {store / 'audit'}")
+        print(f"{told} ({pasted('audit', '--store', store)})")
     if any(tally.frames or tally.error is None for tally in tallies):
-        print(escaped(f"Why           stillsift decisions --store {store}"))
+        print(f"Why           {pasted('decisions', '--store', store)}")

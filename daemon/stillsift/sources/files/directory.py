@@ -32,6 +32,7 @@ from ..items import (
     LeftAlone,
     Opened,
     Overload,
+    Position,
     Repeated,
     origin_of,
 )
@@ -48,7 +49,7 @@ from .motion_pictures import is_stream
 from .numbered import numbered
 from .opening import being_written, opened
 from .still import frame_of, taken_of
-from .tree import natural, trees
+from .tree import Found, natural, trees
 
 _LOG = logging.getLogger(__name__)
 _BEING_WRITTEN = "another program is still writing it; it is read the next time"
@@ -157,6 +158,14 @@ class DirectorySource:
         self._overwrites_told = float("-inf")
         self._names_checked = filename_time is None
         self._several_told = False
+        self._found = 0
+        """Number of files that were found, when read once."""
+        self._listed = False
+        """Whether all of them are found, when read once."""
+        self._reading = False
+        """Whether one of them is being read."""
+        self._clip: ClipReader | None = None
+        """What reads the clip that is read now; None: there is none."""
         self._stop = threading.Event()
         self._told = time.monotonic()
 
@@ -174,6 +183,15 @@ class DirectorySource:
     def queued(self) -> int:
         """Gives the number of files that are known to wait."""
         return len(self._ready) + self._arrivals.waiting
+
+    @property
+    def position(self) -> Position:
+        """Tells how far it has come, if it is read once; any thread may ask."""
+        if not self._listed:
+            return Position(self._found, listed=False)
+        done = max(0, self._found - len(self._ready) - self._reading)
+        clip = self._clip
+        return Position(self._found, True, done, None if clip is None else clip.position)
 
     @property
     def reconnects(self) -> int:
@@ -217,7 +235,7 @@ class DirectorySource:
         left_alone: Counter[str] = Counter()
         for tree in (each.resolved() for each in self._trees):
             try:
-                files = (file.path for file in tree.files(left_alone=left_alone))
+                files = (file.path for file in self._counted(tree.files(left_alone=left_alone)))
                 found += sorted(files, key=natural)
             except OSError as error:
                 raise SourceMissing(f"{tree.root}: {error.strerror}") from error
@@ -229,8 +247,16 @@ class DirectorySource:
                 if path.suffix.lower() in STILL_SUFFIXES:
                     self._folders.setdefault(path.parent, []).append(path)
         self._add([Arrived(path) for path in found])
+        self._found, self._listed = len(self._ready), True
         while self._ready and not self._stop.is_set():
+            self._reading = True  # before it is taken out of what waits: it is not done yet
             yield from self._file(self._next())
+            self._reading, self._clip = False, None
+
+    def _counted(self, files: Iterator[Found]) -> Iterator[Found]:
+        for file in files:
+            self._found += 1
+            yield file
 
     def _as_they_come(self) -> Iterator[Item]:
         try:
@@ -446,6 +472,7 @@ class DirectorySource:
                 shorter=self._known.grown_from(path, identity) if next_frame == 0 else None,
                 begin=lambda frame: self._known.begin(path, identity, frame),
             )
+            self._clip = reader
             yield from reader.items_of(data)
         elif (why := self._known.begin(path, identity, next_frame)) is not None:
             yield from self._refused(path, data, identity, why)
