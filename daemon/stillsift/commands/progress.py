@@ -85,7 +85,7 @@ class _Shown:
         share = self.share
         told = [] if share is None else [f"{share:.0%}"]
         told += self._where()
-        if share is not None:
+        if share is not None and share < 1:
             left_s = self._left.estimate_s(now, share)
             told.append("time left unknown" if left_s is None else f"{shown_duration(left_s)} left")
         frames = sum(tally.frames for tally in self.tallies)
@@ -104,7 +104,8 @@ class _Shown:
         done = sum(tally.seconds > 0 for tally in self.tallies)
         told = [f"{done:,} of {len(self.tallies):,} files"] if several else []
         for tally in self.tallies:
-            if tally.begun and not tally.seconds and (at := tally.position()) is not None:
+            busy = tally.begun and not (several and tally.seconds)
+            if busy and (at := tally.position()) is not None:
                 told += _place(at, named=several)
         return told
 
