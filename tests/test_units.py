@@ -13,6 +13,32 @@ from stillsift import units
 
 
 @pytest.mark.parametrize(
+    ("shown", "value", "text"),
+    [
+        (units.shown_size, 0, "0.0 kB"),
+        (units.shown_size, 45_100, "45.1 kB"),
+        (units.shown_size, 999_949, "999.9 kB"),
+        (units.shown_size, 999_950, "1.0 MB"),
+        (units.shown_size, 2_500_000_000, "2.5 GB"),
+        (units.shown_size, 3 * 10**12, "3.0 TB"),
+        (units.shown_duration, 0.4, "0 s"),
+        (units.shown_duration, 59.4, "59 s"),
+        (units.shown_duration, 59.6, "1 min"),
+        (units.shown_duration, 3599, "1 h"),
+        (units.shown_duration, 4800, "1 h 20 min"),
+        (units.shown_duration, 26 * 3600, "1 d 2 h"),
+        (units.shown_clock, 7.9, "0:07"),
+        (units.shown_clock, 750, "12:30"),
+        (units.shown_clock, 3723, "1:02:03"),
+    ],
+)
+def test_what_people_read_has_few_digits(
+    shown: Callable[[float], str], value: float, text: str
+) -> None:
+    assert shown(value) == text
+
+
+@pytest.mark.parametrize(
     ("read", "text", "value"),
     [
         (units.duration, "500ms", 0.5),

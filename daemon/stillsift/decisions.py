@@ -180,6 +180,11 @@ def about(frame: Frame, reason: Reason, **measures: float | str | None) -> Decis
     )
 
 
+def told_measure(measure: float | None) -> float | None:
+    """Returns a measure with as many digits as mean something: six, since most are of 32 bits."""
+    return None if measure is None else float(f"{measure:.6g}")
+
+
 def time_text(at_ns: int) -> str:
     """Returns UTC with microseconds, as ISO 8601: 2026-03-01T12:00:00.000000Z."""
     at = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC)

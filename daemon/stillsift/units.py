@@ -78,6 +78,36 @@ def rate(text: str) -> float | None:
     return frames
 
 
+def shown_size(count: float) -> str:
+    """Returns bytes for a person: `48.9 kB`, `1.4 MB`, `20.0 GB`."""
+    for unit, below in (("kB", "MB"), ("MB", "GB"), ("GB", "TB")):
+        if round(count / _SIZES[unit], 1) < _SIZES[below] / _SIZES[unit]:
+            return f"{count / _SIZES[unit]:.1f} {unit}"
+    return f"{count / _SIZES['TB']:.1f} TB"
+
+
+def shown_duration(seconds: float) -> str:
+    """Returns a time for a person, to two units: `40 s`, `3 min`, `1 h 20 min`, `2 d 3 h`."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def shown_clock(seconds: float) -> str:
+    """Returns a position in a clip as players show it: `0:07`, `12:30`, `1:02:03`."""
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
 def written_duration(seconds: float) -> str:
     """Returns the shortest text that `duration` reads back as the same number."""
     return _written(seconds, {"d": 86400, "h": 3600, "m": 60}, "s", duration)

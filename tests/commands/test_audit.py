@@ -116,6 +116,32 @@ def test_samples_count_as_laid_aside_and_not_as_kept(
     assert told["aside"] == len(list((out / "audit").rglob("*.jpg"))) > 0
 
 
+def test_one_number_of_kept_frames_is_told_everywhere(
+    stillsift: Command, footage: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    sifted = stillsift("sift", footage, "-o", out, "--set", "rate=all", "--set", "audit=0.5").out
+    kept = len(list((out / "kept").rglob("*.jpg")))
+    aside = len(list((out / "audit").rglob("*.jpg")))
+    assert f" frames, {kept} kept (" in sifted
+    assert f", {aside} laid aside for the audit, " in sifted
+    told = stillsift("stats", "--store", out).out
+    heading, row, *_ = told.splitlines()
+    counts = dict(zip(heading.split(), re.split(r"  +", row), strict=True))
+    assert (counts["kept"], counts["aside"]) == (str(kept), str(aside))
+    assert re.fullmatch(r"[0-9.]+ [kM]B", counts["size"])
+    for text in (sifted, told):
+        (line,) = re.findall(r"^  kept +(.*)$", text, re.MULTILINE)
+        assert sum(int(each.split()[1]) for each in line.split(" · ")) == kept
+    dropped = int(counts["dropped"])
+    exact = sum(r.decision.reason is Reason.EXACT_DUPLICATE for r in decided(out))
+    audited = stillsift("audit", "--store", out).out
+    assert f"gate: {kept} kept, {dropped - exact + aside} dropped, {aside} of them" in audited
+    (recorded,) = json.loads(stillsift("stats", "--store", out, "--json").out)
+    (judged,) = json.loads(stillsift("audit", "--store", out, "--json").out)
+    assert recorded["kept"] == judged["kept"] == kept
+
+
 @pytest.mark.parametrize("share", ["-0.1", "1.5", "often"])
 def test_a_share_that_is_none_is_told(stillsift: Command, footage: Path, share: str) -> None:
     done = stillsift("sift", footage, "--dry-run", "--set", f"audit={share}")

@@ -11,6 +11,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,12 +24,15 @@ from conftest import Command
 from footage import START_S, jpeg, write_clip, write_still, write_stills
 from running import decided, kept_on_disk, on_terminal
 from stillsift.cli import COMMANDS, parser
+from stillsift.commands.tables import DECISION_COLUMNS
 from stillsift.decisions import Outcome, Reason, time_text
 from stillsift.ledger import Ledger
 from stillsift.ledger.records import Batch, GapRecord
 
 NAMES = [command.__name__.rpartition(".")[2].replace("_", "-") for command in COMMANDS]
 PHOTOS = 6
+STILLSIFT_QUIET = (sys.executable, "-W", "ignore", "-m", "stillsift")
+"""For commands that import what others wrote."""
 
 
 def day(number: int) -> str:
@@ -207,7 +212,8 @@ def test_the_table_tells_measures_with_their_limits_and_why_a_file_failed(
 def test_a_terminal_gets_lines_of_its_width(store: Path) -> None:
     failed = lines_on_terminal("decisions", "--store", store, "--source", "photos", columns=150)
     assert max(map(len, failed)) <= 150
-    assert any(re.search(r"  img7.jpg#0  +a JPEG with a damaged header$", line) for line in failed)
+    told = r"  img7.jpg#0  +-  +a JPEG with a damaged header$"
+    assert any(re.search(told, line) for line in failed)
     (one,) = (r.decision for r in decided(store) if r.decision.outcome is Outcome.FAILED)
     alone = lines_on_terminal("decisions", "--store", store, "--outcome", "failed", columns=40)
     assert [line.split("  ")[0] for line in alone] == [
@@ -216,8 +222,41 @@ def test_a_terminal_gets_lines_of_its_width(store: Path) -> None:
     assert alone[-2].endswith(f" {one.file}#0")
     every = lines_on_terminal("decisions", "--store", store, columns=80)
     assert len(every) == len(decided(store)) + 1
-    assert max(map(len, every)) == 80
-    assert any(line.endswith("…") for line in every)
+    assert max(map(len, every)) <= 80
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])
+def test_a_terminal_of_any_width_names_the_file_that_is_repeated(store: Path, columns: int) -> None:
+    shown = lines_on_terminal("decisions", "--store", store, columns=columns)
+    assert max(map(len, shown)) <= columns
+    heading = shown[0].split()
+    assert [name for name in heading if name in ("reason", "file", "repeats")] == [
+        *("reason", "file", "repeats")
+    ]
+    (copy,) = (line for line in shown if "exact_duplicate" in line)
+    assert re.search(r"exact_duplicate .*img8\.jpg#0 +\S*img2\.jpg#0", copy)
+    assert ("captured_at" in heading) == (columns >= 80)
+    assert ("source" in heading) == ("novelty" in heading) == (columns >= 120)
+    assert ("nearest_kept" in heading) == (columns >= 200)
+
+
+def test_long_names_are_cut_at_their_beginning(stillsift: Command, tmp_path: Path) -> None:
+    first = write_still(tmp_path / "in" / f"{'a' * 60}_first.jpg", 1)
+    shutil.copy2(first, tmp_path / "in" / f"{'b' * 60}_second.jpg")
+    stillsift("sift", tmp_path / "in", "-o", tmp_path / "out")
+    for columns in (40, 60, 120):
+        shown = lines_on_terminal("decisions", "--store", tmp_path / "out", columns=columns)
+        assert max(map(len, shown)) <= columns
+        assert re.search(r"  …\S*ond\.jpg#0  …\S*rst\.jpg#0", shown[2]), shown
+
+
+def test_through_a_pipe_the_file_that_is_repeated_is_told_in_full(
+    stillsift: Command, store: Path, tmp_path: Path
+) -> None:
+    done = stillsift("decisions", "--store", store, "--reason", "exact_duplicate")
+    assert f"{tmp_path / 'photos' / 'img2.jpg'}#0" in done.out.splitlines()[1]
+    kept = stillsift("decisions", "--store", store, "--outcome", "kept")
+    assert "repeats" not in kept.out.splitlines()[0]
 
 
 def lines_on_terminal(*arguments: object, columns: int) -> list[str]:
@@ -230,6 +269,104 @@ def lines_on_terminal(*arguments: object, columns: int) -> list[str]:
 def test_limit_shows_the_newest(stillsift: Command, store: Path) -> None:
     lines = told(stillsift("decisions", "--store", store, "--json", "--limit", "3").out)
     assert [line["id"] for line in lines] == [r.decision.id for r in decided(store)[-3:]]
+
+
+def test_every_format_has_the_same_columns_whatever_is_there(
+    stillsift: Command, store: Path
+) -> None:
+    for filters in (["--reason", "budget"], ["--source", "photos"], ["--outcome", "failed"]):
+        text = stillsift("decisions", "--store", store, "--format", "csv", *filters).out
+        assert next(csv.reader(io.StringIO(text))) == list(DECISION_COLUMNS)
+        for line in told(stillsift("decisions", "--store", store, "--json", *filters).out):
+            assert list(line) == list(DECISION_COLUMNS)
+            for name, value in line.items():
+                kinds = {"whole": int, "number": float}
+                assert value is None or type(value) is kinds.get(DECISION_COLUMNS[name], str)
+
+
+def test_measures_have_the_digits_that_mean_something(stillsift: Command, tmp_path: Path) -> None:
+    out, clip = tmp_path / "limit", write_clip(tmp_path / "gate.mp4", [1, 2])
+    stillsift("sift", clip, "-o", out, "--set", "novelty_limit=0.6")
+    lines = told(stillsift("decisions", "--store", out, "--json").out)
+    assert {line["novelty_limit"] for line in lines if line["reason"] == "novel"} == {*(0.75, 2.25)}
+    listed = [told(listing.read_text()) for listing in (out / "kept").rglob("metadata.jsonl")]
+    for line in lines + [line for some in listed for line in some]:
+        for name in ("sharpness", "similarity", "novelty", "novelty_limit", "distance", "pts_s"):
+            if line.get(name) is not None:
+                assert len(str(line[name]).replace(".", "").strip("0")) <= 6, line
+
+
+@pytest.fixture
+def exports(stillsift: Command, store: Path, tmp_path: Path) -> Path:
+    """Folders of CSV and JSON lines, and of Parquet if pyarrow is there: of all decisions, of one
+    photograph of which little was measured, of none."""
+    folder = tmp_path / "exports"
+    stillsift("sift", tmp_path / "photos" / "img0.jpg", "-o", tmp_path / "one")
+    asked: dict[str, list[object]] = {
+        "0one": [tmp_path / "one"],
+        "1all": [store],
+        "2none": [store, "--reason", "budget"],
+    }
+    forms = ["csv", "jsonl"]
+    forms += [] if importlib.util.find_spec("pyarrow") is None else ["parquet"]
+    for form in forms:
+        (folder / form).mkdir(parents=True)
+        for name, (place, *filters) in asked.items():
+            with (folder / form / f"{name}.{form}").open("wb") as file:
+                command = ("decisions", "--store", place, "--format", form, *filters)
+                subprocess.run([*STILLSIFT_QUIET, *map(str, command)], stdout=file, check=True)
+    (folder / "jsonl" / "2none.jsonl").unlink()  # an empty file is none of JSON lines
+    return folder
+
+
+def test_exports_are_read_together_by_pyarrow(exports: Path, store: Path) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    dataset: Any = importlib.import_module("pyarrow.dataset")
+    number = len(decided(store)) + 1
+    table = dataset.dataset(exports / "parquet").to_table()
+    assert table.num_rows == number
+    types = {"text": "string", "whole": "int64", "number": "double"}
+    types["time"] = "timestamp[us, tz=UTC]"
+    wanted = {name: types[kind] for name, kind in DECISION_COLUMNS.items()}
+    assert {field.name: str(field.type) for field in table.schema} == wanted
+    for form, name in (("csv", "csv"), ("json", "jsonl")):
+        read = dataset.dataset(exports / name, schema=table.schema, format=form).to_table()
+        assert read.num_rows == number
+        assert read.column("captured_at").to_pylist() == table.column("captured_at").to_pylist()
+
+
+def test_exports_are_read_together_by_datasets(
+    exports: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    datasets: Any = pytest.importorskip("datasets", reason="datasets is not installed")
+    kinds = {"whole": "int64", "number": "float64"}
+    features = datasets.Features(
+        {name: datasets.Value(kinds.get(kind, "string")) for name, kind in DECISION_COLUMNS.items()}
+    )
+    number = len(decided(store)) + 1
+    for form, name, types in (
+        ("parquet", "parquet", None),
+        ("csv", "csv", features),
+        ("json", "jsonl", features),
+    ):
+        read = datasets.load_dataset(
+            form, data_dir=str(exports / name), split="train", features=types
+        )
+        assert (len(read), list(read.features)) == (number, list(DECISION_COLUMNS)), form
+
+
+def test_exports_are_read_together_by_pandas_and_duckdb(exports: Path, store: Path) -> None:
+    duckdb: Any = pytest.importorskip("duckdb", reason="duckdb is not installed")
+    pandas: Any = pytest.importorskip("pandas", reason="pandas is not installed")
+    number = len(decided(store)) + 1
+    for form in ("parquet", "csv", "jsonl"):
+        files = exports / form / f"*.{form}"
+        assert duckdb.sql(f"select count(*) from '{files}'").fetchall() == [(number,)]
+    assert len(pandas.read_parquet(exports / "parquet")) == number
+    tables = [pandas.read_csv(file) for file in sorted((exports / "csv").iterdir())]
+    assert len(pandas.concat(tables)) == number
 
 
 def test_parquet_needs_pyarrow_and_says_so(
@@ -397,9 +534,37 @@ def test_doctor_tells_what_is_there_and_what_is_wrong(stillsift: Command, tmp_pa
     assert all(finding["ok"] or finding["remedy"] for finding in findings)
 
     config.write_text(yaml.safe_dump({"store": {"path": str(tmp_path / "s"), "min_free": "999TB"}}))
+    assert f"ok     configuration: {config}, 0 sources\n" in stillsift("doctor", "-c", config).out
     done = stillsift("doctor", "-c", config)
     assert done.status == 1
     assert re.search(r"^WRONG +store: ", done.out, re.MULTILINE)
+
+
+def test_doctor_says_that_there_is_no_configuration(
+    stillsift: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = stillsift("doctor")
+    assert "\nnone   configuration: there is none (config.yaml); the built-in defaults" in done.out
+    found = {one["subject"]: one for one in json.loads(stillsift("doctor", "--json").out)}
+    assert not found["configuration"]["there"]
+    assert found["store"]["there"]
+
+
+def test_a_source_that_lies_in_the_store_is_a_mistake(stillsift: Command, tmp_path: Path) -> None:
+    config, store = tmp_path / "config.yaml", tmp_path / "s"
+    (store / "kept").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(store / "kept")
+    for place in (store / "kept", store / "kept" / "gate", tmp_path / "link"):
+        sections = {"store": {"path": str(store)}}
+        source = {"name": "gate", "directory": str(place)}
+        told = yaml.safe_dump({**sections, "sources": [source]}, sort_keys=False)
+        config.write_text(told)
+        for command in (["check-config", config], ["run", "-c", config]):
+            done = stillsift(*command)
+            assert done.status == 78
+            assert f"is {str(place)!r} and lies in the store ({store})" in done.err
+            assert f"{config}:5: sources.gate.directory" in done.err
 
 
 def test_check_config_says_what_is_right_and_what_is_not_there(

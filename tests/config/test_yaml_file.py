@@ -410,6 +410,12 @@ MISTAKES = [
         "c:1: sources.a.user: belongs to a camera, and this source names no rtsp address",
     ),
     (
+        "directory in the store",
+        "store: {path: /srv/s}\nsources: [{name: a, directory: /srv/s/kept}]",
+        "c:2: sources.a.directory: is '/srv/s/kept' and lies in the store (/srv/s), which is never "
+        "read; name another directory, or move the store",
+    ),
+    (
         "store inside",
         "store: {path: /srv/in/store}\nsources: [{name: a, directory: /srv/in}]",
         "c:2: "
@@ -472,6 +478,10 @@ def test_no_text_ends_in_anything_but_a_configuration_or_its_mistakes(text: str)
 
 def test_overrides_reach_the_sources_that_do_not_say_otherwise() -> None:
     parsed = parse(f"{DIRECTORY[:-2]}, gallery: 2}}, {{name: b, directory: /b}}]")
+    pattern = "%Y%m%d_%H%M%S"
+    for text in (pattern, f"'{pattern}'", f'"{pattern}"'):  # YAML takes no plain text with % first
+        made = with_overrides(parsed, [f"filename_time={text}"])
+        assert made.defaults.filename_time == pattern
     changed = with_overrides(parsed, ["gallery=7", "rate=all", "novelty_limit=0.5"])
     assert changed.defaults == SourceSettings(gallery=7, rate=None, novelty_limit=0.5)
     assert [source.gallery for source in changed.sources] == [2, 7]

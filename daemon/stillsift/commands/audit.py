@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..decisions import Outcome, Reason, outcome_of
-from ..escapes import json_text
+from ..decisions import Outcome, Reason, outcome_of, told_measure
+from ..escapes import escaped, json_text
 from ..ledger import Ledger, LedgerReader
 from ..selection.audit_sample import Judged
 from ..store.names import id_meant
@@ -97,7 +97,7 @@ def audit(given: argparse.Namespace) -> int:
         if given.list:
             _print_samples(samples, given.json)
         else:
-            _print_rates(_added_up(ledger, samples), given.json)
+            _print_rates(_added_up(ledger, samples), _kept(ledger), given.json)
     return 0
 
 
@@ -174,15 +174,25 @@ def _added_up(ledger: LedgerReader, samples: Iterable[_Sample]) -> dict[str, _BY
     return dict(sources)
 
 
+def _kept(ledger: LedgerReader) -> dict[str, int]:
+    """Returns how many frames each source has kept for use, as `sift` and `stats` count them."""
+    kept: dict[str, int] = defaultdict(int)
+    for (name, reason), n in ledger.counts().items():
+        if outcome_of(reason) is Outcome.KEPT and reason is not Reason.AUDIT:
+            kept[name] += n
+    return kept
+
+
 def _total(reasons: _BY_REASON) -> Judged:
     return sum(reasons.values(), Judged(0, 0, 0, 0, 0))
 
 
-def _print_rates(sources: Mapping[str, _BY_REASON], as_json: bool) -> None:
+def _print_rates(sources: Mapping[str, _BY_REASON], kept: Mapping[str, int], as_json: bool) -> None:
     if as_json:
         rows = [
             {
                 "source": source,
+                "kept": kept[source],
                 **_as_json(_total(reasons)),
                 "reasons": {reason or _UNKNOWN: _as_json(one) for reason, one in reasons.items()},
             }
@@ -206,6 +216,11 @@ def _print_rates(sources: Mapping[str, _BY_REASON], as_json: bool) -> None:
             lines.append([source, reason or _UNKNOWN, *_cells(one)])
         lines.append([source, "all", *_cells(_total(reasons))])
     print(as_table(lines))
+    print()
+    for source, reasons in sources.items():
+        total = _total(reasons)
+        told = f"{kept[source]} kept, {total.dropped} dropped, {total.sampled} of them laid aside"
+        print(escaped(f"{source}: {told}"))
     print(_NOTE)
 
 
@@ -231,12 +246,12 @@ def _as_json(one: Judged) -> dict[str, float | None]:
         "missing": one.missing,
         "judged": one.judged,
         "wrong": one.wrong,
-        "rate": one.rate,
-        "rate_low": low,
-        "rate_high": high,
-        "wrongly_dropped": None if one.rate is None else one.rate * one.dropped,
-        "wrongly_dropped_low": None if low is None else low * one.dropped,
-        "wrongly_dropped_high": None if high is None else high * one.dropped,
+        "rate": told_measure(one.rate),
+        "rate_low": told_measure(low),
+        "rate_high": told_measure(high),
+        "wrongly_dropped": None if one.rate is None else told_measure(one.rate * one.dropped),
+        "wrongly_dropped_low": None if low is None else told_measure(low * one.dropped),
+        "wrongly_dropped_high": None if high is None else told_measure(high * one.dropped),
     }
 
 

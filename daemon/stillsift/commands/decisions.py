@@ -9,14 +9,17 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ..decisions import Outcome, Reason
 from ..escapes import escaped, json_text
 from ..frames import bounded_ns
+from ..ledger import LedgerReader
 from ..store.names import id_meant
 from .arguments import (
     Commands,
@@ -28,7 +31,7 @@ from .arguments import (
     opened_ledger,
     store_path,
 )
-from .tables import decision_row, table
+from .tables import DECISION_COLUMNS, Row, decision_row, table
 
 _EXAMPLES = """\
   stillsift decisions --store sifted --outcome kept
@@ -43,11 +46,26 @@ _MEASURES = ("sharpness", "novelty")
 """Measures that are shown with their limits."""
 _SHOWN = ("captured_at", "source", "outcome", "reason", "frames", *_MEASURES, "nearest_kept")
 
+_NAMES = ("file", "repeats")
+"""Columns of files. On a terminal they have the end of a name, and give way to no other column."""
+_LESS_AND_LESS = (
+    *("outcome", "captured_at", "source", "novelty", "detail", "sharpness", "nearest_kept"),
+    "frames",
+)
+"""Columns that a terminal has if there is room, the most important first."""
+
 _ID_DIGITS = 8
 """Digits of an id on a terminal: enough to tell a million frames apart, and to ask for one."""
-_FILE_LENGTH = 28
-"""Characters of a file's name on a terminal: its end, so that the detail has room beside it."""
+_SHORT_NAME, _LONG_NAME = 18, 28
+"""Characters of a file's name on a terminal: as many as it has before another column is added, and
+at most, so that the detail has room beside it."""
+_DETAIL = 20
+"""Characters of the detail for which there must be room; on a wide terminal it has all the rest."""
 _MILLISECONDS = len("2026-03-01T12:00:00.000")
+_ROW_GROUP = 50_000
+"""Rows that are gathered before they are written to a parquet file."""
+_KNOWN_FILES = 1000
+"""Kept frames whose files are remembered: mostly the frames beside each other repeat the same."""
 
 
 def add(commands: Commands) -> None:
@@ -104,8 +122,29 @@ def decisions(given: argparse.Namespace) -> int:
             )
             for record in records
         )
-        {"text": _text, "jsonl": _jsonl, "csv": _csv, "parquet": _parquet}[given.format](rows)
+        if given.format == "text":
+            _text(rows, _files_of(ledger, store))
+        else:
+            {"jsonl": _jsonl, "csv": _csv, "parquet": _parquet}[given.format](rows)
     return 0
+
+
+FileOf = Callable[[str], str | None]
+"""Gives the file and index that a kept frame, named by its id, came from, and of a camera's frame
+its picture in the store; None: nothing is known of it."""
+
+
+def _files_of(ledger: LedgerReader, store: Path) -> FileOf:
+    @lru_cache(_KNOWN_FILES)
+    def file_of(id: str) -> str | None:
+        record = ledger.decision(id)
+        if record is None:
+            return None
+        if record.decision.file is not None:
+            return f"{record.decision.file}#{record.decision.frame_index}"
+        return None if record.kept_path is None else str(store / record.kept_path)
+
+    return file_of
 
 
 def _id(text: str) -> str:
@@ -135,35 +174,40 @@ def _nanoseconds(text: str | None) -> int | None:
     return bounded_ns(round(at.timestamp() * 1000) * 1_000_000)
 
 
-Row = dict[str, str | int | float | None]
 Rows = Iterator[Row]
+Cells = dict[str, str]
+"""The cells of one decision by column; `-`: there is nothing to say."""
 
 
-def _text(rows: Rows) -> None:
+def _text(rows: Rows, file_of: FileOf) -> None:
     """Prints a table without the columns that say nothing.
 
-    On a terminal, lines are cut to its width, and a single decision is shown with each of its
-    columns on a line of its own.
+    On a terminal, the columns that matter least give way until lines have its width, and a single
+    decision is shown with each of its columns on a line of its own.
     """
-    if not (found := list(rows)):
+    found = [_cells(row, file_of) for row in rows]
+    if not found:
         print("no decisions")
     elif not sys.stdout.isatty():
-        print(_table([_line(row) for row in found]))
+        print(_table(found, _columns(found)))
     elif len(found) == 1:
-        print(table([[name, cell] for name, cell in _line(found[0]).items() if cell != "-"]))
+        print(table([[name, cell] for name, cell in found[0].items() if cell != "-"]))
     else:
         width = shutil.get_terminal_size().columns
-        for text in _table([_brief(row) for row in found]).splitlines():
+        for text in _narrow([_brief(cells) for cells in found], width).splitlines():
             print(f"{text[: width - 1]}…" if len(text) > width else text)
 
 
-def _table(lines: list[dict[str, str]]) -> str:
-    columns = [name for name in lines[0] if any(line[name] != "-" for line in lines)]
-    return table([columns, *([line[name] for name in columns] for line in lines)])
+def _columns(found: list[Cells]) -> list[str]:
+    """Returns the columns that say something, in order."""
+    return [name for name in found[0] if any(cells[name] != "-" for cells in found)]
 
 
-def _line(row: Row) -> dict[str, str]:
-    """Returns the cells of one decision by column."""
+def _table(found: list[Cells], columns: list[str]) -> str:
+    return table([columns, *([cells[name] for name in columns] for cells in found)])
+
+
+def _cells(row: Row, file_of: FileOf) -> Cells:
     cells = {name: _cell(row[name]) for name in _SHOWN}
     if row["frames"] == 1:
         cells["frames"] = "-"
@@ -172,19 +216,49 @@ def _line(row: Row) -> dict[str, str]:
             cells[name] += f"/{_cell(row[f'{name}_limit'])}"
     file, detail = _cell(row["file"]), _cell(row["detail"])
     cells["file"] = file if row["file"] is None else f"{file}#{row['frame_index']}"
+    repeats = row["outcome"] == Outcome.DROPPED or row["dropped_as"] is not None
+    shown_by = row["nearest_kept"] if repeats else None
+    cells["repeats"] = "-" if shown_by is None else _cell(file_of(str(shown_by)))
     cells["detail"] = detail.removeprefix(f"{file}: ")
     return cells
 
 
-def _brief(row: Row) -> dict[str, str]:
-    """Returns the same cells with milliseconds, few digits of the id, and a file's name only."""
-    cells = _line(row)
-    cells["captured_at"] = cells["captured_at"][:_MILLISECONDS]
-    cells["nearest_kept"] = cells["nearest_kept"][:_ID_DIGITS]
-    cells["file"] = cells["file"].rpartition("/")[2]
-    if len(cells["file"]) > _FILE_LENGTH:
-        cells["file"] = f"…{cells['file'][1 - _FILE_LENGTH :]}"
-    return cells
+def _brief(cells: Cells) -> Cells:
+    """Returns the same cells with milliseconds, few digits of the id, and names without folders."""
+    names = {name: cells[name].rpartition("/")[2] for name in _NAMES}
+    return {
+        **cells,
+        "captured_at": cells["captured_at"][:_MILLISECONDS],
+        "nearest_kept": cells["nearest_kept"][:_ID_DIGITS],
+        **names,
+    }
+
+
+def _narrow(found: list[Cells], width: int) -> str:
+    """Returns a table whose columns fit into a width, but for the end of the detail."""
+    there = _columns(found)
+    needed = {name: max(len(name), *(len(cells[name]) for cells in found)) for name in there}
+    names = [name for name in _NAMES if name in there]
+    chosen = {"reason": needed["reason"], **{n: min(needed[n], _SHORT_NAME) for n in names}}
+
+    def room() -> int:
+        return width - sum(chosen.values()) - 2 * (len(chosen) - 1)
+
+    for name in (each for each in _LESS_AND_LESS if each in there):
+        wanted = min(needed[name], _DETAIL) if name == "detail" else needed[name]
+        if wanted + 2 > room():
+            break
+        chosen[name] = wanted
+    for left, name in enumerate(sorted(names, key=needed.__getitem__)):
+        most = chosen[name] + room() // (len(names) - left)
+        chosen[name] = max(1, min(needed[name], _LONG_NAME, most))
+    columns = [name for name in there if name in chosen]
+    cut = [{**each, **{n: _end_of(each[n], chosen[n]) for n in names}} for each in found]
+    return _table(cut, columns)
+
+
+def _end_of(name: str, length: int) -> str:
+    return name if len(name) <= length else f"…{name[len(name) - length + 1 :]}"
 
 
 def _cell(value: str | int | float | None) -> str:
@@ -199,21 +273,47 @@ def _jsonl(rows: Rows) -> None:
 
 
 def _csv(rows: Rows) -> None:
-    writer: csv.DictWriter[str] | None = None
+    writer = csv.DictWriter(sys.stdout, list(DECISION_COLUMNS))
+    writer.writeheader()
     for each in rows:
-        if writer is None:
-            writer = csv.DictWriter(sys.stdout, list(each))
-            writer.writeheader()
         # A CSV is read on terminals and by tools that know lines only.
         told = {k: escaped(v) if isinstance(v, str) else v for k, v in each.items()}
         writer.writerow(told)
 
 
 def _parquet(rows: Rows) -> None:
+    """Writes the rows with the types of their columns, whatever is missing in all of them."""
     if importlib.util.find_spec("pyarrow") is None:
         raise UsageError("decisions: --format parquet needs pyarrow: pip install pyarrow")
     if sys.stdout.isatty():
         raise UsageError("decisions: parquet is no text; send it to a file: > decisions.parquet")
     arrow: Any = importlib.import_module("pyarrow")
     parquet: Any = importlib.import_module("pyarrow.parquet")
-    parquet.write_table(arrow.Table.from_pylist(list(rows)), arrow.PythonFile(sys.stdout.buffer))
+    types = {
+        "text": arrow.string(),
+        "whole": arrow.int64(),
+        "number": arrow.float64(),
+        "time": arrow.timestamp("us", tz="UTC"),
+    }
+    schema = arrow.schema([(name, types[kind]) for name, kind in DECISION_COLUMNS.items()])
+    out = arrow.PythonFile(sys.stdout.buffer)
+    with parquet.ParquetWriter(out, schema) as writer:
+        while some := [_typed(row) for row in islice(rows, _ROW_GROUP)]:
+            writer.write_table(arrow.Table.from_pylist(some, schema=schema))
+
+
+def _typed(row: Row) -> dict[str, str | int | float | datetime | None]:
+    """Returns the row with its times as such; a name that is not UTF-8 has escapes."""
+    typed: dict[str, str | int | float | datetime | None] = {}
+    for name, kind in DECISION_COLUMNS.items():
+        value = row[name]
+        if isinstance(value, str):
+            is_time = kind == "time"
+            typed[name] = datetime.fromisoformat(value) if is_time else _as_utf8(value)
+        else:
+            typed[name] = value
+    return typed
+
+
+def _as_utf8(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()

@@ -19,8 +19,9 @@ from ..problems import Problem
 from ..store import Store, StoreError
 from ..store.durable_files import nearest_existing
 from ..system_libraries import missing_libraries
-from ..units import counted
-from .arguments import Commands, add_command, add_config, add_json, configured
+from ..units import counted, shown_size
+from . import arguments
+from .arguments import Commands, add_command, add_config, add_json, configured, usual_config
 
 _EXAMPLES = """\
   stillsift doctor
@@ -39,6 +40,14 @@ class _Finding:
     found: str
     remedy: str | None = None
     """What to do; None: nothing is wrong, or no remedy is given."""
+    there: bool = True
+    """False: there is none, and that is no mistake."""
+
+    @property
+    def word(self) -> str:
+        if not self.ok:
+            return "WRONG"
+        return "ok" if self.there else "none"
 
 
 def add(commands: Commands) -> None:
@@ -56,9 +65,7 @@ def doctor(given: argparse.Namespace) -> int:
         print(json_text([asdict(finding) for finding in findings], indent=2))
     else:
         for finding in findings:
-            print(
-                f"{'ok   ' if finding.ok else 'WRONG'}  {finding.subject}: {escaped(finding.found)}"
-            )
+            print(f"{finding.word:5}  {finding.subject}: {escaped(finding.found)}")
             if finding.remedy is not None:
                 print(f"       {finding.remedy}")
     return 0 if all(finding.ok for finding in findings) else 1
@@ -139,7 +146,18 @@ def _configuration(given: argparse.Namespace) -> Iterator[_Finding]:
     except Problem as problem:
         yield _Finding("configuration", False, str(problem), "mend it; see config.yaml")
         return
-    yield _Finding("configuration", True, counted(len(config.sources), "source"))
+    if (file := usual_config(given.config)) is None:
+        places = " or ".join(map(str, arguments.USUAL_CONFIG))
+        yield _Finding(
+            "configuration",
+            True,
+            f"there is none ({places}); the built-in defaults hold, which have no source",
+            "write one for `stillsift run`, or name it with -c; `sift` needs none",
+            there=False,
+        )
+    else:
+        sources = counted(len(config.sources), "source")
+        yield _Finding("configuration", True, f"{file}, {sources}")
     store = Store(config.store.path, min_free=config.store.min_free)
     try:
         store.require_room()
@@ -147,4 +165,4 @@ def _configuration(given: argparse.Namespace) -> Iterator[_Finding]:
         yield _Finding("store", False, str(error), "free some space, or lower store.min_free")
     else:
         usage = shutil.disk_usage(nearest_existing(config.store.path))
-        yield _Finding("store", True, f"{config.store.path}, {usage.free / 1e9:.1f} GB free")
+        yield _Finding("store", True, f"{config.store.path}, {shown_size(usage.free)} free")

@@ -7,7 +7,6 @@ import hashlib
 import logging
 import os
 import re
-import shlex
 import sys
 import threading
 import time
@@ -31,14 +30,15 @@ from ..problems import Problem
 from ..service import Metrics
 from ..service.logs import set_up_logging
 from ..service.signals import Signals
-from ..sources import Source
+from ..sources import ClipPosition, Position, Source
 from ..sources.camera import RtspSource
 from ..sources.files import DirectorySource, unmatched
 from ..store.in_place import LIST, Mode, mode_of
-from ..units import counted
+from ..units import counted, shown_size
 from . import process_list
 from .arguments import Commands, UsageError, add_command, add_json
 from .dropped import print_dropped
+from .pasted import pasted
 from .progress import Progress, show_progress
 from .tables import decision_row
 from .tally import Tally
@@ -167,6 +167,8 @@ def sift(given: argparse.Namespace) -> int:
         if engine.removal is not None:
             engine.removal.define(_bases(sources))
         tallies = {each.name: Tally(each.name, place_of(each), store_asked) for each in sources}
+        for each in sources:
+            tallies[each.name].is_file = each.directory is not None and each.directory.is_file()
         engine.groups.define(sources)
         runs = [
             _Run(
@@ -260,6 +262,7 @@ class _Run:
         if self._stopped.is_set():
             return
         begin = time.monotonic()
+        self._tally.position = lambda: self._position(begin)
         self._tally.begun = True
         try:
             self._line = self._engine.line(
@@ -290,6 +293,19 @@ class _Run:
             self._tally.left_alone = self._line.source.left_alone
             self._tally.numbered = self._line.source.numbered
         self._tally.seconds = time.monotonic() - begin
+
+    def _position(self, begin: float) -> Position | None:
+        """Tells how far it has come; a camera is a clip as long as it is listened to."""
+        source = None if self._line is None else self._line.source
+        if isinstance(source, DirectorySource):
+            return source.position
+        if not self._duration_s:
+            return None
+        at_s = min(time.monotonic() - begin, self._duration_s)
+        listened = ClipPosition(
+            Path(self._source.name), at_s / self._duration_s, at_s, self._duration_s
+        )
+        return Position(1, listed=True, clip=listened)
 
     def _absence(self, source: Source) -> str | None:
         """Tells why nothing came, where no footage is there; None: all that is there is decided.
@@ -528,7 +544,7 @@ def _print_summary(
     if store is not None:
         places = _finished(given, store, tallies) if _in_place(given) else _places(store, tallies)
         for line in places:
-            print(escaped(line), file=out)
+            print(line, file=out)
     elif any(tally.kept for tally in tallies):
         print("A dry run: nothing was kept.", file=out)
 
@@ -536,11 +552,12 @@ def _print_summary(
 def _places(store: Path, tallies: list[Tally]) -> Iterator[str]:
     """Yields where to look at what was kept, by this run or an earlier one, and at the reasons."""
     if any(not folder.name.startswith(".") for folder in (store / "kept").iterdir()):
-        yield f"Kept frames   {store / 'kept'}"
+        yield escaped(f"Kept frames   {store / 'kept'}")
     if any(tally.reasons[Reason.AUDIT] for tally in tallies):
-        yield f"Audit sample  {store / 'audit'} (stillsift audit --store {store})"
+        told = escaped(f"Audit sample  {store / 'audit'}")
+        yield f"{told} ({pasted('audit', '--store', store)})"
     if any(tally.frames or tally.error is None for tally in tallies):
-        yield f"Why           stillsift decisions --store {store}"
+        yield f"Why           {pasted('decisions', '--store', store)}"
 
 
 def _finished(given: argparse.Namespace, store: Path, tallies: list[Tally]) -> Iterator[str]:
@@ -548,9 +565,9 @@ def _finished(given: argparse.Namespace, store: Path, tallies: list[Tally]) -> I
     done = [tally.finished for tally in tallies if tally.finished is not None]
     files, size = sum(each.moved for each in done), sum(each.bytes for each in done)
     if given.copy_to is not None:
-        yield f"Copies        {counted(files, 'file')} in {store}"
+        yield escaped(f"Copies        {counted(files, 'file')} in {store}")
     else:
-        yield f"Moved         {counted(files, 'file')}, {size / 1e6:.1f} MB, to {store}"
-        yield f"List          {store / LIST}"
-        yield f"Undo          stillsift restore --store {shlex.quote(str(store))} --all"
-    yield f"Why           stillsift decisions --store {shlex.quote(str(store))}"
+        yield escaped(f"Moved         {counted(files, 'file')}, {shown_size(size)}, to {store}")
+        yield escaped(f"List          {store / LIST}")
+        yield f"Undo          {pasted('restore', '--store', store, '--all')}"
+    yield f"Why           {pasted('decisions', '--store', store)}"

@@ -10,7 +10,7 @@ from ..decisions import Outcome, Reason, outcome_of, time_text
 from ..escapes import escaped, json_text
 from ..ledger.records import SourceStats
 from ..sources import LeftAlone
-from ..units import counted
+from ..units import counted, shown_size
 from .arguments import (
     Commands,
     add_command,
@@ -48,7 +48,7 @@ def stats(given: argparse.Namespace) -> int:
     if not sources:
         print("nothing recorded yet")
         return 0
-    heading = ["source", "frames", "kept", "share", "dropped", "failed", "lost", "MB", "gaps"]
+    heading = ["source", "frames", "kept", "share", "dropped", "failed", "lost", "size", "gaps"]
     rows = [_as_row(source) for source in sources]
     if any(map(_aside, sources)):
         heading.append("aside")
@@ -94,7 +94,7 @@ def _as_row(source: SourceStats) -> list[str]:
         str(kept),
         f"{kept / source.offered:.2%}" if source.offered else "-",
         *(str(_count(source, o)) for o in (Outcome.DROPPED, Outcome.FAILED, Outcome.LOST)),
-        f"{source.kept_bytes / 1e6:.1f}",
+        shown_size(source.kept_bytes),
         str(source.gaps),
     ]
 
@@ -114,6 +114,6 @@ def _as_json(source: SourceStats) -> dict[str, object]:
         "last_captured_at": None if source.last_ns is None else time_text(source.last_ns),
         "files": {state.value: n for state, n in sorted(source.files.items())},
         "gaps": source.gaps,
-        "gap_s": source.gap_s,
+        "gap_s": round(source.gap_s, 3),
         "left_alone": source.left_alone,
     }

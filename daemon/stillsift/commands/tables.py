@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Literal
 
-from ..decisions import Decision, time_text
+from ..decisions import Decision, time_text, told_measure
 from ..escapes import escaped, json_text
 
 
@@ -43,24 +44,53 @@ def table(rows: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
-def decision_row(decision: Decision, kept_path: Path | None) -> dict[str, str | int | float | None]:
-    """Returns the decision as a row of JSON or CSV. None: the measure was not taken."""
+ColumnType = Literal["text", "whole", "number", "time"]
+
+DECISION_COLUMNS: dict[str, ColumnType] = {
+    "source": "text",
+    "file": "text",
+    "frame_index": "whole",
+    "pts_s": "number",
+    "captured_at": "time",
+    "outcome": "text",
+    "reason": "text",
+    "sharpness": "number",
+    "sharpness_limit": "number",
+    "similarity": "number",
+    "novelty": "number",
+    "novelty_limit": "number",
+    "nearest_kept": "text",
+    "kept_path": "text",
+    "distance": "number",
+    "id": "text",
+    "captured_at_origin": "text",
+    "detail": "text",
+    "dropped_as": "text",
+    "frames": "whole",
+}
+"""Columns of a decision and their types, in the order in which every format has them."""
+
+Row = dict[str, str | int | float | None]
+
+
+def decision_row(decision: Decision, kept_path: Path | None) -> Row:
+    """Returns the decision as a row of `DECISION_COLUMNS`. None: the measure was not taken."""
     return {
         "source": decision.source,
         "file": None if decision.file is None else str(decision.file),
         "frame_index": decision.frame_index,
-        "pts_s": decision.pts_s,
+        "pts_s": None if decision.pts_s is None else round(float(decision.pts_s), 6),
         "captured_at": time_text(decision.captured_at_ns),
         "outcome": decision.outcome.value,
         "reason": decision.reason.value,
-        "sharpness": decision.sharpness,
-        "sharpness_limit": decision.sharpness_limit,
-        "similarity": decision.similarity,
-        "novelty": decision.novelty,
-        "novelty_limit": decision.novelty_limit,
+        "sharpness": told_measure(decision.sharpness),
+        "sharpness_limit": told_measure(decision.sharpness_limit),
+        "similarity": told_measure(decision.similarity),
+        "novelty": told_measure(decision.novelty),
+        "novelty_limit": told_measure(decision.novelty_limit),
         "nearest_kept": decision.nearest_kept,
         "kept_path": None if kept_path is None else str(kept_path),
-        "distance": decision.distance,
+        "distance": told_measure(decision.distance),
         "id": decision.id,
         "captured_at_origin": decision.captured_at_origin.value,
         "detail": decision.detail,

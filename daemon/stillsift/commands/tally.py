@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,10 +11,11 @@ from .. import units
 from ..decisions import Decision, Outcome, Reason, outcome_of
 from ..escapes import escaped
 from ..ledger.records import KeptFile
-from ..sources import LeftAlone
+from ..sources import LeftAlone, Position
 from ..sources.sequences import NumberedStills
 from ..store.in_place import Finished
-from ..units import counted
+from ..units import counted, shown_size
+from .pasted import pasted
 
 _MOST_NAMED = 10
 """Most failures of one source that are shown, where the others can be asked for."""
@@ -41,9 +42,13 @@ class Tally:
     """The first `_MOST_REMEMBERED` failures."""
     finished: Finished | None = None
     """What was moved or copied at the end; None: nothing was to be."""
+    is_file: bool = False
+    """Whether the source is a single file."""
     begun: bool = False
     seconds: float = 0.0
     """Time that it took; 0 until it is over."""
+    position: Callable[[], Position | None] = lambda: None
+    """Tells how far the source has come; None: there is nothing to tell it by."""
     error: str | None = None
     left_alone: LeftAlone = field(default_factory=lambda: LeftAlone({}))
     """What lies among the footage and is not read."""
@@ -157,7 +162,7 @@ class Tally:
         laid = "to be laid aside" if self.dry else "laid aside"
         aside = f", {samples} {laid} for the audit" if samples else ""
         rate = f", {self.frames / self.seconds:.0f} frames/s" if self.seconds else ""
-        size = "" if self.dry else f"{self.kept_bytes / 1e6:.1f} MB, "
+        size = "" if self.dry else f"{shown_size(self.kept_bytes)}, "
         lines = [
             f"{self.source}: {counted(self.frames, 'frame')}, {self.kept_text}{share}{aside}, "
             f"{size}{self.seconds:.1f} s{rate}"
@@ -169,8 +174,8 @@ class Tally:
         named = self.failures if self.dry else self.failures[:_MOST_NAMED]
         lines += [f"  failed   {failure}" for failure in named]
         if more := self.count(Outcome.FAILED) - len(named):
-            ask = "" if self.dry else f": stillsift decisions --store {self.store} --outcome failed"
-            lines.append(f"           and {more} more{ask}")
+            ask = ("decisions", "--store", self.store, "--outcome", "failed")
+            lines.append(f"           and {more} more{'' if self.dry else f': {pasted(*ask)}'}")
         lines += self._numbered_lines()
         lines += left_alone_line(self.left_alone)
         if self.error is not None:
@@ -215,7 +220,8 @@ def by_outcome(
 ) -> list[str]:
     """Returns a line for each outcome that there is, with its reasons, for a person.
 
-    `words`: the word for an outcome; its own value is used otherwise.
+    The audit sample is told elsewhere: it was kept only to be judged. `words`: the word for an
+    outcome; its own value is used otherwise.
     """
     words = words or {}
     lines = []
@@ -223,7 +229,7 @@ def by_outcome(
         told = [
             f"{reason.value} {reasons[reason]}"
             for reason in Reason
-            if reasons.get(reason) and outcome_of(reason) is outcome
+            if reasons.get(reason) and outcome_of(reason) is outcome and reason is not Reason.AUDIT
         ]
         if told:
             lines.append(f"  {words.get(outcome, outcome.value):<9}{' · '.join(told)}")

@@ -222,6 +222,8 @@ def _syntax(error: yaml.MarkedYAMLError) -> str:
     problem = str(error.problem or error.context)
     if problem.startswith("but ") and error.context:
         problem = f"{error.context}, {problem}"
+    if "'%' that cannot start any token" in problem:
+        problem += "; put text that begins with % into quotes"
     if problem.startswith("mapping values are not allowed"):
         problem += "; is a quote missing, or the indentation wrong?"
     return f"is no valid YAML: {problem}"

@@ -413,12 +413,29 @@ def contradictions(given: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
         name, directory = source.get("name"), source.get("directory")
         if isinstance(name, str) and first.setdefault(name, index) != index:
             yield ("sources", index, "name"), f"is {name!r}, as that of an earlier source"
-        if directory is not None and store.is_relative_to(str(directory)):
+        if directory is None:
+            continue
+        place, root = _real(Path(str(directory))), _real(store)
+        if place != root and place.is_relative_to(root):
+            yield (
+                ("sources", index, "directory"),
+                f"is {str(directory)!r} and lies in the store ({store}), which is never read; name "
+                "another directory, or move the store",
+            )
+        elif root.is_relative_to(place):
             yield (
                 ("sources", index, "directory"),
                 f"is {str(directory)!r} and holds the store ({store}), so that kept frames would "
                 "be read again; move one of the two",
             )
+
+
+def _real(path: Path) -> Path:
+    """Returns the path without links; as it is, where it leads nowhere."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):  # a loop of links, or no path at all
+        return path
 
 
 def blind(config: Config) -> Iterator[tuple[Place, str]]:

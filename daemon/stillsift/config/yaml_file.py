@@ -132,7 +132,8 @@ def with_overrides(config: Config, assignments: Iterable[str]) -> Config:
         elif key not in SourceSettings.model_fields:
             mistakes.append(Mistake(None, key, not_of_defaults(key)))
         else:
-            document = marked_yaml.read(text, {})
+            # YAML takes no plain text that begins with %, as patterns of times do.
+            document = marked_yaml.read(_quoted(text) if text.startswith("%") else text, {})
             mistakes += [Mistake(None, key, fault.reason) for fault in document.faults]
             if not document.faults:
                 given[key] = document.value
@@ -153,6 +154,11 @@ def with_overrides(config: Config, assignments: Iterable[str]) -> Config:
     if mistakes := [Mistake(None, str(place[-1]), reason) for place, reason in blind(made)]:
         raise OverrideError("--set", mistakes)
     return made
+
+
+def _quoted(text: str) -> str:
+    """Returns YAML that means this text, whatever is in it."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _checked(given: dict[str, Any], faults: Faults) -> Config | None:

@@ -37,7 +37,7 @@ from ..store.metadata_jsonl import Listing
 from ..store.names import folder_name
 from ..store.recovery import Recovered, recover
 from ..store.store import READING
-from ..units import counted
+from ..units import counted, shown_size
 from . import model_choice
 from .groups import Groups
 from .kept_pictures import KeptPictures
@@ -173,9 +173,9 @@ class Engine:
         limits = self.config.store.quarantine
         gone = self.storage.quarantine.enforce(limits.max_size, round(limits.max_age * 1e9))
         if gone:
-            size = sum(one.size for one in gone) / 1e6
+            size = shown_size(sum(one.size for one in gone))
             files = counted(len(gone), "file")
-            log.info("quarantine: %s deleted, %.1f MB: too old or too much", files, size)
+            log.info("quarantine: %s deleted, %s: too old or too much", files, size)
         if keep_s := self.config.store.keep_decisions:
             before_ns = lifetime_ns - round(keep_s * 1e9)
             while self.ledger.forget(before_ns) and go_on():

@@ -77,18 +77,23 @@ class Numbers:
         normal, asked = cls(), FACTORS[sensitivity]
         scale = cell / normal.cell
         weight = scale * asked.weight * factor
+
+        def times(number: float, by: float) -> float:
+            # 0.6 is 1.4999999999999998 times 0.4, and people read these limits.
+            return round(number * by, 12)
+
         return replace(
             normal,
             cell=cell,
-            view=normal.view * scale,
-            background=normal.background * scale,
-            thing=normal.thing * scale,
-            followed=normal.followed * scale,
-            still=normal.still * scale,
-            news=normal.news * weight,
-            weak=normal.weak * weight,
-            strong=normal.strong * weight,
-            large=normal.large * weight,
+            view=times(normal.view, scale),
+            background=times(normal.background, scale),
+            thing=times(normal.thing, scale),
+            followed=times(normal.followed, scale),
+            still=times(normal.still, scale),
+            news=times(normal.news, weight),
+            weak=times(normal.weak, weight),
+            strong=times(normal.strong, weight),
+            large=times(normal.large, weight),
             gap_s=asked.gap_s,
             refresh_s=asked.refresh_s,
         )

@@ -5,6 +5,7 @@ Knows nothing of the ledger or of what is kept: a source yields what happened, i
 """
 
 from .items import (
+    ClipPosition,
     Failed,
     FileIdentity,
     Finished,
@@ -16,6 +17,7 @@ from .items import (
     Numbering,
     Opened,
     Overload,
+    Position,
     Repeated,
     Shorter,
     Source,
@@ -23,6 +25,7 @@ from .items import (
 )
 
 __all__ = [
+    "ClipPosition",
     "Failed",
     "FileIdentity",
     "Finished",
@@ -34,6 +37,7 @@ __all__ = [
     "Numbering",
     "Opened",
     "Overload",
+    "Position",
     "Repeated",
     "Shorter",
     "Source",

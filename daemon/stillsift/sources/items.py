@@ -196,6 +196,33 @@ Item = Frame | Opened | Repeated | Failed | Finished | Overload | Gap | LeftAlon
 
 
 @dataclass(frozen=True, slots=True)
+class ClipPosition:
+    """Tells how far the reading of a clip has come."""
+
+    file: Path
+    share: float
+    """Share of the clip that is read, 0 to 1."""
+    at_s: float | None = None
+    """Seconds of the clip that are read; None: no frame has come yet."""
+    lasts_s: float | None = None
+    """Seconds that the clip lasts; None: nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Tells how far a source has come that is read once."""
+
+    found: int
+    """Number of files that were found."""
+    listed: bool
+    """Whether all files are found; False: it is being listed."""
+    done: int = 0
+    """Number of files that are read, or were read earlier."""
+    clip: ClipPosition | None = None
+    """The clip that is being read; None: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Shorter:
     """Describes a file as it was decided when it was shorter than it is now."""
 

@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from ..decisions import Decision, Reason
+from ..decisions import Decision, Reason, told_measure
 from ..ledger import Ledger
 from ..ledger.records import KeptFile
 from .durable_files import sync_folder
@@ -192,7 +192,7 @@ def line(kept: KeptFile, decision: Decision) -> bytes:
         "nearest_kept": decision.nearest_kept or "",
         "file": _readable(decision.file),
         "frame_index": decision.frame_index,
-        **_measures(decision, "pts_s"),
+        **({} if decision.pts_s is None else {"pts_s": round(float(decision.pts_s), 6)}),
         "width": kept.width,
         "height": kept.height,
         "bytes": kept.bytes,
@@ -205,10 +205,8 @@ def line(kept: KeptFile, decision: Decision) -> bytes:
 
 def _measures(decision: Decision, *names: str) -> dict[str, float]:
     """Returns the named measures that were taken and are finite."""
-    values = ((name, getattr(decision, name)) for name in names)
-    return {
-        name: float(value) for name, value in values if value is not None and math.isfinite(value)
-    }
+    values = ((name, told_measure(getattr(decision, name))) for name in names)
+    return {name: value for name, value in values if value is not None and math.isfinite(value)}
 
 
 def _readable(path: Path | None) -> str:

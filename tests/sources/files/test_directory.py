@@ -34,9 +34,11 @@ from stillsift.sources import (
     Finished,
     Idle,
     Item,
+    LeftAlone,
     Numbering,
     Opened,
     Overload,
+    Position,
     Repeated,
     Shorter,
 )
@@ -98,6 +100,34 @@ def names(items: list[Item]) -> list[str]:
 
 
 # --- what is there
+
+
+def test_tells_how_far_it_is(tmp_path: Path) -> None:
+    for number in range(3):
+        photo(tmp_path / f"{number}.jpg", number)
+    write_clip(tmp_path / "clip.mp4", real_pictures()[:1] * 20)
+    (tmp_path / "notes.txt").write_text("no footage")
+    known = Remembered()
+    known.next[FileIdentity.of(tmp_path / "0.jpg")] = None
+    reading = source(tmp_path, known=known, rate=None)
+    assert reading.position == Position(0, listed=False)
+    done, shares = [], []
+    for item in reading.items():
+        at = reading.position
+        assert (at.found, at.listed) == (4, not isinstance(item, LeftAlone)), "0.jpg counts, too"
+        done.append(at.done)
+        if isinstance(item, Frame) and item.file == tmp_path / "clip.mp4":
+            assert at.clip is not None
+            shares.append(at.clip.share)
+            assert at.clip.file.name == "clip.mp4"
+            assert at.clip.lasts_s == pytest.approx(2)
+            assert at.clip.at_s == pytest.approx((len(shares) - 1) / 10)
+    assert done == sorted(done)
+    assert set(done) == {0, 1, 2, 3}
+    assert shares == sorted(shares)
+    assert shares[0] == 0
+    assert shares[-1] == pytest.approx(0.95)
+    assert reading.position == Position(4, True, 4)
 
 
 def test_reads_all_in_natural_order(tmp_path: Path) -> None:

@@ -45,7 +45,18 @@ from ..decoding import (
     translated,
     unread_videos,
 )
-from ..items import Failed, FileIdentity, Finished, Idle, Item, Opened, Repeated, Shorter, origin_of
+from ..items import (
+    ClipPosition,
+    Failed,
+    FileIdentity,
+    Finished,
+    Idle,
+    Item,
+    Opened,
+    Repeated,
+    Shorter,
+    origin_of,
+)
 from ..pace import Pace, Standing
 from ..picture import Converter, upright
 from ..skipping import Skipped, Skipping, UncertainCount
@@ -162,6 +173,24 @@ class ClipReader:
         """How long the joined recordings last together from each one on; empty: nobody asked."""
         self._error: OSError | None = None
         """What the disk said when it refused a read in this pass; None: it refused none."""
+        self._at_s: float | None = None
+        """Seconds from the first frame to the one that came last; None: none has come yet."""
+        self._all_s = 0.0
+        """Seconds that the whole file lasts; 0: it is not known."""
+        self._reads: Reading | None = None
+        """What gives the file to FFmpeg; None: it is not open yet."""
+
+    @property
+    def position(self) -> ClipPosition:
+        """Tells how far reading has come; any thread may ask.
+
+        By the time in the clip, where it is known how long it lasts, else by its bytes.
+        """
+        at_s, all_s, reads = self._at_s, self._all_s, self._reads
+        if at_s is not None and 0 <= at_s <= all_s + 1 and all_s > 0:
+            return ClipPosition(self.path, min(1.0, at_s / all_s), at_s, all_s)
+        share = 0.0 if reads is None or not self._end else min(1.0, reads.at / self._end)
+        return ClipPosition(self.path, share, at_s)
 
     def items(self) -> Iterator[Item]:
         """Opens the file and yields its items. Raises OSError where that cannot be done."""
@@ -271,7 +300,7 @@ class ClipReader:
         self._failures = []
         self._start = self._pts_s = None
         self._left_s = []
-        self._error = None
+        self._error = self._at_s = None
 
     def _pause(self) -> Iterator[Idle]:
         until = time.monotonic() + _AGAIN_S
@@ -363,7 +392,7 @@ class ClipReader:
             if refused is not None:
                 return refused
             with translated():
-                reading = self._reading(data, parts[number])
+                reading = self._reads = self._reading(data, parts[number])
                 container = self._open(reading, max_pixels=self._max_pixels)
             with container:
                 with translated():
@@ -382,6 +411,7 @@ class ClipReader:
                     _LOG.warning("%s: %s: %s", self._source, self.path, others)
                 skipping = Skipping.of(container, stream, self._pace) if skip else None
                 duration_s = yield from self._lasts_s(data, parts, number, container, stream)
+                self._all_s = self._whole_s(parts, container, duration_s)
                 packets = packets_of_file(container, stream, reading)
                 yield from self._decoded(
                     container, stream, packets, skipping, identity, origin, duration_s
@@ -427,6 +457,7 @@ class ClipReader:
                     raise UncertainCount
                 items += self._shown(None, origin, start, pts_s)
                 self._index += 1
+                self._at_s = pts_s - start.pts_s
             else:
                 pts_s = clock.at(_pts_s(found))
                 if start is None:
@@ -436,6 +467,7 @@ class ClipReader:
                 items += self._shown(found, origin, start, pts_s)
                 self._index += 1
                 self._lasted_s, last_s = pts_s - start.pts_s, _lasts_s(found)
+                self._at_s = self._lasted_s
             if not items and time.monotonic() - told >= 1:
                 items = [Idle(busy=True)]
             for item in items:
@@ -491,6 +523,17 @@ class ClipReader:
         if not self._left_s:
             self._left_s = yield from self._durations_s(data, parts)
         return _sane_s(self._left_s[number])
+
+    def _whole_s(
+        self, parts: list[tuple[int, int]], container: InputContainer, duration_s: float
+    ) -> float:
+        """Returns how long the whole file lasts, seconds; 0: it is not known.
+
+        What a container says is believed only where nothing can have been joined to it.
+        """
+        if self._left_s:
+            return _sane_s(self._left_s[0])
+        return duration_s if len(parts) == 1 and not _is(_JOINABLE, container) else 0.0
 
     def _durations_s(
         self, data: BinaryIO, parts: list[tuple[int, int]]

@@ -33,6 +33,7 @@ from ..items import (
     LeftAlone,
     Opened,
     Overload,
+    Position,
     Repeated,
     origin_of,
 )
@@ -51,7 +52,7 @@ from .opening import being_written, opened
 from .pages import PageReader, holds_several
 from .read_ahead import ReadAhead
 from .still import frame_of, taken_of
-from .tree import natural, trees
+from .tree import Found, natural, trees
 
 _LOG = logging.getLogger(__name__)
 _BEING_WRITTEN = "another program is still writing it; it is read the next time"
@@ -162,6 +163,14 @@ class DirectorySource:
         """Files overwritten before they were read, since that was told."""
         self._overwrites_told = float("-inf")
         self._names_checked = filename_time is None
+        self._found = 0
+        """Number of files that were found, when read once."""
+        self._listed = False
+        """Whether all of them are found, when read once."""
+        self._reading = False
+        """Whether one of them is being read."""
+        self._clip: ClipReader | None = None
+        """What reads the clip that is read now; None: there is none."""
         self._stop = threading.Event()
         self._told = time.monotonic()
 
@@ -179,6 +188,15 @@ class DirectorySource:
     def queued(self) -> int:
         """Gives the number of files that are known to wait."""
         return len(self._ready) + self._arrivals.waiting
+
+    @property
+    def position(self) -> Position:
+        """Tells how far it has come, if it is read once; any thread may ask."""
+        if not self._listed:
+            return Position(self._found, listed=False)
+        done = max(0, self._found - len(self._ready) - self._reading)
+        clip = self._clip
+        return Position(self._found, True, done, None if clip is None else clip.position)
 
     @property
     def reconnects(self) -> int:
@@ -222,7 +240,7 @@ class DirectorySource:
         left_alone: Counter[str] = Counter()
         for tree in (each.resolved() for each in self._trees):
             try:
-                files = (file.path for file in tree.files(left_alone=left_alone))
+                files = (file.path for file in self._counted(tree.files(left_alone=left_alone)))
                 found += sorted(files, key=natural)
             except OSError as error:
                 raise SourceMissing(f"{tree.root}: {error.strerror}") from error
@@ -234,10 +252,13 @@ class DirectorySource:
                 if path.suffix.lower() in STILL_SUFFIXES:
                     self._folders.setdefault(path.parent, []).append(path)
         self._add([Arrived(path) for path in found])
+        self._found, self._listed = len(self._ready), True
         try:
             while self._ready and not self._stop.is_set():
                 self._read_ahead()
+                self._reading = True  # before it is taken out of what waits: it is not done yet
                 yield from self._file(self._next())
+                self._reading, self._clip = False, None
         finally:
             if self._ahead is not None:
                 self._ahead.close()
@@ -253,6 +274,11 @@ class DirectorySource:
                 if identity is not None and self._known.next_frame(path, identity) is not None:
                     coming.append(path)
         self._ahead.begin(coming)
+
+    def _counted(self, files: Iterator[Found]) -> Iterator[Found]:
+        for file in files:
+            self._found += 1
+            yield file
 
     def _as_they_come(self) -> Iterator[Item]:
         try:
@@ -468,6 +494,7 @@ class DirectorySource:
                 shorter=self._known.grown_from(path, identity) if next_frame == 0 else None,
                 begin=lambda frame: self._known.begin(path, identity, frame),
             )
+            self._clip = reader
             yield from reader.items_of(data)
         elif (why := self._known.begin(path, identity, next_frame)) is not None:
             yield from self._refused(path, data, identity, why)

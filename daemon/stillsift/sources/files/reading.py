@@ -69,6 +69,11 @@ class Reading:
         """Tells whether no more is read, because it would be more than `most`."""
         return not self._left or (self._ended_early and self._reached < self._end)
 
+    @property
+    def at(self) -> int:
+        """Gives the byte of the file at which reading stands."""
+        return self._at
+
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         if whence == os.SEEK_CUR:
             offset += self._at
