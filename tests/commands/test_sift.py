@@ -241,14 +241,14 @@ def test_a_folder_without_footage_is_told_and_fails(
     done = stillsift(*command)
     assert done.status == 1
     assert done.out.splitlines()[0] == f"in: there is no picture or clip in {folder}"
-    for name in ("a.arw", "sub/b.ARW", "notes.txt", ".hidden.txt"):
+    for name in ("a.xyz", "sub/b.XYZ", "notes.txt", ".hidden.txt"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("not footage")
     (folder / "link.jpg").symlink_to(write_still(tmp_path / "other.jpg", 1))
     done = stillsift(*command)
     assert done.status == 1
     assert (
-        "3 files are of no kind that stillsift reads (.arw 2, .txt 1); 1 symbolic link is not"
+        "3 files are of no kind that stillsift reads (.xyz 2, .txt 1); 1 symbolic link is not"
     ) in done.out
     told = json.loads(stillsift(*command, "--json").out)["sources"][0]["error"]
     assert told.startswith("there is no picture or clip")
