@@ -231,7 +231,8 @@ class Engine:
                 recognise=self._sequence_check(config),
                 ahead=ahead,
             )
-            pictures = KeptPictures(self.ledger, store, config.max_pixels)
+            lies_in = None if self._in_place else store  # what stays is read where it is
+            pictures = KeptPictures(self.ledger, lies_in, config.max_pixels)
             sifting = self._sifting(config, tuning, replacing)
             sifter = self._sifter(config.name, tuning, pictures, sifting)
             if ahead is not None:

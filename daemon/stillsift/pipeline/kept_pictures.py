@@ -24,10 +24,10 @@ _Place = tuple[Path, int | None]
 
 
 class KeptPictures:
-    """Knows the files of kept frames: in the store, or the originals in a dry run."""
+    """Knows the files of kept frames: in the store, or where they were found."""
 
     def __init__(self, ledger: LedgerReader, store: Path | None, max_pixels: int) -> None:
-        """`store`: root of the store; None: a dry run."""
+        """`store`: root of the store; None: nothing is stored, as in a dry run."""
         self._ledger = ledger
         self._store = store
         self._max_pixels = max_pixels
