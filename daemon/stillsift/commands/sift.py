@@ -60,7 +60,7 @@ _EXAMPLES = """\
   stillsift sift rtsp://viewer@camera.local/stream --password-file pw --duration 10m -o sifted
   stillsift sift clips/ --dry-run --decisions decisions.jsonl
   stillsift sift photos/ --remove-to dropped       what repeats goes, the others stay in place
-  stillsift sift train/ val/ --dry-run --print0 | xargs -0 ls -l
+  stillsift sift train/ val/ --dry-run --list csv
 """
 
 

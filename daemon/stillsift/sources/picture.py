@@ -26,8 +26,8 @@ _CHROMA_AFTER = frozenset(name for name in _LUMA_FIRST if name.startswith("yuv")
 _AS_601 = ((0.9834, -0.0725), (-0.1107, 0.9899))
 """Makes Cr and Cb of ITU-R BT.709 those of BT.601, as `frames.chroma_of` gives them: from the luma
 weights of both (0.2126, 0.0722 and 0.299, 0.114)."""
-_STRETCHED = np.clip(np.rint((np.arange(256) - 128) * (255 / 224) + 128), 0, 255).astype(np.uint8)
-"""Full range of each value of video's range of chroma."""
+_STRETCH = 255 / 224
+"""Factor that makes video's range of chroma the full range, around 128."""
 _TURNS = {
     90: cv2.ROTATE_90_COUNTERCLOCKWISE,
     180: cv2.ROTATE_180,
@@ -141,10 +141,10 @@ class VideoPicture:
         )
         video = self.levels == VIDEO_RANGE
         if self.frame.colorspace == Colorspace.ITU709:
-            turned = np.array(_AS_601) * (255 / 224 if video else 1.0)
+            turned = np.array(_AS_601) * (_STRETCH if video else 1.0)
             small = cv2.transform(small, np.column_stack([turned, 128 - 128 * turned.sum(1)]))
         elif video:
-            small = cv2.LUT(small, _STRETCHED)
+            small = cv2.addWeighted(small, _STRETCH, small, 0, 128 - 128 * _STRETCH)
         return self._upright(np.asarray(small, np.uint8))
 
     def bgr(self) -> Image:
