@@ -44,6 +44,7 @@ def finishing(self: Any, *arguments: Any) -> Any:
         original.move_without_overwrite = counted(original.move_without_overwrite)
         quarantine.sync_folder = counted(quarantine.sync_folder)
         Ledger.retired = counted(Ledger.retired)
+        Ledger.will_move = counted(Ledger.will_move)
         in_place.write_list = counted(in_place.write_list)
     return finish(self, *arguments)
 

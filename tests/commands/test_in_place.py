@@ -10,9 +10,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from test_better_copies import write
 
 from conftest import Command, Disks
@@ -162,15 +164,110 @@ def test_a_file_stays_where_the_one_that_shows_it_has_gone(photos: Path, tmp_pat
     assert "stays" in done.stdout
 
 
-def test_clips_stay_but_for_their_copies(stillsift: Command, tmp_path: Path) -> None:
+def test_clips_and_pages_stay(stillsift: Command, tmp_path: Path) -> None:
     folder, gone = tmp_path / "in", tmp_path / "gone"
     folder.mkdir()
     clip = write_clip(folder / "a.mp4", [1, 2])
     shutil.copy2(clip, folder / "b.mp4")
-    done = stillsift("sift", folder, "--remove-to", gone)
-    assert done.status == 0, done
-    assert [path.name for path in folder.iterdir()] == ["a.mp4"]
-    assert [path.name for path in gone.glob("*.mp4")] == ["b.mp4"]
+    pages = [Image.fromarray(textured(number)) for number in (1, 2)]
+    pages[0].save(folder / "p.tif", save_all=True, append_images=pages[1:])
+    write(folder, "q", textured(1))
+    before = contents(folder)
+    for _ in range(2):
+        done = stillsift("sift", folder, "--remove-to", gone)
+        assert done.status == 0, done
+        assert contents(folder) == before
+        for name in ("b.mp4", "p.tif"):
+            os.utime(folder / name, (1_700_000_000, 1_700_000_000))
+
+
+def test_nothing_is_deleted_where_dropped_files_lie(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    """The limits of a quarantine are for a store's."""
+    gone, config = tmp_path / "gone", tmp_path / "c.yaml"
+    config.write_text("store: {quarantine: {max_size: 1kB, max_age: 1s}, keep_decisions: 1s}\n")
+    for _ in range(2):
+        stillsift("sift", photos, "-c", config, "--remove-to", gone)
+        assert {name for name in contents(gone) if name != "removed.csv"} == DROPPED
+        time.sleep(1.1)
+    assert all(row["shown_by"] for row in rows_of(gone))
+
+
+def test_the_same_bytes_at_the_place_are_another_file(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    """As where the folder is a backup, or where two folders have gone to one."""
+    gone = tmp_path / "gone"
+    shutil.copytree(photos, gone)
+    before, backup = contents(photos), contents(gone)
+    stillsift("sift", photos, "--remove-to", gone)
+    assert len(rows_of(gone)) == len(DROPPED)
+    assert backup.items() <= contents(gone).items()
+    other = tmp_path / "other"
+    shutil.copytree(gone, other, ignore=shutil.ignore_patterns(".stillsift", "removed.csv", "2_*"))
+    stillsift("sift", other, "--remove-to", gone)
+    assert len(rows_of(gone)) == 2 * len(DROPPED)
+    assert stillsift("restore", "--store", gone, "--all").status == 0
+    assert contents(photos) == contents(other) == before
+    assert {k: v for k, v in contents(gone).items() if k != "removed.csv"} == backup
+
+
+def test_a_copy_of_what_was_restored_and_is_gone_stays(stillsift: Command, tmp_path: Path) -> None:
+    folder, gone = tmp_path / "in", tmp_path / "gone"
+    one = write(folder, "a", textured(1))
+    shutil.copy2(one, folder / "b.jpg")
+    stillsift("sift", folder, "--remove-to", gone)
+    stillsift("restore", "--store", gone, "--all")
+    data = one.read_bytes()
+    for path in folder.iterdir():
+        path.unlink()
+    (folder / "new.jpg").write_bytes(data)
+    stillsift("sift", folder, "--remove-to", gone)
+    assert [path.name for path in folder.iterdir()] == ["new.jpg"]
+
+
+@pytest.mark.parametrize("how", ["touched", "edited", "renamed"])
+def test_a_kept_file_that_changes_is_looked_at_again(
+    stillsift: Command, photos: Path, tmp_path: Path, how: str
+) -> None:
+    gone, kept = tmp_path / "gone", photos / "b" / "second.jpg"
+    stillsift("sift", photos, "--remove-to", gone)
+    if how == "touched":
+        os.utime(kept, (1_700_000_000, 1_700_000_000))
+    elif how == "edited":
+        write(photos / "b", "second", textured(7, 800, 600))
+    else:
+        kept.rename(photos / "b" / "third.jpg")
+        write(photos / "b", "second", textured(7, 800, 600))
+    for _ in range(2):
+        done = stillsift("sift", photos, "--remove-to", gone)
+        assert done.status == 0, done
+        assert kept.is_file()
+
+
+def test_a_way_with_dots_and_links_keeps_the_tree(
+    stillsift: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert stillsift("sift", f"../{photos.name}", "--remove-to", "../gone").status == 0
+    assert {name for name in contents(tmp_path / "gone") if name != "removed.csv"} == DROPPED
+
+
+def test_what_lies_there_is_read_by_no_source(stillsift: Command, photos: Path) -> None:
+    gone = photos / "dropped"
+    stillsift("sift", photos, "--remove-to", gone)
+    assert stillsift("sift", photos, "--dry-run", "--list").out == ""
+    assert "2 frames" in stillsift("sift", photos, "--dry-run").out
+
+
+def test_what_a_budget_drops_names_no_file(stillsift: Command, tmp_path: Path) -> None:
+    folder, gone = tmp_path / "in", tmp_path / "gone"
+    for number in range(4):
+        write(folder, f"{number}", textured(number))
+    stillsift("sift", folder, "--remove-to", gone, "--set", "max_per_hour=2")
+    assert [(row["reason"], row["shown_by"]) for row in rows_of(gone)] == [("budget", "")] * 2
 
 
 def test_folders_of_numbered_frames_are_left_clean(stillsift: Command, tmp_path: Path) -> None:
@@ -253,7 +350,7 @@ def test_kept_frames_of_a_clip_become_files(stillsift: Command, tmp_path: Path) 
     assert stillsift("sift", clip.parent, "--copy-to", copies).status == 0
     names = sorted(contents(copies))
     assert 2 <= len(names) <= 3
-    assert all(name.startswith("door_0000") and name.endswith(".jpg") for name in names)
+    assert all(name.startswith("door.mp4_0000") and name.endswith(".jpg") for name in names)
 
 
 # -- what is asked ---------------------------------------------------------------------------------
@@ -285,6 +382,9 @@ def test_a_dry_run_lists_what_would_go(stillsift: Command, photos: Path, tmp_pat
         (["PHOTOS", "--copy-to", "REMOVED"], "made by --remove-to"),
         (["PHOTOS", "--output", "REMOVED"], "made by --remove-to"),
         (["PHOTOS", "--dry-run", "--json", "--list"], "--list jsonl"),
+        (["PHOTOS", "--remove-to", "OUT", "--print0"], "with --dry-run"),
+        (["PHOTOS", "PHOTOS/b", "--remove-to", "OUT"], "which is read whole"),
+        (["PHOTOS", "PHOTOS", "--dry-run", "--list"], "named twice"),
     ],
 )
 def test_what_cannot_be(
@@ -295,6 +395,7 @@ def test_what_cannot_be(
     before = contents(tmp_path)
     places = {"PHOTOS": photos, "OUT": tmp_path / "out"}
     places |= {"STORE": tmp_path / "store", "REMOVED": tmp_path / "removed"}
+    places["PHOTOS/b"] = photos / "b"
     done = stillsift("sift", *(places.get(word, word) for word in words))
     assert done.status == 2, done
     assert told in done.err

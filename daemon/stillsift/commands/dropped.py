@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator
 from ..decisions import Outcome
 from ..escapes import escaped, json_text
 from ..ledger import LedgerReader
-from ..store.in_place import shown_in_csv, why_dropped
+from ..store.in_place import goes, shown_in_csv, why_dropped
 
 COLUMNS = ("file", "reason", "shown_by", "distance", "detail")
 """What is printed of each file; text has the first three."""
 
 
 def print_dropped(ledger: LedgerReader, sources: Iterable[str], form: str) -> None:
-    """Prints the dropped stills and copies of clips: as "text", "jsonl", "csv" or "print0"."""
+    """Prints the dropped stills that may go: as "text", "jsonl", "csv" or "print0"."""
     rows = _rows(ledger, sources)
     if form == "print0":
         sys.stdout.flush()
@@ -42,5 +42,5 @@ def _rows(ledger: LedgerReader, sources: Iterable[str]) -> Iterator[dict[str, ob
     for source in sources:
         for record in ledger.decisions(source=source, outcome=Outcome.DROPPED):
             decision = record.decision
-            if decision.content_hash is not None and decision.file is not None:
+            if goes(ledger, decision):
                 yield {"file": str(decision.file), **why_dropped(ledger, decision)}

@@ -140,6 +140,11 @@ def sift(given: argparse.Namespace) -> int:
             "sift: say what to do with the frames: --output DIR keeps them in a store, --remove-to "
             "DIR moves what is dropped there, --copy-to DIR copies what is kept (or --dry-run)"
         )
+    if (given.list or given.print0) and not given.dry_run:
+        raise UsageError(
+            "sift: --list and --print0 print what would go, with --dry-run; what was moved is "
+            f"listed in {LIST} of the folder for --remove-to"
+        )
     if given.json and (given.list or given.print0):
         raise UsageError("sift: --json prints a summary; for the files use --list jsonl")
     if given.decisions is not None and not given.decisions.absolute().parent.is_dir():
@@ -153,6 +158,8 @@ def sift(given: argparse.Namespace) -> int:
         kept = {"retire": "move" if in_place is Mode.REMOVE else "leave", "audit": 0.0}
         config = config.model_copy(update={"defaults": config.defaults.model_copy(update=kept)})
     sources = _sources(given.paths, config, given.password_file)
+    if in_place is not None or given.list or given.print0:
+        _check_apart(sources)
     for place in () if given.dry_run else (source.directory for source in sources):
         if place is not None and place.resolve().is_relative_to(config.store.path.resolve()):
             raise UsageError(f"sift: {place}: lies in the store that frames are to be kept in")
@@ -215,6 +222,20 @@ def _check_kind(root: Path, in_place: Mode | None) -> None:
         raise UsageError(f"sift: {root}: a store; name another folder for --{in_place}-to")
     if found not in (None, in_place):
         raise UsageError(f"sift: {root}: made by --{found}-to; name another folder")
+    if found is None and (root / LIST).exists():
+        raise UsageError(
+            f"sift: {root / LIST}: there already; nothing is overwritten, move it away"
+        )
+
+
+def _check_apart(sources: list[SourceConfig]) -> None:
+    """Raises UsageError where a path is named twice, or lies in another."""
+    places = [each.directory.resolve() for each in sources if each.directory is not None]
+    for number, place in enumerate(places):
+        for other in places[:number] + places[number + 1 :]:
+            if place.is_relative_to(other):
+                why = "named twice" if place == other else f"lies in {other}, which is read whole"
+                raise UsageError(f"sift: {place}: {why}; name it once")
 
 
 def _bases(sources: list[SourceConfig]) -> dict[str, Path]:
@@ -225,7 +246,7 @@ def _bases(sources: list[SourceConfig]) -> dict[str, Path]:
     folders = {
         source.name: each if each.is_dir() else each.parent
         for source in sources
-        if (each := source.directory) is not None
+        if source.directory is not None and (each := source.directory.resolve())
     }
     common = Path(os.path.commonpath(folders.values())) if folders else Path("/")
     return dict.fromkeys(folders, common)

@@ -152,6 +152,7 @@ class Tally:
             lines = [
                 f"{self.source}: nothing new in {self.place} (what is decided stays; "
                 "to decide anew, use another --output)",
+                *self._finished_lines(),
                 *left_alone_line(self.left_alone),
             ]
             return "\n".join(map(escaped, lines))

@@ -455,6 +455,19 @@ class LedgerReader:
         rows = self._all(f"{SELECT_QUARANTINED} WHERE {condition} ORDER BY key", values)
         return [quarantined(row) for row in rows]
 
+    def moved_from(self, file: FileRecord) -> Quarantined | None:
+        """Returns where a file lies that was moved, or is about to; None: it was not."""
+        row = self._one(
+            f"{SELECT_QUARANTINED} WHERE source = ? AND original = ? AND sha256 = ?"
+            " ORDER BY key DESC LIMIT 1",
+            (file.source, path_in(file.file), file.content_hash),
+        )
+        return quarantined(row) if row else None
+
+    def has_moved_to(self, path: Path) -> bool:
+        """Tells whether a file was moved to this path, relative to the store, or is about to."""
+        return self._one("SELECT 1 FROM quarantine WHERE path = ?", (path_in(path),)) is not None
+
     def quarantine_total(self) -> int:
         """Returns the number of bytes in quarantine."""
         row = self._one("SELECT COALESCE(sum(size), 0) FROM quarantine")

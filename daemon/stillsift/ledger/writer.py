@@ -137,6 +137,8 @@ class Ledger(LedgerReader):
                     superseded += [kept.path] if kept.path != standing else []
                     continue
                 if kept is not None:
+                    # In place, a file may have been changed, or have got the name of another.
+                    db.execute("DELETE FROM kept WHERE path = ?", (path_in(kept.path),))
                     db.execute(PUT_KEPT, kept_row(kept, adopted=False))
                 rows.append(decision_row(decision, kept, now, lifetime, config, model))
             db.executemany(PUT_DECISION, rows)
@@ -327,6 +329,11 @@ class Ledger(LedgerReader):
         with self._writing() as db:
             db.execute(PUT_FILE, file_row(checkpoint, {}, self._clock()))
 
+    def will_move(self, moved: Quarantined) -> None:
+        """Records where a file is about to lie, before it is moved there."""
+        with self._writing() as db:
+            self._put_quarantined(db, moved)
+
     def left_quarantine(self, keys: Iterable[int]) -> None:
         """Records that files are no longer in quarantine."""
         with self._writing() as db:
@@ -482,7 +489,7 @@ def _still_kept(db: sqlite3.Connection, now: Decision) -> KeptFile | None:
     db.execute("DELETE FROM kept WHERE id = ?", (now.id,))
     if not row[-1]:
         db.execute(
-            "INSERT INTO replaced SELECT ?, key FROM files"
+            "INSERT OR REPLACE INTO replaced SELECT ?, key FROM files"
             " WHERE source = ? AND content_hash = ? AND state = 'done'"
             " ORDER BY file = ? DESC, key DESC LIMIT 1",
             (path_in(kept.path), now.source, now.content_hash, path_in(now.file)),

@@ -167,8 +167,8 @@ class Engine:
         between; before each further step, `go_on` waits for a moment and tells whether to take it.
         Raises StoreError and LedgerError.
         """
-        if self.storage is None:
-            return
+        if self.storage is None or self._in_place is not None:
+            return  # in place, what was moved is the user's, and its reasons stay with it
         lifetime_ns = self.ledger.record_lifetime()
         limits = self.config.store.quarantine
         gone = self.storage.quarantine.enforce(limits.max_size, round(limits.max_age * 1e9))

@@ -11,26 +11,35 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from ..decisions import Decision, Outcome
+from ..decisions import Decision, Outcome, Reason
 from ..escapes import escaped
 from ..frames import Frame
 from ..ledger import Ledger, LedgerReader
 from ..ledger.records import FileRecord, KeptFile, Quarantined
+from ..sources import FileIdentity
 from ..sources.files.opening import opened
+from ..sources.files.tree import STATE
 from .durable_files import move_without_overwrite, sync_folder
-from .errors import OriginalChanged, os_errors_about
+from .errors import OriginalChanged, StoreError, os_errors_about
 from .lock import StoreLock
 from .metadata_jsonl import Listing
-from .original import ClaimedOriginal
-from .quarantine import Fate, Quarantine, Retired, content_of, copy_with_facts
+from .original import ClaimedOriginal, OriginalDiffers, OriginalInUse, claimed
+from .quarantine import (
+    Fate,
+    Quarantine,
+    Retired,
+    content_of,
+    copy_with_facts,
+    holds_content,
+    holds_data,
+    moved_to,
+)
 from .store import KEPT, ImageFormat, Store
 
-STATE = ".stillsift"
-"""Folder for the state, inside the folder that takes files."""
 LIST = "removed.csv"
 """Name of the list of what was moved."""
 COLUMNS = ("file", "now", "reason", "shown_by", "distance", "bytes", "sha256", "detail")
@@ -98,12 +107,12 @@ class InPlaceStore(Store):
     def below(self, source: str, file: Path) -> Path:
         """Returns the path of a file, relative to the folder that takes files."""
         base = self.bases[source]
-        return file.relative_to(base) if file.is_relative_to(base) else Path(file.name)
+        return file.relative_to(base)
 
     def path_of(self, frame: Frame, suffix: str, area: Path = KEPT) -> Path:  # noqa: ARG002
         assert frame.file is not None
         clip = self.below(frame.source, frame.file)
-        return clip.with_name(f"{clip.stem}_{frame.frame_index:06d}{suffix}")
+        return clip.with_name(f"{clip.name}_{frame.frame_index:06d}{suffix}")
 
     def place(self, frame: Frame, decision: Decision) -> KeptFile:
         """Returns what is kept: the still itself, or the frame of a clip.
@@ -162,7 +171,12 @@ class NoListing(Listing):
 
 
 _AT_ONCE = 100
-"""Files that are moved between two records."""
+"""Files that are copied between two looks whether to go on."""
+
+SHOWN = frozenset(
+    {Reason.NEAR_DUPLICATE, Reason.EXACT_DUPLICATE, Reason.SAME_BACKGROUND, Reason.SAME_OBJECT}
+)
+"""Reasons for which a kept file shows what is dropped; it goes only while that one is there."""
 
 
 class Removal(Quarantine):
@@ -189,59 +203,100 @@ class Removal(Quarantine):
     def finish(self, source: str, go_on: Callable[[], bool]) -> Finished:
         """Moves or copies what a source has to, as it is decided now; what was done stays done.
 
-        `go_on` tells whether to do the next hundred. Raises StoreError and LedgerError.
+        `go_on` tells whether to do the next. What cannot be moved is told and stays. Raises
+        LedgerError, and StoreError where the list cannot be written.
         """
         done = Finished()
-        if self._place_in.mode is Mode.COPY:
-            self._copy_kept(source, go_on, done)
-        files = self._own_ledger.retiring(source)
-        for begin in range(0, len(files), _AT_ONCE):
-            if not go_on():
-                break
-            for one in self._retire_all(files[begin : begin + _AT_ONCE]):
-                done.note(one)
-        write_list(self._place_in, self._own_ledger)
+        try:
+            if self._place_in.mode is Mode.COPY:
+                self._copy_kept(source, go_on, done)
+            for file in self._own_ledger.retiring(source):
+                if not go_on():
+                    break
+                try:
+                    for one in self._retire_all([file]):
+                        done.note(one)
+                except StoreError as error:
+                    done.told.append(f"{file.file}: not moved: {error}")
+        finally:
+            write_list(self._place_in, self._own_ledger)
         return done
 
-    def _place(self, file: FileRecord) -> Path:
-        return self._place_in.root / self._place_in.below(file.source, file.file)
-
     def _retire(self, file: FileRecord) -> tuple[Retired, Quarantined | None]:
-        if self._dropped(file) is None:
+        decision = self._dropped(file)
+        if decision is None:
             return Retired(file, Fate.LEFT), None
-        return super()._retire(file)
+        intended = self._own_ledger.moved_from(file)
+        target = None if intended is None else self._place_in.root / intended.path
+        try:
+            with ExitStack() as opened:
+                try:
+                    original = opened.enter_context(claimed(file))
+                except FileNotFoundError:
+                    # An attempt that was cut off has moved it, or somebody has taken it.
+                    there = target is not None and holds_data(target, file)
+                    return Retired(file, Fate.MOVED if there else Fate.GONE), None
+                return self._move_away(file, decision, original, target)
+        except OriginalInUse as error:
+            return Retired(file, Fate.WAITS, f"{file.file}: not moved: {error}"), None
+        except OriginalDiffers as error:
+            return Retired(file, Fate.LEFT, f"{file.file}: not moved: {error}"), None
+        except OSError as error:
+            return Retired(file, Fate.LEFT, f"{file.file}: not moved: {error.strerror}"), None
 
-    def _is_there(self, id: str) -> bool:
-        """Tells whether a kept file is there as it was when it was decided."""
-        kept = self._own_ledger.kept_file(id)
-        if kept is None or not self._place_in.holds(kept):
+    def _move_away(
+        self,
+        file: FileRecord,
+        decision: Decision,
+        original: ClaimedOriginal,
+        intended: Path | None,
+    ) -> tuple[Retired, Quarantined | None]:
+        if decision.reason in SHOWN and not self._is_shown(decision):
+            why = "the file that shows it is no longer there as it was; it is looked at again"
+            missing = () if decision.nearest_kept is None else (decision.nearest_kept,)
+            return Retired(file, Fate.LEFT, f"{file.file}: not moved: {why}", missing), None
+        same = FileIdentity.from_stat(os.fstat(original.data.fileno())) == file.identity
+        if not same and not original.has_the_content():
+            raise OriginalDiffers("it changed after it was read")
+        if intended is not None and holds_data(intended, file):
+            original.delete()  # an attempt that was cut off had copied it there
+            return Retired(file, Fate.MOVED), None
+        target = intended if intended is not None and not intended.exists() else None
+        if target is None:
+            target = self._free(self._place_in.root / self._place_in.below(file.source, file.file))
+            self._own_ledger.will_move(moved_to(file, target, self._place_in))
+        self._place_in.make_folder(target.parent)
+        self._bring_in(file, original, target)
+        return Retired(file, Fate.MOVED), None
+
+    def _free(self, target: Path) -> Path:
+        """Returns a path where nothing lies and nothing is about to; a number before its name."""
+        root, candidate, number = self._place_in.root, target, 1
+        while candidate.exists() or self._own_ledger.has_moved_to(candidate.relative_to(root)):
+            number += 1
+            candidate = target.with_name(f"{number}_{target.name}")
+        return candidate
+
+    def _is_shown(self, decision: Decision) -> bool:
+        """Tells whether the kept still that shows a file is there as it was when it was decided."""
+        id_ = decision.nearest_kept
+        kept = None if id_ is None else self._own_ledger.kept_file(id_)
+        if kept is None or not self._place_in.holds(kept) or kept.path == decision.file:
             return False
         path = self._place_in.root / kept.path
         file = self._own_ledger.file_with(kept.source, kept.sha256, kept.path)
-        if file is None or not kept.path.is_absolute():
-            return True
-        same = path.stat().st_mtime_ns == file.identity.mtime_ns
+        same = file is not None and path.stat().st_mtime_ns == file.identity.mtime_ns
         return same or content_of(path) == kept.sha256
 
     def _dropped(self, file: FileRecord) -> Decision | None:
-        """Returns the decision about a still, or about the copy of a clip, that was dropped.
+        """Returns the decision about a still that was dropped and may go.
 
-        None: it is kept, or a clip, which stays.
+        None: it is kept, or a clip, or what shows it is a part of a clip or a page of a file.
         """
         record = self._own_ledger.decision(file.id_of_still)
         if record is None or record.decision.outcome is not Outcome.DROPPED:
             return None
-        return record.decision if record.decision.content_hash is not None else None
-
-    def _retire_claimed(
-        self, file: FileRecord, original: ClaimedOriginal, target: Path
-    ) -> tuple[Retired, Quarantined | None]:
-        decision = self._dropped(file)
-        shown_by = None if decision is None else decision.nearest_kept
-        # What was dropped for a kept file goes only while that file is there.
-        shown = replace(file, named=() if shown_by is None else (shown_by,), first_kept=None)
-        retired, moved = super()._retire_claimed(shown, original, target)
-        return replace(retired, file=file), moved
+        return record.decision if goes(self._own_ledger, record.decision) else None
 
     def _copy_kept(self, source: str, go_on: Callable[[], bool], done: Finished) -> None:
         for number, record in enumerate(
@@ -251,7 +306,8 @@ class Removal(Quarantine):
                 return
             decision = record.decision
             if decision.content_hash is None or decision.file is None:
-                continue  # a frame of a clip became a file when it was kept
+                done.moved += 1  # a frame of a clip became a file when it was kept
+                continue
             why = self._copy(decision.file, decision.content_hash, source)
             if why is None:
                 done.moved += 1
@@ -261,17 +317,16 @@ class Removal(Quarantine):
     def _copy(self, file: Path, content_hash: str, source: str) -> str | None:
         """Copies a kept file; returns why it could not be done, None: the copy is there."""
         target = self._place_in.root / self._place_in.below(source, file)
+        if holds_content(target, content_hash):
+            return None
         with ExitStack() as stack, os_errors_about(target):
             try:
                 read = stack.enter_context(opened(file))
             except OSError as error:
                 return error.strerror
             facts = os.fstat(read.fileno())
-            with suppress(FileNotFoundError):
-                there = target.stat()
-                if (there.st_size, there.st_mtime_ns) == (facts.st_size, facts.st_mtime_ns):
-                    return None
-                return None if content_of(target) == content_hash else "another file is there"
+            if target.exists():
+                return "another file is there"
             self._place_in.require_room(facts.st_size)
             self._place_in.make_folder(target.parent)
             with self._place_in.temporary(KEPT) as temporary:
@@ -305,6 +360,8 @@ class Finished:
 def removed_rows(ledger: LedgerReader, root: Path) -> Iterator[dict[str, object]]:
     """Yields a row of `COLUMNS` for each file that lies below `root` instead of where it was."""
     for one in ledger.quarantined():
+        if not (root / one.path).is_file():
+            continue
         file = ledger.file_with(one.source, one.sha256, one.original)
         record = None if file is None else ledger.decision(file.id_of_still)
         decision = None if record is None else record.decision
@@ -317,11 +374,28 @@ def removed_rows(ledger: LedgerReader, root: Path) -> Iterator[dict[str, object]
         }
 
 
+def goes(ledger: LedgerReader, decision: Decision) -> bool:
+    """Tells whether a dropped frame is a file that may go.
+
+    A clip is none, nor is a repeat of a part of a clip, of a page, or of the file itself.
+    """
+    if decision.content_hash is None or decision.file is None:
+        return False
+    if decision.reason not in SHOWN:
+        return True
+    named = decision.nearest_kept
+    shown = None if named is None else ledger.decision(named)
+    if shown is None or shown.decision.content_hash is None:
+        return False
+    return shown.decision.file != decision.file
+
+
 def why_dropped(ledger: LedgerReader, decision: Decision | None) -> dict[str, object]:
     """Returns the columns that tell why a file was dropped; None: that was forgotten."""
     if decision is None:
         return {"reason": None, "shown_by": None, "distance": None, "detail": ""}
-    shown = None if decision.nearest_kept is None else ledger.decision(decision.nearest_kept)
+    named = decision.nearest_kept if decision.reason in SHOWN else None
+    shown = None if named is None else ledger.decision(named)
     return {
         "reason": decision.reason.value,
         "shown_by": None if shown is None else str(shown.decision.file),

@@ -203,7 +203,7 @@ class Quarantine:
             if lying.parent.is_dir():
                 lying.unlink(missing_ok=True)
                 sync_folder(lying.parent)
-            return _moved(original, target, self._store) if target.exists() else None
+            return moved_to(original, target, self._store) if target.exists() else None
 
     def _move_in(self, original: FileRecord, lying: Path, target: Path) -> None:
         """Moves what was kept of an original to its place in quarantine."""
@@ -260,8 +260,8 @@ class Quarantine:
                 try:
                     original = opened.enter_context(claimed(file, self._quiet))
                 except FileNotFoundError:
-                    if file.retire is Retire.MOVE and _same_data(target, file):
-                        return Retired(file, Fate.MOVED), _moved(file, target, self._store)
+                    if file.retire is Retire.MOVE and holds_data(target, file):
+                        return Retired(file, Fate.MOVED), moved_to(file, target, self._store)
                     return Retired(file, Fate.GONE), None
                 return self._retire_claimed(file, original, target)
         except OriginalInUse as error:
@@ -333,7 +333,7 @@ class Quarantine:
             original.delete()
         else:
             self._bring_in(file, original, target)
-        return Retired(file, Fate.MOVED), _moved(file, target, self._store)
+        return Retired(file, Fate.MOVED), moved_to(file, target, self._store)
 
     def _bring_in(self, file: FileRecord, original: ClaimedOriginal, target: Path) -> None:
         """Moves an original to `target`.
@@ -461,13 +461,22 @@ class Quarantine:
 def _free_name(target: Path, file: FileRecord) -> Path:
     """Returns `target`, or a name beside it where a file with other bytes has that name."""
     candidate, number = target, 1
-    while candidate.exists() and not _same_data(candidate, file):
+    while candidate.exists() and not holds_data(candidate, file):
         number += 1
         candidate = target.with_name(f"{number}_{target.name}")
     return candidate
 
 
-def _same_data(path: Path, file: FileRecord) -> bool:
+def holds_content(path: Path, sha256: str) -> bool:
+    """Tells whether a file has this content; False where it is not there or cannot be read."""
+    try:
+        return content_of(path) == sha256
+    except OSError:
+        return False
+
+
+def holds_data(path: Path, file: FileRecord) -> bool:
+    """Tells whether a file has the content of one that was decided."""
     try:
         return path.stat().st_size == file.identity.size and content_of(path) == file.content_hash
     except OSError:
@@ -533,7 +542,8 @@ def _told(file: FileRecord, reason: str | None) -> str:
 _PAST = {Retire.MOVE: "moved", Retire.DELETE: "deleted", Retire.LEAVE: "touched"}
 
 
-def _moved(file: FileRecord, target: Path, store: Store) -> Quarantined:
+def moved_to(file: FileRecord, target: Path, store: Store) -> Quarantined:
+    """Returns the record of a file that lies at `target` now."""
     return Quarantined(
         key=0,
         source=file.source,

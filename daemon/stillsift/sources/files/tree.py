@@ -31,6 +31,10 @@ natural = natsort_keygen(key=str, alg=ns.PATH)
 """Sort key of paths: img2.jpg before img10.jpg, folder by folder."""
 
 
+STATE = ".stillsift"
+"""Folder for the state, inside a folder into which `sift` moves or copies files."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """Describes one still or clip that was found."""
@@ -129,7 +133,7 @@ class Tree:
             if entry.is_symlink():
                 left_alone[LINKS] += 1
             elif entry.is_dir():
-                if self.recursive and _entered(entry.name):
+                if self.recursive and _entered(entry.name) and not _takes_files(path):
                     return path
                 left_alone[FOLDERS] += 1
             elif not _visible(entry.name):
@@ -187,6 +191,11 @@ def _kind(name: str) -> str:
 
 def _entered(folder: str) -> bool:
     return _visible(folder) and folder not in _FOREIGN_DIRECTORIES
+
+
+def _takes_files(folder: Path) -> bool:
+    """Tells whether `sift` moves or copies files into a folder: they were decided already."""
+    return (folder / STATE / "mode").is_file()
 
 
 def _visible(name: str) -> bool:
