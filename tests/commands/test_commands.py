@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -296,6 +297,12 @@ def test_measures_have_the_digits_that_mean_something(stillsift: Command, tmp_pa
                 assert len(str(line[name]).replace(".", "").strip("0")) <= 6, line
 
 
+def needs(*libraries: str) -> pytest.MarkDecorator:
+    """Skips a test, before its fixtures are made, where a library is not installed."""
+    missing = [name for name in libraries if find_spec(name) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
+
+
 @pytest.fixture
 def exports(stillsift: Command, store: Path, tmp_path: Path) -> Path:
     """Folders of CSV and JSON lines, and of Parquet if pyarrow is there: of all decisions, of one
@@ -319,8 +326,8 @@ def exports(stillsift: Command, store: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@needs("pyarrow")
 def test_exports_are_read_together_by_pyarrow(exports: Path, store: Path) -> None:
-    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     dataset: Any = importlib.import_module("pyarrow.dataset")
     number = len(decided(store)) + 1
     table = dataset.dataset(exports / "parquet").to_table()
@@ -335,6 +342,7 @@ def test_exports_are_read_together_by_pyarrow(exports: Path, store: Path) -> Non
         assert read.column("captured_at").to_pylist() == table.column("captured_at").to_pylist()
 
 
+@needs("datasets")
 def test_exports_are_read_together_by_datasets(
     exports: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -357,6 +365,7 @@ def test_exports_are_read_together_by_datasets(
         assert (len(read), list(read.features)) == (number, list(DECISION_COLUMNS)), form
 
 
+@needs("duckdb", "pandas")
 def test_exports_are_read_together_by_pandas_and_duckdb(exports: Path, store: Path) -> None:
     duckdb: Any = pytest.importorskip("duckdb", reason="duckdb is not installed")
     pandas: Any = pytest.importorskip("pandas", reason="pandas is not installed")

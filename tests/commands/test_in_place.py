@@ -313,7 +313,7 @@ def test_another_file_system(stillsift: Command, photos: Path, disks: Disks) -> 
 # -- cut off ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", range(1, 40, 4))
+@pytest.mark.parametrize("step", range(2, 44, 6))
 def test_killed_at_any_step_the_next_run_ends_it(
     stillsift: Command, photos: Path, tmp_path: Path, step: int
 ) -> None:
