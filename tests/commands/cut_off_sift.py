@@ -37,17 +37,22 @@ def counted(function: Any) -> Any:
 finish = in_place.Removal.finish
 
 
+def count(owner: Any, name: str) -> None:
+    """Counts the calls of a function or method."""
+    setattr(owner, name, counted(getattr(owner, name)))
+
+
 def finishing(self: Any, *arguments: Any) -> Any:
     if how == "without":
         Path(which).unlink()
     else:
-        original.move_without_overwrite = counted(original.move_without_overwrite)
-        quarantine.sync_folder = counted(quarantine.sync_folder)
-        Ledger.retired = counted(Ledger.retired)
-        Ledger.will_move = counted(Ledger.will_move)
-        in_place.write_list = counted(in_place.write_list)
+        count(original, "move_without_overwrite")
+        count(quarantine, "sync_folder")
+        count(Ledger, "retired")
+        count(Ledger, "will_move")
+        count(in_place, "write_list")
     return finish(self, *arguments)
 
 
-in_place.Removal.finish = finishing  # type: ignore[method-assign]
+setattr(in_place.Removal, "finish", finishing)  # noqa: B010 - not by its type
 sys.exit(main(["sift", folder, "--remove-to", target]))

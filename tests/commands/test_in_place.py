@@ -443,8 +443,9 @@ def test_a_still_that_changes_after_it_was_read_ahead_is_read_again(tmp_path: Pa
 
 def test_a_folder_keeps_its_name_in_any_order(stillsift: Command, tmp_path: Path) -> None:
     train, val, store = tmp_path / "train/images", tmp_path / "val/images", tmp_path / "store"
-    write(train, "a", textured(1)) if train.parent.mkdir() is None else None
-    write(val, "a", textured(2)) if val.parent.mkdir() is None else None
+    for folder, number in ((train, 1), (val, 2)):
+        folder.parent.mkdir()
+        write(folder, "a", textured(number))
     for paths in ([val], [train], [train, val], [val, train]):
         assert stillsift("sift", *paths, "--output", store).status == 0
     by_file = {record.decision.file: record.decision.source for record in decided(store)}

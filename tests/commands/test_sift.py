@@ -910,8 +910,8 @@ def write_several(folder: Path, suffix: str) -> Path:
     pictures = [Image.fromarray(scene(number)) for number in (1, 2, 3)]
     pictures[0].save(folder / "a.png")
     path = folder / f"b.{suffix}"
-    durations = {} if suffix == "tiff" else {"duration": 1500}
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], **durations)
+    shown: dict[str, Any] = {} if suffix == "tiff" else {"duration": 1500}
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], **shown)
     return path
 
 

@@ -19,7 +19,7 @@ from collected import still_of
 from raws import dng
 from stillsift.arrays import Image as Pixels
 from stillsift.frames import Frame, TimeOrigin
-from stillsift.sources import Failed, FileIdentity, Finished, Shorter
+from stillsift.sources import Failed, FileIdentity, Finished, Numbering, Shorter
 from stillsift.sources.files import ClipReader, DirectorySource, page_of
 from stillsift.sources.files.contents import CLIP_SUFFIXES, STILL_SUFFIXES
 from stillsift.sources.files.header import DecodeError
@@ -32,19 +32,25 @@ class Known:
     def __init__(self, decided: int = 0) -> None:
         self._decided = decided
 
-    def next_frame(self, _file: Path, _identity: FileIdentity) -> int | None:
+    def next_frame(self, file: Path, identity: FileIdentity) -> int | None:  # noqa: ARG002
         return self._decided
 
-    def grown_from(self, _file: Path, _identity: FileIdentity) -> Shorter | None:
+    def grown_from(self, file: Path, identity: FileIdentity) -> Shorter | None:  # noqa: ARG002
         return None
 
-    def earlier(self, _content_hash: str) -> Path | None:
+    def earlier(self, content_hash: str) -> Path | None:  # noqa: ARG002
         return None
 
-    def begin(self, _file: Path, _identity: FileIdentity, _frame: int) -> str | None:
+    def begin(self, file: Path, identity: FileIdentity, next_frame: int) -> str | None:  # noqa: ARG002
         return None
 
     def leave(self) -> None:
+        pass
+
+    def numbering(self, folder: Path) -> Numbering | None:  # noqa: ARG002
+        return None
+
+    def begin_numbering(self, folder: Path, numbering: Numbering) -> None:
         pass
 
 
