@@ -54,12 +54,16 @@ class Tally:
     """What lies among the footage and is not read."""
     numbered: list[NumberedStills] = field(default_factory=list)
     """Folders whose stills are numbered."""
+    _pages: Counter[Path] = field(default_factory=Counter)
+    """Number of pages by file, of stills that hold several pictures."""
     _kept: dict[str, tuple[Reason, int]] = field(default_factory=dict)
     """Reason and bytes of what this run keeps, by id."""
 
     def note(self, decision: Decision, kept: KeptFile | None) -> None:
         """Counts the frames of one decision."""
         self.reasons[decision.reason] += decision.frames
+        if decision.file is not None and decision.content_hash is None and decision.pts_s is None:
+            self._pages[decision.file] += 1
         if kept is not None:
             self.kept_bytes += kept.bytes
             self._kept[decision.id] = decision.reason, kept.bytes
@@ -178,6 +182,9 @@ class Tally:
             ask = ("decisions", "--store", self.store, "--outcome", "failed")
             lines.append(f"           and {more} more{'' if self.dry else f': {pasted(*ask)}'}")
         lines += self._numbered_lines()
+        if several := [pages for pages in self._pages.values() if pages > 1]:
+            files = counted(len(several), "file")
+            lines.append(f"  pages    {sum(several)} pages of {files} were looked at one by one")
         lines += left_alone_line(self.left_alone)
         if self.error is not None:
             lines.append(f"  stopped  {self.error}")
