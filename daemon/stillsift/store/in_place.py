@@ -25,7 +25,6 @@ from ..sources.files.opening import opened
 from ..sources.files.tree import STATE
 from .durable_files import move_without_overwrite, sync_folder
 from .errors import OriginalChanged, StoreError, os_errors_about
-from .lock import StoreLock
 from .metadata_jsonl import Listing
 from .original import ClaimedOriginal, OriginalDiffers, OriginalInUse, claimed
 from .quarantine import (
@@ -38,7 +37,7 @@ from .quarantine import (
     holds_data,
     moved_to,
 )
-from .store import KEPT, ImageFormat, Store
+from .store import KEPT, ImageFormat, Store, kept_as
 
 LIST = "removed.csv"
 """Name of the list of what was moved."""
@@ -88,26 +87,17 @@ class InPlaceStore(Store):
     def state(self) -> Path:
         return self.root / STATE
 
-    @property
-    def ledger_path(self) -> Path:
-        return self.state / "ledger.sqlite"
-
     def prepare(self) -> None:
         with self.temporary(KEPT) as temporary, os_errors_about(temporary):
             temporary.write_text(f"{self.mode}\n")
             temporary.replace(self.state / "mode")
-
-    def lock(self) -> StoreLock:
-        self.make_folder(self.state)
-        return StoreLock(self.state)
 
     def temporary_folder(self, area: Path) -> Path:  # noqa: ARG002 - one for all
         return self.state / "placing"
 
     def below(self, source: str, file: Path) -> Path:
         """Returns the path of a file, relative to the folder that takes files."""
-        base = self.bases[source]
-        return file.relative_to(base)
+        return file.relative_to(self.bases[source])
 
     def path_of(self, frame: Frame, suffix: str, area: Path = KEPT) -> Path:  # noqa: ARG002
         assert frame.file is not None
@@ -130,16 +120,7 @@ class InPlaceStore(Store):
                 size = path.stat().st_size
             except OSError as error:
                 raise OriginalChanged(f"{path}: {error.strerror} after it was read") from error
-        return KeptFile(
-            id=decision.id,
-            source=frame.source,
-            path=path,
-            bytes=size,
-            sha256=sha256,
-            width=frame.picture.width,
-            height=frame.picture.height,
-            captured_at_ns=frame.captured_at_ns,
-        )
+        return kept_as(frame, decision, path, size, sha256)
 
     def holds(self, kept: KeptFile) -> bool:
         return kept.path.parent.is_file() if _in_clip(kept) else super().holds(kept)
@@ -170,9 +151,6 @@ class NoListing(Listing):
         pass
 
 
-_AT_ONCE = 100
-"""Files that are copied between two looks whether to go on."""
-
 SHOWN = frozenset(
     {Reason.NEAR_DUPLICATE, Reason.EXACT_DUPLICATE, Reason.SAME_BACKGROUND, Reason.SAME_OBJECT}
 )
@@ -185,7 +163,6 @@ class Removal(Quarantine):
     def __init__(self, store: InPlaceStore, ledger: Ledger) -> None:
         super().__init__(store, ledger)
         self._place_in = store
-        self._own_ledger = ledger
 
     def define(self, bases: dict[str, Path]) -> None:
         """Sets for each source the folder from which the paths of its files are told."""
@@ -197,8 +174,8 @@ class Removal(Quarantine):
 
     def take_in(self) -> None:
         """Notes that what better copies have replaced lies where it was."""
-        if replaced := self._own_ledger.replaced():
-            self._own_ledger.taken_away((one, None) for one in replaced)
+        if replaced := self._ledger.replaced():
+            self._ledger.taken_away((one, None) for one in replaced)
 
     def finish(self, source: str, go_on: Callable[[], bool]) -> Finished:
         """Moves or copies what a source has to, as it is decided now; what was done stays done.
@@ -210,7 +187,11 @@ class Removal(Quarantine):
         try:
             if self._place_in.mode is Mode.COPY:
                 self._copy_kept(source, go_on, done)
-            for file in self._own_ledger.retiring(source):
+            files = self._ledger.retiring(source)
+            going = [file for file in files if self._dropped(file) is not None]
+            staying = {*files} - {*going}
+            self._ledger.retired((file, None) for file in staying)
+            for file in going:
                 if not go_on():
                     break
                 try:
@@ -219,14 +200,14 @@ class Removal(Quarantine):
                 except StoreError as error:
                     done.told.append(f"{file.file}: not moved: {error}")
         finally:
-            write_list(self._place_in, self._own_ledger)
+            write_list(self._place_in, self._ledger)
         return done
 
     def _retire(self, file: FileRecord) -> tuple[Retired, Quarantined | None]:
         decision = self._dropped(file)
         if decision is None:
             return Retired(file, Fate.LEFT), None
-        intended = self._own_ledger.moved_from(file)
+        intended = self._ledger.moved_from(file)
         target = None if intended is None else self._place_in.root / intended.path
         try:
             with ExitStack() as opened:
@@ -264,7 +245,7 @@ class Removal(Quarantine):
         target = intended if intended is not None and not intended.exists() else None
         if target is None:
             target = self._free(self._place_in.root / self._place_in.below(file.source, file.file))
-            self._own_ledger.will_move(moved_to(file, target, self._place_in))
+            self._ledger.will_move(moved_to(file, target, self._place_in))
         self._place_in.make_folder(target.parent)
         self._bring_in(file, original, target)
         return Retired(file, Fate.MOVED), None
@@ -272,7 +253,7 @@ class Removal(Quarantine):
     def _free(self, target: Path) -> Path:
         """Returns a path where nothing lies and nothing is about to; a number before its name."""
         root, candidate, number = self._place_in.root, target, 1
-        while candidate.exists() or self._own_ledger.has_moved_to(candidate.relative_to(root)):
+        while candidate.exists() or self._ledger.has_moved_to(candidate.relative_to(root)):
             number += 1
             candidate = target.with_name(f"{number}_{target.name}")
         return candidate
@@ -280,11 +261,11 @@ class Removal(Quarantine):
     def _is_shown(self, decision: Decision) -> bool:
         """Tells whether the kept still that shows a file is there as it was when it was decided."""
         id_ = decision.nearest_kept
-        kept = None if id_ is None else self._own_ledger.kept_file(id_)
+        kept = None if id_ is None else self._ledger.kept_file(id_)
         if kept is None or not self._place_in.holds(kept) or kept.path == decision.file:
             return False
         path = self._place_in.root / kept.path
-        file = self._own_ledger.file_with(kept.source, kept.sha256, kept.path)
+        file = self._ledger.file_with(kept.source, kept.sha256, kept.path)
         same = file is not None and path.stat().st_mtime_ns == file.identity.mtime_ns
         return same or content_of(path) == kept.sha256
 
@@ -293,16 +274,14 @@ class Removal(Quarantine):
 
         None: it is kept, or a clip, or what shows it is a part of a clip or a page of a file.
         """
-        record = self._own_ledger.decision(file.id_of_still)
+        record = self._ledger.decision(file.id_of_still)
         if record is None or record.decision.outcome is not Outcome.DROPPED:
             return None
-        return record.decision if goes(self._own_ledger, record.decision) else None
+        return record.decision if goes(self._ledger, record.decision) else None
 
     def _copy_kept(self, source: str, go_on: Callable[[], bool], done: Finished) -> None:
-        for number, record in enumerate(
-            self._own_ledger.decisions(source=source, outcome=Outcome.KEPT)
-        ):
-            if number % _AT_ONCE == 0 and not go_on():
+        for record in self._ledger.decisions(source=source, outcome=Outcome.KEPT):
+            if not go_on():
                 return
             decision = record.decision
             if decision.content_hash is None or decision.file is None:

@@ -103,8 +103,8 @@ class Store:
 
         Raises `StoreInUse` where another process has it.
         """
-        self.make_folder(self.root)
-        return StoreLock(self.root)
+        self.make_folder(self.state)
+        return StoreLock(self.state)
 
     def free_bytes(self) -> int:
         """Returns the bytes that this user may still write on the store's file system."""
@@ -169,7 +169,7 @@ class Store:
                         f"{original}: changed after it was read; it is looked at again"
                     )
                 self._name(temporary, self.root / path, sha256)
-        return _kept(frame, decision, path, size, sha256)
+        return kept_as(frame, decision, path, size, sha256)
 
     def _place_encoded(self, frame: Frame, decision: Decision) -> KeptFile:
         area = _area(decision)
@@ -192,7 +192,7 @@ class Store:
                 os.fsync(file.fileno())
             sha256 = hashlib.sha256(data).hexdigest()
             self._name(temporary, self.root / path, sha256)
-        return _kept(frame, decision, path, len(data), sha256)
+        return kept_as(frame, decision, path, len(data), sha256)
 
     def holds(self, kept: KeptFile) -> bool:
         """Tells whether the file of a kept frame is there with its size."""
@@ -296,7 +296,8 @@ def _area(decision: Decision) -> Path:
     return AUDIT if decision.reason is Reason.AUDIT else KEPT
 
 
-def _kept(frame: Frame, decision: Decision, path: Path, size: int, sha256: str) -> KeptFile:
+def kept_as(frame: Frame, decision: Decision, path: Path, size: int, sha256: str) -> KeptFile:
+    """Returns the record of a frame that is kept at `path`."""
     return KeptFile(
         id=decision.id,
         source=frame.source,

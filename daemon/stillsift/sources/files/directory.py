@@ -560,6 +560,8 @@ class DirectorySource:
         except DecodeError as error:
             yield from self._failed(path, identity, digest, error.reason)
         else:
+            if self._ahead is not None:
+                self._ahead.photographs = not frame.timed
             yield frame
             yield Finished(path, identity, digest, 1)
 

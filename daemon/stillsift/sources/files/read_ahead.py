@@ -40,6 +40,8 @@ class ReadAhead:
         """Stills that are read, or wait for their turn."""
         self.measure: Callable[[ArrayPicture], object] | None = None
         """Measures a picture by itself; called in the threads. None: nothing is measured."""
+        self.photographs = True
+        """Whether the stills that come are photographs; of others most is never measured."""
         self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="ahead")
         self._max_pixels = min(max_pixels, _MOST_PIXELS)
         self._is_still = is_still
@@ -79,7 +81,7 @@ class ReadAhead:
                 return None
             header = read_header(data, path, self._max_pixels)
             picture = decoded(data, header, path)
-            measured = None if self.measure is None else self.measure(picture)
+            measured = self.measure(picture) if self.measure and self.photographs else None
         except Exception:  # noqa: BLE001 - the source meets the same when it comes to the file
             return None
         return ReadStill(sha256(data).hexdigest(), header, picture, measured)
