@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import pytest
 from PIL import Image
 from test_better_copies import write
@@ -20,6 +21,7 @@ from test_better_copies import write
 from conftest import Command, Disks
 from footage import write_clip, write_still
 from photographs import compressed, resized, textured
+from raws import dng
 from running import decided
 from stillsift.decisions import Outcome
 from stillsift.ledger import Ledger
@@ -179,6 +181,19 @@ def test_clips_and_pages_stay(stillsift: Command, tmp_path: Path) -> None:
         assert contents(folder) == before
         for name in ("b.mp4", "p.tif"):
             os.utime(folder / name, (1_700_000_000, 1_700_000_000))
+
+
+def test_a_raw_stays_beside_its_jpeg(stillsift: Command, tmp_path: Path) -> None:
+    folder, gone = tmp_path / "in", tmp_path / "gone"
+    picture = textured(1, 1200, 900)
+    write(folder, "a", picture)
+    preview = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 60])[1].tobytes()
+    (folder / "b.dng").write_bytes(dng(picture, preview))
+    told = tmp_path / "told"
+    assert stillsift("sift", folder, "--remove-to", gone, "--decisions", told).status == 0
+    reasons = [json.loads(line)["reason"] for line in told.read_text().splitlines()]
+    assert sorted(reasons) == ["near_duplicate", "novel"]
+    assert (folder / "b.dng").is_file()
 
 
 def test_nothing_is_deleted_where_dropped_files_lie(

@@ -164,7 +164,8 @@ class Evidence:
     def _matched(self) -> Labels:
         """Gives the numbers of the kept things that changed cells look like, not too far away."""
         matched = np.zeros(self.changed.shape, np.int32)
-        memory = self.scene.tracking.recent(self.at_s)
+        shape, recent = self.changed.shape, self.scene.tracking.recent(self.at_s)
+        memory = [each for each in recent if each.mask.shape == shape]
         if self.cut or not memory or not self.groups:
             return matched
         flat = np.flatnonzero(self.changed)

@@ -21,6 +21,7 @@ from ..frames import Frame
 from ..ledger import Ledger, LedgerReader
 from ..ledger.records import FileRecord, KeptFile, Quarantined
 from ..sources import FileIdentity
+from ..sources.files.contents import RAW_SUFFIXES
 from ..sources.files.opening import opened
 from ..sources.files.tree import STATE
 from .durable_files import move_without_overwrite, sync_folder
@@ -356,7 +357,8 @@ def removed_rows(ledger: LedgerReader, root: Path) -> Iterator[dict[str, object]
 def goes(ledger: LedgerReader, decision: Decision) -> bool:
     """Tells whether a dropped frame is a file that may go.
 
-    A clip is none, nor is a repeat of a part of a clip, of a page, or of the file itself.
+    A clip is none, nor is a repeat of a part of a clip, of a page, or of the file itself. A RAW of
+    a camera goes for another one only: what shows the same was made of it.
     """
     if decision.content_hash is None or decision.file is None:
         return False
@@ -366,7 +368,13 @@ def goes(ledger: LedgerReader, decision: Decision) -> bool:
     shown = None if named is None else ledger.decision(named)
     if shown is None or shown.decision.content_hash is None:
         return False
-    return shown.decision.file != decision.file
+    if shown.decision.file is None or shown.decision.file == decision.file:
+        return False
+    return _is_raw(shown.decision.file) or not _is_raw(decision.file)
+
+
+def _is_raw(file: Path) -> bool:
+    return file.suffix.lower() in RAW_SUFFIXES
 
 
 def why_dropped(ledger: LedgerReader, decision: Decision | None) -> dict[str, object]:
