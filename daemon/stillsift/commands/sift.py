@@ -301,8 +301,9 @@ class _Run:
                 self._engine.ledger.end_sifting(self._source.name)
                 if self._engine.removal is not None:
                     name, going = self._source.name, self._stopped
-                    done = self._engine.removal.finish(name, lambda: not going.is_set())
-                    self._tally.finish(done)
+                    self._tally.finished = self._engine.removal.finish(
+                        name, lambda: not going.is_set()
+                    )
                 if not self._tally.frames:
                     self._tally.error = self._absence(self._line.source)
         except Problem as problem:

@@ -84,10 +84,6 @@ class Tally:
             self.reasons[decision.reason] += 1
             self.kept_bytes -= bytes_
 
-    def finish(self, done: Finished) -> None:
-        """Notes what was moved or copied at the end."""
-        self.finished = done
-
     @property
     def stayed(self) -> bool:
         """Tells whether a file that was to be moved or copied could not be."""
