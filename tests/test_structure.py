@@ -36,7 +36,7 @@ MODULES = {
         background tracking scene
         comparison novelty sequence budgets keep_ratio limits documents overview alignment light
         pixel_difference likeness copy_order album measured evidence rule learning photographs
-        replacement verdict context moments changes bursts sifter audit_sample""",
+        replacement verdict context moments changes bursts sifter audit_sample farthest_first""",
     "config": """
         secrets marked_yaml field_types settings errors yaml_file web_config password lint
         json_schema reload""",
@@ -53,7 +53,7 @@ MODULES = {
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
         troubles recorded_album kept_pictures groups tuning reading_mark recorder losses
-        move_rights persistence sifting line model_choice sequence_check engine fleet""",
+        move_rights persistence sifting choosing line model_choice sequence_check engine fleet""",
     "commands": """
         arguments tables dropped pasted tally progress process_list service_user alarms audit
         check_config

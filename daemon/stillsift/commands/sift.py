@@ -21,10 +21,12 @@ from ..config import Config, SourceConfig, load
 from ..config.secrets import MASK, login_of, redacted
 from ..config.settings import siblings
 from ..config.yaml_file import with_overrides
-from ..decisions import Reason
+from ..decisions import Decision, Reason
 from ..escapes import escaped, json_text
 from ..ledger import Ledger
+from ..ledger.records import DecisionRecord
 from ..pipeline import Engine, Line
+from ..pipeline.choosing import Changed, Chosen
 from ..pipeline.engine import place_of
 from ..problems import Problem
 from ..service import Metrics
@@ -61,6 +63,7 @@ _EXAMPLES = """\
   stillsift sift clips/ --dry-run --decisions decisions.jsonl
   stillsift sift photos/ --remove-to dropped       what repeats goes, the others stay in place
   stillsift sift train/ val/ --dry-run --list csv
+  stillsift sift day.mp4 --output sifted --keep 500
 """
 
 
@@ -112,6 +115,12 @@ def add(commands: Commands) -> None:
         metavar="N",
         help="threads for reading photos (default: one for each CPU); decisions are the same",
     )
+    parser.add_argument(
+        "--keep",
+        type=_number_kept,
+        metavar="N",
+        help="keep at most N frames of all that is named: the most different of the new ones",
+    )
     parser.add_argument("--dry-run", action="store_true", help="decide, but keep nothing")
     parser.add_argument(
         "--list",
@@ -147,6 +156,11 @@ def sift(given: argparse.Namespace) -> int:
         )
     if given.json and (given.list or given.print0):
         raise UsageError("sift: --json prints a summary; for the files use --list jsonl")
+    if given.keep is not None and any("://" in text for text in given.paths):
+        raise UsageError(
+            "sift: --keep chooses from all frames at the end, and a camera has none; use "
+            "--set max_per_hour=N"
+        )
     if given.decisions is not None and not given.decisions.absolute().parent.is_dir():
         raise UsageError(f"sift: --decisions {given.decisions}: there is no such directory")
     config = with_overrides(load(given.config), given.set)
@@ -177,28 +191,50 @@ def sift(given: argparse.Namespace) -> int:
         for each in sources:
             tallies[each.name].is_file = each.directory is not None and each.directory.is_file()
         engine.groups.define(sources)
+        names = [source.name for source in sources]
+        begun = engine.ledger.last_seq()
+        if given.keep is None:
+            engine.ledger.end_choosing(names)
+        else:
+            engine.ledger.begin_choosing(names)
         runs = [
             _Run(
                 *(engine, source, tallies[source.name], duration_s),
                 replacing=_alone(source, sources),
                 jobs=given.jobs,
+                finishing=given.keep is None,
             )
             for source in sources
         ]
         with show_progress(tallies) as progress:
             _run_all(runs, signals, progress)
+        chosen = None
+        if given.keep is not None and not signals.stop.is_set():
+            chosen = engine.choose(names, given.keep, _changes(tallies, begun))
+            for run in runs:
+                run.finish()
         _tell_unmatched(runs, config)
         _tidy(engine, signals)
-        names = [source.name for source in sources]
         if given.decisions is not None:
             _write_decisions(given.decisions, engine, names)
         if given.list or given.print0:
             print_dropped(engine.ledger, names, "print0" if given.print0 else given.list)
         interrupted = signals.stop.is_set()
-    _print_summary(list(tallies.values()), given, config, interrupted)
+    _print_summary(list(tallies.values()), given, config, chosen, interrupted)
     if interrupted:
         return 130
     return 1 if any(tally.fruitless or tally.stayed for tally in tallies.values()) else 0
+
+
+def _changes(tallies: dict[str, Tally], after: int) -> Changed:
+    """Returns what counts a decision that has changed if it was made by this run, after `after`."""
+
+    def change(before: DecisionRecord, now: Decision) -> None:
+        tally = tallies[now.source]
+        if before.seq > after or tally.keeps(now.id):
+            tally.change(before.decision, now)
+
+    return change
 
 
 def _in_place(given: argparse.Namespace) -> Mode | None:
@@ -264,12 +300,15 @@ class _Run:
         *,
         replacing: bool,
         jobs: int,
+        finishing: bool,
     ) -> None:
         """`replacing`: better photographs may replace kept ones until the end of the source.
 
-        `jobs`: threads that work for it.
+        `jobs`: threads that work for it. `finishing`: what is dropped goes at the end of the
+        source, without a call of `finish`.
         """
         self._jobs = jobs
+        self._finishing = finishing
         self.live = source.rtsp is not None
         self._replacing = replacing
         self._engine = engine
@@ -299,11 +338,8 @@ class _Run:
             if not self._stopped.is_set():  # after an interruption, a later run goes on with them
                 self._engine.ledger.end_alarms([self._source.name])
                 self._engine.ledger.end_sifting(self._source.name)
-                if self._engine.removal is not None:
-                    name, going = self._source.name, self._stopped
-                    self._tally.finished = self._engine.removal.finish(
-                        name, lambda: not going.is_set()
-                    )
+                if self._finishing:
+                    self._finish()
                 if not self._tally.frames:
                     self._tally.error = self._absence(self._line.source)
         except Problem as problem:
@@ -315,6 +351,22 @@ class _Run:
             self._tally.left_alone = self._line.source.left_alone
             self._tally.numbered = self._line.source.numbered
         self._tally.seconds = time.monotonic() - begin
+
+    def finish(self) -> None:
+        """Moves or copies what has to be, where nothing else went wrong with the source."""
+        if self._tally.error is not None or self._stopped.is_set():
+            return
+        try:
+            self._finish()
+        except Problem as problem:
+            self._tally.error = str(problem)
+
+    def _finish(self) -> None:
+        if self._engine.removal is not None:
+            going = self._stopped
+            self._tally.finished = self._engine.removal.finish(
+                self._source.name, lambda: not going.is_set()
+            )
 
     def _position(self, begin: float) -> Position | None:
         """Tells how far it has come; a camera is a clip as long as it is listened to."""
@@ -513,6 +565,14 @@ def _jobs(text: str) -> int:
     return jobs
 
 
+def _number_kept(text: str) -> int:
+    """Reads a number of frames. Raises ValueError and ArgumentTypeError."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
 def _duration(text: str) -> float:
     try:
         return units.duration(text)
@@ -546,7 +606,11 @@ def _write_decisions(file: Path, engine: Engine, sources: list[str]) -> None:
 
 
 def _print_summary(
-    tallies: list[Tally], given: argparse.Namespace, config: Config, interrupted: bool
+    tallies: list[Tally],
+    given: argparse.Namespace,
+    config: Config,
+    chosen: Chosen | None,
+    interrupted: bool,
 ) -> None:
     store = None if given.dry_run else config.store.path
     out = sys.stderr if given.list or given.print0 else sys.stdout
@@ -556,6 +620,7 @@ def _print_summary(
             "store": None if store is None else str(store),
             "dry_run": store is None,
             "interrupted": interrupted,
+            **({} if chosen is None else {"chosen": chosen.kept, "of": chosen.before}),
         }
         print(json_text(summary, indent=2), file=out)
         return
@@ -563,12 +628,26 @@ def _print_summary(
         print(tally.as_text(), file=out)
     if interrupted:
         print("Interrupted. The same command goes on where this one stopped.", file=out)
+    if chosen is not None:
+        print(_chosen_text(chosen), file=out)
     if store is not None:
         places = _finished(given, store, tallies) if _in_place(given) else _places(store, tallies)
         for line in places:
             print(line, file=out)
     elif any(tally.kept for tally in tallies):
         print("A dry run: nothing was kept.", file=out)
+
+
+def _chosen_text(chosen: Chosen) -> str:
+    """Returns a line about what `--keep` has chosen."""
+    if chosen.kept > chosen.most:
+        return (
+            f"Chosen        {counted(chosen.kept, 'frame')}: more than {chosen.most}, since an "
+            "earlier run has kept them; to choose anew, use another --output"
+        )
+    if chosen.kept == chosen.before:
+        return f"Chosen        all {counted(chosen.kept, 'frame')} that show something new"
+    return f"Chosen        the {chosen.kept} most different of {chosen.before} that show news"
 
 
 def _places(store: Path, tallies: list[Tally]) -> Iterator[str]:

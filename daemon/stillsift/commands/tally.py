@@ -84,6 +84,17 @@ class Tally:
             self.reasons[decision.reason] += 1
             self.kept_bytes -= bytes_
 
+    def keeps(self, id_: str) -> bool:
+        """Tells whether this run keeps a frame."""
+        return id_ in self._kept
+
+    def change(self, before: Decision, now: Decision) -> None:
+        """Counts that a decision of this run has changed."""
+        self.reasons[now.reason] += now.frames
+        self.reasons[before.reason] -= before.frames
+        if now.outcome is not Outcome.KEPT and self.keeps(now.id):
+            self.kept_bytes -= self._kept.pop(now.id)[1]
+
     @property
     def stayed(self) -> bool:
         """Tells whether a file that was to be moved or copied could not be."""

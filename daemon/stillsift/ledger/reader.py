@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -27,6 +27,7 @@ from .records import (
     GapRecord,
     KeptFile,
     KeptRecord,
+    KeptVector,
     Quarantined,
     Replaced,
     SeenFile,
@@ -383,6 +384,44 @@ class LedgerReader:
         while after is not None and (rows := self._all(query, (source, after))):
             for record in map(decision_record, rows):
                 yield record.decision
+                after = record.seq
+
+    def last_seq(self) -> int:
+        """Returns the `seq` of the last decision; 0: there is none."""
+        row = self._one("SELECT max(seq) FROM decisions")
+        return 0 if row is None or row[0] is None else int(row[0])
+
+    def chosen_after(self, source: str) -> int | None:
+        """Returns the `seq` after which what a source has kept may be let go; None: all stays."""
+        row = self._one("SELECT after FROM choosing WHERE source = ?", (source,))
+        return None if row is None else int(row[0])
+
+    def kept_vectors(self, source: str, model: str) -> list[KeptVector]:
+        """Returns the vectors of all frames that a source has kept, oldest first.
+
+        Neither frames that are gone from the store nor the audit sample are among them.
+        """
+        rows = self._all(
+            "SELECT d.seq, d.id, e.vector FROM decisions d"
+            " LEFT JOIN models m ON m.name = ?"
+            " LEFT JOIN embeddings e ON e.id = d.id AND e.model = m.key"
+            " WHERE d.source = ? AND d.outcome = 'kept' AND d.reason != 'audit' AND NOT EXISTS"
+            " (SELECT 1 FROM kept k WHERE k.id = d.id AND k.missing) ORDER BY d.seq",
+            (model, source),
+        )
+        return [KeptVector(*row) for row in rows]
+
+    def naming(self, source: str, after: int, names: Collection[str]) -> Iterator[Decision]:
+        """Yields the decisions of a source, made after `seq` `after`, that name one of these."""
+        query = (
+            f"{SELECT_DECISION} FROM decisions AS d NOT INDEXED{ITS_CONTEXT}"
+            " WHERE d.source = ? AND d.seq > ? AND d.nearest_kept IS NOT NULL"
+            f" ORDER BY d.seq LIMIT {PAGE}"
+        )
+        while rows := self._all(query, (source, after)):
+            for record in map(decision_record, rows):
+                if record.decision.nearest_kept in names:
+                    yield record.decision
                 after = record.seq
 
     def decision(self, id: str) -> DecisionRecord | None:

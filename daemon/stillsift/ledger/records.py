@@ -164,6 +164,8 @@ class Batch:
     were changed. What was kept and is dropped leaves the store."""
     galleries: dict[str, GalleryNow] = field(default_factory=dict)
     albums: dict[str, AlbumChanges] = field(default_factory=dict)
+    vectors: dict[str, bytes] = field(default_factory=dict)
+    """Pooled vectors (little-endian float32) of kept frames, by id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,17 @@ class KeptRecord:
     record the decision."""
     missing: bool
     """True: its file was gone when recovery looked."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptVector:
+    """Holds the pooled vector of a kept frame."""
+
+    seq: int
+    """As in `DecisionRecord`."""
+    id: str
+    vector: bytes | None
+    """As in `Batch`; None: none was recorded, or another model has made it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,9 +246,26 @@ CREATE TABLE places (
 ) WITHOUT ROWID;
 """
 
+_EMBEDDINGS = """
+CREATE TABLE embeddings (
+    id TEXT PRIMARY KEY NOT NULL,
+    model INTEGER NOT NULL REFERENCES models (key),
+    vector BLOB NOT NULL
+) WITHOUT ROWID;
+INSERT INTO embeddings SELECT a.id, m.key, a.vector FROM album a JOIN models m ON m.name = a.model
+    WHERE true ON CONFLICT DO NOTHING;
+CREATE TRIGGER kept_no_longer AFTER DELETE ON kept BEGIN
+    DELETE FROM embeddings WHERE id = old.id;
+END;
+CREATE TABLE choosing (
+    source TEXT PRIMARY KEY NOT NULL,
+    after INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
 MIGRATIONS = (
     *(_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME, _LEFT_ALONE),
-    *(_DISTANCE, _SEQUENCES, _ALBUM, _REPLACED, _PLACES),
+    *(_DISTANCE, _SEQUENCES, _ALBUM, _REPLACED, _PLACES, _EMBEDDINGS),
 )
 """Steps in order: step n makes schema version n + 1 out of version n. Never edit a step that was
 released; add a new one."""

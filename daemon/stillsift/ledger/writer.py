@@ -145,7 +145,7 @@ class Ledger(LedgerReader):
             first_kept = _first_kept(batch.decisions)
             db.executemany(PUT_FILE, (file_row(c, first_kept, now) for c in batch.checkpoints))
             for decision in batch.changed:
-                kept = _still_kept(db, decision)
+                kept = _still_kept(db, decision, superseded)
                 row = decision_row(decision, kept, now, lifetime, config, model)
                 _rename(db, decision)
                 db.execute(CHANGE_DECISION, row)
@@ -164,6 +164,10 @@ class Ledger(LedgerReader):
                 _put_gallery(db, source, batch.model, gallery)
             for source, changes in batch.albums.items():
                 _put_album(db, source, batch.model, changes)
+            db.executemany(
+                "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)",
+                ((id, model, vector) for id, vector in batch.vectors.items()),
+            )
             _put_superseded(db, superseded)
         self._adopted.difference_update(completed)
         return tuple(superseded)
@@ -186,6 +190,21 @@ class Ledger(LedgerReader):
         if self._one("SELECT 1 FROM sifting WHERE source = ?", (source,)) is not None:
             with self._writing() as db:
                 db.execute("DELETE FROM sifting WHERE source = ?", (source,))
+
+    def begin_choosing(self, sources: Iterable[str]) -> None:
+        """Records that what is kept of these from now on may be let go; what was begun goes on."""
+        with self._writing() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO choosing SELECT ?, COALESCE(max(seq), 0) FROM decisions",
+                ((each,) for each in sources),
+            )
+
+    def end_choosing(self, sources: Iterable[str]) -> None:
+        """Records that what is kept of these stays."""
+        begun = [each for each in sources if self.chosen_after(each) is not None]
+        if begun:
+            with self._writing() as db:
+                db.executemany("DELETE FROM choosing WHERE source = ?", ((each,) for each in begun))
 
     def taken_away(self, done: Iterable[tuple[Replaced, Quarantined | None]]) -> None:
         """Records replaced files that have left their place, and where they lie in quarantine.
@@ -474,10 +493,11 @@ def _end_adoption(db: sqlite3.Connection, id: str, kept: KeptFile | None) -> lis
     return [path] if kept is None or kept.path != path else []
 
 
-def _still_kept(db: sqlite3.Connection, now: Decision) -> KeptFile | None:
+def _still_kept(db: sqlite3.Connection, now: Decision, superseded: list[Path]) -> KeptFile | None:
     """Returns the file of a frame whose decision changes; None: it is kept no longer, or was not.
 
-    What is kept no longer is noted as a file to be taken away.
+    What is kept no longer is noted as a file to be taken away, or, where it is no copy of a still,
+    as `superseded`.
     """
     row = db.execute(f"{SELECT_KEPT}, k.missing FROM kept k WHERE k.id = ?", (now.id,)).fetchone()
     if row is None:
@@ -487,7 +507,9 @@ def _still_kept(db: sqlite3.Connection, now: Decision) -> KeptFile | None:
     if now.outcome is Outcome.KEPT:
         return kept
     db.execute("DELETE FROM kept WHERE id = ?", (now.id,))
-    if not row[-1]:
+    if not row[-1] and now.content_hash is None:
+        superseded.append(kept.path)
+    elif not row[-1]:
         db.execute(
             "INSERT OR REPLACE INTO replaced SELECT ?, key FROM files"
             " WHERE source = ? AND content_hash = ? AND state = 'done'"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -39,6 +39,7 @@ from ..store.recovery import Recovered, recover
 from ..store.store import READING
 from ..units import counted, shown_size
 from . import model_choice
+from .choosing import Changed, Chosen, choose
 from .groups import Groups
 from .kept_pictures import KeptPictures
 from .line import Line
@@ -189,6 +190,21 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def choose(self, sources: Sequence[str], most: int, on_change: Changed) -> Chosen:
+        """Keeps the `most` frames of these sources that differ most, as `choosing.choose` says.
+
+        No line of them may run. Raises LedgerError and StoreError.
+        """
+        return choose(
+            self.ledger,
+            self.storage,
+            sources,
+            most,
+            model=self.model.spec.name,
+            config_hash=self.config.hash,
+            on_change=on_change,
+        )
 
     def line(
         self,

@@ -315,7 +315,8 @@ class Line:
             if changes is not None:
                 # What was to be replaced by a frame that could not be written stays.
                 changes = changes.ended(by_id) if decision.outcome is Outcome.KEPT else None
-            self._recorder.fill(decision, kept, changes, away=decision.id in away)
+            away_now = decision.id in away
+            self._recorder.fill(decision, kept, changes, verdict.embedding, away=away_now)
             self._pictures.note(decision, kept)
             if self._sifting is not None:
                 self._sifting.note(decision, changes)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..decisions import Decision, Outcome
+from ..embedding import Embedding
 from ..health import Alarm
 from ..ledger import Ledger, LedgerError
 from ..ledger.records import (
@@ -79,6 +80,8 @@ class _Entry:
     kept: KeptFile | None = None
     changes: Records | None = None
     """Earlier records that the frame has changed; None: it has not."""
+    vector: bytes | None = None
+    """Pooled vector of a kept frame, as in `Batch`; None: it is not kept."""
     gap: GapRecord | None = None
     file: _File | None = None
     """The file; None: a camera, which cannot be asked again and so needs no checkpoint."""
@@ -242,17 +245,20 @@ class Recorder:
         decision: Decision,
         kept: KeptFile | None,
         changes: Records | None = None,
+        embedding: Embedding | None = None,
         *,
         away: bool = False,
     ) -> None:
         """Fills in the decision about the oldest frame that has none yet.
 
-        `changes`: earlier records that it changes; None: none. `away`: it failed because a still
-        was not at its path any more. That still is read again where it turns up, also after a
-        restart.
+        `changes`: earlier records that it changes; None: none. `embedding`: that of a frame that
+        was to be kept. `away`: it failed because a still was not at its path any more. That still
+        is read again where it turns up, also after a restart.
         """
         entry = self._open.popleft()
         entry.decision, entry.kept, entry.open = decision, kept, False
+        if embedding is not None and decision.outcome is Outcome.KEPT:
+            entry.vector = vector_bytes(embedding)
         if changes is not None:
             entry.changes = changes
             self._instead |= dict.fromkeys((each.id for each in changes.replaced), decision.id)
@@ -396,6 +402,11 @@ class Recorder:
                 )
             },
             albums={self.source: _album_changes(sifter)} if sifter.album.changed else {},
+            vectors={
+                entry.decision.id: entry.vector
+                for entry in entries
+                if entry.decision is not None and entry.vector is not None
+            },
         )
         try:
             superseded = self._ledger.commit(batch)
@@ -532,10 +543,15 @@ class Recorder:
         return id_
 
 
+def vector_bytes(embedding: Embedding) -> bytes:
+    """Returns a pooled vector as the ledger holds it: little-endian float32."""
+    return embedding.vector.astype("<f4").tobytes()
+
+
 def _album_changes(sifter: Sifter) -> AlbumChanges:
     """Returns which photographs were kept since the last commit, and which are gone."""
     added = [
-        AlbumEntry(kept.id, kept.embedding.vector.astype("<f4").tobytes(), kept.to_bytes())
+        AlbumEntry(kept.id, vector_bytes(kept.embedding), kept.to_bytes())
         for kept in sifter.album.added.values()
     ]
     return AlbumChanges(added, sorted(sifter.album.removed))

@@ -311,7 +311,8 @@ class Bursts:
         self._blurred.append(self._is_blurred(shot.measured))
         self._context.decided, self._context.last = shot.measured.embedded, None
         other_view = shot.found.other_view if kept else False
-        return Verdict(record, shot.measured.frame, other_view)
+        embedding = shot.measured.embedded.embedding if kept else None
+        return Verdict(record, shot.measured.frame, other_view, embedding=embedding)
 
     # -- state -----------------------------------------------------------------------------------
 

@@ -182,14 +182,16 @@ class Changes:
         """
         context, measured = self._context, each.measured
         record = context.record(measured, each.found, Reason.NEAR_DUPLICATE)
-        if context.budgets.overdue_s(measured.frame.captured_at_ns) is not None:
+        beats = context.budgets.overdue_s(measured.frame.captured_at_ns) is not None
+        if beats:
             why = context.budgets.heartbeat_why
             record = replace(record, reason=Reason.HEARTBEAT, detail=why)
             context.take(measured)
         assert each.found.nearest is not None
         context.gallery.renew(each.found.nearest)
         self._learn(measured)
-        return Verdict(record, measured.frame)
+        embedding = measured.embedded.embedding if beats else None
+        return Verdict(record, measured.frame, embedding=embedding)
 
     def _refused(self, each: Candidate, refusal: Refusal) -> Verdict:
         """Drops a frame that no kept one shows, and that may not be kept now."""

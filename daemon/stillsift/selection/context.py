@@ -138,7 +138,8 @@ class Context:
         kept = self.as_kept(waiting.measured)
         self.gallery.add(replace(kept, soft=waiting.measured.sharp.value) if soft else kept)
         self.last = None
-        return Verdict(record, waiting.measured.frame, waiting.found.other_view)
+        other_view = waiting.found.other_view
+        return Verdict(record, waiting.measured.frame, other_view, embedding=kept.embedding)
 
     def keep_photograph(self, waiting: Candidate, replaced: Sequence[Replacement] = ()) -> None:
         """Counts a photograph as kept, and adds it to what all later ones are compared with.

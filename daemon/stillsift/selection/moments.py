@@ -403,7 +403,8 @@ class Moments:
         context.learning.passed(found, sharp, measured.at_s, refused=refused)
         context.decided, context.last = measured.embedded, found.at_rest()
         # Only a refused frame might be kept at another time; noise and blur are no other view.
-        return Verdict(record, measured.frame, refused and found.other_view)
+        embedding = measured.embedded.embedding if beats else None
+        return Verdict(record, measured.frame, refused and found.other_view, embedding=embedding)
 
     def _beats(self, measured: Measured) -> bool:
         """Tells whether this frame is kept as a heartbeat.

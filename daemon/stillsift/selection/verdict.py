@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..decisions import Decision, Outcome
+from ..embedding import Embedding
 from ..frames import Frame
 from .measured import Measured
 from .replacement import Records
@@ -21,6 +22,9 @@ class Verdict:
     where another source has kept the like, and where nothing may be kept now."""
     changes: Records | None = None
     """Earlier records that the frame has changed, as it replaces kept ones; None: it does not."""
+
+    embedding: Embedding | None = None
+    """What the embedder makes of a frame that is kept; None: the frame is dropped."""
 
     @property
     def is_kept(self) -> bool:

@@ -174,9 +174,12 @@ class Removal(Quarantine):
         return []
 
     def take_in(self) -> None:
-        """Notes that what better copies have replaced lies where it was."""
+        """Notes that what is kept no longer lies where it was, and removes frames of clips."""
         if replaced := self._ledger.replaced():
             self._ledger.taken_away((one, None) for one in replaced)
+        if superseded := self._ledger.superseded():
+            self._place_in.discard(superseded)
+            self._ledger.removed(superseded)
 
     def finish(self, source: str, go_on: Callable[[], bool]) -> Finished:
         """Moves or copies what a source has to, as it is decided now; what was done stays done.

@@ -1,0 +1,59 @@
+"""Chooses those of many pictures that are most different from each other.
+
+Farthest-first traversal (Gonzalez, "Clustering to minimize the maximum intercluster distance",
+1985): each next choice is the picture farthest from all chosen ones. Every picture then lies at
+most twice as far from a chosen one as with the best choice of as many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """Holds which of the pictures were chosen, and how near the others are to them."""
+
+    chosen: list[int]
+    """Their places, in the order in which they were chosen."""
+    nearest: NDArray[np.intp]
+    """(n,) place of the chosen picture that each is nearest to; of a chosen one, its own."""
+    cosine: Floats
+    """(n,) cosine to that one, -1 to 1."""
+
+
+def farthest_first(vectors: Floats, most: int, fixed: Sequence[int] = ()) -> Choice:
+    """Chooses `most` of the (n, D) vectors of length 1, or all if there are no more.
+
+    Distances are cosine distances. Those at the places `fixed` are chosen in any case, and count;
+    without them the first picture is. Of several that are as far, the first is chosen. What is
+    chosen out of fewer pictures is the same, as long as all that are chosen are among them: so it
+    makes no difference to begin again half-way. Raises ValueError if `most` is below 1.
+    """
+    if most < 1:
+        raise ValueError(f"at least one picture is chosen, not {most}")
+    count = len(vectors)
+    chosen: list[int] = []
+    nearest = np.zeros(count, np.intp)
+    cosine = np.full(count, -np.inf, np.float32)
+    open_ = np.ones(count, np.bool_)
+
+    def choose(place: int) -> None:
+        chosen.append(place)
+        open_[place] = False
+        alike = vectors @ vectors[place]
+        nearer = alike > cosine
+        nearest[nearer], cosine[nearer] = place, alike[nearer]
+        nearest[place], cosine[place] = place, 1.0
+
+    for place in fixed:
+        choose(place)
+    while len(chosen) < min(most, count):
+        choose(0 if not chosen else int(np.argmin(np.where(open_, cosine, np.inf))))
+    return Choice(chosen, nearest, np.clip(cosine, -1, 1))
