@@ -67,7 +67,7 @@ def sift(folder: Path, rate: str) -> dict[str, Any]:
         source = SourceConfig.model_validate({"name": "bench", "directory": folder.absolute()})
         with Engine(config, Metrics()) as engine:
             opened = resident_mb()
-            engine.line(source.under(config.defaults), watch=False, told=told).run()
+            engine.line(source.under(config.defaults), watch=False, on_decision=told).run()
             totals = engine.metrics.totals()
             steady = resident_mb()
     return {

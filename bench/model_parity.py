@@ -130,7 +130,7 @@ def main() -> int:
     torch.set_num_threads(1)
     onnxruntime.set_default_logger_severity(3)
     described = yaml.safe_load((Path(__file__).parents[1] / "models/manifest.yaml").read_text())
-    limits = [described["models"][name]["novelty_limit"] for name in (FP32, INT8)]
+    limits = [described["models"][name]["cell_limit"] for name in (FP32, INT8)]
     fp32, int8 = (
         onnxruntime.InferenceSession(folder / f"{name}.onnx", providers=["CPUExecutionProvider"])
         for name in (FP32, INT8)

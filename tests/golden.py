@@ -16,5 +16,5 @@ if __name__ == "__main__":
     folder = Path(__file__).parent / "golden"
     folder.mkdir(exist_ok=True)
     for name in ("bikes", "bigbuckbunny", "carphone_pristine"):
-        sifter = Sifter(Limits(spec.novelty_limit), embedder, Gallery(32), model=spec.name)
+        sifter = Sifter(Limits(spec.cell_limit), embedder, Gallery(32), model=spec.name)
         (folder / f"{name}.txt").write_text(describe(sift(sifter, footage(name))), "utf-8")

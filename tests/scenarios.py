@@ -108,7 +108,7 @@ def write_config(path: Path, **sections: object) -> None:
     own = {"size": "48x32", "channels": "bgr", "embedding": "vector", "grid": "map"}
     config = {
         "store": {"min_free": 0},
-        "model": {"path": str(model), "custom": {**own, "novelty_limit": 0.02}},
+        "model": {"path": str(model), "custom": {**own, "cell_limit": 0.02}},
         "defaults": {"rate": "all"},
         **sections,
     }

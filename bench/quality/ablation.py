@@ -176,7 +176,7 @@ def main() -> None:
     embedder = Embedder(model)
     clips = labels.labelled(media)
     frames = {clip.name: seen(clip, embedder) for clip in clips}
-    limits = Limits(novelty=model.spec.novelty_limit)
+    limits = Limits(novelty=model.spec.cell_limit)
     print(
         "| without | kept | events | each | false | blurred unmarked |\n|---|---|---|---|---|---|"
     )

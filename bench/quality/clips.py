@@ -20,8 +20,8 @@ from labels import Labelled
 from methods import Kept, Looks
 from scores import HEAD, Score, curve, held_out, line, score, total, tried
 
-LIMITS = (0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6)
-"""Values of novelty_limit; 0.4 is what the small model comes with."""
+LIMITS = (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0)
+"""Values of novelty_limit; 1 is the default."""
 DECIMATE = "hi=64*200:lo=64*50:frac=0.1"
 
 

@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--media", type=Path, default=MEDIA, help="labelled media")
     clips = labels.labelled(parser.parse_args().media)
     embedders = [Embedder(open_model(ModelSettings(name=name))) for name in MODELS]
-    limits = [embedder.model.spec.novelty_limit for embedder in embedders]
+    limits = [embedder.model.spec.cell_limit for embedder in embedders]
     frames = differ = lone = shaken = 0
     kept, hit = [0, 0], [0, 0]
     print(

@@ -124,7 +124,7 @@ def apart(bench: Bench, clip: Labelled, embedder: Embedder) -> Apart:
             cells[item.frame_index] = Cells.of(embedder(item.picture))
             small = cv2.resize(item.picture.luma(), (80, 45), interpolation=cv2.INTER_AREA)
             grey[item.frame_index] = small.astype(np.float32) - float(small.mean())
-    limit = embedder.model.spec.novelty_limit
+    limit = embedder.model.spec.cell_limit
     novelty, scene = Novelty(limit), Scene(limit)
     found = Apart([], [], [], sum(row["nearest_kept"] not in kept for row in repeats))
     for row in repeats:

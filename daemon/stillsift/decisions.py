@@ -104,8 +104,8 @@ class Decision:
     """Distance to `nearest_kept`, compared directly: 0 if no part differs by more than its noise, 1
     at the limit, more if it shows something else. None with an empty gallery."""
     novelty: float | None = None
-    """Weight of what is new in it, 0 and up; of photographs, the distance to `nearest_kept`. None
-    with an empty gallery."""
+    """What is new in it beside `nearest_kept`, 0 and up, on the scale of `novelty_limit` in every
+    line. None with an empty gallery."""
     novelty_limit: float | None = None
     """What `novelty` has to exceed for the frame to be kept."""
     nearest_kept: str | None = None

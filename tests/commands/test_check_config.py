@@ -65,7 +65,7 @@ def test_mistakes_are_json_too(stillsift: Command, config: Path) -> None:
         ("store: {path: s}\n", None, "sources", "`stillsift run` needs one"),
         ("store: {path: s}\nsources: []\n", 2, "sources", "`stillsift run` needs one"),
         (
-            f"model:\n  path: own.onnx\n  custom: {{novelty_limit: 1}}\n{SOURCES}",
+            f"model:\n  path: own.onnx\n  custom: {{cell_limit: 1}}\n{SOURCES}",
             *(2, "model.path", "there is no such file"),
         ),
         (f"model: {{name: resnet}}\n{SOURCES}", 1, "model.name", "there is no model resnet"),
@@ -184,7 +184,7 @@ def test_the_verdict_comes_last(stillsift: Command, config: Path) -> None:
 def test_a_model_that_run_would_refuse_gives_its_status(stillsift: Command, config: Path) -> None:
     Path("own.onnx").write_bytes(b"no model")
     Path("gate").mkdir()
-    model = "model: {path: own.onnx, custom: {novelty_limit: 1}}"
+    model = "model: {path: own.onnx, custom: {cell_limit: 1}}"
     config.write_text(f"store: {{path: s}}\nmetrics: {{listen: off}}\n{model}\n{SOURCES}")
     assert stillsift("check-config", config).status == 0
     done = stillsift("check-config", config, "--probe")

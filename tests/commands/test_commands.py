@@ -289,12 +289,44 @@ def test_measures_have_the_digits_that_mean_something(stillsift: Command, tmp_pa
     out, clip = tmp_path / "limit", write_clip(tmp_path / "gate.mp4", [1, 2])
     stillsift("sift", clip, "-o", out, "--set", "novelty_limit=0.6")
     lines = told(stillsift("decisions", "--store", out, "--json").out)
-    assert {line["novelty_limit"] for line in lines if line["reason"] == "novel"} == {*(0.75, 2.25)}
+    assert {line["novelty_limit"] for line in lines} == {0.6}
     listed = [told(listing.read_text()) for listing in (out / "kept").rglob("metadata.jsonl")]
     for line in lines + [line for some in listed for line in some]:
         for name in ("sharpness", "similarity", "novelty", "novelty_limit", "distance", "pts_s"):
             if line.get(name) is not None:
                 assert len(str(line[name]).replace(".", "").strip("0")) <= 6, line
+
+
+@pytest.mark.parametrize("what", ["clip", "photographs"])
+def test_a_limit_beyond_the_novelty_that_is_shown_drops_the_frame(
+    stillsift: Command, tmp_path: Path, what: str
+) -> None:
+    if what == "clip":
+        place = write_clip(tmp_path / "gate.mp4", [1, 2, 3])
+    else:
+        place = tmp_path / "photos"
+        place.mkdir()
+        for number in range(3):
+            write_still(place / f"{number}.jpg", number)
+
+    def decided_at(limit: float) -> dict[tuple[str, int], dict[str, Any]]:
+        file = tmp_path / "decisions.jsonl"
+        words = ("--dry-run", "--decisions", file, "--set", f"novelty_limit={limit}")
+        assert stillsift("sift", place, *words).status == 0
+        return {(each["file"], each["frame_index"]): each for each in told(file.read_text())}
+
+    news = {
+        frame: each["novelty"]
+        for frame, each in decided_at(1).items()
+        if each["reason"] == "novel" and each["novelty"] is not None
+    }
+    frame = next(iter(news))  # it was compared with the first frame alone, at any limit
+    for share, kept in ((0.8, True), (1.2, False)):
+        limit = share * news[frame]
+        decided = decided_at(limit)[frame]
+        assert (decided["reason"] == "novel") is kept
+        assert decided["novelty_limit"] == pytest.approx(limit, rel=1e-5)
+        assert (decided["novelty"] > decided["novelty_limit"]) is kept
 
 
 def needs(*libraries: str) -> pytest.MarkDecorator:

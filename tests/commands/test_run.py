@@ -460,7 +460,7 @@ def test_a_port_in_use_is_said(tmp_path: Path) -> None:
     [
         ({"sources": []}, 78, "sources: there are none"),
         ({"store": {"path": "/dev/null/store"}}, 1, "/dev/null"),
-        ({"model": {"path": "nothere.onnx", "custom": {"novelty_limit": 0.4}}}, 78, "nothere.onnx"),
+        ({"model": {"path": "nothere.onnx", "custom": {"cell_limit": 0.4}}}, 78, "nothere.onnx"),
         ({"store": {"path": "s"}, "typo": 1}, 78, "typo"),
     ],
 )

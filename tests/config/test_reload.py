@@ -78,6 +78,6 @@ def test_the_reference_tells_which_keys_a_reload_takes_up_between_two_frames() -
 
 
 def test_custom_models_are_described_beside_their_path() -> None:
-    text = "model: {path: /m.onnx, custom: {size: 320x180, novelty_limit: 0.2, grid: g}}"
+    text = "model: {path: /m.onnx, custom: {size: 320x180, cell_limit: 0.2, grid: g}}"
     parsed: Any = parse(text).model.custom
-    assert parsed == CustomModel(size=(320, 180), novelty_limit=0.2, grid="g")
+    assert parsed == CustomModel(size=(320, 180), cell_limit=0.2, grid="g")

@@ -314,7 +314,7 @@ MISTAKES = [
     (
         "path without limit",
         "model:\n  path: /m.onnx",
-        "c:1: model.custom.novelty_limit: is missing; a model of your own needs its limit",
+        "c:1: model.custom.cell_limit: is missing; a model of your own needs its limit",
     ),
     ("no name", "sources:\n- directory: /a", "c:2: sources[0].name: is missing"),
     (

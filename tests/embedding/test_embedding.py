@@ -141,7 +141,7 @@ def largest_change(a: Embedding, b: Embedding) -> float:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_small_object_stands_out_from_noise_in_the_grid(name: str) -> None:
-    limit = manifest()[name].novelty_limit
+    limit = manifest()[name].cell_limit
     rng = np.random.default_rng(3)
     for picture in clip("bigbuckbunny.mp4", 40):
         noisy = picture.pixels + rng.normal(0, 2, picture.pixels.shape)
@@ -176,7 +176,7 @@ def test_int8_scores_as_fp32_does_each_at_its_own_limit(name: str, step: int) ->
     int8, fp32 = (scores(embeddings[n]) for n in NAMES)
     ranks = [score.argsort().argsort() for score in (int8, fp32)]
     assert np.asarray(np.corrcoef(ranks))[0, 1] > 0.97  # Spearman's
-    above = [score > specs[n].novelty_limit for n, score in zip(NAMES, (int8, fp32), strict=True)]
+    above = [score > specs[n].cell_limit for n, score in zip(NAMES, (int8, fp32), strict=True)]
     assert np.mean(above[0] == above[1]) > 0.96
 
 

@@ -71,7 +71,7 @@ def giving(key: str, value: object) -> Callable[[dict[str, Any]], None]:
     [
         (without("sha256"), "sha256: Field required"),
         (giving("sha256", "feed"), "sha256: String should match pattern"),
-        (giving("novelty_limit", 0), "novelty_limit: Input should be greater than 0"),
+        (giving("cell_limit", 0), "cell_limit: Input should be greater than 0"),
         (giving("license", "MIT"), "license: Extra inputs are not permitted"),
         (giving("file", "../outside.onnx"), "file: String should match pattern"),
         (
@@ -280,10 +280,10 @@ def test_the_model_is_the_configurations(tmp_path: Path) -> None:
 
     path = tiny_onnx.float_nchw_with_grid(tmp_path / "own.onnx")
     custom = CustomModel(
-        size=(48, 32), channels="bgr", embedding="vector", grid="map", novelty_limit=0.25
+        size=(48, 32), channels="bgr", embedding="vector", grid="map", cell_limit=0.25
     )
     spec = model_choice.spec_of(ModelSettings(path=path, custom=custom))
-    assert (spec.name, spec.novelty_limit, spec.sha256) == ("own", 0.25, None)
+    assert (spec.name, spec.cell_limit, spec.sha256) == ("own", 0.25, None)
     verified = onnx_model.verify(spec, "cpu")
     assert (verified.embedding, verified.grid) == ((1, 3), (1, 3, 2, 3))
     assert verified.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()

@@ -261,7 +261,7 @@ def test_a_quiet_camera_gives_a_frame_for_every_heartbeat(rate: int, noise: bool
 
 def test_heartbeats_change_no_other_decision() -> None:
     frames = footage("bikes")
-    limit = lite0().model.spec.novelty_limit
+    limit = lite0().model.spec.cell_limit
     plain = sift(Sifter(Limits(limit), lite0(), Gallery(32)), frames)
     beating = sift(
         Sifter(Limits(limit, amounts=Amounts(heartbeat_s=0.6)), lite0(), Gallery(32)), frames
@@ -333,7 +333,6 @@ def test_a_ratio_raises_the_limit_until_about_that_share_is_kept() -> None:
 
 
 def test_the_decisions_show_the_limit_in_force() -> None:
-    lowest = fresh().limits.novelty / 0.40 * 0.5
     raised = 0
     for verdict in sift(fresh(allowing(keep_ratio=0.01)), busy(300)):
         decision = verdict.decision
@@ -341,7 +340,7 @@ def test_the_decisions_show_the_limit_in_force() -> None:
             continue
         if decision.reason is Reason.NEAR_DUPLICATE:
             assert decision.novelty <= decision.novelty_limit
-            raised += decision.novelty > lowest * 3 / 2
+            raised += decision.novelty > 3 / 2
         elif verdict.is_kept:
             assert decision.novelty > decision.novelty_limit
     assert raised, "what was news before is a near duplicate at the limit in force"

@@ -102,7 +102,7 @@ def test_a_higher_sensitivity_keeps_more_of_real_footage() -> None:
     frames = footage("bikes")
     kept = []
     for word in Sensitivity:
-        limits = Limits(model.novelty_limit, sensitivity=word)
+        limits = Limits(model.cell_limit, sensitivity=word)
         verdicts = sift(Sifter(limits, lite0(), Gallery(32), model=model.name), frames)
         kept.append(sum(verdict.is_kept for verdict in verdicts))
     assert kept == sorted(kept)

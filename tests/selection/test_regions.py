@@ -80,7 +80,7 @@ def sifter(
     state: bytes | None = None,
 ) -> Sifter:
     embed = embed or Counted()
-    novelty = 0.05 if embed.pooled else embedder().model.spec.novelty_limit
+    novelty = 0.05 if embed.pooled else embedder().model.spec.cell_limit
     limits = Limits(novelty, regions=regions)
     return Sifter(limits, embed, gallery or Gallery(32), state, model="m")
 

@@ -225,7 +225,7 @@ def test_the_frame_that_shows_a_view_at_rest_may_be_gone_from_the_gallery() -> N
 @pytest.mark.parametrize(
     "limits",
     [
-        replace(LIMITS, novelty=0.8),
+        replace(LIMITS, asked=2.0),
         replace(LIMITS, sensitivity=Sensitivity.LOWEST),
     ],
 )
@@ -234,8 +234,8 @@ def test_a_view_at_rest_is_held_to_the_limits_in_force(limits: Limits) -> None:
     gallery = Gallery(32, sifter.gallery.kept)
     again = Sifter(limits, blocks, gallery, sifter.state(), model="blocks")
     (verdict,) = again.offer(following)
-    in_force = Novelty(limits.novelty, limits.sensitivity).numbers.news
-    assert verdict.decision.novelty_limit == pytest.approx(in_force)
+    in_force = Novelty(limits.novelty, limits.sensitivity, asked=limits.asked)
+    assert verdict.decision.novelty_limit == in_force.in_force(timed=True) > 1
 
 
 def test_another_limit_makes_no_news_of_an_unchanged_view() -> None:
@@ -326,7 +326,7 @@ def test_a_fast_stream_is_embedded_ten_times_a_second_and_at_a_cut() -> None:
 def test_the_decisions_about_real_footage_are_the_golden_ones(name: str) -> None:
     """tests/golden/NAME.txt: a line per frame. Written anew with `python tests/golden.py`."""
     model = lite0().model.spec
-    sifter = Sifter(Limits(novelty=model.novelty_limit), lite0(), Gallery(32), model=model.name)
+    sifter = Sifter(Limits(novelty=model.cell_limit), lite0(), Gallery(32), model=model.name)
     golden = (Path(__file__).parents[1] / "golden" / f"{name}.txt").read_text("utf-8")
     assert describe(sift(sifter, footage(name))) == golden
 
@@ -337,7 +337,7 @@ def test_int8_keeps_what_fp32_keeps() -> None:
     kept = []
     for name in (CPU_MODEL, CUDA_MODEL):
         embedder = Embedder(open_model(ModelSettings(name=name)))
-        limits = Limits(embedder.model.spec.novelty_limit)
+        limits = Limits(embedder.model.spec.cell_limit)
         verdicts = sift(Sifter(limits, embedder, Gallery(32), model=name), frames)
         kept.append({v.decision.frame_index for v in verdicts if v.is_kept})
     assert len(kept[0] ^ kept[1]) <= 2

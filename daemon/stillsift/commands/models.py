@@ -34,7 +34,7 @@ def models(given: argparse.Namespace) -> int:
             "name": name,
             "file": str(spec.path),
             "licence": spec.licence,
-            "novelty_limit": spec.novelty_limit,
+            "cell_limit": spec.cell_limit,
             "purpose": spec.purpose,
         }
         if given.action == "verify":

@@ -71,14 +71,6 @@ def _written_address(address: Address | None) -> str:
     return "off" if address is None else str(address)
 
 
-def _limit(given: Any) -> Any:
-    return None if given == "auto" else _not_true_or_false(given)
-
-
-def _written_limit(limit: float | None) -> float | str:
-    return "auto" if limit is None else limit
-
-
 def _most_kept(given: Any) -> Any:
     if isinstance(given, str) and given != "none" and not given.isdigit():
         raise ValueError(f"must be a whole number, or none for no limit, not {shown(given)}")
@@ -268,13 +260,6 @@ LocalPath = Annotated[
 ]
 Number = Annotated[float, BeforeValidator(_not_true_or_false)]
 Whole = Annotated[int, BeforeValidator(_not_true_or_false)]
-Limit = Annotated[
-    float | None,
-    BeforeValidator(_limit),
-    PlainSerializer(_written_limit, when_used="json"),
-    WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "number", "exclusiveMinimum": 0}]}),
-]
-"""A number, or None for `auto`."""
 Polygons = Annotated[tuple[Polygon, ...], BeforeValidator(_polygons)]
 """Polygons of three or more points [x, y], as shares of the picture's width and height."""
 MostKept = Annotated[

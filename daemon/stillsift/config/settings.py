@@ -34,7 +34,6 @@ from .field_types import (
     CameraUrl,
     FileName,
     GroupName,
-    Limit,
     Listen,
     LocalPath,
     LookRate,
@@ -115,8 +114,8 @@ class CustomModel(_Section):
     """Name of the pooled output; None: the only output with one vector per picture."""
     grid: str | None = None
     """Name of the output with a vector per cell; None: there is none, small objects are missed."""
-    novelty_limit: Number | None = Field(default=None, gt=0)
-    """The limit that belongs to this model; None only while no custom model is used."""
+    cell_limit: Number | None = Field(default=None, gt=0)
+    """Distance from which a cell is no noise; None only while no custom model is used."""
 
 
 class ModelSettings(_Section):
@@ -160,8 +159,8 @@ class SourceSettings(_Section):
     `news: changes`. Stills are all read."""
     gallery: Whole = Field(default=32, ge=1, le=4096)
     """Number of frames kept last that a new frame is compared with, each of them."""
-    novelty_limit: Limit = Field(default=None, gt=0)
-    """Distance from which a cell counts as changed; None (`auto`): the model's own limit."""
+    novelty_limit: Number = Field(default=1.0, gt=0)
+    """What the `novelty` of a decision has to exceed; 1 is what the rule was found with."""
     news: Literal["things", "changes"] = "things"
     """What is news on a time line: each new thing once, or every change that can be seen."""
     sensitivity: Literal["lowest", "low", "normal", "high", "highest"] = "normal"
@@ -251,9 +250,10 @@ class SourceSettings(_Section):
         return None if isinstance(self.sequence, str) else self.sequence
 
     def limits(self, novelty: float) -> Limits:
-        """Returns the limits of decisions; `novelty` is the embedder's own limit, for `auto`."""
+        """Returns the limits of decisions; `novelty` is the embedder's own cell limit."""
         return Limits(
-            novelty=self.novelty_limit or novelty,
+            novelty=novelty,
+            asked=self.novelty_limit,
             min_sharpness=self.min_sharpness,
             max_wait_s=self.max_wait,
             gates=Gates(self.min_brightness, self.max_brightness, self.min_contrast),
@@ -395,12 +395,12 @@ def contradictions(given: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
     """Yields contradictions between sections or sources, each of which is valid by itself."""
     model = _section(given, "model")
     custom = _section(model, "custom")
-    described = [key for key in ("embedding", "grid", "novelty_limit") if custom.get(key)]
+    described = [key for key in ("embedding", "grid", "cell_limit") if custom.get(key)]
     if model.get("path") is None and described:
         yield ("model", "path"), "is missing, and custom describes a model of your own"
-    if model.get("path") is not None and custom.get("novelty_limit") is None:
+    if model.get("path") is not None and custom.get("cell_limit") is None:
         yield (
-            ("model", "custom", "novelty_limit"),
+            ("model", "custom", "cell_limit"),
             "is missing; a model of your own needs its limit",
         )
     sources = given.get("sources")

@@ -61,7 +61,7 @@ class ModelSpec:
 
     name: str
     path: Path
-    novelty_limit: float
+    cell_limit: float
     """Distance from every kept frame that makes a frame new; valid only for this model."""
     input: InputSpec = InputSpec()
     embedding: OutputSpec = OutputSpec()
@@ -111,7 +111,7 @@ class _Entry(_Strict):
     bytes: int = Field(ge=1)
     input: _Input
     outputs: _Outputs
-    novelty_limit: float = Field(gt=0)
+    cell_limit: float = Field(gt=0)
     licence: str
     source: str
 
@@ -120,7 +120,7 @@ class _Entry(_Strict):
         return ModelSpec(
             name=name,
             path=folder / self.file,
-            novelty_limit=self.novelty_limit,
+            cell_limit=self.cell_limit,
             input=InputSpec(
                 name=given.name,
                 dtype=given.dtype,

@@ -289,12 +289,12 @@ class Engine:
         """
         if config.sequence != "auto" or config.exif_timeline:
             return None
-        return SequenceCheck(self._embed, self.model.spec.novelty_limit, config.max_pixels)
+        return SequenceCheck(self._embed, self.model.spec.cell_limit, config.max_pixels)
 
     def tuning(self, config: SourceConfig) -> Tuning:
         """Returns the settings of a source that can change while it is being read."""
         return Tuning(
-            config.limits(self.model.spec.novelty_limit),
+            config.limits(self.model.spec.cell_limit),
             gallery=config.gallery,
             max_silence_s=config.max_silence,
             alarms=config.alarms,

@@ -32,12 +32,12 @@ def spec_of(settings: ModelSettings) -> ModelSpec:
 
 def _custom(settings: ModelSettings, path: Path) -> ModelSpec:
     custom = settings.custom
-    if custom.novelty_limit is None:
-        raise ModelError(f"{path}: model.custom.novelty_limit is missing, and nobody else knows it")
+    if custom.cell_limit is None:
+        raise ModelError(f"{path}: model.custom.cell_limit is missing, and nobody else knows it")
     return ModelSpec(
         name=path.stem,
         path=path,
-        novelty_limit=custom.novelty_limit,
+        cell_limit=custom.cell_limit,
         input=InputSpec(
             layout=custom.layout,
             channels=custom.channels,

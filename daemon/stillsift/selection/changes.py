@@ -24,7 +24,6 @@ from .context import Context, SiblingMatch
 from .gallery import GalleryFrame
 from .limits import Limits
 from .measured import Candidate, Measured, full
-from .sensitivity import FACTORS
 from .small_picture import changed
 from .verdict import Step, Verdict
 
@@ -51,8 +50,7 @@ class Changes:
     @property
     def limit(self) -> float:
         """Gives the share of the pixels up to which two frames show the same."""
-        asked = FACTORS[self._limits.sensitivity].weight * self._context.novelty.factor
-        return min(_CHANGED * asked, 1.0)
+        return min(_CHANGED * self._context.novelty.in_force(timed=True), 1.0)
 
     def step(self, measured: Measured) -> Step:
         """Takes one frame; returns the decisions due and the frames to be looked at again."""

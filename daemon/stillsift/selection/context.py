@@ -258,6 +258,7 @@ class Context:
         elif found.nearest is not None:
             kept = self.gallery.kept[found.nearest]
             nearest, embedding, distance = kept.id, kept.embedding, found.distance
+        limit = self.novelty.in_force(timed=measured.timed)
         close = None if embedding is None else similarity(measured.embedded.embedding, embedding)
         return about(
             measured.frame,
@@ -266,8 +267,17 @@ class Context:
             sharpness_limit=None if measured.sharpness is None else sharpness_limit,
             similarity=close,
             distance=distance,
-            novelty=None if nearest is None else found.weight,
-            novelty_limit=found.limit,
+            novelty=None if nearest is None else _on_scale(found, limit),
+            novelty_limit=limit,
             nearest_kept=nearest,
             detail=found.why or None,
         )
+
+
+def _on_scale(found: Comparison, limit: float) -> float:
+    """Returns a weight on the scale on which what it has to exceed is `limit`, in every row."""
+    if found.limit <= 0:
+        return found.weight
+    novelty = found.weight / found.limit * limit
+    is_news = found.weight > found.limit
+    return max(novelty, float(np.nextafter(limit, np.inf))) if is_news else novelty

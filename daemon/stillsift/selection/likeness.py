@@ -73,13 +73,13 @@ class CellsApart:
     largest: float
     """`Novelty.between`, over what two that repeat each other have at most."""
     view: float
-    """`Novelty.view_apart`."""
+    """`Novelty.view_apart`, over the factor that was asked for if that is more than 1."""
 
     @classmethod
     def of(cls, new: Cells, kept: Cells, novelty: Novelty) -> CellsApart:
         """Compares two grids."""
         largest, view = novelty.both_apart(new, kept)
-        return cls(largest / novelty.picture_limit(new), view)
+        return cls(largest / novelty.picture_limit(new), view / max(1.0, novelty.picture_factor))
 
     @property
     def is_other(self) -> bool:
@@ -91,7 +91,7 @@ class CellsApart:
 
     def other(self) -> Likeness:
         """Returns the likeness of two that are other pictures; it never counts as the same."""
-        return Likeness(max(self.largest, _BEYOND), "another picture")
+        return Likeness(max(self.largest, self.view, _BEYOND), "another picture")
 
 
 def likeness(

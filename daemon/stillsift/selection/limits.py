@@ -16,6 +16,8 @@ class Limits:
 
     novelty: float
     """Cell distance from which a change is more than noise; it belongs to the embedder."""
+    asked: float = 1.0
+    """Factor on how much must be new: `novelty_limit`."""
     min_sharpness: float = 0.6
     """Share of the scene's own sharpness level below which a frame is blurry; 0: off."""
     max_wait_s: float = 1.0

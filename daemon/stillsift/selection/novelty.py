@@ -43,14 +43,16 @@ class Novelty:
         cell_limit: float,
         sensitivity: Sensitivity = Sensitivity.NORMAL,
         regions: Regions = EVERYTHING,
+        asked: float = 1.0,
     ) -> None:
         """Scales all distances by `cell_limit`: the distance of a cell that is no noise.
 
-        The limit belongs to the embedder. `sensitivity` says how much must be new; it does not
-        change what counts as noise. Cells that `regions` excludes never differ, so medians leave
-        them out.
+        The limit belongs to the embedder. `sensitivity` and the factor `asked` say how much must be
+        new; they do not change what counts as noise. Cells that `regions` excludes never differ, so
+        medians leave them out.
         """
         self._sensitivity = sensitivity
+        self._asked = asked
         self.regions = regions
         self._cell_limit = cell_limit
         self.scale = cell_limit / Numbers().cell
@@ -59,12 +61,21 @@ class Novelty:
 
     def tune(self, factor: float) -> None:
         """Sets how much must be new, by a factor on the weights. What counts as changed stays."""
-        self.factor = factor
-        self.numbers = Numbers.of(self._cell_limit, self._sensitivity, factor)
+        self.factor = self._asked * factor
+        self.numbers = Numbers.of(self._cell_limit, self._sensitivity, self.factor)
         share = FACTORS[self._sensitivity].picture_share
-        self._picture_factor = share * min(factor, 16.0) ** 0.25
+        self._picture_factor = share * self._asked * min(factor, 16.0) ** 0.25
         """Factor on the limits of single distances. These have a highest value, so `factor` raises
         such a limit to its double at most."""
+
+    def in_force(self, *, timed: bool) -> float:
+        """Returns what a decision shows as `novelty_limit`: 1, unless something else was asked.
+
+        `timed`: for frames of a time line, else for photographs.
+        """
+        if timed:
+            return FACTORS[self._sensitivity].weight * self.factor
+        return self.picture_factor
 
     # -- pictures that follow each other -----------------------------------------------------------
 

@@ -52,6 +52,11 @@ class Photographs:
         self._novelty = novelty
         self._found: OrderedDict[tuple[str, str, float], Likeness] = OrderedDict()
 
+    @property
+    def limit(self) -> float:
+        """Gives the factor on distances up to which two repeat each other."""
+        return self._novelty.picture_factor
+
     @staticmethod
     def shown(measured: Measured) -> Shown:
         """Returns what is compared of a photograph that was offered."""

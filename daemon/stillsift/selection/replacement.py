@@ -17,7 +17,7 @@ from ..embedding import EmbedError, similarity
 from ..frames import ArrayPicture
 from .copy_order import better
 from .gallery import GalleryFrame
-from .likeness import LIMIT, Likeness, Shown
+from .likeness import Likeness, Shown
 from .measured import Measured
 from .photographs import Match, Photographs
 
@@ -129,7 +129,7 @@ class Replacements:
                 return None
             why = f"{like.why}; kept until one came that {each.why}"
             record = replace(each.record, reason=Reason.NEAR_DUPLICATE, detail=why)
-            dropped.append(_naming(record, shown, by, like))
+            dropped.append(self._naming(record, shown, by, like))
         gone = [each.frame.id for each in replaced]
         naming = [
             *(record for id_ in gone for record in self._earlier.naming(id_)),
@@ -154,11 +154,11 @@ class Replacements:
             return None
         like = self._likeness(record, shown, new, by)
         if _is_kept(record):
-            return None if like.same else _naming(record, shown, by, like)
+            return None if like.same else self._naming(record, shown, by, like)
         if reason is not Reason.NEAR_DUPLICATE:
-            return _naming(record, shown, by, like)
+            return self._naming(record, shown, by, like)
         why = f"{like.why}; the kept one took the place of another"
-        return _naming(replace(record, detail=why), shown, by, like) if like.same else None
+        return self._naming(replace(record, detail=why), shown, by, like) if like.same else None
 
     def _likeness(self, record: Decision, shown: Shown, new: Measured, by: Shown) -> Likeness:
         """Compares an earlier photograph with the new one, as in a burst."""
@@ -178,6 +178,18 @@ class Replacements:
         except EmbedError:
             return None
 
+    def _naming(self, record: Decision, shown: Shown, by: Shown, like: Likeness) -> Decision:
+        """Returns a record with another kept photograph that it names, and its distance to that."""
+        limit = self._photographs.limit
+        return replace(
+            record,
+            nearest_kept=by.id,
+            similarity=similarity(shown.embedding, by.embedding),
+            distance=like.distance,
+            novelty=like.distance * limit,
+            novelty_limit=limit,
+        )
+
     def _kept(self, frame: GalleryFrame) -> Shown:
         overview = self._photographs.overviews.of(frame.id)
         return Shown(frame.id, frame.embedding, frame.cells, overview)
@@ -186,15 +198,3 @@ class Replacements:
 def _is_kept(record: Decision) -> bool:
     """Tells whether a photograph is kept; one of the audit sample is dropped."""
     return record.outcome is Outcome.KEPT and record.reason is not Reason.AUDIT
-
-
-def _naming(record: Decision, shown: Shown, by: Shown, like: Likeness) -> Decision:
-    """Returns a record with another kept photograph that it names, and its distance to that."""
-    return replace(
-        record,
-        nearest_kept=by.id,
-        similarity=similarity(shown.embedding, by.embedding),
-        distance=like.distance,
-        novelty=like.distance,
-        novelty_limit=LIMIT,
-    )

@@ -104,7 +104,7 @@ class Sifter:
         self.album = Album() if album is None else album
         self._picture = picture
         self._earlier = earlier
-        novelty = Novelty(limits.novelty, limits.sensitivity, limits.regions)
+        novelty = Novelty(limits.novelty, limits.sensitivity, limits.regions, limits.asked)
         scene = Scene(limits.novelty)
         overviews = Overviews(picture, limits.regions.paint)
         photographs = Photographs(self.album, gallery, novelty, overviews)
@@ -453,8 +453,9 @@ class Sifter:
     @property
     def _rule(self) -> str:
         """Returns a text of all settings that decide what is found in a frame."""
-        asked = self.limits.sensitivity.value, self.limits.amounts.keep_ratio
-        return repr((self.limits.novelty, *asked, self.limits.every_change, self.gallery.size))
+        limits = self.limits
+        asked = limits.asked, limits.sensitivity.value, limits.amounts.keep_ratio
+        return repr((limits.novelty, *asked, limits.every_change, self.gallery.size))
 
     def _restored_last(
         self, arrays: Mapping[str, NDArray[np.generic]], cells: Cells

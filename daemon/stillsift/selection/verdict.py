@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..decisions import Decision, Outcome
 from ..embedding import Embedding
@@ -23,7 +23,7 @@ class Verdict:
     changes: Records | None = None
     """Earlier records that the frame has changed, as it replaces kept ones; None: it does not."""
 
-    embedding: Embedding | None = None
+    embedding: Embedding | None = field(default=None, compare=False)
     """What the embedder makes of a frame that is kept; None: the frame is dropped."""
 
     @property

@@ -29,7 +29,7 @@ _ANSWER_S = 1.0
 """Seconds that a scrape waits for the store's disk to answer."""
 _STAGE_BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 _SIMILARITY_BUCKETS = (0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 1.0)
-_NOVELTY_BUCKETS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5)
+_NOVELTY_BUCKETS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 25.0, 100.0)
 _SHARPNESS_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5, 1.0)
 
 
@@ -235,7 +235,7 @@ class Metrics:
             )
             for measure, text, buckets in (
                 ("similarity", "Cosine with the nearest kept frame.", _SIMILARITY_BUCKETS),
-                ("novelty", "Distance to the nearest kept frame.", _NOVELTY_BUCKETS),
+                ("novelty", "What is new beside the nearest kept frame.", _NOVELTY_BUCKETS),
                 ("sharpness", "Sharpness of analysed frames.", _SHARPNESS_BUCKETS),
             )
         }
