@@ -112,6 +112,33 @@ def test_restore_brings_all_back_and_a_second_run_leaves_it(
     assert contents(photos) == before
 
 
+def test_what_was_restored_stays_also_as_a_part_of_another_folder(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    before, gone = contents(photos), tmp_path / "gone"
+    stillsift("sift", photos, "--remove-to", gone)
+    assert stillsift("restore", "--store", gone, "--all").status == 0
+    done = stillsift("sift", photos / "b", photos / "c", "--remove-to", gone)
+    assert done.status == 0, done
+    assert "1 file that somebody has brought back before" in done.out
+    assert contents(photos) == before
+    write(photos / "b", "new small", resized(textured(2, 800, 600), 0.5))
+    assert stillsift("sift", photos / "b", "--remove-to", gone).status == 0
+    assert set(listed(gone)) == {"new small.jpg"}
+
+
+def test_files_of_one_name_are_restored_side_by_side(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "c" / "a again.jpg").rename(photos / "c" / "a small.jpg")
+    gone, back = tmp_path / "gone", tmp_path / "back"
+    before = contents(photos)
+    stillsift("sift", photos, "--remove-to", gone)
+    assert stillsift("restore", "--store", gone, "--all", "--output", back).status == 0
+    assert contents(photos, back) == before
+    assert contents(back).keys() == {"a small.jpg", "b/second small.jpg", "c/a small.jpg"}
+
+
 def test_one_file_comes_back_and_nothing_is_overwritten(
     stillsift: Command, photos: Path, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..escapes import escaped, json_text
 from ..ledger import Ledger
 from ..store import Quarantine, Store
-from ..store.in_place import InPlaceStore, mode_of, remove_empty, write_list
+from ..store.in_place import InPlaceStore, Removal, mode_of, remove_empty, write_list
 from .arguments import (
     Commands,
     UsageError,
@@ -66,10 +66,12 @@ def restore(given: argparse.Namespace) -> int:
             rows = [{"source": q.source, "file": str(q.original), "bytes": q.size} for q in wanted]
             _print(rows, given.json)
             return 0
-        restored = Quarantine(store, ledger).restore(wanted, given.output)
         if isinstance(store, InPlaceStore):
+            restored = Removal(store, ledger).restore(wanted, given.output)
             remove_empty(store, (one.path for one in wanted))
             write_list(store, ledger)
+        else:
+            restored = Quarantine(store, ledger).restore(wanted, given.output)
     rows = [
         {
             "source": one.quarantined.source,

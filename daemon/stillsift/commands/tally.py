@@ -198,11 +198,15 @@ class Tally:
         return "\n".join(map(escaped, lines))
 
     def _finished_lines(self) -> list[str]:
-        """Returns a line for each file that was to go and stays."""
-        told = [] if self.finished is None else self.finished.told
-        lines = [f"  stays    {why}" for why in told[:_MOST_NAMED]]
-        more = len(told) - len(lines)
-        return [*lines, f"           and {more} more"] if more else lines
+        """Returns lines about the files that were to go and stay."""
+        done = Finished() if self.finished is None else self.finished
+        lines = [f"  stays    {why}" for why in done.told[:_MOST_NAMED]]
+        if more := len(done.told) - len(lines):
+            lines.append(f"           and {more} more")
+        if done.restored:
+            again = counted(done.restored, "file")
+            lines.append(f"  stays    {again} that somebody has brought back before")
+        return lines
 
     def _numbered_lines(self) -> list[str]:
         """Returns a line for each folder of numbered stills: a time line, or the way to one."""

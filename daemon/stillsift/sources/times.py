@@ -83,7 +83,9 @@ class NamePattern:
 
     def _parsed(self, match: re.Match[str], near_ns: int | None) -> int:
         if self._epoch:
-            return nanoseconds(_EPOCH + timedelta(seconds=int(match["epoch"])))
+            milliseconds = int(match["milliseconds"] or 0)
+            since = timedelta(seconds=int(match["epoch"]), milliseconds=milliseconds)
+            return nanoseconds(_EPOCH + since)
         return instant_ns(datetime.strptime(match[0], self._pattern), self._zone, near_ns)
 
 
@@ -93,7 +95,7 @@ def _regex_of(pattern: str) -> str:
         if literal:
             parts.append(re.escape(literal))
         elif directive == "s":
-            parts.append(r"(?P<epoch>\d{9,11})")
+            parts.append(r"(?P<epoch>\d{9,11}?)(?P<milliseconds>\d{3})?(?!\d)")
         elif directive in _DIRECTIVES:
             parts.append(_DIRECTIVES[directive])
         else:

@@ -19,7 +19,7 @@ from ..decisions import Decision, Outcome, Reason
 from ..escapes import escaped
 from ..frames import Frame
 from ..ledger import Ledger, LedgerReader
-from ..ledger.records import FileRecord, KeptFile, Quarantined
+from ..ledger.records import FileRecord, KeptFile, Quarantined, Retire
 from ..sources import FileIdentity
 from ..sources.files.contents import RAW_SUFFIXES
 from ..sources.files.opening import opened
@@ -169,6 +169,9 @@ class Removal(Quarantine):
         """Sets for each source the folder from which the paths of its files are told."""
         self._place_in.bases = bases
 
+    def _target_in(self, to: Path, one: Quarantined) -> Path:
+        return to / one.path  # two files of one name come from two folders
+
     def retire(self, source: str | None = None) -> list[Retired]:  # noqa: ARG002
         """Does nothing yet: until the end of a source a better copy may take the place of one."""
         return []
@@ -192,7 +195,9 @@ class Removal(Quarantine):
             if self._place_in.mode is Mode.COPY:
                 self._copy_kept(source, go_on, done)
             files = self._ledger.retiring(source)
-            going = [file for file in files if self._dropped(file) is not None]
+            dropped = [file for file in files if self._dropped(file) is not None]
+            going = [file for file in dropped if not self._was_restored(file)]
+            done.restored = len(dropped) - len(going)
             staying = {*files} - {*going}
             self._ledger.retired((file, None) for file in staying)
             for file in going:
@@ -283,6 +288,19 @@ class Removal(Quarantine):
             return None
         return record.decision if goes(self._ledger, record.decision) else None
 
+    def _was_restored(self, file: FileRecord) -> bool:
+        """Tells whether a file was dropped before as one of another source, and is here again.
+
+        A folder is another source than the one that it lies in.
+        """
+        for source in self._ledger.sources():
+            other = None if source == file.source else self._ledger.file(source, file.identity)
+            if other is None or other.file != file.file or other.retire is not Retire.LEAVE:
+                continue
+            if self._dropped(other) is not None:
+                return True
+        return False
+
     def _copy_kept(self, source: str, go_on: Callable[[], bool], done: Finished) -> None:
         for record in self._ledger.decisions(source=source, outcome=Outcome.KEPT):
             if not go_on():
@@ -328,6 +346,8 @@ class Finished:
     moved: int = 0
     """Files moved or copied."""
     bytes: int = 0
+    restored: int = 0
+    """Files that stay, since they were moved before and somebody has brought them back."""
     told: list[str] = field(default_factory=list)
     """Sentences for people, one for each file that was to go and stays."""
 

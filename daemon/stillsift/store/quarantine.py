@@ -395,7 +395,7 @@ class Quarantine:
     def _restore(self, one: Quarantined, to: Path | None) -> Restored:
         lying = self._store.root / one.path
         # Where it came from, no link is followed: others may write there. `to` is the operator's.
-        target = one.original if to is None else to.resolve() / one.original.name
+        target = one.original if to is None else self._target_in(to.resolve(), one)
         if not lying.is_file():
             self._ledger.left_quarantine([one.key])
             # An attempt that was cut off had brought it back, all but the record of that.
@@ -424,6 +424,10 @@ class Quarantine:
             return Restored(one, None, f"{target}: {told}{way_out}")
         self._ledger.left_quarantine([one.key])
         return Restored(one, target)
+
+    def _target_in(self, to: Path, one: Quarantined) -> Path:
+        """Returns where a file is put that goes into another directory."""
+        return to / one.original.name
 
     def _bring_out(self, one: Quarantined, lying: Path, target: Path, folder: int) -> None:
         """Puts a file at `target`, and records it as done before a watching source can see it."""
