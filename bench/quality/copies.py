@@ -163,7 +163,7 @@ def measure(bench: Bench) -> None:
 
         def decide() -> None:
             folders = [root / f"pair{number}" for number in range(len(waiting))]
-            rows, _ = methods.sifted(folders, bench.engine)
+            rows, _ = methods.sifted(folders, f"{bench.engine} --set group=null")
             kept = [row["source"] for row in rows if row["outcome"] == "kept"]
             for kind, folder in zip(waiting, folders, strict=True):
                 right[kind].append(kept.count(folder.name) == (1 if "copy" in kind else 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -70,7 +71,10 @@ class Picture(Protocol):
         """Gives the values of black and white in `luma`: (0, 255), or (16, 235) as in video."""
 
     def luma(self) -> Image:
-        """Returns (height, width) uint8 luma, a view if the decoder allows: do not write to it."""
+        """Returns (height, width) uint8 luma, a view if the decoder allows: do not write to it.
+
+        This and `bgr` are smaller where the picture was decoded so.
+        """
 
     def rgb(self, width: int, height: int) -> Image:
         """Returns (height, width, 3) uint8 RGB, scaled without aliasing."""
@@ -83,6 +87,11 @@ class Picture(Protocol):
         """Returns (height, width, 3) uint8 BGR at full size, as cv2 writes it."""
 
 
+MEASURED_WIDTH = 640
+"""Pixels of width to which a picture is made smaller before most is measured of it. A still that is
+kept as the file it is may be decoded at any size from here on."""
+
+
 @dataclass(frozen=True, slots=True)
 class ArrayPicture:
     """Holds a picture that is already decoded: (height, width, 3) uint8 BGR."""
@@ -90,14 +99,19 @@ class ArrayPicture:
     pixels: Image
     quality: float | None = None
     """Quality of the compression it was decoded from, as `Frame.quality` says."""
+    size: tuple[int, int] | None = None
+    """(width, height) of a picture whose `pixels` were decoded smaller, at `MEASURED_WIDTH` or
+    more; None: they are all of it."""
+    whole: Callable[[], Image | None] | None = None
+    """Decodes such a picture at its full size; None from it: the file is there no more."""
 
     @property
     def width(self) -> int:
-        return int(self.pixels.shape[1])
+        return int(self.pixels.shape[1]) if self.size is None else self.size[0]
 
     @property
     def height(self) -> int:
-        return int(self.pixels.shape[0])
+        return int(self.pixels.shape[0]) if self.size is None else self.size[1]
 
     @property
     def levels(self) -> tuple[int, int]:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..embedding import Embedding, EmbedError
-from ..frames import Picture, TimeOrigin
+from ..frames import Picture
 from ..selection.cells import Cells
 from ..selection.sequence import why_no_sequence
-from ..sources.files.still import Unreadable, frame_at
+from ..sources.files.still import Unreadable, header_at, picture_at
 
 _ONE_SIZE = 0.98
 """Least share of the pictures that have one size."""
@@ -33,24 +33,34 @@ class SequenceCheck:
         Each block holds stills that follow each other. What cannot be read is left out. One still
         is in memory at a time. `stopped` is asked before each; then the answer means nothing.
         """
-        sizes: Counter[tuple[int, int]] = Counter()
-        found: list[list[Cells]] = []
+        sizes: Counter[tuple[int, int] | None] = Counter()
+        readable: list[list[Path]] = []
         for block in blocks:
+            readable.append([])
+            for path in block:
+                if stopped():
+                    return "stopped"
+                try:
+                    header = header_at(path, self._max_pixels)
+                except Unreadable:
+                    continue
+                if header.taken is not None:
+                    return "their EXIF data has times; `exif_timeline: true` takes those"
+                sizes[header.upright_size] += 1
+                readable[-1].append(path)
+        if sizes and max(sizes.values()) < _ONE_SIZE * sizes.total():
+            return "they differ in size"
+        found: list[list[Cells]] = []
+        for block in readable:
             found.append([])
             for path in block:
                 if stopped():
                     return "stopped"
                 try:
-                    frame = frame_at(path, self._max_pixels)
-                    if frame.captured_at_origin is TimeOrigin.EXIF:
-                        return "their EXIF data has times; `exif_timeline: true` takes those"
-                    embedding = self._embed(frame.picture)
+                    embedding = self._embed(picture_at(path, self._max_pixels))
                 except (Unreadable, EmbedError):
                     continue
                 if embedding.grid is None:
                     return "the model gives no grid to compare them with"
-                sizes[frame.picture.width, frame.picture.height] += 1
                 found[-1].append(Cells.of(embedding))
-        if sizes and max(sizes.values()) < _ONE_SIZE * sizes.total():
-            return "they differ in size"
         return why_no_sequence(found, self._limit)

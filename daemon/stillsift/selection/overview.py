@@ -35,8 +35,20 @@ class Overview:
     page: Image | None = None
     """(height, width) uint8 luma of a document, the longer side at most `PAGE` pixels. None: it is
     no document."""
-    resolution: float = 1.0
-    """Share of its pixels a side that its detail needs, as `resolution` gives it."""
+    whole: Callable[[], Image | None] | None = None
+    """Decodes the photograph at its full size, (height, width, 3) BGR; None from it: that cannot be
+    done any more. None: `known_resolution` says what it is asked for."""
+    known_resolution: float = 1.0
+    """`resolution` where it is known."""
+
+    @cached_property
+    def resolution(self) -> float:
+        """Gives the share of its pixels a side that its detail needs, as `resolution` gives it.
+
+        It is measured at the first use: only the larger one of two copies is asked for it.
+        """
+        pixels = None if self.whole is None else self.whole()
+        return self.known_resolution if pixels is None else resolution(_luma(pixels))
 
     @property
     def pixels(self) -> int:
@@ -46,7 +58,7 @@ class Overview:
     @cached_property
     def luma(self) -> Image:
         """Gives (height, width) uint8 luma of the small picture."""
-        return np.asarray(cv2.cvtColor(self.bgr, cv2.COLOR_BGR2GRAY), np.uint8)
+        return _luma(self.bgr)
 
     @cached_property
     def is_drawn(self) -> bool:
@@ -65,6 +77,10 @@ class Overview:
         return scaled(self.bgr, width, height)
 
 
+def _luma(bgr: Image) -> Image:
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
 def _as_it_is(pixels: Image) -> Image:
     return pixels
 
@@ -81,9 +97,14 @@ def overview_of(
     """
     luma = picture.luma() if luma is None else luma
     small = paint(_within(picture.bgr(), LONGEST))
-    text = is_document(np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8))
-    page = paint(_within(luma, PAGE)) if text else None
-    return Overview(small, picture.width, picture.height, quality, page, resolution(luma))
+    whole = picture.whole if isinstance(picture, ArrayPicture) else None
+    page = None
+    if is_document(_luma(small)):
+        if whole is not None and max(luma.shape) < PAGE and (pixels := whole()) is not None:
+            luma, whole = _luma(pixels), None
+        page = paint(_within(luma, PAGE))
+    known = 1.0 if whole is not None else resolution(luma)
+    return Overview(small, picture.width, picture.height, quality, page, whole, known)
 
 
 def _within(pixels: Image, longest: int) -> Image:

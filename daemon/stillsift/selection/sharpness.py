@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Image
-from ..frames import SPACING_S, shrink
+from ..frames import MEASURED_WIDTH, SPACING_S, shrink
 
-WIDTH = 640
+WIDTH = MEASURED_WIDTH
 """Pixels to which the width of a larger picture is scaled down."""
 
 

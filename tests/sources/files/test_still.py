@@ -21,8 +21,11 @@ from PIL import Image
 
 from clips import SHARED_MEDIA, real_pictures
 from collected import still_of as read
-from stillsift.frames import Frame, TimeOrigin
+from photographs import page, resized, textured
+from stillsift.frames import ArrayPicture, Frame, TimeOrigin, shrink
 from stillsift.selection.measured import on_time_line
+from stillsift.selection.overview import overview_of
+from stillsift.selection.sharpness import sharpness
 from stillsift.sources.files import extent
 from stillsift.sources.files.header import DecodeError
 from stillsift.sources.times import NamePattern, Times
@@ -530,3 +533,68 @@ def test_what_a_header_places_beyond_any_file_is_not_there(tmp_path: Path, posit
     (tmp_path / "a").write_bytes(b"abcd")
     with (tmp_path / "a").open("rb") as file:
         assert extent.bytes_at(file, position, 4) == b""
+
+
+# -- no larger than it is measured -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("width", "height", "orientation", "by"), [
+    (1920, 1080, 1, 2), (4000, 3000, 1, 4), (3000, 4000, 1, 4), (4000, 3000, 6, 4),
+    (1279, 720, 1, 1), (1281, 4000, 1, 2), (5200, 700, 1, 8),
+])  # fmt: skip
+def test_a_large_jpeg_is_decoded_smaller(
+    tmp_path: Path, width: int, height: int, orientation: int, by: int
+) -> None:
+    path = tmp_path / "large.jpg"
+    picture = Image.fromarray(textured(3, width, height)[:, :, ::-1])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture.save(path, quality=92, exif=exif)
+    whole = cv2.imread(str(path))
+    assert whole is not None
+    frame = read(path)
+    made = frame.picture
+    assert isinstance(made, ArrayPicture)
+    assert (made.width, made.height) == whole.shape[1::-1]
+    assert made.bgr().shape[:2] == tuple(-(-side // by) for side in whole.shape[:2])
+    if by == 1:
+        assert made.whole is None
+        return
+    assert made.whole is not None
+    again = made.whole()
+    assert again is not None
+    assert np.array_equal(again, whole)
+    # What is measured of it is nearly what would be measured of all of it.
+    small = [
+        shrink(pixels, 640, 640 * whole.shape[0] // whole.shape[1])
+        for pixels in (made.bgr(), whole)
+    ]
+    assert float(np.abs(small[0].astype(int) - small[1].astype(int)).mean()) < 1.5
+    assert sharpness(made.luma()).value == pytest.approx(
+        sharpness(ArrayPicture(np.asarray(whole, np.uint8)).luma()).value, rel=0.1
+    )
+    path.write_bytes(path.read_bytes() + b"x")
+    assert made.whole() is None
+    path.unlink()
+    assert made.whole() is None
+
+
+def test_other_large_pictures_are_decoded_whole(tmp_path: Path) -> None:
+    bgr = textured(4, 1920, 1080)
+    for suffix in (".png", ".webp", ".tiff"):
+        cv2.imwrite(str(tmp_path / f"large{suffix}"), bgr)
+        assert read(tmp_path / f"large{suffix}").picture.bgr().shape == bgr.shape
+    cmyk = tmp_path / "cmyk.jpg"
+    Image.fromarray(bgr).convert("CMYK").save(cmyk)
+    assert read(cmyk).picture.bgr().shape == bgr.shape
+
+
+def test_a_small_digit_on_a_large_page_is_read(tmp_path: Path) -> None:
+    """Documents are compared at 1280 pixels; the page is decoded whole for that."""
+    large = resized(page(1), 2.2)
+    cv2.imwrite(str(tmp_path / "page.jpg"), large)
+    made = read(tmp_path / "page.jpg").picture
+    assert made.bgr().shape[0] < 1280 < made.height
+    overview = overview_of(made)
+    assert overview.page is not None
+    assert max(overview.page.shape) == 1280

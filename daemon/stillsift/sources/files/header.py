@@ -77,6 +77,13 @@ class Header:
     pictures: int = 1
     """Number of pictures of a HEIC, or of an animated WebP or AVIF. Pages of a TIFF do not count:
     `pages` finds them."""
+    size: tuple[int, int] | None = None
+    """(width, height) as stored, not yet upright; None: it is not known."""
+
+    @property
+    def upright_size(self) -> tuple[int, int] | None:
+        """Gives (width, height) as it is looked at; None: it is not known."""
+        return self.size if self.size is None or self.orientation < 5 else self.size[::-1]
 
 
 @contextmanager
@@ -140,8 +147,9 @@ def read_header(data: bytes, path: Path, max_pixels: int) -> Header:
             orientation = 1 if kind in _UPRIGHT else orientation
             transparent = image.has_transparency_data
             pictures = getattr(image, "n_frames", 1) if kind in _SEVERAL else 1
+            quality = _quality(image, kind)
             return Header(
-                image.mode, orientation, taken, transparent, _quality(image, kind), pictures
+                image.mode, orientation, taken, transparent, quality, pictures, image.size
             )
     except DecodeError:
         if kind is Kind.TIFF:  # Pillow does not know its pixels (such as three floats)

@@ -38,10 +38,34 @@ a TIFF by how much they cover, or does not, and does not say on which scale thos
 DAMAGED = "cannot be decoded: its data is damaged or incomplete"
 
 
-def decoded_pixels(data: bytes, header: Header, path: Path) -> Pixels:
+_REDUCED = {
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+"""Sizes that a JPEG can be decoded at, by how many times smaller they are."""
+
+
+def reduction(data: bytes, header: Header, path: Path, least_width: int) -> int:
+    """Returns how many times smaller a photo can be decoded than it is: 1, 2, 4 or 8.
+
+    Its upright width stays `least_width` or more. Only a JPEG is decoded sooner so: it leaves out
+    the finest parts of each block (4000 x 3000: 28 instead of 72 ms), and gives what halving the
+    whole picture gives.
+    """
+    size = header.upright_size
+    if size is None or header.mode in _MISREAD or header.transparent:
+        return 1
+    if kind_of(data[:64], path.suffix.lower()) is not Kind.JPEG:
+        return 1
+    return max((by for by in _REDUCED if size[0] >= by * least_width), default=1)
+
+
+def decoded_pixels(data: bytes, header: Header, path: Path, smaller: int = 1) -> Pixels:
     """Returns (height, width, 3) uint8 BGR as stored, not yet upright. Raises DecodeError.
 
     A transparent picture is laid over a ground, and one of more than 8 bits is mapped to 8.
+    `smaller`: as `reduction` gives it.
     """
     kind = kind_of(data[:64], path.suffix.lower())
     _refuse_cut_off(data, kind, path)
@@ -56,6 +80,8 @@ def decoded_pixels(data: bytes, header: Header, path: Path) -> Pixels:
         flags |= cv2.IMREAD_ANYDEPTH
     if header.transparent:
         flags = cv2.IMREAD_UNCHANGED
+    if smaller > 1:
+        flags = _REDUCED[smaller] | cv2.IMREAD_IGNORE_ORIENTATION
     with bad_file(path, DAMAGED):
         try:
             pixels = cv2.imdecode(encoded, flags)

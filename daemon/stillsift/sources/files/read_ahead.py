@@ -80,8 +80,9 @@ class ReadAhead:
             if holds_several(data, path, self._max_pixels):
                 return None
             header = read_header(data, path, self._max_pixels)
-            picture = decoded(data, header, path)
+            digest = sha256(data).hexdigest()
+            picture = decoded(data, header, path, digest)
             measured = self.measure(picture) if self.measure and self.photographs else None
         except Exception:  # noqa: BLE001 - the source meets the same when it comes to the file
             return None
-        return ReadStill(sha256(data).hexdigest(), header, picture, measured)
+        return ReadStill(digest, header, picture, measured)

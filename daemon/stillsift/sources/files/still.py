@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
-from ...frames import ArrayPicture, Frame
+from ...arrays import Image as Pixels
+from ...frames import MEASURED_WIDTH, ArrayPicture, Frame
 from ..items import FileIdentity, origin_of
 from ..times import Taken, Times
 from .extent import refusal
 from .header import DecodeError, Header, read_header
 from .opening import opened
-from .pixels import decoded_pixels, upright_pixels
+from .pixels import decoded_pixels, reduction, upright_pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +52,7 @@ def frame_of(
         frame_index=0,
         captured_at_ns=taken.at_ns,
         captured_at_origin=taken.known_by,
-        picture=decoded(data, header, path) if read is None else read.picture,
+        picture=decoded(data, header, path, content_hash) if read is None else read.picture,
         file=path,
         content_hash=content_hash,
         timed=taken.timed,
@@ -62,19 +65,30 @@ class Unreadable(Exception):
     """Says that a still cannot be opened or decoded."""
 
 
-def frame_at(path: Path, max_pixels: int) -> Frame:
-    """Returns the frame in a file that is looked at, but not decided. Raises Unreadable."""
+def header_at(path: Path, max_pixels: int) -> Header:
+    """Returns the header of a file that is looked at, but not decided. Raises Unreadable."""
     try:
-        with opened(path) as file:
-            identity = FileIdentity.from_stat(os.fstat(file.fileno()))
-            if (
-                reason := refusal(file, identity.size, max_pixels, path.suffix.lower())
-            ) is not None:
-                raise Unreadable(reason)
-            file.seek(0)
-            return frame_of(file.read(), path, identity, "", "", max_pixels, Times())
+        return read_header(_content(path, max_pixels), path, max_pixels)
     except (OSError, DecodeError) as error:
         raise Unreadable(str(error)) from error
+
+
+def picture_at(path: Path, max_pixels: int) -> ArrayPicture:
+    """Returns the picture in such a file. Raises Unreadable."""
+    try:
+        return picture_of(_content(path, max_pixels), path, max_pixels)
+    except (OSError, DecodeError) as error:
+        raise Unreadable(str(error)) from error
+
+
+def _content(path: Path, max_pixels: int) -> bytes:
+    """Reads a still that is not too large; raises OSError and Unreadable."""
+    with opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if (reason := refusal(file, size, max_pixels, path.suffix.lower())) is not None:
+            raise Unreadable(reason)
+        file.seek(0)
+        return file.read()
 
 
 def picture_of(data: bytes, path: Path, max_pixels: int) -> ArrayPicture:
@@ -85,10 +99,29 @@ def picture_of(data: bytes, path: Path, max_pixels: int) -> ArrayPicture:
     return decoded(data, read_header(data, path, max_pixels), path)
 
 
-def decoded(data: bytes, header: Header, path: Path) -> ArrayPicture:
-    """Returns the picture in `data`, upright. Raises DecodeError."""
-    pixels = upright_pixels(decoded_pixels(data, header, path), header.orientation)
-    return ArrayPicture(pixels, header.quality)
+def decoded(data: bytes, header: Header, path: Path, content_hash: str = "") -> ArrayPicture:
+    """Returns the picture in `data`, upright, no larger than it is measured. Raises DecodeError.
+
+    `content_hash`: SHA-256 (hex) of the data; "": it has to be computed where it is needed.
+    """
+    smaller = reduction(data, header, path, MEASURED_WIDTH)
+    pixels = upright_pixels(decoded_pixels(data, header, path, smaller), header.orientation)
+    if smaller == 1:
+        return ArrayPicture(pixels, header.quality)
+    whole = partial(_whole, path, content_hash or sha256(data).hexdigest(), header)
+    return ArrayPicture(pixels, header.quality, header.upright_size, whole)
+
+
+def _whole(path: Path, content_hash: str, header: Header) -> Pixels | None:
+    """Decodes a photo at its full size, upright; None: other data is there now, or none."""
+    try:
+        with opened(path) as file:
+            data = file.read()
+        if sha256(data).hexdigest() != content_hash:
+            return None
+        return upright_pixels(decoded_pixels(data, header, path), header.orientation)
+    except (OSError, DecodeError):
+        return None
 
 
 def taken_of(
