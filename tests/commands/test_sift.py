@@ -1121,3 +1121,19 @@ def test_a_photograph_removed_from_the_store_is_kept_again(
         copy.rename(whole / f"half_{copy.name}")
     again = json.loads(stillsift("sift", whole, *options).out)
     assert again["sources"][0]["kept"] == 1
+
+
+def test_settings_that_do_nothing_for_photographs_are_told(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    folder = tmp_path / "photos"
+    write_stills(folder, [1, 2])
+    words = ("--dry-run", "--set", "min_gap=10s", "--set", "heartbeat=1h")
+    assert (
+        "min_gap and heartbeat did nothing for 2 photographs"
+        in stillsift("sift", folder, *words).err
+    )
+    assert "did nothing" not in stillsift("sift", folder, *words, "--set", "sequence=2/s").err
+    assert "did nothing" not in stillsift("sift", folder, "--dry-run").err
+    clip = write_clip(tmp_path / "gate.mp4", [1, 2])
+    assert "did nothing" not in stillsift("sift", clip, *words).err

@@ -214,6 +214,7 @@ def sift(given: argparse.Namespace) -> int:
             for run in runs:
                 run.finish()
         _tell_unmatched(runs, config)
+        _tell_untimed(list(tallies.values()), config)
         _tidy(engine, signals)
         if given.decisions is not None:
             _write_decisions(given.decisions, engine, names)
@@ -443,6 +444,24 @@ def _tell_unmatched(runs: list[_Run], config: Config) -> None:
     if read and len(examples) == len(read):
         pattern = str(config.defaults.filename_time)
         log.warning("%s", unmatched(pattern, len(read), examples[0]))
+
+
+def _tell_untimed(tallies: list[Tally], config: Config) -> None:
+    """Tells once of settings that do nothing for photographs, where some were decided."""
+    settings = config.defaults
+    asked = {"min_gap": settings.min_gap, "heartbeat": settings.heartbeat}
+    names = [name for name, value in asked.items() if value]
+    untimed = sum(
+        tally.by_time_of_file + (0 if settings.exif_timeline else tally.by_exif)
+        for tally in tallies
+    )
+    if names and untimed:
+        log.warning(
+            "%s did nothing for %s without a time line; `filename_time`, `exif_timeline` or "
+            "`sequence` give them one, and --keep says how many stay",
+            " and ".join(names),
+            counted(untimed, "photograph"),
+        )
 
 
 def _tidy(engine: Engine, signals: Signals) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from .. import units
 from ..decisions import Decision, Outcome, Reason, outcome_of
 from ..escapes import escaped
+from ..frames import TimeOrigin
 from ..ledger.records import KeptFile
 from ..sources import LeftAlone, Position
 from ..sources.sequences import NumberedStills
@@ -54,6 +55,10 @@ class Tally:
     """What lies among the footage and is not read."""
     numbered: list[NumberedStills] = field(default_factory=list)
     """Folders whose stills are numbered."""
+    by_time_of_file: int = 0
+    """Photographs of this run that have no time but that of their file."""
+    by_exif: int = 0
+    """Those that EXIF gives a time."""
     _pages: Counter[Path] = field(default_factory=Counter)
     """Number of pages by file, of stills that hold several pictures."""
     _kept: dict[str, tuple[Reason, int]] = field(default_factory=dict)
@@ -62,6 +67,9 @@ class Tally:
     def note(self, decision: Decision, kept: KeptFile | None) -> None:
         """Counts the frames of one decision."""
         self.reasons[decision.reason] += decision.frames
+        if decision.content_hash is not None:
+            self.by_time_of_file += decision.captured_at_origin is TimeOrigin.MTIME
+            self.by_exif += decision.captured_at_origin is TimeOrigin.EXIF
         if decision.file is not None and decision.content_hash is None and decision.pts_s is None:
             self._pages[decision.file] += 1
         if kept is not None:
