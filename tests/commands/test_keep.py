@@ -36,8 +36,15 @@ def photos(tmp_path: Path) -> Path:
 
 
 def records(store: Path) -> list[DecisionRecord]:
+    """All decisions; the files of the ledger name kept frames only."""
     with LedgerReader(store) as ledger:
-        return list(ledger.decisions())
+        found = list(ledger.decisions())
+        kept = {each.decision.id for each in found if each.decision.outcome is Outcome.KEPT}
+        for source in ledger.sources():
+            for file in ledger.files(source):
+                assert {*file.named} <= kept, file
+                assert file.first_kept is None or file.first_kept in kept, file
+        return found
 
 
 def kept(store: Path) -> list[Path]:

@@ -520,7 +520,10 @@ def _still_kept(db: sqlite3.Connection, now: Decision, superseded: list[Path]) -
 
 
 def _rename(db: sqlite3.Connection, now: Decision) -> None:
-    """Lets the file of a still whose decision changes, and its copies, name what shows it now."""
+    """Lets the file of a frame whose decision changes, and its copies, name what shows it now.
+
+    Copies may be files of other sources.
+    """
     before = db.execute(
         "SELECT CASE WHEN outcome = 'kept' AND reason != 'audit' THEN id ELSE nearest_kept END"
         " FROM decisions WHERE id = ?",
@@ -529,13 +532,19 @@ def _rename(db: sqlite3.Connection, now: Decision) -> None:
     after = now.shown_by
     if before == after:
         return
-    these = "WHERE source = :source AND content_hash = :content AND state = 'done'"
-    values = {
-        "source": now.source,
-        "content": now.content_hash,
-        "before": before,
-        "after": after,
-    }
+    content = now.content_hash
+    if content is None:  # a frame of a clip
+        row = db.execute(
+            "SELECT content_hash FROM files WHERE source = ? AND file = ?"
+            " ORDER BY key DESC LIMIT 1",
+            (now.source, path_in(now.file)),
+        ).fetchone()
+        content = None if row is None else row[0]
+    these = (
+        "WHERE source IN (SELECT DISTINCT source FROM counts)"
+        " AND content_hash = :content AND state = 'done'"
+    )
+    values = {"content": content, "before": before, "after": after}
     db.execute(
         "UPDATE files SET named = replace(named, :before, :after), first_kept ="
         f" CASE first_kept WHEN :before THEN :after ELSE first_kept END {these}",
@@ -544,8 +553,9 @@ def _rename(db: sqlite3.Connection, now: Decision) -> None:
     copies = db.execute(f"{SELECT_FILE} {these}", values).fetchall()
     for copy in map(file_record, copies):
         db.execute(
-            "UPDATE decisions SET nearest_kept = ? WHERE id = ? AND reason = 'exact_duplicate'",
-            (after, copy.id_of_still),
+            "UPDATE decisions SET nearest_kept = ?"
+            " WHERE id = ? AND reason = 'exact_duplicate' AND nearest_kept IS ?",
+            (after, copy.id_of_still, before),
         )
 
 
