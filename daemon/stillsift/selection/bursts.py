@@ -25,6 +25,7 @@ from .limits import Limits
 from .measured import Candidate, Measured, full
 from .photographs import Match
 from .replacement import Replacement
+from .sharpness import Sharpness
 from .verdict import Step, Verdict
 
 _MOST_WAITING = 32
@@ -38,6 +39,14 @@ _MOST_BLURRED = 0.2
 is how they are meant, or what they show."""
 _REMEMBERED = 100
 """Photographs that this share is told from."""
+
+
+def may_be_blurred(sharp: Sharpness, min_sharpness: float) -> bool:
+    """Tells whether the parts of a photograph have to be looked at, to know whether it is blurred.
+
+    As a whole, it is hardly sharper than its sharpest part.
+    """
+    return sharp.value < 2 * _SHARPEST_PART * min_sharpness
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,8 +215,7 @@ class Bursts:
         return _SHARPEST_PART * self._limits.min_sharpness
 
     def _is_blurred(self, measured: Measured) -> bool:
-        # As a whole it is hardly sharper than its sharpest part.
-        if measured.sharp.value >= 2 * self._sharpest_part:
+        if not may_be_blurred(measured.sharp, self._limits.min_sharpness):
             return False
         part = measured.sharpest_part
         if part is None or part >= self._sharpest_part:

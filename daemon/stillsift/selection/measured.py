@@ -70,7 +70,8 @@ class Measured:
     overview: Overview | None = None
     """The photograph made small; None: the frame lies on a time line, where that is not needed."""
     sharpest_part: float | None = None
-    """Sharpness of a photograph where it is sharpest, as `sharpness.sharpest_part` returns it."""
+    """Sharpness of a photograph where it is sharpest, as `sharpness.sharpest_part` gives it. None:
+    nothing in it can be sharp, or it is sharp as a whole."""
     small: Image | None = None
     """The frame as a `small_picture`. None: nothing is compared by it."""
     luma: Image | None = None

@@ -24,7 +24,7 @@ from ..frames import ArrayPicture, Frame, Picture
 from ..health import Alarm, CameraHealth, Sighting
 from .album import Album
 from .budgets import Budgets
-from .bursts import Bursts
+from .bursts import Bursts, may_be_blurred
 from .cells import Cells
 from .changes import Changes
 from .comparison import Comparison
@@ -42,7 +42,7 @@ from .overview import Overviews, overview_of
 from .photographs import Photographs, Search, none_elsewhere
 from .replacement import Earlier, Replacements
 from .scene import Scene
-from .sharpness import sharpest_part, sharpness
+from .sharpness import Sharpness, sharpest_part, sharpness
 from .small_picture import small_picture
 from .thumbnail import GLANCE_S, changed, colours, difference, recoloured, thumbnail
 from .verdict import Step, Verdict
@@ -334,7 +334,7 @@ class Sifter:
             measured.overview, measured.sharpest_part = ahead.overview, ahead.sharpest_part
         elif not timed:
             measured.overview = overview_of(frame.picture, frame.quality, luma, regions.paint)
-            measured.sharpest_part = sharpest_part(luma)
+            measured.sharpest_part = self._sharpest_part(luma, measured.sharp)
         return measured
 
     def ahead(self, picture: ArrayPicture) -> Ahead:
@@ -343,14 +343,20 @@ class Sifter:
         It changes nothing and may run in another thread. Raises what the embedder raises.
         """
         regions, luma = self.limits.regions, picture.luma()
+        sharp = sharpness(luma)
         return Ahead(
             luma,
             thumbnail(luma),
-            sharpness(luma),
-            sharpest_part(luma),
+            sharp,
+            self._sharpest_part(luma, sharp),
             overview_of(picture, picture.quality, luma, regions.paint),
             self._embed(regions.painted(picture)).in_half_precision(),
         )
+
+    def _sharpest_part(self, luma: Image, sharp: Sharpness) -> float | None:
+        """Returns `sharpest_part` of a photograph; None: it has none, or is sharp in any case."""
+        may_be = may_be_blurred(sharp, self.limits.min_sharpness)
+        return sharpest_part(luma) if may_be else None
 
     def _look(
         self, frame: Frame, thumb: Image, at_s: float, *, glance: bool, timed: bool
