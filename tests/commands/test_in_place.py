@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from PIL import Image
 from test_better_copies import write
@@ -110,6 +111,23 @@ def test_restore_brings_all_back_and_a_second_run_leaves_it(
     assert listed(gone) == {}
     assert stillsift("sift", photos, "--remove-to", gone).status == 0
     assert contents(photos) == before
+
+
+def test_a_copy_of_a_blurred_picture_names_no_other_picture(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    for number in range(8):  # most are sharp
+        write(photos, f"sharp{number}", textured(20 + number, 800, 600))
+    blurred = write(photos, "soft", np.asarray(cv2.GaussianBlur(textured(9, 800, 600), (0, 0), 9)))
+    (photos / "z").mkdir()
+    shutil.copy2(blurred, photos / "z" / "soft again.jpg")
+    gone = tmp_path / "gone"
+    assert stillsift("sift", photos, "--remove-to", gone).status == 0
+    rows = listed(gone)
+    assert rows["soft.jpg"]["reason"] == "blurry"
+    assert rows["soft again.jpg"]["reason"] == "exact_duplicate"
+    assert rows["soft.jpg"]["shown_by"] == rows["soft again.jpg"]["shown_by"] == ""
+    assert rows["a again.jpg"]["shown_by"] == str(photos / "a.jpg")
 
 
 def test_what_was_restored_stays_also_as_a_part_of_another_folder(

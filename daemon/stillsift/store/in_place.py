@@ -241,7 +241,8 @@ class Removal(Quarantine):
         original: ClaimedOriginal,
         intended: Path | None,
     ) -> tuple[Retired, Quarantined | None]:
-        if decision.reason in SHOWN and not self._is_shown(decision):
+        repeats = decision.reason in SHOWN and _is_repeat(self._ledger, decision)
+        if repeats and not self._is_shown(decision):
             why = "the file that shows it is no longer there as it was; it is looked at again"
             missing = () if decision.nearest_kept is None else (decision.nearest_kept,)
             return Retired(file, Fate.LEFT, f"{file.file}: not moved: {why}", missing), None
@@ -385,7 +386,7 @@ def goes(ledger: LedgerReader, decision: Decision) -> bool:
     """
     if decision.content_hash is None or decision.file is None:
         return False
-    if decision.reason not in SHOWN:
+    if decision.reason not in SHOWN or not _is_repeat(ledger, decision):
         return True
     named = decision.nearest_kept
     shown = None if named is None else ledger.decision(named)
@@ -396,6 +397,22 @@ def goes(ledger: LedgerReader, decision: Decision) -> bool:
     return _is_raw(shown.decision.file) or not _is_raw(decision.file)
 
 
+def _is_repeat(ledger: LedgerReader, decision: Decision) -> bool:
+    """Tells whether what a decision of `SHOWN` names shows the file.
+
+    It does not where the file has the bytes of one that was dropped for its own sake, as blurred.
+    """
+    if decision.reason is not Reason.EXACT_DUPLICATE or decision.content_hash is None:
+        return True
+    for source in (decision.source, *ledger.sources()):
+        seen = ledger.seen(source, decision.content_hash)
+        first = None if seen is None or seen.id is None else ledger.decision(seen.id)
+        if first is not None:
+            own = first.decision
+            return own.outcome is Outcome.KEPT or own.reason in SHOWN
+    return True
+
+
 def _is_raw(file: Path) -> bool:
     return file.suffix.lower() in RAW_SUFFIXES
 
@@ -404,7 +421,8 @@ def why_dropped(ledger: LedgerReader, decision: Decision | None) -> dict[str, ob
     """Returns the columns that tell why a file was dropped; None: that was forgotten."""
     if decision is None:
         return {"reason": None, "shown_by": None, "distance": None, "detail": ""}
-    named = decision.nearest_kept if decision.reason in SHOWN else None
+    repeats = decision.reason in SHOWN and _is_repeat(ledger, decision)
+    named = decision.nearest_kept if repeats else None
     shown = None if named is None else ledger.decision(named)
     return {
         "reason": decision.reason.value,
