@@ -84,7 +84,7 @@ class Picture(Protocol):
         about as it looks at this size."""
 
     def bgr(self) -> Image:
-        """Returns (height, width, 3) uint8 BGR at full size, as cv2 writes it."""
+        """Returns (height, width, 3) uint8 BGR, as cv2 writes it; smaller where `luma` is."""
 
 
 MEASURED_WIDTH = 640

@@ -431,3 +431,23 @@ def test_what_a_source_of_the_group_has_kept_stays(stillsift: Command, tmp_path:
     found = records(store)
     assert {found["f"].nearest_kept, found["y"].nearest_kept} == {found["e"].id}
     assert_true(store)
+
+
+@pytest.mark.parametrize("retire", ["leave", "move", "delete"])
+def test_an_enlarged_picture_gives_way_wherever_its_own_file_is_by_then(
+    stillsift: Command, tmp_path: Path, retire: str
+) -> None:
+    """How fine its detail is, is asked for when the original comes; it was decoded smaller."""
+    folder, store = tmp_path / "photos", tmp_path / "store"
+    original = textured(3, 800, 600)
+    write(folder, "a", resized(original, 4), 95)
+    write_all(folder, others("bcd"))
+    write(folder, "z", original, 95)
+    for path in folder.iterdir():  # nobody writes to them any more
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    words = ("--set", f"retire={retire}", "--set", "group=g")
+    assert stillsift("sift", folder, "--output", store, *words).status == 0
+    found = records(store)
+    assert found["z"].reason is Reason.NOVEL
+    assert "not enlarged" in str(found["z"].detail)
+    assert found["a"].nearest_kept == found["z"].id

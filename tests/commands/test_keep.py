@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -87,9 +90,9 @@ def test_the_most_different_are_kept_and_the_rest_is_told(
             assert decision.file is not None
             own = not decision.file.stem.endswith("small")
             assert decision.detail is not None
-            assert ("none of the 2 most different" in decision.detail) is True
+            assert "none of the 2 most different" in decision.detail
             assert (decision.similarity is not None) is own
-            assert decision.distance is None
+            assert decision.distance is decision.novelty is None
 
 
 def test_the_first_run_decides_what_a_second_one_may_choose(
@@ -125,6 +128,111 @@ def test_what_is_not_chosen_is_not_compared_with(
     assert stillsift("sift", photos, "--output", store).status == 0
     found = {each.decision.file: each.decision for each in records(store / "ledger.sqlite")}
     assert found[photos / "later.jpg"].reason is Reason.NOVEL
+
+
+def test_an_exact_copy_goes_with_what_is_let_go(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    for path in sorted((photos / "0").glob("?.jpg")):
+        shutil.copy2(path, photos / "1" / f"copy of {path.name}")
+    store = tmp_path / "store"
+    assert stillsift("sift", photos, "--output", store, "--keep", 2).status == 0
+    found = records(store / "ledger.sqlite")
+    is_told_truly(found)
+    by_name = {each.decision.file.name: each.decision for each in found if each.decision.file}
+    for name in ("0.jpg", "2.jpg", "4.jpg"):
+        first, copy = by_name[name], by_name[f"copy of {name}"]
+        assert (copy.reason is Reason.BUDGET) is (first.reason is Reason.BUDGET)
+        assert copy.reason in (Reason.BUDGET, Reason.EXACT_DUPLICATE)
+
+
+def test_frames_of_an_older_ledger_stay_and_count(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    clip, store = write_clip(tmp_path / "door.mp4", [1, 2, 3, 4]), tmp_path / "store"
+    stillsift("sift", clip, "--output", store)
+    before = kept(store)
+    with closing(sqlite3.connect(store / "ledger.sqlite")) as db, db:
+        db.execute("DELETE FROM embeddings")
+    done = stillsift("sift", clip, photos, "--output", store, "--keep", 1)
+    assert done.status == 0, done
+    assert "more than 1, since an earlier run has kept them" in done.out
+    assert set(before) < set(kept(store))
+    assert len(kept(store)) == len(before) + 1  # something has to be named
+    is_told_truly(records(store / "ledger.sqlite"))
+
+
+def test_what_is_gone_counts_no_more(stillsift: Command, photos: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    stillsift("sift", photos, "--remove-to", gone)
+    left = sorted(photos.rglob("*.jpg"))
+    assert len(left) == 6
+    for path in left[:2]:
+        path.unlink()
+    for number in range(6, 8):
+        write(photos, f"{number}", textured(number, 800, 600))
+    done = stillsift("sift", photos, "--remove-to", gone, "--keep", 6)
+    assert done.status == 0, done
+    assert len(list(photos.rglob("*.jpg"))) == 6
+
+
+def test_nothing_is_chosen_before_all_is_decided(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    """A folder that cannot be read ends its source; the same command goes on."""
+    store, other = tmp_path / "store", tmp_path / "store2"
+    stillsift("sift", photos / "0", photos / "1", "--output", other, "--keep", 2)
+    hidden = photos / "hidden"
+    (photos / "1").rename(hidden)
+    (photos / "1").mkdir()
+    done = stillsift("sift", photos / "0", photos / "1", "--output", store, "--keep", 2)
+    assert done.status == 1
+    assert len(kept(store)) <= 3
+    (photos / "1").rmdir()
+    hidden.rename(photos / "1")
+    assert stillsift("sift", photos / "0", photos / "1", "--output", store, "--keep", 2).status == 0
+    assert len(kept(store)) == 2
+    is_told_truly(records(store / "ledger.sqlite"))
+
+
+@pytest.mark.parametrize("other", ["sift", "keep"])
+def test_what_an_unfinished_choice_has_kept_stays_for_any_other_command(
+    stillsift: Command, photos: Path, tmp_path: Path, other: str
+) -> None:
+    store = tmp_path / "store"
+    done = subprocess.run(
+        [sys.executable, CUT_OFF, "1", photos / "0", "--output", store],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done
+    first = kept(store)
+    words = ("--keep", 1) if other == "keep" else ()
+    assert stillsift("sift", photos / "1", "--output", store, *words).status == 0
+    assert stillsift("sift", photos / "0", "--output", store, "--keep", 1).status == 0
+    assert set(first) <= set(kept(store))
+    is_told_truly(records(store / "ledger.sqlite"))
+
+
+def test_in_place_a_clip_takes_no_place_of_a_photograph(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    write_clip(photos / "door.mp4", [11, 12, 13])
+    done = stillsift("sift", photos, "--remove-to", tmp_path / "gone", "--keep", 3)
+    assert done.status == 0, done
+    assert len(list(photos.rglob("*.jpg"))) == 3
+    assert (photos / "door.mp4").exists()
+
+
+def test_in_place_what_another_run_has_kept_stays(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    stillsift("sift", photos, "--remove-to", gone)
+    before = contents(photos)
+    done = stillsift("sift", photos / "1", "--remove-to", gone, "--keep", 1)
+    assert done.status == 0, done
+    assert contents(photos) == before
 
 
 def test_in_place_what_is_not_chosen_goes_and_comes_back(

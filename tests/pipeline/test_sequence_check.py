@@ -15,13 +15,13 @@ from stillsift.frames import Picture
 from stillsift.pipeline.sequence_check import SequenceCheck
 
 
-def write(folder: Path, *, exif: bool = False) -> list[Path]:
+def write(folder: Path, *, exif: bool = False, taken: str = "2026:05:01 10:00:00") -> list[Path]:
     folder.mkdir()
     paths = []
     for number, pixels in enumerate(real_pictures(count=40)):
         data = Image.Exif()
         if exif:
-            data.get_ifd(0x8769)[0x9003] = "2026:05:01 10:00:00"
+            data.get_ifd(0x8769)[0x9003] = taken
         paths.append(folder / f"in{number:06}.jpg")
         Image.fromarray(pixels).save(paths[-1], exif=data)
     return paths
@@ -42,6 +42,10 @@ def test_frames_are_recognised_although_some_cannot_be_read(tmp_path: Path) -> N
 
 def test_photographs_with_a_time_are_not(tmp_path: Path) -> None:
     assert "exif_timeline" in str(why(write(tmp_path / "in", exif=True)))
+
+
+def test_the_time_of_a_clock_that_was_never_set_is_none(tmp_path: Path) -> None:
+    assert why(write(tmp_path / "in", exif=True, taken="2000:01:01 00:00:07")) is None
 
 
 def test_pictures_of_several_sizes_are_not(tmp_path: Path) -> None:

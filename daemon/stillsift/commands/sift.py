@@ -10,7 +10,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -194,7 +194,7 @@ def sift(given: argparse.Namespace) -> int:
         names = [source.name for source in sources]
         begun = engine.ledger.last_seq()
         if given.keep is None:
-            engine.ledger.end_choosing(names)
+            engine.ledger.end_choosing()
         else:
             engine.ledger.begin_choosing(names)
         runs = [
@@ -209,10 +209,10 @@ def sift(given: argparse.Namespace) -> int:
         with show_progress(tallies) as progress:
             _run_all(runs, signals, progress)
         chosen = None
-        if given.keep is not None and not signals.stop.is_set():
+        if given.keep is not None and all(run.ended for run in runs):
             chosen = engine.choose(names, given.keep, _changes(tallies, begun))
             for run in runs:
-                run.finish()
+                run.finish(lambda: not signals.stop.is_set())
         _tell_unmatched(runs, config)
         _tell_untimed(list(tallies.values()), config)
         _tidy(engine, signals)
@@ -310,6 +310,8 @@ class _Run:
         """
         self._jobs = jobs
         self._finishing = finishing
+        self.ended = False
+        """Whether all of the source is decided."""
         self.live = source.rtsp is not None
         self._replacing = replacing
         self._engine = engine
@@ -339,8 +341,9 @@ class _Run:
             if not self._stopped.is_set():  # after an interruption, a later run goes on with them
                 self._engine.ledger.end_alarms([self._source.name])
                 self._engine.ledger.end_sifting(self._source.name)
+                self.ended = True
                 if self._finishing:
-                    self._finish()
+                    self._finish(lambda: not self._stopped.is_set())
                 if not self._tally.frames:
                     self._tally.error = self._absence(self._line.source)
         except Problem as problem:
@@ -353,21 +356,16 @@ class _Run:
             self._tally.numbered = self._line.source.numbered
         self._tally.seconds = time.monotonic() - begin
 
-    def finish(self) -> None:
-        """Moves or copies what has to be, where nothing else went wrong with the source."""
-        if self._tally.error is not None or self._stopped.is_set():
-            return
+    def finish(self, go_on: Callable[[], bool]) -> None:
+        """Moves or copies what has to be; `go_on` tells whether to do the next."""
         try:
-            self._finish()
+            self._finish(go_on)
         except Problem as problem:
             self._tally.error = str(problem)
 
-    def _finish(self) -> None:
+    def _finish(self, go_on: Callable[[], bool]) -> None:
         if self._engine.removal is not None:
-            going = self._stopped
-            self._tally.finished = self._engine.removal.finish(
-                self._source.name, lambda: not going.is_set()
-            )
+            self._tally.finished = self._engine.removal.finish(self._source.name, go_on)
 
     def _position(self, begin: float) -> Position | None:
         """Tells how far it has come; a camera is a clip as long as it is listened to."""
@@ -586,9 +584,12 @@ def _jobs(text: str) -> int:
 
 def _number_kept(text: str) -> int:
     """Reads a number of frames. Raises ValueError and ArgumentTypeError."""
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of frames, 1 or more")
     return number
 
 
@@ -649,6 +650,9 @@ def _print_summary(
         print("Interrupted. The same command goes on where this one stopped.", file=out)
     if chosen is not None:
         print(_chosen_text(chosen), file=out)
+    elif given.keep is not None and not interrupted:
+        told = "not yet, as a source did not come to its end; the same command goes on"
+        print(f"Chosen        {told}", file=out)
     if store is not None:
         places = _finished(given, store, tallies) if _in_place(given) else _places(store, tallies)
         for line in places:
@@ -662,7 +666,7 @@ def _chosen_text(chosen: Chosen) -> str:
     if chosen.kept > chosen.most:
         return (
             f"Chosen        {counted(chosen.kept, 'frame')}: more than {chosen.most}, since an "
-            "earlier run has kept them; to choose anew, use another --output"
+            "earlier run has kept them; to choose anew, use another folder"
         )
     if chosen.kept == chosen.before:
         return f"Chosen        all {counted(chosen.kept, 'frame')} that show something new"

@@ -62,7 +62,7 @@ class ModelSpec:
     name: str
     path: Path
     cell_limit: float
-    """Distance from every kept frame that makes a frame new; valid only for this model."""
+    """Distance from which a cell counts as changed; valid only for this model."""
     input: InputSpec = InputSpec()
     embedding: OutputSpec = OutputSpec()
     grid: OutputSpec | None = None

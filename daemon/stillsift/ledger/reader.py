@@ -402,27 +402,43 @@ class LedgerReader:
         Neither frames that are gone from the store nor the audit sample are among them.
         """
         rows = self._all(
-            "SELECT d.seq, d.id, e.vector FROM decisions d"
+            "SELECT d.seq, d.id, e.vector, d.file, d.content_hash FROM decisions d"
             " LEFT JOIN models m ON m.name = ?"
             " LEFT JOIN embeddings e ON e.id = d.id AND e.model = m.key"
             " WHERE d.source = ? AND d.outcome = 'kept' AND d.reason != 'audit' AND NOT EXISTS"
             " (SELECT 1 FROM kept k WHERE k.id = d.id AND k.missing) ORDER BY d.seq",
             (model, source),
         )
-        return [KeptVector(*row) for row in rows]
+        return [KeptVector(row[0], row[1], row[2], path_out(row[3]), row[4]) for row in rows]
 
-    def naming(self, source: str, after: int, names: Collection[str]) -> Iterator[Decision]:
-        """Yields the decisions of a source, made after `seq` `after`, that name one of these."""
-        query = (
-            f"{SELECT_DECISION} FROM decisions AS d NOT INDEXED{ITS_CONTEXT}"
-            " WHERE d.source = ? AND d.seq > ? AND d.nearest_kept IS NOT NULL"
-            f" ORDER BY d.seq LIMIT {PAGE}"
+    def kept_files(self, without: Collection[str]) -> set[Path]:
+        """Returns the stills that sources have kept, but for these sources."""
+        marks = ", ".join("?" * len(without))
+        rows = self._all(
+            "SELECT file FROM decisions WHERE outcome = 'kept' AND reason != 'audit'"
+            f" AND content_hash IS NOT NULL AND source NOT IN ({marks})",
+            tuple(without),
         )
-        while rows := self._all(query, (source, after)):
-            for record in map(decision_record, rows):
-                if record.decision.nearest_kept in names:
-                    yield record.decision
-                after = record.seq
+        return {path_of(row[0]) for row in rows}
+
+    def naming(self, names: Collection[str]) -> Iterator[tuple[str, str]]:
+        """Yields the id of each decision that names one of these, and the one that it names."""
+        after = 0
+        query = (
+            "SELECT seq, id, nearest_kept FROM decisions NOT INDEXED"
+            f" WHERE seq > ? AND nearest_kept IS NOT NULL ORDER BY seq LIMIT {100 * PAGE}"
+        )
+        while rows := self._all(query, (after,)):
+            yield from ((row[1], row[2]) for row in rows if row[2] in names)
+            after = int(rows[-1][0])
+
+    def was_restored(self, file: FileRecord) -> bool:
+        """Tells whether this file was moved away and brought back."""
+        found = self._one(
+            "SELECT 1 FROM restored WHERE file = ? AND size = ? AND mtime_ns = ?",
+            (path_in(file.file), file.identity.size, file.identity.mtime_ns),
+        )
+        return found is not None
 
     def decision(self, id: str) -> DecisionRecord | None:
         """Returns the decision about the frame with this id; None: there is none."""

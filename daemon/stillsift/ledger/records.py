@@ -206,6 +206,9 @@ class KeptVector:
     id: str
     vector: bytes | None
     """As in `Batch`; None: none was recorded, or another model has made it."""
+    file: Path | None
+    content_hash: str | None
+    """As in `Decision`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,6 +261,12 @@ CREATE TABLE choosing (
     source TEXT PRIMARY KEY NOT NULL,
     after INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE restored (
+    file NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    PRIMARY KEY (file, size, mtime_ns)
+) WITHOUT ROWID;
 """
 
 MIGRATIONS = (

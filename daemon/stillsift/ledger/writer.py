@@ -10,7 +10,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -191,20 +191,27 @@ class Ledger(LedgerReader):
             with self._writing() as db:
                 db.execute("DELETE FROM sifting WHERE source = ?", (source,))
 
-    def begin_choosing(self, sources: Iterable[str]) -> None:
-        """Records that what is kept of these from now on may be let go; what was begun goes on."""
+    def begin_choosing(self, sources: Collection[str]) -> None:
+        """Records that what is kept of these from now on may be let go; what was begun goes on.
+
+        A choice that was begun about others is over: what they have kept stays.
+        """
+        self.end_choosing(
+            {each for (each,) in self._all("SELECT source FROM choosing")} - {*sources}
+        )
         with self._writing() as db:
             db.executemany(
                 "INSERT OR IGNORE INTO choosing SELECT ?, COALESCE(max(seq), 0) FROM decisions",
                 ((each,) for each in sources),
             )
 
-    def end_choosing(self, sources: Iterable[str]) -> None:
-        """Records that what is kept of these stays."""
-        begun = [each for each in sources if self.chosen_after(each) is not None]
-        if begun:
+    def end_choosing(self, sources: Collection[str] | None = None) -> None:
+        """Records that what is kept of these stays; None: of all."""
+        begun = [each for (each,) in self._all("SELECT source FROM choosing")]
+        over = [each for each in begun if sources is None or each in sources]
+        if over:
             with self._writing() as db:
-                db.executemany("DELETE FROM choosing WHERE source = ?", ((each,) for each in begun))
+                db.executemany("DELETE FROM choosing WHERE source = ?", ((each,) for each in over))
 
     def taken_away(self, done: Iterable[tuple[Replaced, Quarantined | None]]) -> None:
         """Records replaced files that have left their place, and where they lie in quarantine.
@@ -343,10 +350,14 @@ class Ledger(LedgerReader):
     def register_done(
         self, source: str, file: Path, identity: FileIdentity, content_hash: str
     ) -> None:
-        """Records a file as done, so that a source that finds it does not read it again."""
+        """Records a restored file as done, so that a source that finds it reads it no more."""
         checkpoint = Checkpoint(source, file, identity, content_hash, 0, FileState.DONE)
         with self._writing() as db:
             db.execute(PUT_FILE, file_row(checkpoint, {}, self._clock()))
+            db.execute(
+                "INSERT OR IGNORE INTO restored VALUES (?, ?, ?)",
+                (path_in(file), identity.size, identity.mtime_ns),
+            )
 
     def will_move(self, moved: Quarantined) -> None:
         """Records where a file is about to lie, before it is moved there."""

@@ -10,14 +10,18 @@ import numpy as np
 
 from ..decisions import Decision, Outcome, Reason
 from ..ledger import Ledger
-from ..ledger.records import AlbumChanges, Batch, DecisionRecord
+from ..ledger.records import AlbumChanges, Batch, DecisionRecord, KeptVector
 from ..selection.farthest_first import farthest_first
+from ..store.in_place import Mode
 from .persistence import Storage
 
 _AT_ONCE = 64
 """Frames that are let go in one transaction, with all that names them."""
 _SHOWN_BY = frozenset(
-    {Reason.NEAR_DUPLICATE, Reason.SAME_BACKGROUND, Reason.SAME_OBJECT, Reason.BLURRY}
+    {
+        *(Reason.EXACT_DUPLICATE, Reason.NEAR_DUPLICATE, Reason.BLURRY),
+        *(Reason.SAME_BACKGROUND, Reason.SAME_OBJECT),
+    }
 )
 """Reasons that say of the frame that is named that it was kept instead."""
 
@@ -46,6 +50,8 @@ def choose(
     *,
     model: str,
     config_hash: str,
+    is_there: Callable[[str], bool],
+    in_place: Mode | None,
     on_change: Changed,
 ) -> Chosen:
     """Keeps `most` frames of these sources, those that are most different by their embeddings.
@@ -53,29 +59,36 @@ def choose(
     Only what was kept since `Ledger.begin_choosing` is let go. It becomes `budget`, names the
     nearest of those that stay, and leaves the store as what a better copy replaces does. Where it
     is cut off, the next call goes on, and comes to the same frames. `storage` None: a dry run.
-    Raises LedgerError and StoreError.
+    `is_there` tells whether a kept frame is in the store. Where stills are removed in place, frames
+    of clips do not count, since clips stay. Raises LedgerError and StoreError.
     """
-    kept = []
+    elsewhere = ledger.kept_files(sources) if in_place is Mode.REMOVE else set()
+    kept: list[tuple[str, KeptVector, bool]] = []
     for source in sources:
         after = ledger.chosen_after(source)
         for each in ledger.kept_vectors(source, model):
+            if not is_there(each.id) or (in_place is Mode.REMOVE and each.content_hash is None):
+                continue
             stays = after is None or each.seq <= after or each.vector is None
-            kept.append((source, each, stays))
+            kept.append((source, each, stays or each.file in elsewhere))
     gone: dict[str, tuple[str, str, float]] = {}
-    if len(kept) > most:
-        unknown = sum(each.vector is None for _, each, _ in kept)
-        known = [(source, each, stays) for source, each, stays in kept if each.vector is not None]
+    known = [entry for entry in kept if entry[1].vector is not None]
+    if len(kept) > most and not all(stays for _, _, stays in known):
         vectors = np.stack([np.frombuffer(each.vector or b"", "<f4") for _, each, _ in known])
         fixed = [place for place, (_, _, stays) in enumerate(known) if stays]
         # What has no vector stays. Something has to, or nothing would be named.
-        choice = farthest_first(vectors, max(1, most - unknown), fixed)
+        choice = farthest_first(vectors, max(1, most - (len(kept) - len(known))), fixed)
         stays_now = set(choice.chosen)
         gone = {
             each.id: (source, known[choice.nearest[place]][1].id, float(choice.cosine[place]))
             for place, (source, each, _) in enumerate(known)
             if place not in stays_now
         }
-        _let_go(ledger, sources, gone, most, Batch(config_hash, model), on_change)
+        earlier = sum(stays for _, _, stays in kept)
+        why = f"none of the {most} most different"
+        if earlier >= most:
+            why = f"one too many, as {earlier} were kept before and --keep is {most}"
+        _let_go(ledger, gone, why, Batch(config_hash, model), on_change)
     ledger.end_choosing(sources)
     if storage is not None:
         storage.listing.append([])
@@ -87,19 +100,16 @@ def choose(
 
 def _let_go(
     ledger: Ledger,
-    sources: Sequence[str],
     gone: dict[str, tuple[str, str, float]],
-    most: int,
+    why: str,
     batch: Batch,
     on_change: Changed,
 ) -> None:
     """Records that frames are let go; `gone` has source, the nearest one that stays, and cosine."""
     naming: defaultdict[str, list[str]] = defaultdict(list)
-    for source in sources:
-        for each in ledger.naming(source, ledger.chosen_after(source) or 0, gone.keys()):
-            if each.id not in gone:
-                assert each.nearest_kept is not None
-                naming[each.nearest_kept].append(each.id)
+    for id_, named in ledger.naming(gone.keys()):
+        if id_ not in gone:
+            naming[named].append(id_)
     ids = list(gone)
     for begin in range(0, len(ids), _AT_ONCE):
         pairs: list[tuple[DecisionRecord, Decision]] = []
@@ -109,8 +119,8 @@ def _let_go(
             removed[source].append(id_)
             record = _record(ledger, id_)
             before = record.decision
-            why = f"it is none of the {most} most different; the nearest of them has cosine"
-            detail = f"{before.detail or 'new'}, but {why} {cosine:.3f}"
+            near = f"the nearest that stays has cosine {cosine:.3f}"
+            detail = f"{before.detail or 'new'}, but it is {why}; {near}"
             now = replace(
                 before,
                 reason=Reason.BUDGET,
@@ -118,9 +128,10 @@ def _let_go(
                 nearest_kept=instead,
                 similarity=cosine,
                 distance=None,
+                novelty=None,
             )
             pairs.append((record, now))
-            shown = f"{_place(before)}, which is none of the {most} most different"
+            shown = f"{_place(before)}, which is {why}"
             for naming_it in (_record(ledger, each) for each in naming[id_]):
                 pairs.append((naming_it, _renamed(naming_it.decision, instead, shown)))
         changed = [now for _, now in pairs]
@@ -149,7 +160,8 @@ def _renamed(record: Decision, instead: str, shown: str) -> Decision:
     now = replace(unmeasured, nearest_kept=instead)
     if (record.dropped_as or record.reason) not in _SHOWN_BY:
         return now
-    now = replace(now, detail=f"shows what is in {shown}")
+    same = "has the bytes of" if record.reason is Reason.EXACT_DUPLICATE else "shows what is in"
+    now = replace(now, detail=f"{same} {shown}")
     return replace(now, dropped_as=Reason.BUDGET) if aside else replace(now, reason=Reason.BUDGET)
 
 

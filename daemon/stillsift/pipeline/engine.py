@@ -203,6 +203,8 @@ class Engine:
             most,
             model=self.model.spec.name,
             config_hash=self.config.hash,
+            is_there=self._is_there,
+            in_place=self._in_place,
             on_change=on_change,
         )
 
@@ -223,6 +225,8 @@ class Engine:
         `replacing`: better photographs may replace those that are kept, until
         `ledger.end_sifting`. `jobs`: threads that work for it; what is decided is the same.
         """
+        if watch:
+            self.ledger.end_choosing()
         tuning = self.tuning(config)
         store = None if self.storage is None else self.storage.store.root
         mark = ReadingMark(None) if config.rtsp else self._mark(config.name)

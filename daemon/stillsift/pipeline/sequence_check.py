@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..embedding import Embedding, EmbedError
-from ..frames import Picture
+from ..frames import Picture, TimeOrigin
 from ..selection.cells import Cells
 from ..selection.sequence import why_no_sequence
 from ..sources.files.still import Unreadable, header_at, picture_at
+from ..sources.times import Times
 
 _ONE_SIZE = 0.98
 """Least share of the pictures that have one size."""
@@ -44,7 +45,7 @@ class SequenceCheck:
                     header = header_at(path, self._max_pixels)
                 except Unreadable:
                     continue
-                if header.taken is not None:
+                if Times().of_still(path, header.taken, 0).known_by is TimeOrigin.EXIF:
                     return "their EXIF data has times; `exif_timeline: true` takes those"
                 sizes[header.upright_size] += 1
                 readable[-1].append(path)

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from ..arrays import Floats
 
+_AT_ONCE = 256
+"""Chosen pictures that all others are compared with in one step."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
@@ -39,21 +42,28 @@ def farthest_first(vectors: Floats, most: int, fixed: Sequence[int] = ()) -> Cho
     if most < 1:
         raise ValueError(f"at least one picture is chosen, not {most}")
     count = len(vectors)
-    chosen: list[int] = []
+    chosen = list(fixed)
     nearest = np.zeros(count, np.intp)
     cosine = np.full(count, -np.inf, np.float32)
     open_ = np.ones(count, np.bool_)
+    open_[chosen] = False
 
-    def choose(place: int) -> None:
+    def measure(places: Sequence[int]) -> None:
+        """Compares the open ones with these, a few hundred at once."""
+        some = np.flatnonzero(open_)
+        for begin in range(0, len(places), _AT_ONCE):
+            part = np.asarray(places[begin : begin + _AT_ONCE], np.intp)
+            alike = vectors[some] @ vectors[part].T
+            best = alike.argmax(1)
+            highest = alike[np.arange(len(some)), best]
+            nearer = highest > cosine[some]
+            nearest[some[nearer]], cosine[some[nearer]] = part[best[nearer]], highest[nearer]
+
+    measure(chosen)
+    while len(chosen) < min(most, count) and open_.any():
+        place = 0 if not chosen else int(np.argmin(np.where(open_, cosine, np.inf)))
         chosen.append(place)
         open_[place] = False
-        alike = vectors @ vectors[place]
-        nearer = alike > cosine
-        nearest[nearer], cosine[nearer] = place, alike[nearer]
-        nearest[place], cosine[place] = place, 1.0
-
-    for place in fixed:
-        choose(place)
-    while len(chosen) < min(most, count):
-        choose(0 if not chosen else int(np.argmin(np.where(open_, cosine, np.inf))))
+        measure([place])
+    nearest[chosen], cosine[chosen] = chosen, 1.0
     return Choice(chosen, nearest, np.clip(cosine, -1, 1))

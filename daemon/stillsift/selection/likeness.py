@@ -111,7 +111,7 @@ def likeness(
     found = pixel_difference(new.overview, kept.overview, features=features)
     if found.texture < _EMPTY and found.structure < _EMPTY_STRUCTURE:
         apart = _fields_apart(new.overview, kept.overview) / _FIELD_LEVELS
-        return Likeness(apart, "nothing in it but colour")
+        return Likeness(apart / novelty.picture_factor, "nothing in it but colour")
     in_pixels = found.distance / novelty.picture_factor
     page, other_page = new.overview.closer(), kept.overview.closer()
     if in_pixels <= 1 and page is not None and other_page is not None:

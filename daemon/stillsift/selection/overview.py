@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -148,11 +148,22 @@ class Overviews:
         return known
 
     def add(self, id_: str, overview: Overview) -> None:
-        """Remembers the overview of a frame that is kept now, or was asked for."""
+        """Remembers the overview of a frame that is kept now, or was asked for.
+
+        What is asked of it later is read where it is kept: its original may have gone by then.
+        """
+        if overview.whole is not None:
+            overview = replace(overview, whole=lambda: self._whole(id_))
         self._known[id_] = overview
         self._known.move_to_end(id_)
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
+
+    def _whole(self, id_: str) -> Image | None:
+        picture = self._picture(id_)
+        if picture is None or picture.whole is None:
+            return None if picture is None else picture.bgr()
+        return picture.whole()
 
     def forget(self, id_: str) -> None:
         """Forgets a frame that is no longer kept."""

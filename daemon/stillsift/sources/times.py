@@ -52,8 +52,8 @@ _EAST, _WEST = timedelta(hours=14), timedelta(hours=12)
 class NamePattern:
     """Reads the time from a file name by a pattern of strptime directives, anywhere in the name.
 
-    `%s` is seconds since 1970. A pattern with a slash is looked for in the whole path, so
-    `%Y/%m/%d/%H%M%S` reads dates that are spread over folders.
+    `%s` is seconds or milliseconds since 1970. A pattern with a slash is looked for in the whole
+    path, so `%Y/%m/%d/%H%M%S` reads dates that are spread over folders.
     """
 
     def __init__(self, pattern: str, zone: tzinfo = UTC) -> None:

@@ -19,7 +19,7 @@ from ..decisions import Decision, Outcome, Reason
 from ..escapes import escaped
 from ..frames import Frame
 from ..ledger import Ledger, LedgerReader
-from ..ledger.records import FileRecord, KeptFile, Quarantined, Retire
+from ..ledger.records import FileRecord, KeptFile, Quarantined
 from ..sources import FileIdentity
 from ..sources.files.contents import RAW_SUFFIXES
 from ..sources.files.opening import opened
@@ -196,7 +196,7 @@ class Removal(Quarantine):
                 self._copy_kept(source, go_on, done)
             files = self._ledger.retiring(source)
             dropped = [file for file in files if self._dropped(file) is not None]
-            going = [file for file in dropped if not self._was_restored(file)]
+            going = [file for file in dropped if not self._ledger.was_restored(file)]
             done.restored = len(dropped) - len(going)
             staying = {*files} - {*going}
             self._ledger.retired((file, None) for file in staying)
@@ -288,19 +288,6 @@ class Removal(Quarantine):
         if record is None or record.decision.outcome is not Outcome.DROPPED:
             return None
         return record.decision if goes(self._ledger, record.decision) else None
-
-    def _was_restored(self, file: FileRecord) -> bool:
-        """Tells whether a file was dropped before as one of another source, and is here again.
-
-        A folder is another source than the one that it lies in.
-        """
-        for source in self._ledger.sources():
-            other = None if source == file.source else self._ledger.file(source, file.identity)
-            if other is None or other.file != file.file or other.retire is not Retire.LEAVE:
-                continue
-            if self._dropped(other) is not None:
-                return True
-        return False
 
     def _copy_kept(self, source: str, go_on: Callable[[], bool], done: Finished) -> None:
         for record in self._ledger.decisions(source=source, outcome=Outcome.KEPT):

@@ -174,8 +174,10 @@ class Store:
     def _place_encoded(self, frame: Frame, decision: Decision) -> KeptFile:
         area = _area(decision)
         path = self.path_of(frame, self._suffix, area)
+        pixels = frame.picture.bgr()
+        assert pixels.shape[:2] == (frame.picture.height, frame.picture.width), "decoded smaller"
         try:
-            done, encoded = cv2.imencode(self._suffix, frame.picture.bgr(), self._parameters)
+            done, encoded = cv2.imencode(self._suffix, pixels, self._parameters)
         except cv2.error as error:
             raise StoreError(
                 f"{path.name}: {frame.picture.width}x{frame.picture.height} cannot be encoded as "
