@@ -157,6 +157,58 @@ def test_files_of_one_name_are_restored_side_by_side(
     assert contents(back).keys() == {"a small.jpg", "b/second small.jpg", "c/a small.jpg"}
 
 
+def test_stills_given_one_by_one_are_compared(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    files = sorted(photos.rglob("*.jpg"))
+    done = stillsift("sift", *files, "--remove-to", tmp_path / "gone")
+    assert done.status == 0, done
+    assert {name for name in contents(tmp_path / "gone") if name != "removed.csv"} == DROPPED
+
+
+@pytest.mark.parametrize(
+    ("asked", "back"),
+    [
+        ("b", {"b/second small.jpg"}),
+        ("b/second small.jpg", {"b/second small.jpg"}),
+        ("./a small.jpg", {"a small.jpg"}),
+        ("again.jpg", set()),
+    ],
+)
+def test_restored_is_what_is_named_by_a_part_of_its_path(
+    stillsift: Command,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: str,
+    back: set[str],
+) -> None:
+    gone = tmp_path / "gone"
+    stillsift("sift", photos, "--remove-to", gone)
+    monkeypatch.chdir(photos)
+    done = stillsift("restore", "--store", gone, asked)
+    assert done.status == (0 if back else 2), done
+    assert {str(path.relative_to(photos)) for path in photos.rglob("*.jpg")} & DROPPED == back
+
+
+def test_a_dry_run_knows_copies_by_their_bytes(stillsift: Command, photos: Path) -> None:
+    for _ in range(3):
+        done = stillsift("sift", photos, "--dry-run", "--list", "csv")
+        rows = {Path(row["file"]).name: row for row in csv.DictReader(done.out.splitlines())}
+        assert rows["a again.jpg"]["reason"] == "exact_duplicate"
+
+
+def test_a_store_in_the_folder_is_not_taken_for_photographs(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    store = photos / "sifted"
+    assert stillsift("sift", photos, "--output", store).status == 0
+    before = contents(store)
+    assert before
+    assert stillsift("sift", photos, "--remove-to", tmp_path / "gone").status == 0
+    assert contents(store) == before
+
+
 def test_one_file_comes_back_and_nothing_is_overwritten(
     stillsift: Command, photos: Path, tmp_path: Path
 ) -> None:

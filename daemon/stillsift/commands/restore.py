@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from ..escapes import escaped, json_text
@@ -36,7 +37,9 @@ def add(commands: Commands) -> None:
         "Bring originals back from quarantine, byte for byte.",
         _EXAMPLES,
     )
-    parser.add_argument("files", nargs="*", metavar="FILE", help="name or original path")
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="path where it was, the end of it, or a folder"
+    )
     add_store(parser)
     add_source(parser)
     parser.add_argument("--all", action="store_true", help="everything, instead of single files")
@@ -57,11 +60,14 @@ def restore(given: argparse.Namespace) -> int:
     with Ledger(store.ledger_path) as ledger:
         wanted = ledger.quarantined(known_source(given, ledger))
         if given.files:
-            names = set(given.files)
-            wanted = [q for q in wanted if {str(q.original), q.original.name} & names]
-            found = {name for q in wanted for name in (str(q.original), q.original.name)}
-            if missing := names - found:
-                raise UsageError(f"restore: not in quarantine: {', '.join(sorted(missing))}")
+            names = dict.fromkeys(given.files)
+            found = {name: [q for q in wanted if _is_named(q.original, name)] for name in names}
+            if missing := [name for name in names if not found[name]]:
+                raise UsageError(
+                    f"restore: not in quarantine: {', '.join(missing)}; --list shows what is"
+                )
+            keys = {q.key for named in found.values() for q in named}
+            wanted = [q for q in wanted if q.key in keys]
         if given.list:
             rows = [{"source": q.source, "file": str(q.original), "bytes": q.size} for q in wanted]
             _print(rows, given.json)
@@ -83,6 +89,14 @@ def restore(given: argparse.Namespace) -> int:
     ]
     _print(rows, given.json)
     return 1 if any(one.target is None for one in restored) else 0
+
+
+def _is_named(original: Path, name: str) -> bool:
+    """Tells whether a file is meant: by its path, by the end of it, or by a folder it lay in."""
+    path = Path(os.path.normpath(name))
+    whole = Path(os.path.abspath(name))  # noqa: PTH100 - a link in it is not followed
+    ends = not path.is_absolute() and original.parts[-len(path.parts) :] == path.parts
+    return ends or whole == original or whole in original.parents
 
 
 def _print(rows: list[dict[str, object]], as_json: bool) -> None:

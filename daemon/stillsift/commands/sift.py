@@ -35,6 +35,8 @@ from ..service.signals import Signals
 from ..sources import ClipPosition, Position, Source
 from ..sources.camera import RtspSource
 from ..sources.files import DirectorySource, unmatched
+from ..sources.files.contents import STILL_SUFFIXES
+from ..sources.files.still import Unreadable, header_at
 from ..store.in_place import LIST, Mode, mode_of
 from ..units import counted, shown_size
 from . import process_list
@@ -51,7 +53,7 @@ _LONGEST_NAME = 60
 """Longest name of a source: 64 characters, less room for a number."""
 
 TOGETHER = "together"
-"""Group of the folders of one command."""
+"""Group of the folders and stills of one command."""
 
 _TIDY_S = 5.0
 """Seconds for forgetting old decisions at the end; the next run goes on with the rest."""
@@ -204,7 +206,7 @@ def sift(given: argparse.Namespace) -> int:
                 jobs=given.jobs,
                 finishing=given.keep is None,
             )
-            for source in sources
+            for source in _largest_first(sources)
         ]
         with show_progress(tallies) as progress:
             _run_all(runs, signals, progress)
@@ -518,14 +520,45 @@ def _sources(given: list[str], config: Config, password_file: Path | None) -> li
             reason = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise UsageError(f"sift: {redacted(text)}: {reason}") from error
         sources.append(source.under(config.defaults))
-    folders = [each for each in sources if each.directory is not None and each.directory.is_dir()]
-    if len(folders) > 1 and "group" not in config.defaults.model_fields_set:
-        # What repeats a file of another folder is found, too.
+    alike = [each for each in sources if each.directory is not None and _of_stills(each.directory)]
+    if len(alike) > 1 and "group" not in config.defaults.model_fields_set:
+        # What repeats a file of another folder, or another file, is found, too.
         sources = [
-            each.model_copy(update={"group": TOGETHER}) if each in folders else each
+            each.model_copy(update={"group": TOGETHER}) if each in alike else each
             for each in sources
         ]
     return sources
+
+
+def _largest_first(sources: list[SourceConfig]) -> list[SourceConfig]:
+    """Returns the sources with the stills among them in another order: the largest first.
+
+    Of copies, the first one stays; the names of a shell's pattern say nothing of which is better.
+    """
+
+    def size(source: SourceConfig) -> tuple[int, int]:
+        assert source.directory is not None
+        try:
+            width, height = header_at(source.directory, source.max_pixels).upright_size or (0, 0)
+            return -width * height, -source.directory.stat().st_size
+        except (Unreadable, OSError):
+            return 0, 0
+
+    is_still = [
+        each.directory is not None and each.directory.is_file() and _of_stills(each.directory)
+        for each in sources
+    ]
+    if sum(is_still) < 2:
+        return sources
+    stills = iter(
+        sorted((each for each, it in zip(sources, is_still, strict=True) if it), key=size)
+    )
+    return [next(stills) if it else each for each, it in zip(sources, is_still, strict=True)]
+
+
+def _of_stills(place: Path) -> bool:
+    """Tells whether a path is a folder or, by its name, a still; clips are time lines each."""
+    return place.is_dir() or place.suffix.lower() in STILL_SUFFIXES
 
 
 def named_sources(sources: list[SourceConfig], ledger: Ledger) -> list[SourceConfig]:
@@ -669,7 +702,7 @@ def _chosen_text(chosen: Chosen) -> str:
             "earlier run has kept them; to choose anew, use another folder"
         )
     if chosen.kept == chosen.before:
-        return f"Chosen        all {counted(chosen.kept, 'frame')} that show something new"
+        return f"Chosen        all {counted(chosen.kept, 'frame')} that are kept"
     return f"Chosen        the {chosen.kept} most different of {chosen.before} that show news"
 
 
@@ -694,4 +727,6 @@ def _finished(given: argparse.Namespace, store: Path, tallies: list[Tally]) -> I
         yield escaped(f"Moved         {counted(files, 'file')}, {shown_size(size)}, to {store}")
         yield escaped(f"List          {store / LIST}")
         yield f"Undo          {pasted('restore', '--store', store, '--all')}"
+        if any(tally.of_clips for tally in tallies):
+            yield "Clips         stay as they are; --output or --copy-to keeps frames of them"
     yield f"Why           {pasted('decisions', '--store', store)}"

@@ -57,6 +57,8 @@ class Tally:
     """Folders whose stills are numbered."""
     by_time_of_file: int = 0
     """Photographs of this run that have no time but that of their file."""
+    of_clips: int = 0
+    """Frames of clips, and pages, that are kept."""
     by_exif: int = 0
     """Those that EXIF gives a time."""
     _pages: Counter[Path] = field(default_factory=Counter)
@@ -67,6 +69,7 @@ class Tally:
     def note(self, decision: Decision, kept: KeptFile | None) -> None:
         """Counts the frames of one decision."""
         self.reasons[decision.reason] += decision.frames
+        self.of_clips += decision.outcome is Outcome.KEPT and decision.content_hash is None
         if decision.content_hash is not None:
             self.by_time_of_file += decision.captured_at_origin is TimeOrigin.MTIME
             self.by_exif += decision.captured_at_origin is TimeOrigin.EXIF
@@ -170,7 +173,7 @@ class Tally:
         if self.frames == 0 and self.error is None:
             lines = [
                 f"{self.source}: nothing new in {self.place} (what is decided stays; "
-                "to decide anew, use another --output)",
+                "to decide anew, use another folder)",
                 *self._finished_lines(),
                 *left_alone_line(self.left_alone),
             ]

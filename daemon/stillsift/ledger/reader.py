@@ -73,11 +73,15 @@ class LedgerFull(LedgerError):
 class LedgerReader:
     """Reads a ledger, also while a daemon writes it. Several threads may use one reader."""
 
+    dry = False
+    """Whether it is the ledger of a dry run, in which nothing is stored."""
+
     def __init__(self, path: Path) -> None:
         self.path = path
         if not path.is_file():
             raise LedgerError(
-                f"{path}: there is no ledger; is this a store that stillsift has written to?"
+                f"{path}: there is no ledger; is this a store that stillsift has written to? "
+                "Name it with --store DIR"
             )
         with self._translated():
             self._db = self._open_for_reading()
@@ -222,7 +226,7 @@ class LedgerReader:
                 outcome = Outcome(row[1])
                 itself = outcome is Outcome.KEPT and row[4] != Reason.AUDIT
                 shown_by = row[0] if itself else row[3]
-                if shown_by is None or self.kept_file(shown_by) is not None:
+                if shown_by is None or self._shows(shown_by):
                     return SeenFile(row[0], outcome, path_out(row[2]), shown_by)
             rows = db.execute(
                 f"{SELECT_FILE} WHERE source = ? AND content_hash = ? AND state = 'done'"
@@ -230,9 +234,13 @@ class LedgerReader:
                 (source, content_hash),
             )
             for record in map(file_record, rows):
-                if all(self.kept_file(id) is not None for id in record.named):
+                if all(map(self._shows, record.named)):
                     return SeenFile(None, None, record.file, record.first_kept)
         return None
+
+    def _shows(self, id: str) -> bool:
+        """Tells whether a kept frame is there; in a dry run none has a file."""
+        return self.dry or self.kept_file(id) is not None
 
     def gallery(self, source: str, model: str) -> list[GalleryEntry]:
         """Returns the gallery of a source, oldest first; empty where another model made it."""

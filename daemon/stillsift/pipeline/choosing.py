@@ -119,7 +119,8 @@ def _let_go(
             removed[source].append(id_)
             record = _record(ledger, id_)
             before = record.decision
-            near = f"the nearest that stays has cosine {cosine:.3f}"
+            stays = _place(_record(ledger, instead).decision)
+            near = f"the nearest that stays is {stays}, cosine {cosine:.3f}"
             detail = f"{before.detail or 'new'}, but it is {why}; {near}"
             now = replace(
                 before,

@@ -108,6 +108,7 @@ class Engine:
         if dry_run:
             folder = self._opened.enter_context(tempfile.TemporaryDirectory(prefix="stillsift-"))
             self.ledger = self._opened.enter_context(Ledger(Path(folder) / "ledger.sqlite"))
+            self.ledger.dry = True
         else:
             self._open_storage()
         self.ledger.record_config(self.config.hash, self.config.to_yaml())

@@ -294,7 +294,7 @@ class Bursts:
                 like = self._context.photographs.compare(shown, match.frame)
             if not like.same:
                 break
-            sibling = SiblingMatch(match.frame, like.distance, LIMIT)
+            sibling = SiblingMatch(match.frame, like.distance, LIMIT, like.why)
             verdict = self._context.repeat(each, sibling)
             verdicts.append(self._decided(each, verdict.decision))
         if not verdicts:  # a burst of one picture always ends in a verdict, so `close` returns

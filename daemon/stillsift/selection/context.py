@@ -34,6 +34,8 @@ class SiblingMatch:
     """Distance of the two, as `Novelty.between` gives it."""
     limit: float
     """Distance up to which the two repeat each other."""
+    why: str = ""
+    """How the two differ, for people."""
 
 
 @dataclass(slots=True, eq=False)
@@ -221,7 +223,7 @@ class Context:
             waiting.found,
             weight=sibling.apart,
             limit=sibling.limit,
-            why=f"kept by {sibling.frame.by}",
+            why=f"{sibling.why}; kept by {sibling.frame.by}".removeprefix("; "),
         )
         record = self.record(
             waiting.measured,

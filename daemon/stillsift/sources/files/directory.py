@@ -600,6 +600,8 @@ def is_still(path: Path, data: BinaryIO) -> bool:
     kind = kind_of(head_of(data), path.suffix.lower())
     if kind is Kind.GIF:
         return shows_one_picture(data)
+    if kind in (Kind.PDF, Kind.ARCHIVE):  # to be refused as no picture; FFmpeg finds one in it
+        return True
     if kind is Kind.CLIP or is_stream(path, data, kind):
         return False
     return kind in STILL_KINDS or path.suffix.lower() in STILL_SUFFIXES

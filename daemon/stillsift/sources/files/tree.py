@@ -194,8 +194,13 @@ def _entered(folder: str) -> bool:
 
 
 def _takes_files(folder: Path) -> bool:
-    """Tells whether `sift` moves or copies files into a folder: they were decided already."""
-    return (folder / STATE / "mode").is_file()
+    """Tells whether a folder takes what stillsift keeps or moves: all in it was decided already."""
+    return (folder / STATE / "mode").is_file() or is_store(folder)
+
+
+def is_store(folder: Path) -> bool:
+    """Tells whether a folder is a store."""
+    return (folder / "ledger.sqlite").is_file() and (folder / "kept").is_dir()
 
 
 def _visible(name: str) -> bool:
