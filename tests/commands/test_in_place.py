@@ -164,6 +164,12 @@ def test_stills_given_one_by_one_are_compared(
     done = stillsift("sift", *files, "--remove-to", tmp_path / "gone")
     assert done.status == 0, done
     assert {name for name in contents(tmp_path / "gone") if name != "removed.csv"} == DROPPED
+    assert done.out.count(": 1 frame,") == 5  # a line for each
+    for number in range(4):
+        write(photos, f"more{number}", textured(30 + number, 800, 600))
+    done = stillsift("sift", *sorted(photos.rglob("*.jpg")), "--dry-run")
+    assert "6 files: 6 frames, would keep 6" in done.out
+    assert ": 1 frame," not in done.out
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,9 @@ _LONGEST_NAME = 60
 TOGETHER = "together"
 """Group of the folders and stills of one command."""
 
+_MOST_ALONE = 5
+"""Most stills given one by one of which each has its own lines in the summary."""
+
 _TIDY_S = 5.0
 """Seconds for forgetting old decisions at the end; the next run goes on with the rest."""
 
@@ -677,8 +680,12 @@ def _print_summary(
         }
         print(json_text(summary, indent=2), file=out)
         return
+    alone = [tally for tally in tallies if tally.is_file and _of_stills(Path(tally.place))]
+    if len(alone) > _MOST_ALONE:
+        print(Tally.of_files(alone).as_text(), file=out)
     for tally in tallies:
-        print(tally.as_text(), file=out)
+        if len(alone) <= _MOST_ALONE or tally not in alone:
+            print(tally.as_text(), file=out)
     if interrupted:
         print("Interrupted. The same command goes on where this one stopped.", file=out)
     if chosen is not None:

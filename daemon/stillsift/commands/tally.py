@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,6 +65,28 @@ class Tally:
     """Number of pages by file, of stills that hold several pictures."""
     _kept: dict[str, tuple[Reason, int]] = field(default_factory=dict)
     """Reason and bytes of what this run keeps, by id."""
+
+    @classmethod
+    def of_files(cls, tallies: Sequence[Tally]) -> Tally:
+        """Returns the sum of the tallies of stills that were given one by one."""
+        first = tallies[0]
+        total = cls(counted(len(tallies), "file"), first.place, first.store)
+        for each in tallies:
+            total.reasons += each.reasons
+            total.kept_bytes += each.kept_bytes
+            total.replaced += each.replaced
+            total.failures += each.failures
+            total.seconds += each.seconds
+            total.of_clips += each.of_clips
+            if each.error is not None:
+                total.failures.append(f"{each.place}: {each.error}")
+            if each.finished is not None:
+                done = total.finished = total.finished or Finished()
+                done.moved += each.finished.moved
+                done.bytes += each.finished.bytes
+                done.restored += each.finished.restored
+                done.told += each.finished.told
+        return total
 
     def note(self, decision: Decision, kept: KeptFile | None) -> None:
         """Counts the frames of one decision."""
