@@ -424,7 +424,7 @@ class Watching(Collected):
         self.source.stop()
         self.thread.join(5)
         assert not self.thread.is_alive()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4  # on a busy machine
 
 
 @pytest.fixture
@@ -1008,7 +1008,8 @@ def test_what_is_overwritten_before_its_turn_is_counted(
     assert known.waits.wait(5)
     for number in range(4):
         if how == "renamed":
-            photo(tmp_path / "upload.tmp.jpg", number).rename(tmp_path / "upload")
+            # Begun elsewhere: a name of a picture would be counted by itself, if it lasts.
+            photo(outside / "upload.jpg", number).rename(tmp_path / "upload")
             (tmp_path / "upload").rename(tmp_path / "snapshot.jpg")
         elif how == "moved in":
             photo(outside / "a.jpg", number).rename(tmp_path / "snapshot.jpg")
