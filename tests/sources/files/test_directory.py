@@ -424,7 +424,7 @@ class Watching(Collected):
         self.source.stop()
         self.thread.join(5)
         assert not self.thread.is_alive()
-        assert time.monotonic() - began < 4  # on a busy machine
+        assert time.monotonic() - began < 1
 
 
 @pytest.fixture
@@ -632,7 +632,7 @@ def test_a_directory_that_comes_later_goes_and_comes_back(
     assert watching.opened() == "a.jpg"
     assert watching.source.up
     shutil.rmtree(root)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 5
     while watching.source.up and time.monotonic() < deadline:
         watching.until(Idle)
     assert not watching.source.up
@@ -1017,7 +1017,7 @@ def test_what_is_overwritten_before_its_turn_is_counted(
             photo(tmp_path / "snapshot.jpg", number)
         time.sleep(0.05)
     time.sleep(0.8)  # watchdog holds events back for half a second, longer on a busy machine
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 5
     while watching.source.queued != (how != "moved in"):  # that is not known to be whole yet
         assert time.monotonic() < deadline, watching.source.queued
         time.sleep(0.05)
