@@ -36,7 +36,7 @@ from ..sources import ClipPosition, Position, Source
 from ..sources.camera import RtspSource
 from ..sources.files import DirectorySource, unmatched
 from ..sources.files.contents import STILL_SUFFIXES
-from ..sources.files.still import Unreadable, header_at
+from ..sources.files.still import size_at
 from ..store.in_place import LIST, Mode, mode_of
 from ..units import counted, shown_size
 from . import process_list
@@ -541,11 +541,8 @@ def _largest_first(sources: list[SourceConfig]) -> list[SourceConfig]:
 
     def size(source: SourceConfig) -> tuple[int, int]:
         assert source.directory is not None
-        try:
-            width, height = header_at(source.directory, source.max_pixels).upright_size or (0, 0)
-            return -width * height, -source.directory.stat().st_size
-        except (Unreadable, OSError):
-            return 0, 0
+        pixels, length = size_at(source.directory)
+        return -pixels, -length
 
     is_still = [
         each.directory is not None and each.directory.is_file() and _of_stills(each.directory)
@@ -680,12 +677,8 @@ def _print_summary(
         }
         print(json_text(summary, indent=2), file=out)
         return
-    alone = [tally for tally in tallies if tally.is_file and _of_stills(Path(tally.place))]
-    if len(alone) > _MOST_ALONE:
-        print(Tally.of_files(alone).as_text(), file=out)
-    for tally in tallies:
-        if len(alone) <= _MOST_ALONE or tally not in alone:
-            print(tally.as_text(), file=out)
+    for tally in _summed_up(tallies):
+        print(tally.as_text(), file=out)
     if interrupted:
         print("Interrupted. The same command goes on where this one stopped.", file=out)
     if chosen is not None:
@@ -699,6 +692,16 @@ def _print_summary(
             print(line, file=out)
     elif any(tally.kept for tally in tallies):
         print("A dry run: nothing was kept.", file=out)
+
+
+def _summed_up(tallies: list[Tally]) -> list[Tally]:
+    """Joins the tallies of stills that were given one by one, where there are many."""
+    alone: list[Tally] = []
+    others: list[Tally] = []
+    for tally in tallies:
+        one = tally.is_file and _of_stills(Path(tally.place))
+        (alone if one else others).append(tally)
+    return [Tally.of_files(alone), *others] if len(alone) > _MOST_ALONE else tallies
 
 
 def _chosen_text(chosen: Chosen) -> str:

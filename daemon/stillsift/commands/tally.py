@@ -69,23 +69,22 @@ class Tally:
     @classmethod
     def of_files(cls, tallies: Sequence[Tally]) -> Tally:
         """Returns the sum of the tallies of stills that were given one by one."""
-        first = tallies[0]
-        total = cls(counted(len(tallies), "file"), first.place, first.store)
+        first, errors = tallies[0], []
+        total = cls(counted(len(tallies), "file"), str(Path(first.place).parent), first.store)
         for each in tallies:
             total.reasons += each.reasons
             total.kept_bytes += each.kept_bytes
             total.replaced += each.replaced
             total.failures += each.failures
             total.seconds += each.seconds
-            total.of_clips += each.of_clips
+            total._pages += each._pages
             if each.error is not None:
-                total.failures.append(f"{each.place}: {each.error}")
+                errors.append(each.error)
             if each.finished is not None:
-                done = total.finished = total.finished or Finished()
-                done.moved += each.finished.moved
-                done.bytes += each.finished.bytes
-                done.restored += each.finished.restored
-                done.told += each.finished.told
+                total.finished = each.finished.plus(total.finished)
+        if errors:
+            more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+            total.error = f"{errors[0]}{more}"
         return total
 
     def note(self, decision: Decision, kept: KeptFile | None) -> None:

@@ -410,9 +410,10 @@ class LedgerReader:
         Neither frames that are gone from the store nor the audit sample are among them.
         """
         rows = self._all(
-            "SELECT d.seq, d.id, e.vector, d.file, d.content_hash FROM decisions d"
-            " LEFT JOIN models m ON m.name = ?"
+            "SELECT d.seq, d.id, COALESCE(e.vector, a.vector), d.file, d.content_hash"
+            " FROM decisions d LEFT JOIN models m ON m.name = ?"
             " LEFT JOIN embeddings e ON e.id = d.id AND e.model = m.key"
+            " LEFT JOIN album a ON a.source = d.source AND a.id = d.id AND a.model = m.name"
             " WHERE d.source = ? AND d.outcome = 'kept' AND d.reason != 'audit' AND NOT EXISTS"
             " (SELECT 1 FROM kept k WHERE k.id = d.id AND k.missing) ORDER BY d.seq",
             (model, source),
@@ -439,6 +440,18 @@ class LedgerReader:
         while rows := self._all(query, (after,)):
             yield from ((row[1], row[2]) for row in rows if row[2] in names)
             after = int(rows[-1][0])
+
+    def first_with(self, content_hash: str, source: str) -> Decision | None:
+        """Returns the first decision about this content, of this source or else of any; None: there
+        is none. Repeats of it do not count."""
+        row = self._one(
+            f"{SELECT_DECISION} FROM decisions d{ITS_CONTEXT}"
+            " WHERE d.source IN (SELECT DISTINCT source FROM counts) AND d.content_hash = ?"
+            " AND d.content_hash IS NOT NULL AND d.reason != 'exact_duplicate'"
+            " AND d.outcome IN ('kept', 'dropped') ORDER BY d.source != ?, d.seq LIMIT 1",
+            (content_hash, source),
+        )
+        return None if row is None else decision_record(row).decision
 
     def was_restored(self, file: FileRecord) -> bool:
         """Tells whether this file was moved away and brought back."""

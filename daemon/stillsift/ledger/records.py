@@ -165,7 +165,8 @@ class Batch:
     galleries: dict[str, GalleryNow] = field(default_factory=dict)
     albums: dict[str, AlbumChanges] = field(default_factory=dict)
     vectors: dict[str, bytes] = field(default_factory=dict)
-    """Pooled vectors (little-endian float32) of kept frames, by id."""
+    """Pooled vectors (little-endian float32) of kept frames, by id; those of photographs are in the
+    album."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,8 +252,6 @@ CREATE TABLE embeddings (
     model INTEGER NOT NULL REFERENCES models (key),
     vector BLOB NOT NULL
 ) WITHOUT ROWID;
-INSERT INTO embeddings SELECT a.id, m.key, a.vector FROM album a JOIN models m ON m.name = a.model
-    WHERE true ON CONFLICT DO NOTHING;
 CREATE TRIGGER kept_no_longer AFTER DELETE ON kept BEGIN
     DELETE FROM embeddings WHERE id = old.id;
 END;

@@ -258,7 +258,7 @@ class Recorder:
         entry = self._open.popleft()
         entry.decision, entry.kept, entry.open = decision, kept, False
         if embedding is not None and decision.outcome is Outcome.KEPT:
-            entry.vector = vector_bytes(embedding)
+            entry.vector = _vector_bytes(embedding)
         if changes is not None:
             entry.changes = changes
             self._instead |= dict.fromkeys((each.id for each in changes.replaced), decision.id)
@@ -405,7 +405,9 @@ class Recorder:
             vectors={
                 entry.decision.id: entry.vector
                 for entry in entries
-                if entry.decision is not None and entry.vector is not None
+                if entry.decision is not None
+                and entry.vector is not None
+                and entry.decision.id not in sifter.album.added
             },
         )
         try:
@@ -543,7 +545,7 @@ class Recorder:
         return id_
 
 
-def vector_bytes(embedding: Embedding) -> bytes:
+def _vector_bytes(embedding: Embedding) -> bytes:
     """Returns a pooled vector as the ledger holds it: little-endian float32."""
     return embedding.vector.astype("<f4").tobytes()
 
@@ -551,7 +553,7 @@ def vector_bytes(embedding: Embedding) -> bytes:
 def _album_changes(sifter: Sifter) -> AlbumChanges:
     """Returns which photographs were kept since the last commit, and which are gone."""
     added = [
-        AlbumEntry(kept.id, vector_bytes(kept.embedding), kept.to_bytes())
+        AlbumEntry(kept.id, _vector_bytes(kept.embedding), kept.to_bytes())
         for kept in sifter.album.added.values()
     ]
     return AlbumChanges(added, sorted(sifter.album.removed))

@@ -339,6 +339,17 @@ class Finished:
     told: list[str] = field(default_factory=list)
     """Sentences for people, one for each file that was to go and stays."""
 
+    def plus(self, other: Finished | None) -> Finished:
+        """Returns the sum of two; None is nothing."""
+        if other is None:
+            return self
+        return Finished(
+            self.moved + other.moved,
+            self.bytes + other.bytes,
+            self.restored + other.restored,
+            [*other.told, *self.told],
+        )
+
     def note(self, one: Retired) -> None:
         """Counts what became of one file."""
         if one.fate is Fate.MOVED:
@@ -391,13 +402,8 @@ def _is_repeat(ledger: LedgerReader, decision: Decision) -> bool:
     """
     if decision.reason is not Reason.EXACT_DUPLICATE or decision.content_hash is None:
         return True
-    for source in (decision.source, *ledger.sources()):
-        seen = ledger.seen(source, decision.content_hash)
-        first = None if seen is None or seen.id is None else ledger.decision(seen.id)
-        if first is not None:
-            own = first.decision
-            return own.outcome is Outcome.KEPT or own.reason in SHOWN
-    return True
+    first = ledger.first_with(decision.content_hash, decision.source)
+    return first is None or first.outcome is Outcome.KEPT or first.reason in SHOWN
 
 
 def _is_raw(file: Path) -> bool:

@@ -12,7 +12,8 @@ from ...arrays import Image as Pixels
 from ...frames import MEASURED_WIDTH, ArrayPicture, Frame
 from ..items import FileIdentity, origin_of
 from ..times import Taken, Times
-from .extent import refusal
+from .contents import STILL_KINDS, Kind, head_of, kind_of
+from .extent import extent_of, refusal
 from .header import DecodeError, Header, read_header
 from .opening import opened
 from .pixels import decoded_pixels, reduction, upright_pixels
@@ -71,6 +72,19 @@ def header_at(path: Path, max_pixels: int) -> Header:
         return read_header(_content(path, max_pixels), path, max_pixels)
     except (OSError, DecodeError) as error:
         raise Unreadable(str(error)) from error
+
+
+def size_at(path: Path) -> tuple[int, int]:
+    """Returns the number of pixels that a still announces, and of its bytes; 0: not known."""
+    try:
+        with opened(path) as file:
+            kind = kind_of(head_of(file), path.suffix.lower())
+            known = kind in STILL_KINDS and kind is not Kind.RAW
+            extent = extent_of(file, kind) if known else None
+            pixels = 0 if extent is None else extent.width * extent.height
+            return pixels, os.fstat(file.fileno()).st_size
+    except OSError:
+        return 0, 0
 
 
 def picture_at(path: Path, max_pixels: int) -> ArrayPicture:

@@ -195,12 +195,8 @@ def _entered(folder: str) -> bool:
 
 def _takes_files(folder: Path) -> bool:
     """Tells whether a folder takes what stillsift keeps or moves: all in it was decided already."""
-    return (folder / STATE / "mode").is_file() or is_store(folder)
-
-
-def is_store(folder: Path) -> bool:
-    """Tells whether a folder is a store."""
-    return (folder / "ledger.sqlite").is_file() and (folder / "kept").is_dir()
+    is_store = (folder / "ledger.sqlite").is_file() and (folder / "kept").is_dir()
+    return is_store or (folder / STATE / "mode").is_file()
 
 
 def _visible(name: str) -> bool:
