@@ -1,7 +1,8 @@
-"""Runs `sift --remove-to`, and is killed at a step of the removal, or loses a file before it.
+"""Runs `sift`, and is killed at a step of its end, or loses a file before it.
 
-cut_off_sift.py kill STEP FOLDER TARGET
-cut_off_sift.py without FILE FOLDER TARGET
+cut_off_sift.py kill STEP WORDS...      at a step of a removal
+cut_off_sift.py choose STEP WORDS...    at a step of the choice of `--keep`
+cut_off_sift.py without FILE WORDS...
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import Any
 
 from stillsift.cli import main
 from stillsift.ledger import Ledger
+from stillsift.pipeline import choosing, engine
 from stillsift.store import in_place, original, quarantine
 
-how, which, folder, target = sys.argv[1:]
+how, which, *words = sys.argv[1:]
 steps = 0
 
 
@@ -34,25 +36,33 @@ def counted(function: Any) -> Any:
     return called
 
 
-finish = in_place.Removal.finish
+def count(owner: Any, *names: str) -> None:
+    """Counts the calls of functions or methods."""
+    for name in names:
+        setattr(owner, name, counted(getattr(owner, name)))
 
 
-def count(owner: Any, name: str) -> None:
-    """Counts the calls of a function or method."""
-    setattr(owner, name, counted(getattr(owner, name)))
+finish, choose = in_place.Removal.finish, choosing.choose
 
 
 def finishing(self: Any, *arguments: Any) -> Any:
     if how == "without":
         Path(which).unlink()
-    else:
+    elif how == "kill":
         count(original, "move_without_overwrite")
         count(quarantine, "sync_folder")
-        count(Ledger, "retired")
-        count(Ledger, "will_move")
+        count(Ledger, "retired", "will_move")
         count(in_place, "write_list")
     return finish(self, *arguments)
 
 
+def choosing_now(*arguments: Any, **named: Any) -> Any:
+    count(Ledger, "commit", "end_choosing", "taken_away", "removed")
+    return choose(*arguments, **named)
+
+
 setattr(in_place.Removal, "finish", finishing)  # noqa: B010 - not by its type
-sys.exit(main(["sift", folder, "--remove-to", target]))
+if how == "choose":
+    setattr(choosing, "_AT_ONCE", 1)  # noqa: B010 - as above
+    setattr(engine, "choose", choosing_now)  # noqa: B010 - as above
+sys.exit(main(["sift", *words]))

@@ -31,7 +31,7 @@ from stillsift.sources.decoding import MAX_PIXELS
 from stillsift.sources.files.directory import is_still
 from stillsift.sources.files.read_ahead import ReadAhead
 
-CUT_OFF = Path(__file__).with_name("cut_off_sift.py")
+CUT_OFF = (sys.executable, Path(__file__).with_name("cut_off_sift.py"))
 
 
 def contents(*folders: Path) -> dict[str, str]:
@@ -258,7 +258,7 @@ def test_a_file_stays_where_the_one_that_shows_it_has_gone(photos: Path, tmp_pat
     """Somebody removes the keeper while the folder is decided; nothing shows its copy then."""
     gone = tmp_path / "gone"
     done = subprocess.run(
-        [sys.executable, CUT_OFF, "without", photos / "b" / "second.jpg", photos, gone],
+        [*CUT_OFF, "without", photos / "b" / "second.jpg", photos, "--remove-to", gone],
         capture_output=True,
         text=True,
         check=False,
@@ -437,7 +437,9 @@ def test_killed_at_any_step_the_next_run_ends_it(
 ) -> None:
     before, gone = contents(photos), tmp_path / "gone"
     done = subprocess.run(
-        [sys.executable, CUT_OFF, "kill", str(step), photos, gone], capture_output=True, check=False
+        [*CUT_OFF, "kill", str(step), photos, "--remove-to", gone],
+        capture_output=True,
+        check=False,
     )
     assert done.returncode in (0, -signal.SIGKILL), done
     there = sorted([*contents(photos).values(), *contents(gone).values()])

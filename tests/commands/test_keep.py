@@ -7,14 +7,13 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from test_better_copies import write
-from test_in_place import contents, listed
+from test_in_place import CUT_OFF, contents, listed
 
 from conftest import Command
 from footage import write_clip
@@ -22,8 +21,6 @@ from photographs import resized, textured
 from stillsift.decisions import Outcome, Reason
 from stillsift.ledger import LedgerReader
 from stillsift.ledger.records import DecisionRecord
-
-CUT_OFF = Path(__file__).with_name("cut_off_choice.py")
 
 
 @pytest.fixture
@@ -201,7 +198,7 @@ def test_what_an_unfinished_choice_has_kept_stays_for_any_other_command(
 ) -> None:
     store = tmp_path / "store"
     done = subprocess.run(
-        [sys.executable, CUT_OFF, "1", photos / "0", "--output", store],
+        [*CUT_OFF, "choose", "1", photos / "0", "--output", store, "--keep", "3"],
         capture_output=True,
         check=False,
     )
@@ -296,10 +293,10 @@ def test_killed_while_choosing(stillsift: Command, photos: Path, tmp_path: Path,
         stillsift("restore", "--store", tmp_path / "whole", "--all")
     assert contents(photos) == before
     ended = 0
-    for step in (1, 2, 3, 5, 8):
+    for step in (1, 2, 3, 4, 6, 9, 14):
         store = tmp_path / f"cut{step}"
         done = subprocess.run(
-            [sys.executable, CUT_OFF, str(step), photos, how, store],
+            [*CUT_OFF, "choose", str(step), photos, how, store, "--keep", "3"],
             capture_output=True,
             check=False,
         )
