@@ -55,9 +55,8 @@ MODULES = {
         troubles recorded_album kept_pictures groups tuning reading_mark recorder losses
         move_rights persistence sifting choosing line model_choice sequence_check engine fleet""",
     "commands": """
-        arguments tables dropped pasted tally progress process_list service_user alarms audit
-        check_config
-        decisions doctor gaps models restore run sift stats""",
+        arguments tables dropped pasted tally progress process_list sift_sources service_user
+        alarms audit check_config decisions doctor gaps models restore run sift stats""",
 }
 """The modules of each folder in the same order. A folder within one comes after its modules."""
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import logging
 import os
-import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from .. import units
 from ..config import Config, SourceConfig, load
@@ -23,7 +19,6 @@ from ..config.settings import siblings
 from ..config.yaml_file import with_overrides
 from ..decisions import Decision, Reason
 from ..escapes import escaped, json_text
-from ..ledger import Ledger
 from ..ledger.records import DecisionRecord
 from ..pipeline import Engine, Line
 from ..pipeline.choosing import Changed, Chosen
@@ -35,8 +30,6 @@ from ..service.signals import Signals
 from ..sources import ClipPosition, Position, Source
 from ..sources.camera import RtspSource
 from ..sources.files import DirectorySource, unmatched
-from ..sources.files.contents import STILL_SUFFIXES
-from ..sources.files.still import size_at
 from ..store.in_place import LIST, Mode, mode_of
 from ..units import counted, shown_size
 from . import process_list
@@ -44,16 +37,11 @@ from .arguments import Commands, UsageError, add_command, add_json
 from .dropped import print_dropped
 from .pasted import pasted
 from .progress import Progress, show_progress
+from .sift_sources import check_apart, largest_first, named_sources, of_stills, sources_of
 from .tables import decision_row
 from .tally import Tally
 
 log = logging.getLogger(__name__)
-
-_LONGEST_NAME = 60
-"""Longest name of a source: 64 characters, less room for a number."""
-
-TOGETHER = "together"
-"""Group of the folders and stills of one command."""
 
 _MOST_ALONE = 5
 """Most stills given one by one of which each has its own lines in the summary."""
@@ -176,9 +164,9 @@ def sift(given: argparse.Namespace) -> int:
     if in_place is not None:
         kept = {"retire": "move" if in_place is Mode.REMOVE else "leave", "audit": 0.0}
         config = config.model_copy(update={"defaults": config.defaults.model_copy(update=kept)})
-    sources = _sources(given.paths, config, given.password_file)
+    sources = sources_of(given.paths, config, given.password_file)
     if in_place is not None or given.list or given.print0:
-        _check_apart(sources)
+        check_apart(sources)
     for place in () if given.dry_run else (source.directory for source in sources):
         if place is not None and place.resolve().is_relative_to(config.store.path.resolve()):
             raise UsageError(f"sift: {place}: lies in the store that frames are to be kept in")
@@ -209,7 +197,7 @@ def sift(given: argparse.Namespace) -> int:
                 jobs=given.jobs,
                 finishing=given.keep is None,
             )
-            for source in _largest_first(sources)
+            for source in largest_first(sources)
         ]
         with show_progress(tallies) as progress:
             _run_all(runs, signals, progress)
@@ -268,16 +256,6 @@ def _check_kind(root: Path, in_place: Mode | None) -> None:
         raise UsageError(
             f"sift: {root / LIST}: there already; nothing is overwritten, move it away"
         )
-
-
-def _check_apart(sources: list[SourceConfig]) -> None:
-    """Raises UsageError where a path is named twice, or lies in another."""
-    places = [each.directory.resolve() for each in sources if each.directory is not None]
-    for number, place in enumerate(places):
-        for other in places[:number] + places[number + 1 :]:
-            if place.is_relative_to(other):
-                why = "named twice" if place == other else f"lies in {other}, which is read whole"
-                raise UsageError(f"sift: {place}: {why}; name it once")
 
 
 def _bases(sources: list[SourceConfig]) -> dict[str, Path]:
@@ -492,121 +470,6 @@ def _hide_passwords(given: list[str]) -> None:
     )
 
 
-def _sources(given: list[str], config: Config, password_file: Path | None) -> list[SourceConfig]:
-    """Makes a source for each path or URL, named after it.
-
-    The password of the cameras is read from `password_file`; None: they have none, or their own.
-    """
-    if password_file is not None and not any("://" in text for text in given):
-        raise UsageError("sift: --password-file is for cameras, and no path is a URL")
-    names: set[str] = set()
-    sources = []
-    for text in given:
-        is_url = "://" in text
-        if not is_url and not Path(text).exists():
-            raise UsageError(f"sift: {redacted(text)}: no such file or directory")
-        # What is hidden of a URL must be in no name: folders, records and metrics have it too.
-        name = unused_name(redacted(text) if is_url else str(Path(text).absolute()), names)
-        names.add(name)
-        place: dict[str, object] = (
-            {"rtsp": text} if is_url else {"directory": Path(text).absolute()}
-        )
-        if is_url and password_file is not None:
-            if login_of(text)[0] is None:
-                raise UsageError(
-                    f"sift: {redacted(text)}: --password-file needs a user: rtsp://USER@HOST/PATH"
-                )
-            place["password_file"] = str(password_file.absolute())
-        try:
-            source = SourceConfig.model_validate({"name": name, **place})
-        except ValidationError as error:
-            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise UsageError(f"sift: {redacted(text)}: {reason}") from error
-        sources.append(source.under(config.defaults))
-    alike = [each for each in sources if each.directory is not None and _of_stills(each.directory)]
-    if len(alike) > 1 and "group" not in config.defaults.model_fields_set:
-        # What repeats a file of another folder, or another file, is found, too.
-        sources = [
-            each.model_copy(update={"group": TOGETHER}) if each in alike else each
-            for each in sources
-        ]
-    return sources
-
-
-def _largest_first(sources: list[SourceConfig]) -> list[SourceConfig]:
-    """Returns the sources with the stills among them in another order: the largest first.
-
-    Of copies, the first one stays; the names of a shell's pattern say nothing of which is better.
-    """
-
-    def size(source: SourceConfig) -> tuple[int, int]:
-        assert source.directory is not None
-        pixels, length = size_at(source.directory)
-        return -pixels, -length
-
-    is_still = [
-        each.directory is not None and each.directory.is_file() and _of_stills(each.directory)
-        for each in sources
-    ]
-    if sum(is_still) < 2:
-        return sources
-    stills = iter(
-        sorted((each for each, it in zip(sources, is_still, strict=True) if it), key=size)
-    )
-    return [next(stills) if it else each for each, it in zip(sources, is_still, strict=True)]
-
-
-def _of_stills(place: Path) -> bool:
-    """Tells whether a path is a folder or, by its name, a still; clips are time lines each."""
-    return place.is_dir() or place.suffix.lower() in STILL_SUFFIXES
-
-
-def named_sources(sources: list[SourceConfig], ledger: Ledger) -> list[SourceConfig]:
-    """Returns the sources with the names that they had before, if they had some.
-
-    A source is its folder, its file or its URL. The name is for people, and never passes on to
-    another one.
-    """
-    known = {place: name for name, place in ledger.places().items()}
-    taken = {*known.values(), *ledger.sources()}
-    named = []
-    for source in sources:
-        at = source.directory
-        place = Path(place_of(source)) if at is None else at.resolve()
-        name = known.get(place)
-        if name is None:
-            before = source.name  # of a time when places had no record
-            old = at is not None and before in taken - {*known.values()}
-            if not (old and at is not None and ledger.has_read_from(before, at)):
-                before = unused_name(str(place), taken) if before in taken else before
-            name = before
-            known[place] = name
-            taken.add(name)
-            ledger.name_place(place, name)
-        named.append(source.model_copy(update={"name": name}))
-    return named
-
-
-def unused_name(text: str, names: set[str]) -> str:
-    """Returns a name from the end of a path or URL that no other source has: from its last part,
-    else from its last two, three, and so on, else with a number."""
-    parts = [re.sub(r"[^\w.-]+", "_", part).strip("._-") for part in text.split("/")]
-    parts = [part for part in parts if part] or ["source"]
-    is_host = "://" in text and len(parts) == 2  # with the scheme; the end of 10.0.0.7 is no suffix
-    if not (Path(text).is_dir() or is_host):
-        parts[-1] = Path(parts[-1]).stem
-    tries = ["-".join(parts[-many:]) for many in range(1, len(parts) + 1)]
-    for name in tries:
-        if len(name) > _LONGEST_NAME:  # cut, but still a name of its own
-            name = f"{name[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
-        if name not in names:
-            return name
-    number = 2
-    while (name := f"{tries[0][:40]}-{number}") in names:
-        number += 1
-    return name
-
-
 def _jobs(text: str) -> int:
     """Reads a number of threads. Raises ValueError and ArgumentTypeError."""
     jobs = int(text)
@@ -699,7 +562,7 @@ def _summed_up(tallies: list[Tally]) -> list[Tally]:
     alone: list[Tally] = []
     others: list[Tally] = []
     for tally in tallies:
-        one = tally.is_file and _of_stills(Path(tally.place))
+        one = tally.is_file and of_stills(Path(tally.place))
         (alone if one else others).append(tally)
     return [Tally.of_files(alone), *others] if len(alone) > _MOST_ALONE else tallies
 
