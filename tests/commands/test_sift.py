@@ -1137,3 +1137,22 @@ def test_settings_that_do_nothing_for_photographs_are_told(
     assert "did nothing" not in stillsift("sift", folder, "--dry-run").err
     clip = write_clip(tmp_path / "gate.mp4", [1, 2])
     assert "did nothing" not in stillsift("sift", clip, *words).err
+
+
+def test_clips_side_by_side_are_decided_as_one_after_the_other(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    clips = [write_clip(tmp_path / f"{n}.mp4", [n, n + 1, n], number=n) for n in range(4)]
+    write_stills(tmp_path / "photos", [1, 2])
+    told = []
+    for jobs in (1, 3):
+        store, file = tmp_path / f"store{jobs}", tmp_path / f"{jobs}.jsonl"
+        words = ("--output", store, "--jobs", jobs, "--decisions", file)
+        assert stillsift("sift", *clips, tmp_path / "photos", *words).status == 0
+        rows = lines(file)
+        assert {row["source"] for row in rows} == {"0", "1", "2", "3", "photos"}
+        for row in rows:
+            row["kept_path"] = None if row["kept_path"] is None else Path(row["kept_path"]).name
+        told.append(rows)
+        assert_agree(store)
+    assert told[0] == told[1]

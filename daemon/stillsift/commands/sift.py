@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -106,7 +107,7 @@ def add(commands: Commands) -> None:
         type=_jobs,
         default=len(os.sched_getaffinity(0)),
         metavar="N",
-        help="threads for reading photos (default: one for each CPU); decisions are the same",
+        help="threads for files and photos (default: one for each CPU); decisions are the same",
     )
     parser.add_argument(
         "--keep",
@@ -200,7 +201,8 @@ def sift(given: argparse.Namespace) -> int:
             for source in largest_first(sources)
         ]
         with show_progress(tallies) as progress:
-            _run_all(runs, signals, progress)
+            # In place, one list is written at the end of each source.
+            _run_all(runs, 1 if in_place else given.jobs, signals, progress)
         chosen = None
         if given.keep is not None and all(run.ended for run in runs):
             chosen = engine.choose(names, given.keep, _changes(tallies, begun))
@@ -296,6 +298,7 @@ class _Run:
         self.ended = False
         """Whether all of the source is decided."""
         self.live = source.rtsp is not None
+        self.group = source.group or f"alone: {source.name}"
         self._replacing = replacing
         self._engine = engine
         self._source = source
@@ -395,17 +398,28 @@ def _alone(source: SourceConfig, sources: list[SourceConfig]) -> bool:
     return not any(each.rtsp for each in sources if each.name in names)
 
 
-def _run_all(runs: list[_Run], signals: Signals, progress: Progress) -> None:
-    """Runs cameras side by side and files one after the other, until the end or Ctrl-C."""
-    files = [run for run in runs if not run.live]
+def _run_all(runs: list[_Run], jobs: int, signals: Signals, progress: Progress) -> None:
+    """Runs cameras side by side and files in `jobs` threads, until the end or Ctrl-C.
 
-    def one_after_the_other() -> None:
-        for run in files:
-            run.run()
+    What a group has kept depends on the order of its sources, so these come one after the other.
+    """
+    groups: dict[str, list[_Run]] = {}
+    for run in runs:
+        if not run.live:
+            groups.setdefault(run.group, []).append(run)
+    waiting = deque(groups.values())
+
+    def work() -> None:
+        while True:
+            try:
+                together = waiting.popleft()
+            except IndexError:  # another thread has taken the last
+                return
+            for run in together:
+                run.run()
 
     threads = [threading.Thread(target=run.run, name="camera") for run in runs if run.live]
-    if files:
-        threads.append(threading.Thread(target=one_after_the_other, name="files"))
+    threads += [threading.Thread(target=work, name="files") for _ in range(min(jobs, len(waiting)))]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
