@@ -144,16 +144,19 @@ class Overviews:
             if picture is None:
                 return None
             known = overview_of(picture, picture.quality, paint=self._paint)
-        self.add(id_, known)
+        self._remember(id_, known)
         return known
 
     def add(self, id_: str, overview: Overview) -> None:
-        """Remembers the overview of a frame that is kept now, or was asked for.
+        """Remembers the overview of a frame that is kept now.
 
         What is asked of it later is read where it is kept: its original may have gone by then.
         """
         if overview.whole is not None:
             overview = replace(overview, whole=lambda: self._whole(id_))
+        self._remember(id_, overview)
+
+    def _remember(self, id_: str, overview: Overview) -> None:
         self._known[id_] = overview
         self._known.move_to_end(id_)
         while len(self._known) > _REMEMBERED:
