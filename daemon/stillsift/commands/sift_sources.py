@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,7 +15,7 @@ from ..config.secrets import login_of, redacted
 from ..ledger import Ledger
 from ..pipeline.engine import place_of
 from ..sources.files.contents import STILL_SUFFIXES
-from ..sources.files.still import size_at
+from ..sources.files.still import Unreadable, size_at
 from .arguments import UsageError
 
 TOGETHER = "together"
@@ -76,8 +77,10 @@ def largest_first(sources: list[SourceConfig]) -> list[SourceConfig]:
         place = source.directory
         if place is None or not place.is_file() or not of_stills(place):
             return -sys.maxsize, 0
-        pixels, length = size_at(place)
-        return -pixels, -length
+        with suppress(Unreadable, OSError):
+            width, height = size_at(place, source.max_pixels)
+            return -width * height, -place.stat().st_size
+        return 0, 0
 
     return sorted(sources, key=size)
 

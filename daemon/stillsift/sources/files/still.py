@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 from ...arrays import Image as Pixels
 from ...frames import MEASURED_WIDTH, ArrayPicture, Frame
 from ..items import FileIdentity, origin_of
 from ..times import Taken, Times
-from .contents import STILL_KINDS, Kind, head_of, kind_of
+from .contents import Kind, head_of, kind_of
 from .extent import extent_of, refusal
 from .header import DecodeError, Header, read_header
 from .opening import opened
@@ -66,43 +67,40 @@ class Unreadable(Exception):
     """Says that a still cannot be opened or decoded."""
 
 
-def header_at(path: Path, max_pixels: int) -> Header:
-    """Returns the header of a file that is looked at, but not decided. Raises Unreadable."""
-    try:
-        return read_header(_content(path, max_pixels), path, max_pixels)
-    except (OSError, DecodeError) as error:
-        raise Unreadable(str(error)) from error
+def size_at(path: Path, max_pixels: int) -> tuple[int, int]:
+    """Returns (width, height) that a still announces, as stored; (0, 0): nobody knows.
 
-
-def size_at(path: Path) -> tuple[int, int]:
-    """Returns the number of pixels that a still announces, and of its bytes; 0: not known."""
+    Raises Unreadable.
+    """
     try:
         with opened(path) as file:
-            kind = kind_of(head_of(file), path.suffix.lower())
-            known = kind in STILL_KINDS and kind is not Kind.RAW
-            extent = extent_of(file, kind) if known else None
-            pixels = 0 if extent is None else extent.width * extent.height
-            return pixels, os.fstat(file.fileno()).st_size
-    except OSError:
-        return 0, 0
+            kind = _refused(file, path, max_pixels)
+            extent = None if kind is Kind.RAW else extent_of(file, kind)
+            return (0, 0) if extent is None else (extent.width, extent.height)
+    except OSError as error:
+        raise Unreadable(str(error)) from error
 
 
-def picture_at(path: Path, max_pixels: int) -> ArrayPicture:
-    """Returns the picture in such a file. Raises Unreadable."""
+def looked_at(path: Path, max_pixels: int) -> tuple[Header, ArrayPicture]:
+    """Returns a still that is looked at, but not decided. Raises Unreadable."""
     try:
-        return picture_of(_content(path, max_pixels), path, max_pixels)
+        with opened(path) as file:
+            _refused(file, path, max_pixels)
+            file.seek(0)
+            data = file.read()
+        header = read_header(data, path, max_pixels)
+        return header, decoded(data, header, path)
     except (OSError, DecodeError) as error:
         raise Unreadable(str(error)) from error
 
 
-def _content(path: Path, max_pixels: int) -> bytes:
-    """Reads a still that is not too large; raises OSError and Unreadable."""
-    with opened(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        if (reason := refusal(file, size, max_pixels, path.suffix.lower())) is not None:
-            raise Unreadable(reason)
-        file.seek(0)
-        return file.read()
+def _refused(file: BinaryIO, path: Path, max_pixels: int) -> Kind:
+    """Returns the kind of an open file; raises Unreadable where it may not be read as a photo."""
+    suffix = path.suffix.lower()
+    reason = refusal(file, os.fstat(file.fileno()).st_size, max_pixels, suffix)
+    if reason is not None:
+        raise Unreadable(reason)
+    return kind_of(head_of(file), suffix)
 
 
 def picture_of(data: bytes, path: Path, max_pixels: int) -> ArrayPicture:
