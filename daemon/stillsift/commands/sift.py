@@ -198,11 +198,12 @@ def sift(given: argparse.Namespace) -> int:
                 jobs=given.jobs,
                 finishing=given.keep is None,
             )
-            for source in largest_first(sources)
+            for source in sources
         ]
+        in_order = [runs[sources.index(each)] for each in largest_first(sources)]
         with show_progress(tallies) as progress:
             # In place, one list is written at the end of each source.
-            _run_all(runs, 1 if in_place else given.jobs, signals, progress)
+            _run_all(in_order, 1 if in_place else given.jobs, signals, progress)
         chosen = None
         if given.keep is not None and all(run.ended for run in runs):
             chosen = engine.choose(names, given.keep, _changes(tallies, begun))
