@@ -489,8 +489,22 @@ def test_a_dry_run_lists_what_would_go(stillsift: Command, photos: Path, tmp_pat
     assert [row["file"] for row in csv.DictReader(table)] == [line.split("\t")[0] for line in text]
     done = stillsift("sift", photos, "--dry-run", "--remove-to", tmp_path / "gone", "--list")
     assert done.out.splitlines() == text
+    told = stillsift("sift", photos, "--dry-run", "--remove-to", tmp_path / "gone", "--json").out
+    size = sum((photos / name).stat().st_size for name in DROPPED)
+    assert json.loads(told)["would_move"] == len(DROPPED)
+    assert json.loads(told)["would_move_bytes"] == size
     assert not (tmp_path / "gone").exists()
     assert contents(photos) == before
+
+
+@pytest.mark.parametrize("mode", ["--remove-to", "--copy-to"])
+def test_a_dry_run_goes_where_an_earlier_run_has_been(
+    mode: str, stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    assert stillsift("sift", photos, mode, tmp_path / "out").status == 0
+    done = stillsift("sift", photos, mode, tmp_path / "out", "--dry-run")
+    assert done.status == 0, done.err
+    assert ("0 files, 0.0 kB, would go" in done.out) == (mode == "--remove-to")
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,7 @@ def test_what_is_left_alone_is_told_once_for_each_kind(stillsift: Command, tmp_p
         running.start()
         write_still(gate / "a.jpg", 1)
         running.until_done(1)
+        os.link(gate / "a.jpg", gate / "z.jpg")
         (gate / "b.xmp").touch()
         (gate / "notes.txt").touch()
         write_still(gate / "b.jpg", 2)
@@ -124,7 +125,12 @@ def test_what_is_left_alone_is_told_once_for_each_kind(stillsift: Command, tmp_p
         assert running.log.count(first) == 1
         assert running.log.count("left alone: 3 files") == 1, "once more for a new kind"
         told = stillsift("stats", "--store", running.store, "--json").out
-        assert json.loads(told)[0]["left_alone"] == {".xmp": 2, ".txt": 1, "links": 1}
+        assert json.loads(told)[0]["left_alone"] == {
+            ".xmp": 2,
+            ".txt": 1,
+            "links": 1,
+            "hard_links": 1,
+        }
 
 
 def test_a_missing_directory_does_not_stop_another_and_is_taken_up_when_it_comes(

@@ -261,19 +261,21 @@ def test_what_is_left_alone_beside_footage_is_told(stillsift: Command, tmp_path:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("not footage")
     (folder / "link.jpg").symlink_to("a.jpg")
+    os.link(folder / "a.jpg", folder / "b.jpg")
     os.mkfifo(folder / "pipe.jpg")
     told = (
         "  unread   4 files are of no kind that stillsift reads (.xmp 2, no suffix 1, other 1); "
-        "1 symbolic link is not followed; 1 pipe or device is not read"
+        "1 symbolic link is not followed; 1 hard link is read under another name; "
+        "1 pipe or device is not read"
     )
     for _ in range(2):  # the second time there is nothing new
         assert told in stillsift("sift", folder, "-o", out).out.splitlines()
     assert told in stillsift("stats", "--store", out).out.splitlines()
-    kinds = {".xmp": 2, "": 1, "other": 1, "links": 1, "special": 1}
+    kinds = {".xmp": 2, "": 1, "other": 1, "links": 1, "hard_links": 1, "special": 1}
     done = stillsift("sift", folder, "-o", out, "--json")
     assert json.loads(done.out)["sources"][0]["left_alone"] == kinds
     assert json.loads(stillsift("stats", "--store", out, "--json").out)[0]["left_alone"] == kinds
-    for name in ("link.jpg", "pipe.jpg", "README", "a.xmp", "sub/b.XMP", "c.\x1b[31m"):
+    for name in ("link.jpg", "b.jpg", "pipe.jpg", "README", "a.xmp", "sub/b.XMP", "c.\x1b[31m"):
         (folder / name).unlink()
     write_still(folder / "b.jpg", 2)
     stillsift("sift", folder, "-o", out)
@@ -1107,6 +1109,26 @@ def test_copies_of_photographs_are_found_across_a_group(
     options = ("--set", "gallery=1", "--set", "group=all", "--json", *where)
     done = json.loads(stillsift("sift", *folders, *options).out)
     assert [source["kept"] for source in done["sources"]] == [6, 0]
+
+
+@pytest.mark.parametrize("into", ["--dry-run", "--output", "--remove-to"])
+def test_larger_copies_that_go_for_an_earlier_folder_are_told(
+    into: str, tmp_path: Path, stillsift: Command
+) -> None:
+    whole, halves = photographs_and_copies(tmp_path)
+    where = (into,) if into == "--dry-run" else (into, tmp_path / "out")
+    name_it_first = stillsift("sift", whole, halves, *where)
+    assert name_it_first.status == 0
+    assert "  larger" not in name_it_first.out
+    where = (into,) if into == "--dry-run" else (into, tmp_path / "other")
+    if into == "--remove-to":
+        stillsift("restore", "--store", tmp_path / "out", "--all")
+    done = stillsift("sift", halves, whole, *where)
+    told = "6 of these have over twice the pixels of the copy that halves has kept;"
+    assert told in done.out
+    assert ("undo this" in done.out) == (into == "--remove-to")
+    again = json.loads(stillsift("sift", halves, whole, *where, "--json").out)
+    assert [each["larger_dropped"] for each in again["sources"]] == [0, 6 * (into == "--dry-run")]
 
 
 def test_a_photograph_removed_from_the_store_is_kept_again(

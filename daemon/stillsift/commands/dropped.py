@@ -6,6 +6,8 @@ import csv
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 from ..decisions import Outcome
 from ..escapes import escaped, json_text
@@ -36,6 +38,16 @@ def print_dropped(ledger: LedgerReader, sources: Iterable[str], form: str) -> No
         for row in rows:
             told = (row["file"], row["reason"], row["shown_by"] or "")
             print("\t".join(escaped(str(each)) for each in told))
+
+
+def would_go(ledger: LedgerReader, sources: Iterable[str]) -> tuple[int, int]:
+    """Returns how many dropped stills may go, and how many bytes they have together."""
+    files = bytes_ = 0
+    for row in _rows(ledger, sources):
+        with suppress(OSError):  # gone meanwhile
+            bytes_ += Path(str(row["file"])).stat().st_size
+            files += 1
+    return files, bytes_
 
 
 def _rows(ledger: LedgerReader, sources: Iterable[str]) -> Iterator[dict[str, object]]:

@@ -104,6 +104,8 @@ def _print(rows: list[dict[str, object]], as_json: bool) -> None:
         print(json_text(rows, indent=2))
         return
     for row in rows:
-        print("  ".join(escaped(str(value)) for value in row.values() if value is not None))
+        # A file that is where it was is named once.
+        told = dict.fromkeys(str(value) for value in row.values() if value is not None)
+        print("  ".join(map(escaped, told)))
     if not rows:
         print("nothing in quarantine")

@@ -35,7 +35,7 @@ from ..store.in_place import LIST, Mode, mode_of
 from ..units import counted, shown_size
 from . import process_list
 from .arguments import Commands, UsageError, add_command, add_json
-from .dropped import print_dropped
+from .dropped import print_dropped, would_go
 from .pasted import pasted
 from .progress import Progress, show_progress
 from .sift_sources import check_apart, largest_first, named_sources, of_stills, sources_of
@@ -161,7 +161,7 @@ def sift(given: argparse.Namespace) -> int:
     if root is not None:
         store = config.store.model_copy(update={"path": root.absolute()})
         config = config.model_copy(update={"store": store})
-        _check_kind(root, in_place)
+        _check_kind(root, _asked(given))
     if in_place is not None:
         kept = {"retire": "move" if in_place is Mode.REMOVE else "leave", "audit": 0.0}
         config = config.model_copy(update={"defaults": config.defaults.model_copy(update=kept)})
@@ -209,6 +209,9 @@ def sift(given: argparse.Namespace) -> int:
             chosen = engine.choose(names, given.keep, _changes(tallies, begun))
             for run in runs:
                 run.finish(lambda: not signals.stop.is_set())
+        for name, larger in engine.ledger.larger_copies(begun).items():
+            if name in tallies:
+                tallies[name].larger = larger
         _tell_unmatched(runs, config)
         _tell_untimed(list(tallies.values()), config)
         _tidy(engine, signals)
@@ -216,8 +219,9 @@ def sift(given: argparse.Namespace) -> int:
             _write_decisions(given.decisions, engine, names)
         if given.list or given.print0:
             print_dropped(engine.ledger, names, "print0" if given.print0 else given.list)
+        going = would_go(engine.ledger, names) if given.dry_run and given.remove_to else None
         interrupted = signals.stop.is_set()
-    _print_summary(list(tallies.values()), given, config, chosen, interrupted)
+    _print_summary(list(tallies.values()), given, config, chosen, going, interrupted)
     if interrupted:
         return 130
     return 1 if any(tally.fruitless or tally.stayed for tally in tallies.values()) else 0
@@ -236,12 +240,17 @@ def _changes(tallies: dict[str, Tally], after: int) -> Changed:
 
 def _in_place(given: argparse.Namespace) -> Mode | None:
     """Returns what a folder takes that is no store; None: there is none, or nothing is written."""
-    asked = given.remove_to or given.copy_to
+    asked = _asked(given)
     if asked is not None and any("://" in text for text in given.paths):
         raise UsageError("sift: a camera has no files to move or copy; use --output DIR")
-    if asked is None or given.dry_run:
-        return None
-    return Mode.COPY if given.remove_to is None else Mode.REMOVE
+    return None if given.dry_run else asked
+
+
+def _asked(given: argparse.Namespace) -> Mode | None:
+    """Returns what the folder that was named takes, written or not; None: it is a store."""
+    if given.remove_to is not None:
+        return Mode.REMOVE
+    return None if given.copy_to is None else Mode.COPY
 
 
 def _check_kind(root: Path, in_place: Mode | None) -> None:
@@ -541,8 +550,10 @@ def _print_summary(
     given: argparse.Namespace,
     config: Config,
     chosen: Chosen | None,
+    going: tuple[int, int] | None,
     interrupted: bool,
 ) -> None:
+    """Prints what came of it. `going`: files and bytes that a dry run would move; None: none."""
     store = None if given.dry_run else config.store.path
     out = sys.stderr if given.list or given.print0 else sys.stdout
     if given.json:
@@ -552,6 +563,7 @@ def _print_summary(
             "dry_run": store is None,
             "interrupted": interrupted,
             **({} if chosen is None else {"chosen": chosen.kept, "of": chosen.before}),
+            **({} if going is None else {"would_move": going[0], "would_move_bytes": going[1]}),
         }
         print(json_text(summary, indent=2), file=out)
         return
@@ -568,6 +580,9 @@ def _print_summary(
         places = _finished(given, store, tallies) if _in_place(given) else _places(store, tallies)
         for line in places:
             print(line, file=out)
+    elif going is not None:
+        would = f"{counted(going[0], 'file')}, {shown_size(going[1])}, would go"
+        print(f"A dry run: nothing was moved. {would}; --list names them.", file=out)
     elif any(tally.kept for tally in tallies):
         print("A dry run: nothing was kept.", file=out)
 

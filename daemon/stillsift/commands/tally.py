@@ -11,7 +11,7 @@ from .. import units
 from ..decisions import Decision, Outcome, Reason, outcome_of
 from ..escapes import escaped
 from ..frames import TimeOrigin
-from ..ledger.records import KeptFile
+from ..ledger.records import KeptFile, LargerCopies
 from ..sources import LeftAlone, Position
 from ..sources.sequences import NumberedStills
 from ..store.in_place import Finished
@@ -55,6 +55,8 @@ class Tally:
     """What lies among the footage and is not read."""
     numbered: list[NumberedStills] = field(default_factory=list)
     """Folders whose stills are numbered."""
+    larger: LargerCopies | None = None
+    """Copies that were dropped for much smaller ones of another source; None: there are none."""
     by_time_of_file: int = 0
     """Photographs of this run that have no time but that of their file."""
     of_clips: int = 0
@@ -170,6 +172,7 @@ class Tally:
             "reasons": {r.value: self.reasons[r] for r in sorted(self.reasons) if self.reasons[r]},
             "kept_bytes": self.kept_bytes,
             "replaced": self.replaced,
+            "larger_dropped": 0 if self.larger is None else self.larger.number,
             "moved": 0 if self.finished is None else self.finished.moved,
             "stayed": [] if self.finished is None else self.finished.told,
             "seconds": round(self.seconds, 3),
@@ -214,6 +217,8 @@ class Tally:
         lines += by_outcome(self.reasons, _IF_DRY if self.dry else None)
         if self.replaced:
             lines.append(f"  replaced {counted(self.replaced, 'kept frame')}, by better copies")
+        if self.larger is not None:
+            lines.append(f"  larger   {self._larger_text(self.larger)}")
         lines += self._finished_lines()
         named = self.failures if self.dry else self.failures[:_MOST_NAMED]
         lines += [f"  failed   {failure}" for failure in named]
@@ -228,6 +233,14 @@ class Tally:
         if self.error is not None:
             lines.append(f"  stopped  {self.error}")
         return "\n".join(map(escaped, lines))
+
+    def _larger_text(self, larger: LargerCopies) -> str:
+        """Returns that larger copies went, and how they stay."""
+        way = "name it first" if self.dry else "name it first, with another folder for what is kept"
+        if self.finished is not None:
+            way = "undo this, and name it first, with another folder for what is moved or copied"
+        number = "1 of these has" if larger.number == 1 else f"{larger.number} of these have"
+        return f"{number} over twice the pixels of the copy that {larger.kept_by} has kept; {way}"
 
     def _finished_lines(self) -> list[str]:
         """Returns lines about the files that were to go and stay."""

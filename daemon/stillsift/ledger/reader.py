@@ -28,6 +28,7 @@ from .records import (
     KeptFile,
     KeptRecord,
     KeptVector,
+    LargerCopies,
     Quarantined,
     Replaced,
     SeenFile,
@@ -440,6 +441,21 @@ class LedgerReader:
         while rows := self._all(query, (after,)):
             yield from ((row[1], row[2]) for row in rows if row[2] in names)
             after = int(rows[-1][0])
+
+    def larger_copies(self, after: int) -> dict[str, LargerCopies]:
+        """Returns which sources lost copies after `seq` to one with less than half the pixels.
+
+        Only copies that another source has kept count: within one, a larger one replaces it.
+        """
+        rows = self._all(
+            "SELECT d.source, count(*), min(k.source) FROM decisions d"
+            " JOIN decisions k ON k.id = d.nearest_kept WHERE d.seq > ?"
+            " AND d.reason = 'near_duplicate' AND d.content_hash IS NOT NULL"
+            " AND k.source != d.source AND d.width * d.height > 2 * k.width * k.height"
+            " GROUP BY d.source",
+            (after,),
+        )
+        return {source: LargerCopies(number, by) for source, number, by in rows}
 
     def first_with(self, content_hash: str, source: str) -> Decision | None:
         """Returns the first decision about this content, of this source or else of any; None: there

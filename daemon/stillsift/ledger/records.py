@@ -279,6 +279,15 @@ class Replaced:
 
 
 @dataclass(frozen=True, slots=True)
+class LargerCopies:
+    """Says that larger copies were dropped, since another source had kept a smaller one before."""
+
+    number: int
+    kept_by: str
+    """That source, or the first by name of several."""
+
+
+@dataclass(frozen=True, slots=True)
 class SampleStats:
     """Gives the totals of the audit samples of one source."""
 

@@ -139,13 +139,14 @@ class Gap:
 LINKS, SPECIAL, OTHER = "links", "special", "other"
 """Kinds of what is left alone that are no suffix: symbolic links; pipes, sockets and devices; names
 whose suffix is none that a format has."""
-HIDDEN, FOLDERS = "hidden", "folders"
+HIDDEN, FOLDERS, NAMES = "hidden", "folders", "hard_links"
 """More of them: files whose name begins with `.` or `~`; folders that are not entered, as they are
-hidden, another system's, too deep, or below a directory of which only the files are read."""
+hidden, another system's, too deep, or below a directory of which only the files are read; names of
+files that have another one, under which they are read."""
 _MOST_KINDS = 20
 """Most suffixes that a sentence names; JSON has them all."""
 
-_NO_SUFFIX = frozenset((LINKS, SPECIAL, HIDDEN, FOLDERS))
+_NO_SUFFIX = frozenset((LINKS, SPECIAL, HIDDEN, FOLDERS, NAMES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ class LeftAlone:
 
     kinds: Mapping[str, int]
     """Number of files by suffix (lower case with its dot, or empty), and of `LINKS`, `SPECIAL`,
-    `OTHER`, `HIDDEN` and `FOLDERS`."""
+    `OTHER`, `HIDDEN`, `FOLDERS` and `NAMES`."""
 
     def __str__(self) -> str:
         """Returns it as a sentence without its end; empty: nothing is left alone."""
@@ -169,6 +170,8 @@ class LeftAlone:
             told.append(f"{total} of no kind that stillsift reads ({', '.join(named)}{more})")
         if links := self.kinds.get(LINKS):
             told.append(f"{_are(links, 'symbolic link')} not followed")
+        if names := self.kinds.get(NAMES):
+            told.append(f"{_are(names, 'hard link')} read under another name")
         if special := self.kinds.get(SPECIAL):
             told.append(f"{_are(special, 'pipe or device', 'pipes or devices')} not read")
         if hidden := self.kinds.get(HIDDEN):

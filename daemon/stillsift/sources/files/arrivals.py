@@ -22,7 +22,7 @@ from pathlib import Path
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-from ..items import FileIdentity, Idle
+from ..items import NAMES, FileIdentity, Idle
 from .events import EVENTS, Arrived, Event, Events
 from .opening import is_being_written
 from .tree import Found, Tree, natural
@@ -192,7 +192,11 @@ class Arrivals:
                             return [], present
                     if found is None:
                         continue
-                    present.add(hash(found.identity))
+                    key = hash(found.identity)
+                    if key in present:
+                        left_alone[NAMES] += 1
+                        continue
+                    present.add(key)
                     if not is_done(found.identity) and self._looks_whole(found):
                         whole.append((natural(found.path), Arrived(found.path)))
             except OSError as error:  # the root disappeared while it was read

@@ -24,6 +24,7 @@ from ...frame_numbers import NumberPattern, is_number_pattern
 from ...problems import Problem
 from ..decoding import MAX_CLIP_PIXELS, MAX_PIXELS
 from ..items import (
+    NAMES,
     Failed,
     FileIdentity,
     Finished,
@@ -236,14 +237,8 @@ class DirectorySource:
         return self._as_they_come() if self._watch else self._once()
 
     def _once(self) -> Iterator[Item]:
-        found: list[Path] = []
         left_alone: Counter[str] = Counter()
-        for tree in (each.resolved() for each in self._trees):
-            try:
-                files = (file.path for file in self._counted(tree.files(left_alone=left_alone)))
-                found += sorted(files, key=natural)
-            except OSError as error:
-                raise SourceMissing(f"{tree.root}: {error.strerror}") from error
+        found = self._listing(left_alone)
         self._bare = not found
         yield from self._left_alone(left_alone)
         self._check_names(found)
@@ -262,6 +257,26 @@ class DirectorySource:
         finally:
             if self._ahead is not None:
                 self._ahead.close()
+
+    def _listing(self, left_alone: Counter[str]) -> list[Path]:
+        """Returns all stills and clips in order, each file under the first of its names.
+
+        Counts in `left_alone` what is not read. Raises SourceMissing.
+        """
+        found: list[Path] = []
+        names: dict[int, Path] = {}
+        for tree in (each.resolved() for each in self._trees):
+            try:
+                listed = self._counted(tree.files(left_alone=left_alone))
+                files = ((file.path, hash(file.identity)) for file in listed)
+                for path, identity in sorted(files, key=lambda file: natural(file[0])):
+                    if names.setdefault(identity, path) == path:
+                        found.append(path)
+                    else:
+                        left_alone[NAMES] += 1
+            except OSError as error:
+                raise SourceMissing(f"{tree.root}: {error.strerror}") from error
+        return found
 
     def _read_ahead(self) -> None:
         """Begins to read the stills that come next and are not decided."""
