@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -56,45 +57,45 @@ class Filmed:
     things: int
 
 
-class Material:
-    """What days are composed of."""
-
-    def __init__(self, media: Path) -> None:
-        square, self.people = people.pedestrians(media)
-        road, self.vehicles = views.vehicles(media)
-        carriageway = read_pictures(media / "a/bgs_overhead_road.avi")[0]
-        self.grounds = dict(zip(CAMERAS, (square, road, carriageway), strict=True))
+@cache
+def _material(media: Path) -> tuple[dict[str, Image], list[people.Cutout], list[people.Cutout]]:
+    """The empty view of each camera, people, and vehicles."""
+    square, some = people.pedestrians(media)
+    road, vehicles = views.vehicles(media)
+    carriageway = read_pictures(media / "a/bgs_overhead_road.avi")[0]
+    return dict(zip(CAMERAS, (square, road, carriageway), strict=True)), some, vehicles
 
 
 def day(
-    material: Material, folder: Path, seed: int, gap: float, minutes: float, *, test: bool = False
+    media: Path, folder: Path, seed: int, gap: float, minutes: float, *, test: bool = False
 ) -> list[Filmed]:
     """A clip of each camera; `gap`: seconds from one thing to the next, on average."""
     return [
-        _clip(material, folder, camera, 100 * seed + number, gap, minutes, test)
+        _clip(media, folder, camera, 100 * seed + number, gap, minutes, test)
         for number, camera in enumerate(CAMERAS)
     ]
 
 
 def _clip(
-    material: Material, folder: Path, camera: str, seed: int, gap: float, minutes: float, test: bool
+    media: Path, folder: Path, camera: str, seed: int, gap: float, minutes: float, test: bool
 ) -> Filmed:
     name = f"{camera}_{gap:g}s_{minutes:g}min{'_test' * test}"
     told = folder / f"{name}.boxes.v{VERSION}.{seed}.json"
 
     def compose(write: Callable[[Image], None], weather: Weather) -> list[Span]:
         rng, end_s = np.random.default_rng(seed), 60 * minutes
-        two_thirds = len(material.people) * 2 // 3
-        some = material.people[two_thirds:] if test else material.people[:two_thirds]
+        grounds, some, vehicles = _material(media)
+        two_thirds = len(some) * 2 // 3
+        some = some[two_thirds:] if test else some[:two_thirds]
         starts = np.cumsum(rng.exponential(gap, int(4 * end_s / gap) + 20)) + 5
         moves = [
-            _vehicle(material.vehicles, rng, n) if camera == "road" else _person(some, rng)
+            _vehicle(vehicles, rng, n) if camera == "road" else _person(some, rng)
             for n in range(int(np.sum(starts < end_s - 5)))
         ]
         regimes = [str(r) for r in rng.permutation(REGIMES)]
         boxes: list[list[tuple[int, ...]]] = []
         for number in range(round(end_s * RATE)):
-            image, t = material.grounds[camera].copy(), number / RATE
+            image, t = grounds[camera].copy(), number / RATE
             boxes.append([])
             for thing, (takes, move) in enumerate(moves):
                 share = (t - starts[thing]) / takes
@@ -108,15 +109,15 @@ def _clip(
             write(weather.dress(regime, image, t % REGIME_S))
         folder.mkdir(parents=True, exist_ok=True)
         told.write_text(json.dumps(boxes), "utf-8")
-        there = {thing: [] for thing in range(len(moves))}
+        there: dict[int, list[int]] = {}
         for frame, row in enumerate(boxes):
-            for box in row:
-                there[box[0]].append(frame)
-        return [Span(min(f), max(f), f"thing {thing}") for thing, f in there.items() if f]
+            for thing, *_ in row:
+                there.setdefault(thing, []).append(frame)
+        return [Span(min(f), max(f), f"thing {thing}") for thing, f in there.items()]
 
     labelled = made(folder, name, seed, compose, version=VERSION)
-    boxes = [[Box(*box) for box in row] for row in json.loads(told.read_text("utf-8"))]
-    return Filmed(labelled.path, boxes, len(labelled.events))
+    rows = [[Box(*box) for box in row] for row in json.loads(told.read_text("utf-8"))]
+    return Filmed(labelled.path, rows, len(labelled.events))
 
 
 Move = Callable[[float], tuple[people.Cutout, int, int]]

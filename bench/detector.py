@@ -21,7 +21,8 @@ from crossings import CLASSES, Box
 SIZE = (256, 144)
 """Width and height of what the network is shown."""
 STRIDE = 8
-BATCH = 8
+CROP, BATCH = 80, 12
+"""It is trained on squares of so many pixels, so many at once."""
 TOLD = 20
 """Most things that are told of one picture."""
 OVERLAP = 0.5
@@ -50,22 +51,24 @@ class Detector(nn.Module):
         nn.init.constant_(self.head.bias[: len(CLASSES)], -4.0)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Takes (n, 3, 144, 256), 0 to 1; gives (n, kinds + 4, 18, 32)."""
+        """Takes (n, 3, height, width), 0 to 1; gives (n, kinds + 4, height / 8, width / 8)."""
         told: Tensor = self.head(self.trunk(pictures - 0.45))
         return told
 
 
 def _targets(rows: Sequence[list[NDArray[np.float64]]]) -> tuple[Tensor, Tensor, Tensor]:
-    """Heat (n, kinds, 18, 32), boxes (n, 4, 18, 32) and where there is one (n, 1, 18, 32)."""
-    high, wide = SIZE[1] // STRIDE, SIZE[0] // STRIDE
-    heat = np.zeros((len(rows), len(CLASSES), high, wide), np.float32)
-    boxes = np.zeros((len(rows), 4, high, wide), np.float32)
-    there = np.zeros((len(rows), 1, high, wide), np.float32)
-    down, across = np.mgrid[0:high, 0:wide]
+    """Heat (n, kinds, 10, 10), boxes (n, 4, 10, 10) and where there is one (n, 1, 10, 10)."""
+    side = CROP // STRIDE
+    heat = np.zeros((len(rows), len(CLASSES), side, side), np.float32)
+    boxes = np.zeros((len(rows), 4, side, side), np.float32)
+    there = np.zeros((len(rows), 1, side, side), np.float32)
+    down, across = np.mgrid[0:side, 0:side]
     for n, row in enumerate(rows):
         for kind, left, top, right, bottom in row:
             x, y = (left + right) / 2 / STRIDE, (top + bottom) / 2 / STRIDE
-            i, j = min(int(y), high - 1), min(int(x), wide - 1)
+            if not (0 <= x < side and 0 <= y < side):
+                continue
+            i, j = int(y), int(x)
             near = np.exp(-((down - i) ** 2 + (across - j) ** 2) / 2 / 0.7**2)
             heat[n, int(kind)] = np.maximum(heat[n, int(kind)], near)
             size = np.log(max(right - left, 1) / STRIDE), np.log(max(bottom - top, 1) / STRIDE)
@@ -84,38 +87,41 @@ def _loss(told: Tensor, heat: Tensor, boxes: Tensor, there: Tensor) -> Tensor:
 
 
 def trained(some: Sequence[Labelled], steps: int, seed: int) -> Detector:
-    """Trains on some frames. Of each batch half shows a thing, where there are both kinds."""
+    """Trains on squares cut from some frames, half of each batch about a thing, half anywhere."""
     torch.manual_seed(seed)
     rng, net = np.random.default_rng(seed), Detector().train()
     net = net.to(memory_format=torch.channels_last)
     best = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=1e-3)
     pace = torch.optim.lr_scheduler.OneCycleLR(best, 3e-3, steps)
-    with_things = [n for n, (_, boxes) in enumerate(some) if boxes]
-    empty = [n for n, (_, boxes) in enumerate(some) if not boxes]
-    halves = [half for half in (with_things, empty) if half]
+    places = [(n, _row(box)) for n, (_, boxes) in enumerate(some) for box in boxes]
+    room = np.array(SIZE) - CROP
     for _ in range(steps):
-        chosen = [int(rng.choice(half)) for half in halves for _ in range(BATCH // len(halves))]
         pictures, rows = [], []
-        for n in chosen:
-            picture, boxes = some[n]
-            flip = bool(rng.integers(2))
-            light = rng.uniform(0.7, 1.3), rng.uniform(-20, 20)
-            seen = np.clip(picture * np.float32(light[0]) + np.float32(light[1]), 0, 255)
-            pictures.append(seen[:, ::-1] if flip else seen)
-            rows.append([_row(box, flip) for box in boxes])
+        for turn in range(BATCH):
+            n, corner = int(rng.integers(len(some))), rng.uniform(0, room)
+            if turn % 2 and places:
+                n, (_, left, top, right, bottom) = places[int(rng.integers(len(places)))]
+                middle = np.array([left + right, top + bottom]) / 2
+                corner = np.clip(middle - rng.uniform(0.1, 0.9, 2) * CROP, 0, room)
+            x, y = (int(v) for v in corner)
+            seen = some[n][0][y : y + CROP, x : x + CROP].astype(np.float32)
+            seen = np.clip(seen * rng.uniform(0.7, 1.3) + rng.uniform(-20, 20), 0, 255)
+            row = [_row(box) - (0, x, y, x, y) for box in some[n][1]]
+            if rng.integers(2):
+                seen = seen[:, ::-1]
+                row = [np.array([r[0], CROP - r[3], r[2], CROP - r[1], r[4]]) for r in row]
+            pictures.append(seen.astype(np.float32))
+            rows.append(row)
         best.zero_grad()
-        loss = _loss(net(_batch(pictures)), *_targets(rows))
-        loss.backward()
+        _loss(net(_batch(pictures)), *_targets(rows)).backward()
         best.step()
         pace.step()
     return net.eval()
 
 
-def _row(box: Box, flip: bool) -> NDArray[np.float64]:
+def _row(box: Box) -> NDArray[np.float64]:
     """Kind, left, top, right, bottom in pixels of SIZE."""
     sides = np.array([box.left, box.top, box.right, box.bottom]) * SCALE
-    if flip:
-        sides[[0, 2]] = SIZE[0] - sides[[2, 0]]
     return np.array([box.kind, *sides])
 
 
@@ -149,7 +155,7 @@ def found(net: Detector, pictures: Sequence[Image]) -> list[Found]:
 
 def average_precision(some: Sequence[Found], truth: Sequence[list[Box]]) -> list[float]:
     """Average precision of each class: the area below precision, made monotone, over recall."""
-    rows = [[_row(box, False) for box in boxes] for boxes in truth]
+    rows = [[_row(box) for box in boxes] for boxes in truth]
     result = []
     for kind in range(len(CLASSES)):
         left = [[row[1:] for row in each if row[0] == kind] for each in rows]

@@ -1,20 +1,21 @@
 """Whether a detector trained on what stillsift keeps is better than one trained on other frames.
 
     pip install torch                                     # the CPU build is enough
-    .venv/bin/python bench/training.py [--only quiet,busy] [--days 5] [--steps 500] [--media DIR]
+    .venv/bin/python bench/training.py [--only quiet,busy] [--days 2] [--seeds 3] [--steps 300]
 
 Days of three cameras are composed, with a box for everything in every frame (crossings.py). Of each
 day some frames are chosen, as if somebody had to label them: by `stillsift sift`, at even
 distances, or by chance. A small detector (detector.py) is trained from nothing on them, and judged
-on another day of these cameras, on every fifth frame: average precision (overlap .5), the mean of
-people and vehicles. All get as many steps, and half of each batch shows something where that can
-be, so frames of nothing cost the others no steps; `all frames` get twice as many.
+on every tenth frame of another day of these cameras, with other people: average precision
+(overlap .5), the mean of people and vehicles. All get as many steps; half of what is shown is about
+a thing wherever there is one, so that frames of nothing cost nobody steps. `all frames` get twice
+as many steps.
 
-quiet    something comes every 25 s on average; most frames show nothing
-busy     something comes every 3 s: nearly all frames show something, so little can be gained
+quiet    something comes every 25 s on average: most frames show nothing
+busy     something comes every 3 s: most frames show something
 
-Every day has its own footage, first weights, draw and first frame of the even distances, so the
-spread is that of all of these together.
+Each seed has its own first weights, squares, draw and first frame of the even distances; each day
+its own footage. The spread is that of all of these together.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import cache, partial
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -50,15 +51,9 @@ MEDIA = ROOT.parent / "shared" / "media"
 FOOTAGE = {"quiet": (25.0, 4.0), "busy": (3.0, 1.0)}
 """Seconds from one thing to the next on average, and minutes of each camera."""
 TEST_DAY = 100
-SIFT = {
-    "quiet": {
-        "--keep 15": "--keep 15",
-        "normal": "",
-        "highest": "--set sensitivity=highest",
-    },
-    "busy": {"normal": ""},
-}
-MORE = (2, 4)
+SIFT = {"--keep 20": "--keep 20", "normal": ""}
+"""Budgets by name, and what `sift` is asked for."""
+MORE = 4
 """Uniform sampling is also given so many times the frames that stillsift keeps by default."""
 Place = tuple[int, int]
 """Clip and frame."""
@@ -69,6 +64,7 @@ class Result:
     """What came of one choice of frames of one day."""
 
     day: int
+    seed: int
     method: str
     budget: str
     frames: int
@@ -85,11 +81,6 @@ class Result:
     @property
     def mean(self) -> float:
         return float(np.mean(self.precision))
-
-
-@cache
-def material(media: Path) -> crossings.Material:
-    return crossings.Material(media)
 
 
 def sifted(clips: list[Filmed], options: str) -> list[Place]:
@@ -112,7 +103,7 @@ def pictures(clips: list[Filmed], every: int = 1) -> dict[Place, detector.Labell
 
 
 def choices(
-    clips: list[Filmed], footage: str, every: list[Place], rng: np.random.Generator
+    ours: dict[str, list[Place]], every: list[Place], rng: np.random.Generator
 ) -> Iterable[tuple[str, str, list[Place]]]:
     """Name, budget and frames of each way to choose."""
 
@@ -120,47 +111,44 @@ def choices(
         at = (np.arange(count) + rng.random()) * len(every) / count
         return [every[int(place)] for place in at]
 
-    for budget, options in SIFT[footage].items():
-        kept = sifted(clips, options)
+    for budget, kept in ours.items():
         yield "stillsift", budget, kept
         yield "uniform", budget, evenly(len(kept))
         yield "random", budget, [every[i] for i in rng.choice(len(every), len(kept), False)]
-        if budget == "normal" and footage == "quiet":
-            for factor in MORE:
-                count = min(factor * len(kept), len(every))
-                yield "uniform", f"{factor} times {budget}", evenly(count)
+    more = min(MORE * len(ours["normal"]), len(every))
+    yield "uniform", f"{MORE} times normal", evenly(more)
     yield "all frames", "all", every
 
 
-def one_day(media: Path, footage: str, steps: int, number: int) -> list[Result]:
+def one_day(media: Path, footage: str, steps: int, seeds: int, number: int) -> list[Result]:
     torch.set_num_threads(1)
-    made = partial(crossings.day, material(media), OUT / "footage")
+    made = partial(crossings.day, media, OUT / "footage")
     clips, test = made(number, *FOOTAGE[footage]), made(TEST_DAY, *FOOTAGE[footage], test=True)
-    labelled, judge = pictures(clips), list(pictures(test, every=5).values())
-    rng, results = np.random.default_rng(number), []
-    for method, budget, chosen in choices(clips, footage, list(labelled), rng):
-        some = [labelled[place] for place in chosen]
-        net = detector.trained(some, steps * (2 if method == "all frames" else 1), number)
-        told = detector.found(net, [picture for picture, _ in judge])
-        results.append(
-            Result(
-                day=number,
-                method=method,
-                budget=budget,
-                frames=len(chosen),
-                showing=sum(bool(boxes) for _, boxes in some),
-                boxes=sum(len(boxes) for _, boxes in some),
-                shown=len({(p[0], box.thing) for p in chosen for box in labelled[p][1]}),
-                things=sum(clip.things for clip in clips),
-                precision=detector.average_precision(told, [boxes for _, boxes in judge]),
+    ours = {budget: sifted(clips, options) for budget, options in SIFT.items()}
+    labelled, judge = pictures(clips), list(pictures(test, every=10).values())
+    results = []
+    for seed in range(seeds):
+        rng = np.random.default_rng(100 * number + seed)
+        for method, budget, chosen in choices(ours, list(labelled), rng):
+            some = [labelled[place] for place in chosen]
+            longer = 2 if method == "all frames" else 1
+            net = detector.trained(some, longer * steps, 100 * number + seed)
+            told = detector.found(net, [picture for picture, _ in judge])
+            results.append(
+                Result(
+                    day=number,
+                    seed=seed,
+                    method=method,
+                    budget=budget,
+                    frames=len(chosen),
+                    showing=sum(bool(boxes) for _, boxes in some),
+                    boxes=sum(len(boxes) for _, boxes in some),
+                    shown=len({(p[0], box.thing) for p in chosen for box in labelled[p][1]}),
+                    things=sum(clip.things for clip in clips),
+                    precision=detector.average_precision(told, [boxes for _, boxes in judge]),
+                )
             )
-        )
-        print(
-            f"  {footage}, day {number}: {method:10} {budget:16} {len(chosen):5} frames"
-            f" {results[-1].mean:6.3f}",
-            file=sys.stderr,
-            flush=True,
-        )
+            print(json.dumps(asdict(results[-1])), file=sys.stderr, flush=True)
     return results
 
 
@@ -176,7 +164,7 @@ def grouped(results: Iterable[Result]) -> Groups:
 
 
 def report(footage: str, groups: Groups) -> None:
-    print(f"\n{footage}: {len(groups['all frames', 'all'])} days, of each on average")
+    print(f"\n{footage}: {len(groups['all frames', 'all'])} days and seeds, on average")
     print(
         f"{'':10} {'':16} {'frames':>7} {'show':>5} {'boxes':>6} {'things':>6}"
         f" {'precision':>9} {'sd':>5} {'from':>5} {'to':>5}  stillsift better by"
@@ -191,7 +179,7 @@ def report(footage: str, groups: Groups) -> None:
             f"{method:10} {budget:16} {np.mean([r.frames for r in some]):7.1f} {share:5.0%}"
             f" {np.mean([r.boxes for r in some]):6.1f} {shown:6.0%} {means.mean():9.3f}"
             f" {means.std(ddof=1):5.3f} {means.min():5.3f} {means.max():5.3f}"
-            + (f"  {np.mean(by):+.3f}, on {np.sum(np.array(by) > 0)} days" if len(by) else "")
+            + (f"  {np.mean(by):+.3f}, {np.sum(np.array(by) > 0)} times" if len(by) else "")
         )
 
 
@@ -216,8 +204,9 @@ def plot(footage: str, groups: Groups, x: str, count: Callable[[Result], int]) -
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", default=",".join(FOOTAGE), help="which of quiet, busy")
-    parser.add_argument("--days", type=int, default=5, help="days to train on (5); at least 2")
-    parser.add_argument("--steps", type=int, default=500, help="steps of training (500)")
+    parser.add_argument("--days", type=int, default=2, help="days to train on (2)")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings on each day (3)")
+    parser.add_argument("--steps", type=int, default=300, help="steps of training (300)")
     parser.add_argument("--media", type=Path, default=MEDIA, help="labelled media")
     asked = parser.parse_args()
     if not asked.media.is_dir():
@@ -225,9 +214,9 @@ def main() -> None:
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         for footage in asked.only.split(","):
             began = time.monotonic()
-            test = partial(crossings.day, material(asked.media), OUT / "footage", TEST_DAY)
+            test = partial(crossings.day, asked.media, OUT / "footage", TEST_DAY)
             test(*FOOTAGE[footage], test=True)  # once, before all need it
-            work = partial(one_day, asked.media, footage, asked.steps)
+            work = partial(one_day, asked.media, footage, asked.steps, asked.seeds)
             results: list[Result] = []
             for each in pool.map(work, range(1, asked.days + 1)):
                 results += each
