@@ -38,12 +38,17 @@ sys.path.append(str(Path(__file__).resolve().parent / "quality"))
 
 import methods
 import plots
-import torch
 from days import read_pictures
 
 import crossings
-import detector
 from crossings import Filmed
+
+try:
+    import torch
+
+    import detector
+except ImportError as error:
+    raise SystemExit(f"training: {error}; it needs `pip install torch`") from error
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / ".cache" / "bench" / "training"
