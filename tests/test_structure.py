@@ -22,7 +22,7 @@ PACKAGE = ROOT / "daemon" / "stillsift"
 ORDER = (
     *("escapes", "problems", "units", "system_libraries", "arrays", "frames", "decisions"),
     "frame_numbers",
-    *("embedding", "health", "selection", "config", "sources", "ledger", "store"),
+    *("embedding", "detection", "health", "selection", "config", "sources", "ledger", "store"),
     *("service", "pipeline", "commands", "cli", "__main__"),
 )
 """The folders and modules at the top, from the ground up. Each may use what stands before it."""
@@ -36,7 +36,7 @@ MODULES = {
         background tracking scene
         comparison novelty sequence budgets keep_ratio limits documents overview alignment light
         pixel_difference likeness copy_order album measured evidence rule learning photographs
-        replacement verdict context moments changes bursts sifter audit_sample farthest_first""",
+        replacement verdict targets target_check context moments changes bursts sifter audit_sample farthest_first""",
     "config": """
         secrets marked_yaml field_types settings errors yaml_file web_config password lint
         json_schema reload""",
@@ -53,7 +53,8 @@ MODULES = {
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
         troubles recorded_album kept_pictures groups tuning reading_mark recorder losses
-        move_rights persistence sifting choosing line model_choice sequence_check engine fleet""",
+        move_rights persistence sifting choosing line model_choice object_finder sequence_check engine
+        fleet""",
     "commands": """
         arguments tables dropped pasted tally progress process_list sift_sources service_user
         alarms audit check_config decisions doctor gaps models restore run sift stats""",

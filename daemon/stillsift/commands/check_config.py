@@ -27,6 +27,7 @@ from ..escapes import escaped, json_text
 from ..frames import Frame
 from ..pipeline import model_choice
 from ..pipeline.engine import open_source, place_of
+from ..pipeline.object_finder import ObjectFinder, labels_of
 from ..problems import Problem
 from ..service import Metrics
 from ..service.access import Access
@@ -145,6 +146,9 @@ def _refused(config: Config) -> Iterator[tuple[Place, str]]:
             model_choice.spec_of(config.model)  # raises if there is no such model
         except ModelError as error:
             yield ("model", "name"), str(error)
+    own = config.detector.path
+    if own is not None and not own.is_file():
+        yield ("detector", "path"), f"is {str(own)!r}, and there is no such file"
     web_config = config.metrics.web_config_file
     if web_config is not None and config.metrics.listen is not None:
         try:
@@ -234,6 +238,8 @@ def _probes(config: Config, user: pwd.struct_passwd | None) -> Iterator[_Probe]:
     Store and sources are looked at as `user`; None: as whoever runs this.
     """
     yield _probe("model", lambda: model_choice.open_model(config.model))
+    if labels := labels_of(config):
+        yield _probe("detector", lambda: ObjectFinder(config.detector, Metrics()).open(labels))
     store = Store(config.store.path)
     # A store that is not there yet is made by whoever may: under systemd by systemd.
     with acting_as(user if config.store.path.exists() else None):

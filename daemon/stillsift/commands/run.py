@@ -17,6 +17,7 @@ from ..config.password import password_of
 from ..config.reload import ReloadPlan, in_force, reload_plan
 from ..config.yaml_file import NO_SOURCES
 from ..decisions import Outcome, Reason, outcome_of
+from ..embedding import ModelError
 from ..ledger import LedgerError
 from ..pipeline import Engine
 from ..pipeline.fleet import Fleet
@@ -204,7 +205,7 @@ class _Daemon:
             return
         try:
             self._fleet.reload(config, plan, _DRAIN_S)
-        except LedgerError as error:
+        except (LedgerError, ModelError) as error:
             log.error("configuration not changed: %s", error)
             return
         if plan.log:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from ..decisions import Decision, time_text, told_measure
+from ..decisions import Decision, Detection, time_text, told_measure
 from ..escapes import escaped, json_text
 
 
@@ -44,7 +45,7 @@ def table(rows: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
-ColumnType = Literal["text", "whole", "number", "time"]
+ColumnType = Literal["text", "whole", "number", "time", "objects"]
 
 DECISION_COLUMNS: dict[str, ColumnType] = {
     "source": "text",
@@ -67,10 +68,14 @@ DECISION_COLUMNS: dict[str, ColumnType] = {
     "detail": "text",
     "dropped_as": "text",
     "frames": "whole",
+    "detections": "objects",
 }
 """Columns of a decision and their types, in the order in which every format has them."""
 
-Row = dict[str, str | int | float | None]
+Objects = list[dict[str, object]]
+"""Objects found in a frame: `label`, `confidence` (0 to 1) and `box`, its left, top, right and bottom
+in pixels."""
+Row = dict[str, str | int | float | Objects | None]
 
 
 def decision_row(decision: Decision, kept_path: Path | None) -> Row:
@@ -96,4 +101,17 @@ def decision_row(decision: Decision, kept_path: Path | None) -> Row:
         "detail": decision.detail,
         "dropped_as": None if decision.dropped_as is None else decision.dropped_as.value,
         "frames": decision.frames,
+        "detections": None if decision.detections is None else objects(decision.detections),
     }
+
+
+def objects(found: Iterable[Detection]) -> Objects:
+    """Returns objects as they are printed, rounded to what means something."""
+    return [
+        {
+            "label": each.label,
+            "confidence": round(each.confidence, 3),
+            "box": [round(side, 1) for side in each.box],
+        }
+        for each in found
+    ]

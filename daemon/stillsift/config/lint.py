@@ -20,9 +20,11 @@ def lint(config: Config) -> Iterator[LintWarning]:
     yield from _shared_directories(config.sources)
     own = frozenset(SourceSettings.model_fields)
     yield from _amounts(("defaults",), config.defaults, own)
+    yield from _unseen(("defaults",), config.defaults, own)
     for index, source in enumerate(config.sources):
         # What a source only takes over from the defaults is reported there.
         yield from _amounts(("sources", index), source, source.model_fields_set)
+        yield from _unseen(("sources", index), source, source.model_fields_set)
 
 
 def _groups(config: Config) -> Iterator[LintWarning]:
@@ -60,6 +62,15 @@ def _shared_directories(sources: tuple[SourceConfig, ...]) -> Iterator[LintWarni
                 yield at, f"lies in that of sources.{name}, which is recursive and reads it too"
             elif other.is_relative_to(place) and sources[index].recursive:
                 yield at, f"holds that of sources.{name}, and recursive reads that too"
+
+
+def _unseen(
+    place: Place, given: SourceSettings, own: frozenset[str] | set[str]
+) -> Iterator[LintWarning]:
+    """Yields an audit that lays aside what nobody has looked at, where something is inhibited."""
+    if given.inhibit and given.audit and (key := _one_of(own, "audit", "inhibit")):
+        why = "does not fit: audit lays dropped frames aside that no detector has looked at, and "
+        yield (*place, key), f"{why}inhibit leaves objects out of what is kept"
 
 
 def _amounts(

@@ -57,12 +57,13 @@ LIVE_KEYS = frozenset(
         *("audit", "alarms", "retire", "sensitivity"),
         *("min_brightness", "max_brightness", "min_contrast"),
         *("min_gap", "max_per_minute", "max_per_hour", "max_per_day", "keep_ratio", "heartbeat"),
+        *("require", "inhibit", "trigger"),
     }
 )
 """Keys of a source that decide what is kept or reported; they can change while it is read."""
 
 
-_FIXED = ("store", "model", "metrics")
+_FIXED = ("store", "model", "detector", "metrics")
 """Sections that hold from the start to the end of a process."""
 
 

@@ -13,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ..decisions import Decision, Reason
+from ..decisions import Decision, Detection, Reason
 from ..frames import TimeOrigin, bounded_ns
 from ..health import AlarmKind
 from ..sources import FileIdentity
@@ -130,6 +130,24 @@ def _number(measure: float | None) -> float | None:
     return None if measure is None else float(measure)
 
 
+def _objects_in(found: Sequence[Detection] | None) -> str | None:
+    """Returns objects as JSON, [[label, confidence, left, top, right, bottom], ...]."""
+    if found is None:
+        return None
+    rows = [
+        [each.label, round(float(each.confidence), 4), *(round(float(s), 1) for s in each.box)]
+        for each in found
+    ]
+    return json.dumps(rows, separators=(",", ":"))
+
+
+def _objects_out(text: str | None) -> tuple[Detection, ...] | None:
+    """Returns the objects that `_objects_in` turned into this text."""
+    if text is None:
+        return None
+    return tuple(Detection(row[0], row[1], (*row[2:],)) for row in json.loads(text))
+
+
 def decision_row(
     decision: Decision,
     kept: KeptFile | None,
@@ -159,6 +177,7 @@ def decision_row(
         decision.width,
         decision.height,
         text_in(decision.detail),
+        _objects_in(decision.detections),
         decision.dropped_as,
         int(decision.frames),
         decision.outcome,
@@ -176,6 +195,7 @@ def decision_record(row: Sequence[Any]) -> DecisionRecord:
     values["reason"] = Reason(values["reason"])
     values["captured_at_origin"] = TimeOrigin(values["captured_at_origin"])
     values["file"] = path_out(values["file"])
+    values["detections"] = _objects_out(values["detections"])
     if values["dropped_as"] is not None:
         values["dropped_as"] = Reason(values["dropped_as"])
     decided_at_ns, kept_path, config_hash, model = row[len(_DECISION_FIELDS) + 1 :]

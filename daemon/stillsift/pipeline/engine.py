@@ -43,6 +43,7 @@ from .choosing import Changed, Chosen, choose
 from .groups import Groups
 from .kept_pictures import KeptPictures
 from .line import Line
+from .object_finder import ObjectFinder, labels_of
 from .persistence import Storage
 from .reading_mark import ReadingMark
 from .recorded_album import RecordedAlbum
@@ -102,6 +103,8 @@ class Engine:
                 "be missed",
                 self.model.spec.name,
             )
+        self._finder = ObjectFinder(self.config.detector, self.metrics)
+        self._finder.open(labels_of(self.config))
         self.metrics.model(self.model.spec.name, self.model.provider)
         why = "" if self.model.why is None else f" ({self.model.why})"
         log.info("model %s on %s%s", self.model.spec.name, self.model.provider, why)
@@ -155,9 +158,11 @@ class Engine:
         """Makes lines that begin from now on follow `config`.
 
         Store and model stay as they are, and so do their settings: the configuration recorded
-        beside a decision is the one it was made with. Raises LedgerError; then nothing has changed.
+        beside a decision is the one it was made with. Raises LedgerError, and ModelError where no
+        detector finds what a source asks for; then nothing has changed.
         """
         config = in_force(self.config, config)
+        self._finder.open(labels_of(config))
         self.ledger.record_config(config.hash, config.to_yaml())
         self.config = config
         self.groups.define(config.sources)
@@ -262,6 +267,7 @@ class Engine:
             mark.close()
             raise
         self.metrics.open_source(config.name, source)
+        self.metrics.looks_for(config.name, tuning.limits.targets.labels)
         return Line(
             source,
             sifter,
@@ -332,6 +338,7 @@ class Engine:
             album=RecordedAlbum(self.ledger, source, model, self._is_there).opened(),
             search_elsewhere=tuning.search_elsewhere,
             picture=pictures.picture,
+            detect=self._finder,
             earlier=sifting,
         )
         if sifter.regions_changed:

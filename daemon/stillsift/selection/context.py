@@ -22,6 +22,7 @@ from .photographs import Match, Photographs, Search, none_elsewhere
 from .replacement import Replacement, Replacements
 from .rule import compare
 from .scene import Scene
+from .target_check import TargetCheck
 from .verdict import Verdict
 
 
@@ -50,6 +51,7 @@ class Context:
     keep_ratio: KeepRatio
     photographs: Photographs
     replacements: Replacements
+    target_check: TargetCheck
     elsewhere: Callable[[], Sequence[GalleryFrame]] = tuple
     """Returns the last frames kept by the other sources of the group, each with its `by`."""
     search_elsewhere: Search = none_elsewhere
@@ -137,6 +139,7 @@ class Context:
         `soft`: whether it may be blurred.
         """
         self.take(waiting.measured)
+        self.target_check.kept(waiting.measured)
         kept = self.as_kept(waiting.measured)
         self.gallery.add(replace(kept, soft=waiting.measured.sharp.value) if soft else kept)
         self.last = None
@@ -273,6 +276,7 @@ class Context:
             novelty_limit=limit,
             nearest_kept=nearest,
             detail=found.why or None,
+            detections=measured.detections,
         )
 
 

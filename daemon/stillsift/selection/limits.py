@@ -8,6 +8,7 @@ from .budgets import UNLIMITED, Amounts
 from .gates import NO_GATES, Gates
 from .regions import EVERYTHING, Regions
 from .sensitivity import Sensitivity
+from .targets import NO_TARGETS, Targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,5 +31,7 @@ class Limits:
     """Whether every visible change is news, instead of each new thing once."""
     regions: Regions = EVERYTHING
     """Which parts of a picture count."""
+    targets: Targets = NO_TARGETS
+    """Objects that have to be seen in what is kept, or must not be."""
     amounts: Amounts = UNLIMITED
     """How much may be kept."""
