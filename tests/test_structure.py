@@ -28,7 +28,8 @@ ORDER = (
 """The folders and modules at the top, from the ground up. Each may use what stands before it."""
 
 MODULES = {
-    "embedding": "manifest contract onnx_model embedding",
+    "embedding": "manifest onnx_file contract onnx_model embedding",
+    "detection": "manifest letterbox outputs detector",
     "health": "alarms known_views camera_health",
     "selection": """
         sensitivity numbers regions sharpness thumbnail small_picture gates cells moved_view gallery

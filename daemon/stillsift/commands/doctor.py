@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from .. import __version__
-from ..embedding import onnx_model
+from ..embedding import onnx_file, onnx_model
 from ..embedding.manifest import manifest
 from ..escapes import escaped, json_text
 from ..problems import Problem
@@ -110,7 +110,7 @@ def _libraries() -> Iterator[_Finding]:
 
 
 def _gpu() -> Iterator[_Finding]:
-    problem = onnx_model.cuda_problem()
+    problem = onnx_file.cuda_problem()
     yield _Finding("GPU", True, "CUDA is used" if problem is None else f"not used: {problem}")
 
 

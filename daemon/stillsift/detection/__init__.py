@@ -1,0 +1,17 @@
+"""Finds what a picture shows, by a neural network: labels, each with a box and a confidence.
+
+Knows nothing of why somebody asks, or of what becomes of the picture. Read `detector` first: it
+puts a picture into a network and makes `Detection`s of what comes out.
+"""
+
+from .detector import DetectError, Detection, Detector, open_detector
+from .manifest import DetectorSpec, detectors
+
+__all__ = [
+    "DetectError",
+    "Detection",
+    "Detector",
+    "DetectorSpec",
+    "detectors",
+    "open_detector",
+]
