@@ -35,9 +35,11 @@ MODULES = {
         sensitivity numbers regions sharpness thumbnail small_picture gates cells moved_view gallery
         noise
         background tracking scene
-        comparison novelty sequence budgets keep_ratio limits documents overview alignment light
+        comparison novelty sequence budgets keep_ratio targets limits documents overview
+        alignment light
         pixel_difference likeness copy_order album measured evidence rule learning photographs
-        replacement verdict targets target_check context moments changes bursts sifter audit_sample farthest_first""",
+        replacement verdict target_check context moments changes bursts sifter audit_sample
+        farthest_first""",
     "config": """
         secrets marked_yaml field_types settings errors yaml_file web_config password lint
         json_schema reload""",
@@ -54,8 +56,8 @@ MODULES = {
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
         troubles recorded_album kept_pictures groups tuning reading_mark recorder losses
-        move_rights persistence sifting choosing line model_choice object_finder sequence_check engine
-        fleet""",
+        move_rights persistence sifting choosing line model_choice object_finder sequence_check
+        engine fleet""",
     "commands": """
         arguments tables dropped pasted tally progress process_list sift_sources service_user
         alarms audit check_config decisions doctor gaps models restore run sift stats""",

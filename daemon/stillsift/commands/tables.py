@@ -73,8 +73,8 @@ DECISION_COLUMNS: dict[str, ColumnType] = {
 """Columns of a decision and their types, in the order in which every format has them."""
 
 Objects = list[dict[str, object]]
-"""Objects found in a frame: `label`, `confidence` (0 to 1) and `box`, its left, top, right and bottom
-in pixels."""
+"""Objects found in a frame: `label`, `confidence` (0 to 1) and `box` (left, top, right, bottom, in
+pixels)."""
 Row = dict[str, str | int | float | Objects | None]
 
 

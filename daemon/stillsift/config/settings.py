@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from ..detection import DetectorKind, detectors
+from ..detection import Kind, detectors
 from ..selection import Limits
 from ..selection.budgets import Amounts
 from ..selection.gates import Gates
@@ -141,8 +141,8 @@ class DetectorSettings(_Section):
 
     path: LocalPath | None = None
     """An ONNX detector of your own, for all labels that it gives; None: those of the manifest."""
-    kind: DetectorKind = "auto"
-    """What its outputs mean; auto: told by their names and shapes."""
+    kind: Kind | Literal["auto"] = "auto"
+    """What its outputs are; auto: told by their names and shapes."""
     labels: tuple[str, ...] | None = None
     """Labels of its classes, in their order; None: those that its file names."""
     provider: Literal["auto", "cpu", "cuda"] = "auto"
@@ -541,7 +541,7 @@ def _unknown_labels(
     ]
     if not asked:
         return
-    known = {label for spec in detectors().values() for label in spec.labels}
+    known = {label for spec in detectors().values() for label in spec.labels or ()}
     if detector.labels is not None:
         known |= set(detector.labels)
     for place, label in asked:

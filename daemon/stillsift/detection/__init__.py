@@ -4,14 +4,16 @@ Knows nothing of why somebody asks, or of what becomes of the picture. Read `det
 puts a picture into a network and makes `Detection`s of what comes out.
 """
 
-from .detector import DetectError, Detection, Detector, open_detector
-from .manifest import DetectorSpec, detectors
+from ..decisions import Detection
+from .detector import DetectError, Detector, open_detector
+from .manifest import DetectorSpec, Kind, detectors
 
 __all__ = [
     "DetectError",
     "Detection",
     "Detector",
     "DetectorSpec",
+    "Kind",
     "detectors",
     "open_detector",
 ]

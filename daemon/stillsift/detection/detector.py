@@ -11,6 +11,7 @@ import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
 from numpy.typing import NDArray
 
 from ..arrays import Image
+from ..decisions import Detection
 from ..embedding import ModelError
 from ..embedding.onnx_file import (
     ORT_ERRORS,
@@ -40,17 +41,6 @@ _TYPES: Final[dict[str, Literal["uint8", "float32"]]] = {
 
 class DetectError(Problem):
     """Says that nothing could be looked for in one picture; the next one may succeed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Detection:
-    """Describes one thing that was found in a picture."""
-
-    label: str
-    confidence: float
-    """0 to 1."""
-    box: tuple[float, float, float, float]
-    """Left, top, right, bottom in pixels of the picture that was given, within it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from ..arrays import Image
 from ..config import Config
 from ..config.settings import DetectorSettings
 from ..decisions import Detection
-from ..detection import Detector, DetectorSpec, detect_around, detectors, open_detector
+from ..detection import Detector, DetectorSpec, detectors, open_detector
 from ..embedding import ModelError
 from ..selection.targets import Box, Targets
 
@@ -44,10 +44,9 @@ class ObjectFinder:
         if not wanted:
             return
         if self._settings.path is not None and self._own is None:
-            own = DetectorSpec.of_file(
-                self._settings.path, kind=self._settings.kind, labels=self._settings.labels
-            )
-            self._own = self._open(own)
+            path, given = self._settings.path, self._settings
+            kind = None if given.kind == "auto" else given.kind
+            self._own = self._open(DetectorSpec(path.stem, path, given.labels, kind))
         for label in wanted:
             self._by_label[label] = self._finding(label)
 
@@ -55,11 +54,11 @@ class ObjectFinder:
         if self._own is not None and label in self._own.labels:
             return self._own
         for name, spec in self._known.items():
-            if label in spec.labels:
+            if label in (spec.labels or ()):
                 if name not in self._opened:
                     self._opened[name] = self._open(spec)
                 return self._opened[name]
-        known = {each for spec in self._known.values() for each in spec.labels}
+        known = {each for spec in self._known.values() for each in spec.labels or ()}
         known |= set(() if self._own is None else self._own.labels)
         where = "" if self._own is None else f"{self._own.spec.path}: "
         raise ModelError(
@@ -81,5 +80,5 @@ class ObjectFinder:
         asked = dict.fromkeys(self._by_label[label] for label in targets.labels)
         for detector in asked:
             with self._stages.stage("detect"):
-                found += detect_around(detector, picture, parts, targets.least)
+                found += detector(picture, targets.least)
         return found

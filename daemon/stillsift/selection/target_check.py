@@ -47,12 +47,15 @@ class TargetCheck:
         detect: Detect,
         regions: Regions,
         apart: Callable[[Measured, GalleryFrame], float],
+        changed: Callable[[Measured, GalleryFrame], Mask | None],
     ) -> None:
-        """Takes what tells how far a frame lies from another one: up to 1 they show the same."""
+        """Takes what tells how far a frame lies from another one (up to 1 they show the same), and
+        which (rows, columns) cells of it differ from that one (None: it is another view)."""
         self._targets = targets
         self._detect = detect
         self._regions = regions
         self._apart = apart
+        self._changed = changed
         self._refused: OrderedDict[str, _Refused] = OrderedDict()
         """By id, the one that was named last at the end."""
         self._looked_s = np.inf
@@ -70,7 +73,11 @@ class TargetCheck:
         """Returns why a frame may not be kept, by what is in it; None: it may."""
         if not self.on:
             return None
-        found = self._found(new.measured, new.found.unexplained)
+        cells = new.found.unexplained
+        if cells is None and new.measured.timed and self._refused:
+            # Nothing is kept yet, or not of this view: what has come in since it was refused?
+            cells = self._changed(new.measured, next(reversed(self._refused.values())).frame)
+        found = self._found(new.measured, cells)
         if found is None:
             return self._unknown()
         picture = new.measured.frame.picture
