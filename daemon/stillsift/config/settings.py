@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from ..detection import Kind, detectors
+from ..detection import detectors
 from ..selection import Limits
 from ..selection.budgets import Amounts
 from ..selection.gates import Gates
@@ -141,7 +141,7 @@ class DetectorSettings(_Section):
 
     path: LocalPath | None = None
     """An ONNX detector of your own, for all labels that it gives; None: those of the manifest."""
-    kind: Kind | Literal["auto"] = "auto"
+    kind: Literal["auto", "boxes", "yolov5", "yolov8", "end_to_end", "detr", "rtdetr"] = "auto"
     """What its outputs are; auto: told by their names and shapes."""
     labels: tuple[str, ...] | None = None
     """Labels of its classes, in their order; None: those that its file names."""
