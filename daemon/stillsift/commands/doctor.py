@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from .. import __version__
+from ..detection import detectors, open_detector
 from ..embedding import onnx_file, onnx_model
 from ..embedding.manifest import manifest
 from ..escapes import escaped, json_text
@@ -122,6 +123,13 @@ def _models() -> Iterator[_Finding]:
             yield _Finding(f"model {name}", False, str(problem), "install stillsift again")
         else:
             yield _Finding(f"model {name}", True, f"whole, runs on {verified.provider}")
+    for name, detector in detectors().items():
+        try:
+            provider = open_detector(detector).provider
+        except Problem as problem:
+            yield _Finding(f"detector {name}", False, str(problem), "install stillsift again")
+        else:
+            yield _Finding(f"detector {name}", True, f"whole, runs on {provider}")
 
 
 def _inotify() -> Iterator[_Finding]:

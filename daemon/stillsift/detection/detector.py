@@ -154,7 +154,10 @@ def _input(spec: DetectorSpec, session: ort.InferenceSession) -> _Input:
     (image,) = images
     first = image.shape[1] == 3
     sizes = image.shape[2:] if first else image.shape[1:3]
-    if image.type not in _TYPES or not (first or image.shape[3] == 3):
+    batch, *_, last = image.shape
+    if image.type not in _TYPES or not (first or last == 3):
+        raise wrong
+    if isinstance(batch, int) and batch != 1:
         raise wrong
     fixed = [side for side in sizes if isinstance(side, int)]
     if len(fixed) == 1:
