@@ -67,13 +67,14 @@ DECISION_COLUMNS: dict[str, ColumnType] = {
     "detail": "text",
     "dropped_as": "text",
     "frames": "whole",
+    "repairs": "text",
 }
 """Columns of a decision and their types, in the order in which every format has them."""
 
 Row = dict[str, str | int | float | None]
 
 
-def decision_row(decision: Decision, kept_path: Path | None) -> Row:
+def decision_row(decision: Decision, kept_path: Path | None, repairs: str | None) -> Row:
     """Returns the decision as a row of `DECISION_COLUMNS`. None: the measure was not taken."""
     return {
         "source": decision.source,
@@ -96,4 +97,5 @@ def decision_row(decision: Decision, kept_path: Path | None) -> Row:
         "detail": decision.detail,
         "dropped_as": None if decision.dropped_as is None else decision.dropped_as.value,
         "frames": decision.frames,
+        "repairs": repairs,
     }

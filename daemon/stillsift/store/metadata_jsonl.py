@@ -197,6 +197,8 @@ def line(kept: KeptFile, decision: Decision) -> bytes:
         "height": kept.height,
         "bytes": kept.bytes,
         "sha256": kept.sha256,
+        "repairs": kept.repairs or "",
+        "original_sha256": decision.content_hash or "",
     }
     if decision.reason is Reason.AUDIT:  # only in audit/, where every line has it
         columns["dropped_as"] = str(decision.dropped_as or "")
