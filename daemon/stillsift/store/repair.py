@@ -287,10 +287,10 @@ def _pixels(
     space = None if profile is None else _space_of(profile)
     if profile is None or space is None:
         return _rgb(data, path, header), None
-    of_profile = {"CMYK": "CMYK", "L": "GRAY"}.get(header.mode, "RGB")
+    of_profile = {"CMYK": "CMYK", "L": "GRAY", "LAB": "Lab"}.get(header.mode, "RGB")
     if space != of_profile:
         return _rgb(data, path, header), None
-    own = header.mode in ("CMYK", "L")
+    own = header.mode in ("CMYK", "L", "LAB")
     image = _converted(data, path, kind, header.mode) if own else _rgb(data, path, header)
     return _in_srgb(image, path, profile), None
 
