@@ -51,7 +51,7 @@ MODULES = {
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
     "ledger": "records schema lifetime rows filters totals search reader writer",
     "store": """
-        errors durable_files names lock rights store metadata_jsonl original quarantine
+        errors durable_files names lock rights repair store metadata_jsonl original quarantine
         recovery in_place""",
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """

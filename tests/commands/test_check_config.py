@@ -140,6 +140,12 @@ def test_mistakes_of_the_web_configuration_are_told_with_their_lines(
             *([{}], {"max_per_minute": 1, "max_per_day": 1441}),
             {"defaults.max_per_minute": "allows no more than 1440 in one day"},
         ),
+        ([{}], {"retire": "delete", "repair": {"suffix": True}}, {}),
+        ([{}], {"retire": "move", "repair": {"orientation": True}}, {}),
+        (
+            *([{"repair": {"longest_side": 640}}], {"retire": "delete"}),
+            {"sources.a.repair": "had back from nowhere"},
+        ),
     ],
 )
 def test_what_is_right_and_hardly_meant_is_a_warning(

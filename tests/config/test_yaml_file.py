@@ -550,3 +550,11 @@ def test_mistakes_in_overrides_are_answered_together() -> None:
         "--set: gallery: must be a whole number, not 'x'",
         "--set: settle: is 3 without a unit; write a number with ms, s, m, h or d, such as 10s",
     ]
+
+
+def test_a_mistake_within_a_section_of_an_override_is_answered() -> None:
+    parsed = parse("sources: []", environ={})
+    with pytest.raises(OverrideError, match=r"repair\.colours: unknown key; did you mean colour"):
+        with_overrides(parsed, ["repair={colours: rgb}"])
+    made = with_overrides(parsed, ["repair={colour: rgb, longest_side: none}"])
+    assert (made.defaults.repair.colour, made.defaults.repair.longest_side) == ("rgb", None)

@@ -118,7 +118,9 @@ def decisions(given: argparse.Namespace) -> int:
         )
         rows = (
             decision_row(
-                record.decision, None if record.kept_path is None else store / record.kept_path
+                record.decision,
+                None if record.kept_path is None else store / record.kept_path,
+                record.repairs,
             )
             for record in records
         )

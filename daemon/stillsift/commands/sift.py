@@ -32,6 +32,7 @@ from ..sources import ClipPosition, Position, Source
 from ..sources.camera import RtspSource
 from ..sources.files import DirectorySource, unmatched
 from ..store.in_place import LIST, Mode, mode_of
+from ..store.repair import Repair
 from ..units import counted, shown_size
 from . import process_list
 from .arguments import Commands, UsageError, add_command, add_json
@@ -180,7 +181,9 @@ def sift(given: argparse.Namespace) -> int:
     ):
         sources = named_sources(sources, engine.ledger)
         if engine.removal is not None:
-            engine.removal.define(_bases(sources))
+            repair = Repair(**config.defaults.repair.what(config.defaults.max_pixels))
+            repairs = dict.fromkeys((each.name for each in sources), repair)
+            engine.removal.define(_bases(sources), repairs)
         tallies = {each.name: Tally(each.name, place_of(each), store_asked) for each in sources}
         for each in sources:
             tallies[each.name].is_file = each.directory is not None and each.directory.is_file()
@@ -534,7 +537,7 @@ def _write_decisions(file: Path, engine: Engine, sources: list[str]) -> None:
                     path = record.kept_path
                     if path is not None:
                         path = engine.config.store.path / path
-                    out.write(json_text(decision_row(record.decision, path)) + "\n")
+                    out.write(json_text(decision_row(record.decision, path, record.repairs)) + "\n")
         partial.replace(file)
     except OSError as error:
         with suppress(OSError):

@@ -69,6 +69,7 @@ DECISION_COLUMNS: dict[str, ColumnType] = {
     "dropped_as": "text",
     "frames": "whole",
     "detections": "objects",
+    "repairs": "text",
 }
 """Columns of a decision and their types, in the order in which every format has them."""
 
@@ -78,7 +79,7 @@ pixels)."""
 Row = dict[str, str | int | float | Objects | None]
 
 
-def decision_row(decision: Decision, kept_path: Path | None) -> Row:
+def decision_row(decision: Decision, kept_path: Path | None, repairs: str | None) -> Row:
     """Returns the decision as a row of `DECISION_COLUMNS`. None: the measure was not taken."""
     return {
         "source": decision.source,
@@ -102,6 +103,7 @@ def decision_row(decision: Decision, kept_path: Path | None) -> Row:
         "dropped_as": None if decision.dropped_as is None else decision.dropped_as.value,
         "frames": decision.frames,
         "detections": None if decision.detections is None else objects(decision.detections),
+        "repairs": repairs,
     }
 
 

@@ -106,9 +106,12 @@ def _source_name(value: Any, index: int) -> str | None:
     return None
 
 
-def reason_of(error: ErrorDetails) -> str:
-    """Returns what pydantic found, in words for the person who wrote the file."""
-    place, context = error["loc"], error.get("ctx", {})
+def reason_of(error: ErrorDetails, section: Place = ()) -> str:
+    """Returns what pydantic found, in words for the person who wrote the file.
+
+    `section`: where in a configuration that was checked; (): it was all of it.
+    """
+    place, context = (*section, *error["loc"]), error.get("ctx", {})
     value = "that" if place[-1:] in (("password",), ("rtsp",)) else shown(error["input"])
     match error["type"]:
         case "extra_forbidden":

@@ -21,10 +21,12 @@ def lint(config: Config) -> Iterator[LintWarning]:
     own = frozenset(SourceSettings.model_fields)
     yield from _amounts(("defaults",), config.defaults, own)
     yield from _unseen(("defaults",), config.defaults, own)
+    yield from _originals(("defaults",), config.defaults, own)
     for index, source in enumerate(config.sources):
         # What a source only takes over from the defaults is reported there.
         yield from _amounts(("sources", index), source, source.model_fields_set)
         yield from _unseen(("sources", index), source, source.model_fields_set)
+        yield from _originals(("sources", index), source, source.model_fields_set)
 
 
 def _groups(config: Config) -> Iterator[LintWarning]:
@@ -97,6 +99,19 @@ def _amounts(
         elif many > few * times:
             most = f"allows no more than {few * times} in one {long}"
             yield (*place, key), f"does not fit: {longer} is {many}, and {shorter} {most}"
+
+
+def _originals(
+    place: Place, given: SourceSettings, own: frozenset[str] | set[str]
+) -> Iterator[LintWarning]:
+    """Yields where the only file with the bytes of an original would go; `own`: as above."""
+    key = _one_of(own, "retire", "repair")
+    if given.retire == "delete" and given.repair.rewrites and key is not None:
+        yield (
+            (*place, key),
+            "does not fit: retire is delete, and repair writes what is kept anew, so that the "
+            "original is had back from nowhere; retire: move holds it for a time",
+        )
 
 
 def _one_of(own: frozenset[str] | set[str], *keys: str) -> str | None:

@@ -54,7 +54,7 @@ _MOST_NAMED = 5
 LIVE_KEYS = frozenset(
     {
         *("gallery", "group", "novelty_limit", "min_sharpness", "max_wait", "max_silence"),
-        *("audit", "alarms", "retire", "sensitivity"),
+        *("audit", "alarms", "repair", "retire", "sensitivity"),
         *("min_brightness", "max_brightness", "min_contrast"),
         *("min_gap", "max_per_minute", "max_per_hour", "max_per_day", "keep_ratio", "heartbeat"),
         *("require", "inhibit", "trigger"),

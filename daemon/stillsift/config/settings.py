@@ -214,6 +214,38 @@ class LogSettings(_Section):
     """text for people and journald, json for log collectors."""
 
 
+class RepairSettings(_Section):
+    """What is put right in stills when they are kept; nothing by default."""
+
+    orientation: bool = False
+    """Whether EXIF orientation is applied to the pixels."""
+    colour: Literal["keep", "rgb"] = "keep"
+    """rgb: grey, palette, transparent, CMYK, 16 bits and floats become RGB of 8 bits."""
+    suffix: bool = False
+    """Whether a name that says another format than the bytes gets the suffix that fits."""
+    longest_side: MostKept = Field(default=None, ge=1)
+    """Most pixels of the longer side; larger ones are made smaller. None (`none`): any number."""
+    format: Literal["keep", "jpeg", "png", "webp"] = "keep"
+    """The one format of all stills; keep: each has its own."""
+
+    def what(self, max_pixels: int) -> dict[str, Any]:
+        """Returns the fields of a `store.repair.Repair`; `max_pixels`: as of the source."""
+        return {
+            "orientation": self.orientation,
+            "colour": self.colour == "rgb",
+            "suffix": self.suffix,
+            "longest_side": self.longest_side,
+            "format": None if self.format == "keep" else self.format,
+            "max_pixels": max_pixels,
+        }
+
+    @property
+    def rewrites(self) -> bool:
+        """Tells whether what is kept of a still may have other bytes than its original."""
+        asked = self.orientation or self.colour != "keep" or self.format != "keep"
+        return asked or self.longest_side is not None
+
+
 class SourceSettings(_Section):
     """How one source is read and sifted."""
 
@@ -269,6 +301,8 @@ class SourceSettings(_Section):
     """Whether the source itself is watched: frozen, covered, moved, out of focus, clock astray."""
     group: GroupName | None = None
     """Sources with the same name here share what they have kept; None: only its own counts."""
+    repair: RepairSettings = RepairSettings()
+    """What is put right in stills when they are kept; originals are never changed."""
     retire: Literal["leave", "move", "delete"] = "leave"
     """What becomes of an original once its decisions are recorded; move: into quarantine."""
     recursive: bool = True

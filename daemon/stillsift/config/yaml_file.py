@@ -141,7 +141,7 @@ def with_overrides(config: Config, assignments: Iterable[str]) -> Config:
         own = SourceSettings.model_validate(given, context=_FROM_FILE)
     except ValidationError as error:
         mistakes += [
-            Mistake(None, ".".join(map(str, each["loc"])), reason_of(each))
+            Mistake(None, ".".join(map(str, each["loc"])), reason_of(each, ("defaults",)))
             for each in error.errors()
         ]
         own = SourceSettings()

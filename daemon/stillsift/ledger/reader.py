@@ -556,6 +556,11 @@ class LedgerReader:
         )
         return quarantined(row) if row else None
 
+    def repaired_copy(self, id: str) -> tuple[Path, str] | None:
+        """Returns where a repaired still was copied to, and its SHA-256 (hex); None: it was not."""
+        row = self._one("SELECT path, sha256 FROM repaired_copies WHERE id = ?", (id,))
+        return None if row is None else (path_of(row[0]), row[1])
+
     def has_moved_to(self, path: Path) -> bool:
         """Tells whether a file was moved to this path, relative to the store, or is about to."""
         return self._one("SELECT 1 FROM quarantine WHERE path = ?", (path_in(path),)) is not None

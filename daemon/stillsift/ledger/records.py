@@ -46,6 +46,9 @@ class KeptFile:
     width: int
     height: int
     captured_at_ns: int
+    repairs: str | None = None
+    """What was put right when it was written, for people; None: nothing, it is byte for byte what
+    it came from, or a frame of a clip or stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +184,8 @@ class DecisionRecord:
     """Path relative to the store; None: not kept."""
     config_hash: str | None
     model: str | None
+    repairs: str | None = None
+    """As in `KeptFile`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,9 +56,12 @@ CHANGE_DECISION = (
 SELECT_DECISION = (
     "SELECT d.seq, "
     + ", ".join(f"d.{name}" for name in _DECISION_FIELDS)
-    + ", d.decided_at_ns, d.kept_path, c.hash, m.name"
+    + ", d.decided_at_ns, d.kept_path, c.hash, m.name, w.repairs"
 )
-ITS_CONTEXT = " LEFT JOIN configs c ON c.key = d.config LEFT JOIN models m ON m.key = d.model"
+ITS_CONTEXT = (
+    " LEFT JOIN configs c ON c.key = d.config LEFT JOIN models m ON m.key = d.model"
+    " LEFT JOIN kept w ON w.id = d.id"
+)
 KEPT_COLUMNS = tuple(f.name for f in fields(KeptFile))
 SELECT_KEPT = "SELECT " + ", ".join(f"k.{name}" for name in KEPT_COLUMNS)
 PUT_KEPT = (
@@ -198,10 +201,8 @@ def decision_record(row: Sequence[Any]) -> DecisionRecord:
     values["detections"] = _objects_out(values["detections"])
     if values["dropped_as"] is not None:
         values["dropped_as"] = Reason(values["dropped_as"])
-    decided_at_ns, kept_path, config_hash, model = row[len(_DECISION_FIELDS) + 1 :]
-    return DecisionRecord(
-        row[0], Decision(**values), decided_at_ns, path_out(kept_path), config_hash, model
-    )
+    decided_at_ns, kept_path, *rest = row[len(_DECISION_FIELDS) + 1 :]
+    return DecisionRecord(row[0], Decision(**values), decided_at_ns, path_out(kept_path), *rest)
 
 
 def kept_row(kept: KeptFile, *, adopted: bool) -> tuple[object, ...]:
@@ -215,6 +216,7 @@ def kept_row(kept: KeptFile, *, adopted: bool) -> tuple[object, ...]:
         kept.width,
         kept.height,
         bounded_ns(int(kept.captured_at_ns)),
+        text_in(kept.repairs),
         adopted,
     )
 

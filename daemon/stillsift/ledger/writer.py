@@ -364,6 +364,15 @@ class Ledger(LedgerReader):
         with self._writing() as db:
             self._put_quarantined(db, moved)
 
+    def copied(self, id: str, repairs: str, path: Path, sha256: str) -> None:
+        """Records what was put right in the copy of a still, where that lies, and its SHA-256."""
+        with self._writing() as db:
+            db.execute("UPDATE kept SET repairs = ? WHERE id = ?", (text_in(repairs), id))
+            db.execute(
+                "INSERT OR REPLACE INTO repaired_copies VALUES (?, ?, ?)",
+                (id, path_in(path), sha256),
+            )
+
     def left_quarantine(self, keys: Iterable[int]) -> None:
         """Records that files are no longer in quarantine."""
         with self._writing() as db:

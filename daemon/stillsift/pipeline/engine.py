@@ -36,6 +36,7 @@ from ..store.in_place import InPlaceStore, Mode, NoListing, Removal
 from ..store.metadata_jsonl import Listing
 from ..store.names import folder_name
 from ..store.recovery import Recovered, recover
+from ..store.repair import Repair
 from ..store.store import READING
 from ..units import counted, shown_size
 from . import model_choice
@@ -311,6 +312,7 @@ class Engine:
             alarms=config.alarms,
             audit=config.audit,
             retire=Retire(config.retire),
+            repair=Repair(**config.repair.what(config.max_pixels)),
             config_hash=self.config.hash,
             member=self.groups.member(config),
         )

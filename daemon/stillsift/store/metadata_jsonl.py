@@ -197,6 +197,8 @@ def line(kept: KeptFile, decision: Decision) -> bytes:
         "height": kept.height,
         "bytes": kept.bytes,
         "sha256": kept.sha256,
+        "repairs": kept.repairs or "",
+        "original_sha256": decision.content_hash or "",
     }
     if decision.detections:
         columns["objects"] = _objects(decision.detections)
