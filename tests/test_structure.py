@@ -56,8 +56,8 @@ MODULES = {
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
         troubles recorded_album kept_pictures groups tuning reading_mark recorder losses
-        move_rights persistence sifting choosing line model_choice object_finder sequence_check
-        engine fleet""",
+        move_rights persistence sifting choosing line model_choice object_finder anonymizing
+        sequence_check engine fleet""",
     "commands": """
         arguments tables dropped pasted tally progress process_list sift_sources service_user
         alarms audit check_config decisions doctor gaps models restore run sift stats""",

@@ -32,7 +32,6 @@ from ..sources import ClipPosition, Position, Source
 from ..sources.camera import RtspSource
 from ..sources.files import DirectorySource, unmatched
 from ..store.in_place import LIST, Mode, mode_of
-from ..store.repair import Repair
 from ..units import counted, shown_size
 from . import process_list
 from .arguments import Commands, UsageError, add_command, add_json
@@ -166,6 +165,11 @@ def sift(given: argparse.Namespace) -> int:
     if in_place is not None:
         kept = {"retire": "move" if in_place is Mode.REMOVE else "leave", "audit": 0.0}
         config = config.model_copy(update={"defaults": config.defaults.model_copy(update=kept)})
+    if given.remove_to and config.defaults.anonymize:
+        raise UsageError(
+            "sift: --remove-to leaves what is kept as it is, and anonymize must not; use "
+            "--copy-to DIR or --output DIR"
+        )
     sources = sources_of(given.paths, config, given.password_file)
     if in_place is not None or given.list or given.print0:
         check_apart(sources)
@@ -181,7 +185,7 @@ def sift(given: argparse.Namespace) -> int:
     ):
         sources = named_sources(sources, engine.ledger)
         if engine.removal is not None:
-            repair = Repair(**config.defaults.repair.what(config.defaults.max_pixels))
+            repair = engine.repair(config.defaults)
             repairs = dict.fromkeys((each.name for each in sources), repair)
             engine.removal.define(_bases(sources), repairs)
         tallies = {each.name: Tally(each.name, place_of(each), store_asked) for each in sources}

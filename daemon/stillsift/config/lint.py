@@ -22,11 +22,13 @@ def lint(config: Config) -> Iterator[LintWarning]:
     yield from _amounts(("defaults",), config.defaults, own)
     yield from _unseen(("defaults",), config.defaults, own)
     yield from _originals(("defaults",), config.defaults, own)
+    yield from _in_the_clear(("defaults",), config.defaults, own)
     for index, source in enumerate(config.sources):
         # What a source only takes over from the defaults is reported there.
         yield from _amounts(("sources", index), source, source.model_fields_set)
         yield from _unseen(("sources", index), source, source.model_fields_set)
         yield from _originals(("sources", index), source, source.model_fields_set)
+        yield from _in_the_clear(("sources", index), source, source.model_fields_set)
 
 
 def _groups(config: Config) -> Iterator[LintWarning]:
@@ -111,6 +113,19 @@ def _originals(
             (*place, key),
             "does not fit: retire is delete, and repair writes what is kept anew, so that the "
             "original is had back from nowhere; retire: move holds it for a time",
+        )
+
+
+def _in_the_clear(
+    place: Place, given: SourceSettings, own: frozenset[str] | set[str]
+) -> Iterator[LintWarning]:
+    """Yields where originals lie beside what was made anonymous; `own`: as above."""
+    key = _one_of(own, "retire", "anonymize")
+    if given.anonymize and given.retire == "move" and key is not None:
+        yield (
+            (*place, key),
+            "does not fit: retire is move, and the quarantine holds originals in which nothing is "
+            "covered; retire: delete leaves none",
         )
 
 

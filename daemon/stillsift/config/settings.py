@@ -295,6 +295,8 @@ class SourceSettings(_Section):
     """Objects of which none may be seen in what is kept."""
     trigger: tuple[TriggerSettings, ...] = ()
     """Objects for which a frame of a time line is kept although nothing in it is new."""
+    anonymize: tuple[str, ...] = ()
+    """Labels of objects that are covered in what is kept, as [face]; empty: nothing is covered."""
     audit: Number = Field(default=0.0, ge=0, le=1)
     """Share of the dropped frames that is laid aside to be judged by a person; 0: none."""
     alarms: bool = True
@@ -565,14 +567,14 @@ def _unknown_labels(
     """Yields the places of labels that no detector gives, as far as that is known here."""
     if detector.path is not None and detector.labels is None:
         return  # the file says which; it is asked when it is opened
-    asked = [
-        ((*place, key, index, "label"), each.label)
-        for place, settings in places
-        if place == ("defaults",) or isinstance(settings, SourceConfig)
-        for key in ("require", "inhibit", "trigger")
-        if place == ("defaults",) or key in settings.model_fields_set
-        for index, each in enumerate(getattr(settings, key))
-    ]
+    asked: list[tuple[Place, str]] = []
+    for place, settings in places:
+        for key in ("require", "inhibit", "trigger", "anonymize"):
+            if place != ("defaults",) and key not in settings.model_fields_set:
+                continue
+            for index, each in enumerate(getattr(settings, key)):
+                at: Place = (*place, key, index)
+                asked.append((at, each) if isinstance(each, str) else ((*at, "label"), each.label))
     if not asked:
         return
     known = {label for spec in detectors().values() for label in spec.labels or ()}

@@ -19,6 +19,7 @@ from ..config import Config, SourceConfig
 from ..config.password import password_of
 from ..config.reload import in_force
 from ..config.secrets import redacted
+from ..config.settings import SourceSettings
 from ..decisions import Decision, Outcome
 from ..embedding import Embedder, Embedding
 from ..frames import Picture
@@ -40,6 +41,7 @@ from ..store.repair import Repair
 from ..store.store import READING
 from ..units import counted, shown_size
 from . import model_choice
+from .anonymizing import Cover
 from .choosing import Changed, Chosen, choose
 from .groups import Groups
 from .kept_pictures import KeptPictures
@@ -312,10 +314,16 @@ class Engine:
             alarms=config.alarms,
             audit=config.audit,
             retire=Retire(config.retire),
-            repair=Repair(**config.repair.what(config.max_pixels)),
+            repair=self.repair(config),
             config_hash=self.config.hash,
             member=self.groups.member(config),
         )
+
+    def repair(self, settings: SourceSettings) -> Repair:
+        """Returns what is put right, and covered, in what a source keeps."""
+        labels = settings.anonymize
+        cover = Cover(labels, self._finder) if labels else None
+        return Repair(**settings.repair.what(settings.max_pixels), cover=cover)
 
     def _sifter(
         self, source: str, tuning: Tuning, pictures: KeptPictures, sifting: Sifting | None

@@ -24,7 +24,7 @@ class Stages(Protocol):
 def labels_of(config: Config) -> list[str]:
     """Returns the labels that any source asks for."""
     asked = (config.defaults, *config.sources)
-    return [label for each in asked for label in each.targets.labels]
+    return [label for each in asked for label in (*each.targets.labels, *each.anonymize)]
 
 
 class ObjectFinder:
@@ -62,7 +62,7 @@ class ObjectFinder:
         known |= set(() if self._own is None else self._own.labels)
         where = "" if self._own is None else f"{self._own.spec.path}: "
         raise ModelError(
-            f"{where}no detector finds {label!r}, which require, inhibit or trigger asks for; the "
+            f"{where}no detector finds {label!r}, which the configuration asks for; the "
             f"labels are {', '.join(sorted(known))}"
         )
 
@@ -76,9 +76,14 @@ class ObjectFinder:
 
         Raises DetectError.
         """
+        return self.find(picture, parts, targets.labels, targets.least)
+
+    def find(
+        self, picture: Image, parts: Sequence[Box], labels: Sequence[str], least: float
+    ) -> list[Detection]:
+        """Finds objects with these labels and this confidence. Raises DetectError."""
         found: list[Detection] = []
-        asked = dict.fromkeys(self._by_label[label] for label in targets.labels)
-        for detector in asked:
+        for detector in dict.fromkeys(self._by_label[label] for label in labels):
             with self._stages.stage("detect"):
-                found += detector(picture, targets.least)
-        return found
+                found += detector(picture, least)
+        return [each for each in found if each.label in labels]

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
 from ..sources.files import DecodeError
@@ -26,6 +28,11 @@ from .names import still_suffix
 log = logging.getLogger(__name__)
 
 ImageFormat = Literal["jpeg", "png", "webp"]
+
+
+Cover = Callable[[NDArray[np.uint8]], tuple[NDArray[np.uint8], str]]
+"""Returns a (height, width, 3) BGR picture with objects covered, and what was done. Raises
+StoreError."""
 
 
 class Fault(StrEnum):
@@ -58,12 +65,15 @@ class Repair:
     """The one format that stills get; None: each has its own."""
     max_pixels: int = 100 * 10**6
     """Largest still that is decoded, in pixels."""
+    cover: Cover | None = None
+    """Covers what nobody is to recognise, of stills and of frames; then no still is kept byte for
+    byte. None: nothing is covered."""
 
     @property
     def asked(self) -> bool:
         """Tells whether anything is put right at all."""
         wanted = self.orientation or self.colour or self.suffix
-        return bool(wanted or self.longest_side or self.format)
+        return bool(wanted or self.longest_side or self.format or self.cover)
 
 
 NOTHING = Repair()
@@ -121,6 +131,12 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What turns the pixels of each EXIF orientation upright."""
+_BACK = {
+    **_TURNS,
+    6: Image.Transpose.ROTATE_90,
+    8: Image.Transpose.ROTATE_270,
+}
+"""What turns them back."""
 _ENDS_WITH_ALPHA = frozenset({Kind.PNG, Kind.WEBP, Kind.TIFF})
 """Kinds in which a picture stays transparent where its colours are not to be repaired."""
 
@@ -208,9 +224,9 @@ def repaired(
     """
     header = read_header(data, path, repair.max_pixels) if header is None else header
     faults = faults_of(data, path, header, repair)
-    if not faults:
+    if not faults and repair.cover is None:
         return None
-    if faults.keys() == {Fault.SUFFIX}:
+    if faults.keys() == {Fault.SUFFIX} and repair.cover is None:
         suffix = still_suffix(data[:32], path.suffix)
         width, height = header.size or (0, 0)
         return Repaired(None, suffix, width, height, f"{faults[Fault.SUFFIX]}: now {suffix}")
@@ -226,11 +242,27 @@ def repaired(
             image = image.transpose(_TURNS[header.orientation])
         if repair.longest_side is not None and max(image.size) > repair.longest_side:
             image = image.resize(_within(image.size, repair.longest_side), Image.Resampling.LANCZOS)
+    covered = None
+    if repair.cover is not None:
+        upright = 1 if turned else header.orientation
+        image, covered = _covered(image, upright, repair.cover)
     exif = _carried(data, path, image.size, 1 if turned else header.orientation)
     written = _encoded(image, path, made, jpeg_quality, exif, profile)
     suffix = still_suffix(written[:32], path.suffix if made is kind else _WRITTEN[made][1])
     done = _told(faults, stored, image, kind, made, suffix)
+    done = "; ".join(each for each in (covered, done) if each)
     return Repaired(written, suffix, image.width, image.height, done)
+
+
+def _covered(image: Image.Image, orientation: int, cover: Cover) -> tuple[Image.Image, str]:
+    """Returns a picture as it is stored with objects covered, which are looked for upright."""
+    turn = _TURNS.get(orientation)
+    upright = image.convert("RGB") if turn is None else image.convert("RGB").transpose(turn)
+    bgr = np.asarray(cv2.cvtColor(np.asarray(upright), cv2.COLOR_RGB2BGR), np.uint8)
+    covered, done = cover(bgr)
+    made = Image.fromarray(cv2.cvtColor(covered, cv2.COLOR_BGR2RGB))
+    back = _BACK.get(orientation)
+    return (made if back is None else made.transpose(back)), done
 
 
 def _told(

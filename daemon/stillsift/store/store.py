@@ -155,7 +155,7 @@ class Store:
         """
         if frame.file is not None and frame.content_hash is not None:
             return self._place_still(frame, frame.file, frame.content_hash, decision, repair)
-        return self._place_encoded(frame, decision)
+        return self._place_encoded(frame, decision, repair)
 
     def _place_still(
         self,
@@ -200,6 +200,10 @@ class Store:
         try:
             made = repaired(data, original, repair, self.jpeg_quality)
         except DecodeError as error:
+            if repair.cover is not None:
+                raise StoreError(
+                    f"{original}: not kept, as it cannot be made anonymous: {error.reason}"
+                ) from error
             log.warning("%s: kept as it is: %s", original, error.reason)
             return None, unrepaired(error)
         if made is None:
@@ -227,11 +231,14 @@ class Store:
             self._name(temporary, self.root / path, sha256)
         return sha256
 
-    def _place_encoded(self, frame: Frame, decision: Decision) -> KeptFile:
+    def _place_encoded(self, frame: Frame, decision: Decision, repair: Repair) -> KeptFile:
         area = _area(decision)
         path = self.path_of(frame, self._suffix, area)
         pixels = frame.picture.bgr()
         assert pixels.shape[:2] == (frame.picture.height, frame.picture.width), "decoded smaller"
+        covered = None
+        if repair.cover is not None:
+            pixels, covered = repair.cover(pixels)
         try:
             done, encoded = cv2.imencode(self._suffix, pixels, self._parameters)
         except cv2.error as error:
@@ -243,7 +250,7 @@ class Store:
             raise StoreError(f"{path.name}: OpenCV could not encode it as {self._suffix[1:]}")
         data = encoded.data
         sha256 = self._place_data(data, path, area)
-        return kept_as(frame, decision, path, len(data), sha256)
+        return replace(kept_as(frame, decision, path, len(data), sha256), repairs=covered)
 
     def holds(self, kept: KeptFile) -> bool:
         """Tells whether the file of a kept frame is there with its size."""

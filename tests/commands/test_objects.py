@@ -18,6 +18,7 @@ from photographs import textured
 from running import daemon, decided
 from stillsift.arrays import Image
 from stillsift.decisions import Reason
+from stillsift.detection import detectors, open_detector
 
 DARK: tuple[Image, ...] = tuple(textured(number, 640, 480) // 2 for number in range(4))
 
@@ -136,3 +137,54 @@ def test_the_detector_that_comes_along_tells_people_from_zebras(
     (source,) = json.loads(done.out)["sources"]
     assert (source["kept"] > 0) == kept
     assert kept or set(source["reasons"]) == {"no_target"}
+
+
+def blocks(pixels: Image) -> int:
+    """Number of colours in a part of a picture."""
+    return len(np.unique(pixels.reshape(-1, 3), axis=0))
+
+
+@pytest.mark.parametrize("into", ["--output", "--copy-to"])
+def test_what_is_covered_cannot_be_had_back(into: str, stillsift: Command, tmp_path: Path) -> None:
+    """And no still is kept byte for byte, be there something in it or not."""
+    photos = written(tmp_path / "in", with_light(DARK[0], side=60), DARK[1])
+    before = {path.name: path.read_bytes() for path in photos.iterdir()}
+    given, out = config(tmp_path, anonymize=["light"]), tmp_path / "out"
+    done = stillsift("sift", photos, "-c", given, into, out)
+    assert done.status == 0, done.err
+    kept = sorted(out.rglob("*.png"))
+    assert len(kept) == 2
+    assert not {path.read_bytes() for path in kept} & set(before.values())
+    store = out if into == "--output" else out / ".stillsift"
+    told = {str(record.decision.file): record.repairs for record in decided(store)}
+    assert sorted(map(str, told.values())) == [
+        "made anonymous: 1 light",
+        "made anonymous: no light found",
+    ]
+    pictures = [np.asarray(cv2.imread(str(path)), np.uint8) for path in kept]
+    (pixels,) = [each for each in pictures if np.array_equal(each[0], DARK[0][0])]
+    assert blocks(pixels[200:260, 100:160]) <= 25, "five by five blocks"
+    assert np.array_equal(pixels[:180], DARK[0][:180]), "the rest is as it was"
+    assert {path.name: path.read_bytes() for path in photos.iterdir()} == before
+
+
+def test_faces_of_a_clip_are_covered(stillsift: Command, tmp_path: Path) -> None:
+    """The detector that found them finds none in what was kept."""
+    look = open_detector(detectors()["centerface-640"])
+    clip = real_clip("carphone_pristine")
+    for anonymous in (False, True):
+        out = tmp_path / str(anonymous)
+        words = ("--set", "anonymize=[face]") if anonymous else ()
+        assert stillsift("sift", clip, "-o", out, *words).status == 0
+        kept = sorted(out.rglob("*.jpg"))
+        assert kept
+        faces = [look(np.asarray(cv2.imread(str(path)), np.uint8), 0.5) for path in kept]
+        assert all(not found for found in faces) if anonymous else all(faces)
+
+
+def test_what_stays_in_place_cannot_be_made_anonymous(stillsift: Command, tmp_path: Path) -> None:
+    photos = written(tmp_path / "in", DARK[0])
+    given = config(tmp_path, anonymize=["light"])
+    done = stillsift("sift", photos, "-c", given, "--remove-to", tmp_path / "out")
+    assert done.status == 2
+    assert "leaves what is kept as it is, and anonymize must not" in done.err
