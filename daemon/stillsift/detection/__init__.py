@@ -4,6 +4,7 @@ Knows nothing of why somebody asks, or of what becomes of the picture. Read `det
 puts a picture into a network and makes `Detection`s of what comes out.
 """
 
+from .crops import crops, detect_around
 from .detector import DetectError, Detection, Detector, open_detector
 from .manifest import DetectorSpec, detectors
 
@@ -12,6 +13,8 @@ __all__ = [
     "Detection",
     "Detector",
     "DetectorSpec",
+    "crops",
+    "detect_around",
     "detectors",
     "open_detector",
 ]

@@ -38,6 +38,10 @@ _TYPES: Final[dict[str, Literal["uint8", "float32"]]] = {
 }
 
 
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels of a picture."""
+
+
 class DetectError(Problem):
     """Says that nothing could be looked for in one picture; the next one may succeed."""
 
@@ -49,8 +53,8 @@ class Detection:
     label: str
     confidence: float
     """0 to 1."""
-    box: tuple[float, float, float, float]
-    """Left, top, right, bottom in pixels of the picture that was given, within it."""
+    box: Box
+    """In pixels of the picture that was given, within it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +202,7 @@ def _labels(spec: DetectorSpec, session: ort.InferenceSession) -> tuple[str, ...
     return tuple(map(str, names))
 
 
-def _box(corners: NDArray[np.float32]) -> tuple[float, float, float, float]:
+def _box(corners: NDArray[np.float32]) -> Box:
     left, top, right, bottom = corners.tolist()
     return left, top, right, bottom
 
