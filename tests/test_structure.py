@@ -29,7 +29,7 @@ ORDER = (
 
 MODULES = {
     "embedding": "manifest onnx_file contract onnx_model embedding",
-    "detection": "manifest letterbox outputs detector",
+    "detection": "manifest letterbox outputs detector crops",
     "health": "alarms known_views camera_health",
     "selection": """
         sensitivity numbers regions sharpness thumbnail small_picture gates cells moved_view gallery

@@ -5,6 +5,7 @@ puts a picture into a network and makes `Detection`s of what comes out.
 """
 
 from ..decisions import Detection
+from .crops import crops, detect_around
 from .detector import DetectError, Detector, open_detector
 from .manifest import DetectorSpec, Kind, detectors
 
@@ -14,6 +15,8 @@ __all__ = [
     "Detector",
     "DetectorSpec",
     "Kind",
+    "crops",
+    "detect_around",
     "detectors",
     "open_detector",
 ]

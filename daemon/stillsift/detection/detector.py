@@ -39,6 +39,10 @@ _TYPES: Final[dict[str, Literal["uint8", "float32"]]] = {
 }
 
 
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels of a picture."""
+
+
 class DetectError(Problem):
     """Says that nothing could be looked for in one picture; the next one may succeed."""
 
@@ -188,7 +192,7 @@ def _labels(spec: DetectorSpec, session: ort.InferenceSession) -> tuple[str, ...
     return tuple(map(str, names))
 
 
-def _box(corners: NDArray[np.float32]) -> tuple[float, float, float, float]:
+def _box(corners: NDArray[np.float32]) -> Box:
     left, top, right, bottom = corners.tolist()
     return left, top, right, bottom
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
@@ -31,7 +32,7 @@ class Finder(Protocol):
     """Finds objects with these labels in a picture, and closely in parts of it."""
 
     def find(
-        self, picture: Image, parts: list[Box], labels: tuple[str, ...], least: float
+        self, picture: Image, parts: Sequence[Box], labels: Sequence[str], least: float
     ) -> list[Detection]: ...
 
 
@@ -48,28 +49,56 @@ class Cover:
         Raises StoreError if no detector can look at it: then it must not be kept.
         """
         try:
-            found = self.finder.find(pixels, _tiles(pixels), self.labels, LEAST)
+            found = self._found(pixels)
         except DetectError as error:
             raise StoreError(f"not kept, as it cannot be made anonymous: {error}") from error
         covered = pixels.copy()
         for each in found:
             _cover(covered, each.box)
-        numbers = Counter(each.label for each in found)
+        numbers = Counter(each.label for each in _once(found))
         told = ", ".join(counted(number, label) for label, number in sorted(numbers.items()))
         return covered, f"made anonymous: {told or f'no {_or(self.labels)} found'}"
+
+    def _found(self, pixels: Image) -> list[Detection]:
+        """Returns what is found in the whole picture and in the parts of a large one.
+
+        What lies in two parts comes twice.
+        """
+        found = self.finder.find(pixels, (), self.labels, LEAST)
+        for left, top, right, bottom in _tiles(pixels):
+            for each in self.finder.find(pixels[top:bottom, left:right], (), self.labels, LEAST):
+                x1, y1, x2, y2 = each.box
+                found.append(replace(each, box=(x1 + left, y1 + top, x2 + left, y2 + top)))
+        return found
+
+
+def _once(found: Sequence[Detection]) -> list[Detection]:
+    """Returns what was found without what lies at the place of another with its label."""
+    apart: list[Detection] = []
+    for each in found:
+        x, y = (each.box[0] + each.box[2]) / 2, (each.box[1] + each.box[3]) / 2
+        if not any(
+            one.label == each.label
+            and one.box[0] <= x <= one.box[2]
+            and one.box[1] <= y <= one.box[3]
+            for one in apart
+        ):
+            apart.append(each)
+    return apart
 
 
 def _or(labels: tuple[str, ...]) -> str:
     return " or ".join(labels)
 
 
-def _tiles(pixels: Image) -> list[Box]:
-    """Returns parts that cover a picture and overlap by a fifth; none if it is small enough."""
+def _tiles(pixels: Image) -> list[tuple[int, int, int, int]]:
+    """Returns (left, top, right, bottom) of parts that cover a picture and overlap by a fifth; none
+    if it is small enough."""
     height, width = pixels.shape[:2]
     if max(height, width) <= _TILE:
         return []
     return [
-        (float(left), float(top), float(min(left + _TILE, width)), float(min(top + _TILE, height)))
+        (left, top, min(left + _TILE, width), min(top + _TILE, height))
         for top in _starts(height)
         for left in _starts(width)
     ]

@@ -10,7 +10,7 @@ from ..arrays import Image
 from ..config import Config
 from ..config.settings import DetectorSettings
 from ..decisions import Detection
-from ..detection import Detector, DetectorSpec, detectors, open_detector
+from ..detection import Detector, DetectorSpec, detect_around, detectors, open_detector
 from ..embedding import ModelError
 from ..selection.targets import Box, Targets
 
@@ -85,5 +85,5 @@ class ObjectFinder:
         found: list[Detection] = []
         for detector in dict.fromkeys(self._by_label[label] for label in labels):
             with self._stages.stage("detect"):
-                found += detector(picture, least)
+                found += detect_around(detector, picture, parts, least)
         return [each for each in found if each.label in labels]
