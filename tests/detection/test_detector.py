@@ -319,10 +319,26 @@ def nanodet() -> Detector:
 
 
 def test_every_detector_is_opened_and_knows_its_labels(nanodet: Detector) -> None:
-    assert len(nanodet.labels) == 80
+    assert len(nanodet.labels) == 82
     assert {"person", "car", "dog", "bird"} <= set(nanodet.labels)
     assert open_detector(detectors()["centerface-640"], "cpu").labels == ("face",)
     assert nanodet.provider == "cpu"
+
+
+def test_a_group_is_any_of_its_labels(tmp_path: Path) -> None:
+    """Of the two likeliest, so that many that are unlikely do not add up."""
+    outputs = {
+        "boxes": batch([8, 8, 40, 40], [48, 8, 90, 40]),
+        "scores": batch([0.4, 0.5, 0.3], [0.1, 0.1, 0.9]),
+    }
+    spec = own(
+        tiny_onnx.detector(tmp_path / "own.onnx", outputs),
+        groups={"pet": ("cat", "dog"), "any": ("cat", "dog", "bird")},
+    )
+    detector = open_detector(spec, "cpu")
+    assert detector.labels == (*LABELS, "pet", "any")
+    found = {(d.label, round(d.confidence, 2)) for d in detector(BLACK, 0.45)}
+    assert found == {("dog", 0.5), ("bird", 0.9), ("pet", 0.7), ("any", 0.7), ("any", 0.91)}
 
 
 def talking_head() -> Image:

@@ -61,7 +61,7 @@ def _row(spec: ModelSpec | DetectorSpec, verify: bool) -> dict[str, object]:
     if isinstance(spec, ModelSpec):
         row["cell_limit"] = spec.cell_limit
     else:
-        row["labels"] = spec.labels
+        row["labels"] = spec.known
     if verify:
         try:
             if isinstance(spec, ModelSpec):

@@ -577,7 +577,7 @@ def _unknown_labels(
                 asked.append((at, each) if isinstance(each, str) else ((*at, "label"), each.label))
     if not asked:
         return
-    known = {label for spec in detectors().values() for label in spec.labels or ()}
+    known = {label for spec in detectors().values() for label in spec.known}
     if detector.labels is not None:
         known |= set(detector.labels)
     for place, label in asked:

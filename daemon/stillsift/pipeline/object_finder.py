@@ -46,7 +46,7 @@ class ObjectFinder:
         if self._settings.path is not None and self._own is None:
             path, given = self._settings.path, self._settings
             kind = None if given.kind == "auto" else given.kind
-            self._own = self._open(DetectorSpec(path.stem, path, given.labels, kind))
+            self._own = self._open(DetectorSpec(path.stem, path, given.labels, kind=kind))
         for label in wanted:
             self._by_label[label] = self._finding(label)
 
@@ -54,11 +54,11 @@ class ObjectFinder:
         if self._own is not None and label in self._own.labels:
             return self._own
         for name, spec in self._known.items():
-            if label in (spec.labels or ()):
+            if label in spec.known:
                 if name not in self._opened:
                     self._opened[name] = self._open(spec)
                 return self._opened[name]
-        known = {each for spec in self._known.values() for each in spec.labels or ()}
+        known = {each for spec in self._known.values() for each in spec.known}
         known |= set(() if self._own is None else self._own.labels)
         where = "" if self._own is None else f"{self._own.spec.path}: "
         raise ModelError(
