@@ -66,7 +66,7 @@ def test_what_was_found_is_in_the_records_and_beside_the_pictures(
         assert (line["objects"]["label"], line["objects"]["confidence"]) == (["light"], [1])
     text = stillsift("decisions", "--store", out).out
     assert "light 1.00" in text
-    assert "require asks for light of 0.5, and it shows nothing of it" in text
+    assert "require asks for light of 0.3, and it shows nothing of it" in text
     table = stillsift("decisions", "--store", out, "--format", "csv").out
     assert '""label"": ""light""' in table
 

@@ -100,16 +100,16 @@ def test_only_what_shows_the_object_is_kept(changes: bool) -> None:
     assert found[0] == "red"
     assert np.allclose(found[1], (100, 60, 136, 96), atol=2)
     assert len(shown(verdicts, Reason.NO_TARGET)) > 20
-    refused = next(v.decision for v in verdicts if v.decision.reason is Reason.NO_TARGET)
-    assert "require asks for red of 0.5" in str(refused.detail)
-    assert refused.detections == ()
+    refused = [v.decision for v in verdicts if v.decision.reason is Reason.NO_TARGET]
+    assert all("require asks for red of 0.3" in str(each.detail) for each in refused)
+    assert {each.detections for each in refused} == {(), None}, "None: not looked at"
 
 
 def test_a_view_at_rest_is_looked_at_once_a_minute() -> None:
     seen = Seen()
     verdicts = sift(sifter(Targets(require=(RED,)), seen), film((VIEW, 150)))
     assert not [v for v in verdicts if v.is_kept]
-    assert 3 <= seen.asked <= 9, "at 0 s, 60 s and 120 s, up to three frames each"
+    assert 3 <= seen.asked <= 15, "at 0 s, 60 s and 120 s, up to five frames each"
 
 
 def test_who_leaves_before_the_best_frame_of_a_moment_is_not_lost() -> None:

@@ -29,7 +29,7 @@ from ..selection.budgets import Amounts
 from ..selection.gates import Gates
 from ..selection.regions import LEAST, Regions
 from ..selection.sensitivity import Sensitivity
-from ..selection.targets import Target, Targets
+from ..selection.targets import LEAST_CONFIDENCE, Target, Targets
 from ..units import Duration, Pixels, Size
 from . import marked_yaml
 from .field_types import (
@@ -156,7 +156,7 @@ class TargetSettings(_Section):
 
     label: str = Field(min_length=1)
     """Label of the detector: person, car, face, ..."""
-    confidence: Number = Field(default=0.5, gt=0, le=1)
+    confidence: Number = Field(default=LEAST_CONFIDENCE, gt=0, le=1)
     """Least confidence of the detector."""
     min_size: Number = Field(default=0.0, ge=0, le=1)
     """Least share of the picture that the object's box covers."""

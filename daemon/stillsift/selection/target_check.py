@@ -7,7 +7,7 @@ another look, so that a picture at rest costs nothing.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,12 +86,12 @@ class TargetCheck:
     def chosen(self, able: Sequence[Candidate], best: Candidate) -> Candidate | Refusal:
         """Returns the frame of a moment that may be kept, the best one if it may.
 
-        Else it is the last or the first of those with news. A refusal: none of these may be kept.
+        Else it is one of those with news. A refusal: none of those that were tried may be kept.
         """
         if not self.on:
             return best
         refused = None
-        for each in list(dict.fromkeys((best, able[-1], able[0])))[:MOST_TRIED]:
+        for each in _spread(best, able):
             refusal = self.refusal(each)
             if refusal is None:
                 return each
@@ -213,6 +213,17 @@ class TargetCheck:
             frame = GalleryFrame.from_bytes(id_, arrays[f"targets_refused_{number}"].tobytes())
             at_s = float(arrays[f"targets_refused_{number}_s"])
             self._refused[id_] = _Refused(frame, at_s, Refusal(Reason(reason), why))
+
+
+def _spread(best: Candidate, able: Sequence[Candidate]) -> Iterator[Candidate]:
+    """Yields the best frame, then others spread over all, no two of which were looked at as one."""
+    last = len(able) - 1
+    places = dict.fromkeys((last, 0, last // 2, last // 4, 3 * last // 4))
+    looks: set[int] = set()
+    for each in (best, *(able[place] for place in places)):
+        if id(each.measured.embedded) not in looks and len(looks) < MOST_TRIED:
+            looks.add(id(each.measured.embedded))
+            yield each
 
 
 def _scaled(found: Detection, across: float, down: float) -> Detection:

@@ -17,9 +17,14 @@ from .regions import Polygon
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom, pixels."""
 
-MOST_TRIED = 3
-"""Most frames of one moment that are asked for an object: the best one, and the last and the first
-that show something new. Who has left by one of them was there in another."""
+MOST_TRIED = 5
+"""Most frames of one moment that are asked for an object, until one shows it: the best one, then
+others with something new, spread over the moment. A detector that is not sure of something finds it
+in one frame and not in the next."""
+LEAST_CONFIDENCE = 0.3
+"""Confidence from which an object counts where nothing else is asked for. Measured on two roads
+seen from above, `vehicle`: nine of nine events have a kept frame at .3, six at .4 and five at .5;
+at none of them is a frame of the empty road kept, where the most is .21."""
 LOOKED_AT = 960
 """Pixels of the longer side of the stills that wait for a look: 1.5 MB each."""
 TRIGGER_RATE = 1.0
@@ -32,7 +37,7 @@ class Target:
     """Describes an object that is looked for."""
 
     label: str
-    confidence: float = 0.5
+    confidence: float = LEAST_CONFIDENCE
     """Least confidence, 0 to 1."""
     min_size: float = 0.0
     """Least share of the picture that its box covers, 0 to 1."""
