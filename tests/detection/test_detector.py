@@ -26,7 +26,7 @@ from stillsift.detection import (
     detectors,
     open_detector,
 )
-from stillsift.embedding import ModelError
+from stillsift.embedding import ModelError, onnx_file
 
 BLACK: Image = np.zeros((128, 192, 3), np.uint8)
 """192 x 128: twice as large as the input of the tiny detectors."""
@@ -326,6 +326,15 @@ def test_what_is_no_model_and_what_is_not_there_is_refused(tmp_path: Path) -> No
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     assert "onnxruntime cannot open it" in refusal(own(tmp_path / "bad.onnx"))
     assert refusal(own(tmp_path / "none.onnx")) == "there is no such file; correct detector.path"
+
+
+@pytest.mark.skipif(onnx_file.cuda_problem() is None, reason="this machine has a CUDA device")
+def test_a_gpu_is_taken_where_there_is_one(tmp_path: Path) -> None:
+    spec = own(tiny_onnx.detector(tmp_path / "v8.onnx", {"output0": YOLOV8}))
+    detector = open_detector(spec)
+    assert (detector.provider, detector.why) == ("cpu", onnx_file.cuda_problem())
+    with pytest.raises(ModelError, match=r"v8\.onnx: detector\.provider is cuda, and "):
+        open_detector(spec, "cuda")
 
 
 def test_a_network_that_fails_on_one_picture_is_an_error_of_that_picture(tmp_path: Path) -> None:
