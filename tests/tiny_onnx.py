@@ -97,20 +97,17 @@ def detector(
     *,
     shape: tuple[int | str, ...] = (1, 3, 64, 96),
     dtype: int = FLOAT,
-    sizes: bool = False,
     names: str | None = None,
 ) -> Path:
     """A detector that gives `outputs` whatever it sees. It is 96 wide and 64 high.
 
-    `sizes`: it wants the size of the picture, too. `names`: what Ultralytics writes into a file.
+    `names`: what Ultralytics writes into a file.
     """
     nodes = [
         helper.make_node("Constant", [], [name], value=numpy_helper.from_array(values))
         for name, values in outputs.items()
     ]
     given = [helper.make_tensor_value_info("images", dtype, shape)]
-    if sizes:
-        given.append(helper.make_tensor_value_info("sizes", TensorProto.INT64, (1, 2)))
     kinds = {name: helper.np_dtype_to_tensor_dtype(v.dtype) for name, v in outputs.items()}
     graph = helper.make_graph(
         nodes,

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 import tiny_onnx
 from clips import real_clip
@@ -26,7 +26,7 @@ from stillsift.detection import (
     detectors,
     open_detector,
 )
-from stillsift.embedding import ModelError
+from stillsift.embedding import ModelError, onnx_file
 
 BLACK: Image = np.zeros((128, 192, 3), np.uint8)
 """192 x 128: twice as large as the input of the tiny detectors."""
@@ -131,13 +131,38 @@ def test_detr_gives_logits_and_boxes_from_0_to_1(tmp_path: Path, names: tuple[st
 
 
 def test_rt_detr_is_told_the_size_of_its_input(tmp_path: Path) -> None:
-    outputs: dict[str, NDArray[np.generic]] = {
+    """It multiplies boxes from 0 to 1 by the (width, height) that it is given."""
+    share = np.array([[10, 20, 30, 40], [50, 10, 90, 30], [0, 0, 5, 5]]) / [96, 64, 96, 64]
+    constants: dict[str, NDArray[np.generic]] = {
         "labels": np.array([[1, 0, 7]], np.int64),
-        "boxes": batch([10, 20, 30, 40], [50, 10, 90, 30], [0, 0, 5, 5]),
+        "share": share[np.newaxis].astype(np.float32),
         "scores": batch(0.9, 0.8, 0.99),
     }
-    path = tiny_onnx.detector(tmp_path / "rt.onnx", outputs, sizes=True)
-    assert shown(open_detector(own(path), "cpu")(BLACK, 0.25)) == THREE
+    nodes = [
+        helper.make_node("Constant", [], [name], value=numpy_helper.from_array(values))
+        for name, values in constants.items()
+    ]
+    nodes += [
+        helper.make_node("Concat", ["sizes", "sizes"], ["twice"], axis=1),
+        helper.make_node("Cast", ["twice"], ["scale"], to=tiny_onnx.FLOAT),
+        helper.make_node("Mul", ["share", "scale"], ["boxes"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "rtdetr",
+        [
+            helper.make_tensor_value_info("images", tiny_onnx.FLOAT, (1, 3, 64, 96)),
+            helper.make_tensor_value_info("sizes", TensorProto.INT64, (1, 2)),
+        ],
+        [
+            helper.make_tensor_value_info("labels", TensorProto.INT64, (1, 3)),
+            helper.make_tensor_value_info("boxes", tiny_onnx.FLOAT, (1, 3, 4)),
+            helper.make_tensor_value_info("scores", tiny_onnx.FLOAT, (1, 3)),
+        ],
+    )
+    detector = open_detector(own(tiny_onnx.saved(tmp_path / "rt.onnx", graph)), "cpu")
+    assert detector.spec.kind == "rtdetr"
+    assert shown(detector(BLACK, 0.25)) == THREE
 
 
 def test_stillsifts_own_contract_can_give_a_box_two_labels(tmp_path: Path) -> None:
@@ -301,6 +326,15 @@ def test_what_is_no_model_and_what_is_not_there_is_refused(tmp_path: Path) -> No
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     assert "onnxruntime cannot open it" in refusal(own(tmp_path / "bad.onnx"))
     assert refusal(own(tmp_path / "none.onnx")) == "there is no such file; correct detector.path"
+
+
+@pytest.mark.skipif(onnx_file.cuda_problem() is None, reason="this machine has a CUDA device")
+def test_a_gpu_is_taken_where_there_is_one(tmp_path: Path) -> None:
+    spec = own(tiny_onnx.detector(tmp_path / "v8.onnx", {"output0": YOLOV8}))
+    detector = open_detector(spec)
+    assert (detector.provider, detector.why) == ("cpu", onnx_file.cuda_problem())
+    with pytest.raises(ModelError, match=r"v8\.onnx: detector\.provider is cuda, and "):
+        open_detector(spec, "cuda")
 
 
 def test_a_network_that_fails_on_one_picture_is_an_error_of_that_picture(tmp_path: Path) -> None:
