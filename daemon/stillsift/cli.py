@@ -17,7 +17,10 @@ from .commands import (
     decisions,
     doctor,
     gaps,
+    groups,
+    leaks,
     models,
+    outliers,
     restore,
     run,
     sift,
@@ -28,6 +31,7 @@ from .problems import Problem
 
 COMMANDS = (
     *(run, sift, check_config, decisions, stats, audit, gaps, alarms),
+    *(groups, outliers, leaks),
     *(restore, models, doctor),
 )
 """All commands; a new one needs one module and one name here."""

@@ -26,6 +26,7 @@ from .records import (
     GalleryEntry,
     GapRecord,
     KeptFile,
+    KeptPicture,
     KeptRecord,
     KeptVector,
     LargerCopies,
@@ -420,6 +421,28 @@ class LedgerReader:
             (model, source),
         )
         return [KeptVector(row[0], row[1], row[2], path_out(row[3]), row[4]) for row in rows]
+
+    def kept_pictures(self, source: str | None = None) -> Iterator[KeptPicture]:
+        """Yields all frames that one source or all have kept, in the order they were stored.
+
+        Neither frames that are gone from the store nor the audit sample are among them.
+        """
+        query = (
+            "SELECT k.rowid, d.id, d.source, d.reason, d.captured_at_ns, k.path, k.sha256,"
+            " COALESCE(m.name, a.model), COALESCE(e.vector, a.vector)"
+            " FROM kept k JOIN decisions d ON d.id = k.id"
+            " LEFT JOIN embeddings e ON e.id = k.id LEFT JOIN models m ON m.key = e.model"
+            " LEFT JOIN album a ON a.source = k.source AND a.id = k.id"
+            " WHERE k.rowid > ? AND k.missing = 0 AND (? IS NULL OR k.source = ?)"
+            f" AND d.outcome = 'kept' AND d.reason != 'audit' ORDER BY k.rowid LIMIT {PAGE}"
+        )
+        after = -1
+        while rows := self._all(query, (after, source, source)):
+            for _, id_, of, reason, at_ns, path, sha256, model, vector in rows:
+                yield KeptPicture(
+                    id_, of, Reason(reason), at_ns, path_of(path), sha256, model, vector
+                )
+            after = int(rows[-1][0])
 
     def kept_files(self, without: Collection[str]) -> set[Path]:
         """Returns the stills that sources have kept, but for these sources."""
