@@ -13,9 +13,12 @@ from . import __version__
 from .commands import (
     alarms,
     audit,
+    balance,
     check_config,
+    coverage,
     decisions,
     doctor,
+    find,
     gaps,
     groups,
     leaks,
@@ -31,7 +34,7 @@ from .problems import Problem
 
 COMMANDS = (
     *(run, sift, check_config, decisions, stats, audit, gaps, alarms),
-    *(groups, outliers, leaks),
+    *(groups, outliers, leaks, coverage, balance, find),
     *(restore, models, doctor),
 )
 """All commands; a new one needs one module and one name here."""

@@ -189,3 +189,90 @@ def test_what_is_nearly_the_same_is_told_apart_from_copies(
     inside = stillsift("leaks", tmp_path, val)
     assert inside.status == 2
     assert "one lies in the other" in inside.err
+
+
+def test_find_shows_the_most_similar_first(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    asked_for = write(tmp_path / "asked.jpg", resized(real_photo(0), 0.5))
+    found = asked(stillsift("find", asked_for, photos, "--most", "4", "--json").out)["found"]
+    assert [Path(each["file"]).name for each in found[:3]] == ["b0.jpg", "b1.jpg", "b2.jpg"]
+    similarity = [each["similarity"] for each in found]
+    assert similarity == sorted(similarity, reverse=True)
+    assert similarity[3] < similarity[2] - 0.1
+
+    store = tmp_path / "store"
+    stillsift("sift", photos, "-o", store)
+    original = photos / "c.jpg"
+    sheet = tmp_path / "found.jpg"
+    told = asked(stillsift("find", original, "--store", store, "--json", "--sheet", sheet).out)
+    assert (told["found"][0]["same_bytes"], told["found"][1]["same_bytes"]) == (True, False)
+    assert told["found"][0]["source"] == "photos"
+    assert sheet.exists()
+    broken = stillsift("find", photos / "broken.jpg", photos)
+    assert (broken.status, broken.out) == (1, "")
+    assert "broken.jpg: is cut off" in broken.err
+    assert "no such picture" in stillsift("find", "gone.jpg", photos).err
+
+
+def test_balance_of_folders_and_of_a_store(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    (told,) = asked(stillsift("balance", photos, "--json").out)
+    assert (told["by"], told["pictures"], told["unlabelled"]) == ("folder", 8, 2)
+    assert [(each["label"], each["pictures"]) for each in told["labels"]] == [
+        ("one", 3),
+        ("ride", 3),
+    ]
+    assert told["effective"] == pytest.approx(2)
+
+    (photos / "one" / "a0.txt").write_text("0 .5 .5 .1 .1\n0 .5 .5 .1 .1\n")
+    (photos / "classes.txt").write_text("cat\ndog\n")
+    text = stillsift("balance", photos).out
+    assert "by yolo: 8 pictures, 7 without a label" in text
+    assert "none of: dog" in text
+    assert "cat   1         2        100.0%" in text
+    (told,) = asked(stillsift("balance", photos, "--labels", "folder", "--json").out)
+    assert told["by"] == "folder"
+
+    store = tmp_path / "store"
+    stillsift("sift", photos, "-o", store)
+    tables = asked(stillsift("balance", "--store", store, "--json").out)
+    assert [each["by"] for each in tables] == ["source", "hour", "reason"]
+    kept = tables[0]["pictures"]
+    assert tables[0]["labels"] == [
+        {"label": "photos", "pictures": kept, "objects": kept, "share": 1.0}
+    ]
+    assert len(tables[1]["labels"]) == 24
+    (tmp_path / "bad.json").write_text("{}")
+    bad = stillsift("balance", tmp_path / "bad.json")
+    assert (bad.status, "not as COCO writes it" in bad.err) == (1, True)
+
+
+def test_coverage_of_a_store_and_of_a_folder(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    assert stillsift("coverage", photos, "--sheet", tmp_path / "cover.jpg").status == 0
+    told = asked(stillsift("coverage", photos, "--similarity", "0.93", "--json").out)
+    shares = {step["share"]: step["pictures"] for step in told["cover"]}
+    assert shares == {0.5: 2, 0.8: 2, 0.95: 3, 1.0: 3}
+    assert len(told["order"]) == 3
+
+    stillsift("sift", photos, "-o", store, "--set", "min_contrast=0")
+    told = asked(stillsift("coverage", "--store", store, "--json").out)
+    (source,) = told["sources"]
+    summary = asked(stillsift("stats", "--store", store, "--json").out)[0]
+    assert (source["frames"], source["kept"]) == (summary["frames"], summary["kept"])
+    duplicates = summary["reasons"].get("near_duplicate", 0)
+    assert duplicates >= 1
+    assert source["shown"] == summary["kept"] + duplicates
+    assert sum(each["frames"] for each in told["stand_for"]) == duplicates
+    reasons = {each["reason"]: each for each in told["appearance"]}
+    assert reasons["near_duplicate"]["frames"] == duplicates
+    assert reasons["near_duplicate"]["99% within"] <= 1
+    text = stillsift("coverage", "--store", store, "--by", "hour").out
+    assert "kept frames that stand for the most others" in text
+    assert stillsift("coverage", "--store", store, "--similarity", "0.9").status == 2
+    empty = stillsift("coverage", "--store", tmp_path)
+    assert (empty.status, "there is no ledger" in empty.err) == (1, True)

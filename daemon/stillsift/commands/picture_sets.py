@@ -54,7 +54,13 @@ class LazyEmbedder:
 
 
 def add_pictures(parser: argparse.ArgumentParser) -> None:
-    """Adds what names a set: folders, or a store with its source."""
+    """Adds what names a set, folders or a store with its source, and the threads to read it."""
+    add_named(parser)
+    add_jobs(parser)
+
+
+def add_named(parser: argparse.ArgumentParser) -> None:
+    """Adds what names a set."""
     parser.add_argument(
         "paths",
         nargs="*",
@@ -64,7 +70,6 @@ def add_pictures(parser: argparse.ArgumentParser) -> None:
     )
     add_store(parser)
     add_source(parser)
-    add_jobs(parser)
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:
@@ -113,11 +118,9 @@ def picture_set(given: argparse.Namespace) -> tuple[PictureSet, LazyEmbedder]:
     """
     config = configured(given)
     max_pixels = config.defaults.max_pixels
-    if given.paths:
-        if given.store is not None or given.source is not None:
-            raise UsageError("name folders, or a store with --store and --source, and not both")
+    if names_folders(given):
         embed = LazyEmbedder(config.model)
-        with _told("pictures") as tell:
+        with told_progress("pictures") as tell:
             made = read_folders(given.paths, embed, embed.spec.name, max_pixels, given.jobs, tell)
         return made, embed
     with opened_ledger(given) as ledger:
@@ -127,7 +130,7 @@ def picture_set(given: argparse.Namespace) -> tuple[PictureSet, LazyEmbedder]:
         embed = LazyEmbedder(
             config.model.model_copy(update={"name": model, "path": None}) if known else config.model
         )
-        with _told("pictures") as tell:
+        with told_progress("pictures") as tell:
             made = read_store(
                 *(ledger, store_path(given), source, embed, embed.spec.name, max_pixels),
                 *(given.jobs, tell),
@@ -135,8 +138,15 @@ def picture_set(given: argparse.Namespace) -> tuple[PictureSet, LazyEmbedder]:
     return made, embed
 
 
+def names_folders(given: argparse.Namespace) -> bool:
+    """Tells whether folders are named, and no store. Raises UsageError for both."""
+    if given.paths and (given.store is not None or given.source is not None):
+        raise UsageError("name folders, or a store with --store and --source, and not both")
+    return bool(given.paths)
+
+
 @contextmanager
-def _told(name: str) -> Iterator[Callable[[int, int], None]]:
+def told_progress(name: str) -> Iterator[Callable[[int, int], None]]:
     reading = Reading(name, 0)
     with show([reading]) as progress:
 
@@ -145,9 +155,6 @@ def _told(name: str) -> Iterator[Callable[[int, int], None]]:
             progress()
 
         yield tell
-
-
-told_progress = _told
 
 
 def print_unread(made: PictureSet) -> None:

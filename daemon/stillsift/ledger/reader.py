@@ -16,6 +16,7 @@ from ..decisions import Decision, Outcome, Reason
 from ..problems import Problem
 from ..sources import FileIdentity, Numbering
 from . import schema
+from .covered import Covered, covered
 from .filters import begins_with, of_file, where
 from .records import (
     AlarmRecord,
@@ -563,6 +564,13 @@ class LedgerReader:
                 with self._reading() as db:
                     stats.append(stats_of(db, name, reasons))
         return stats
+
+    def covered(
+        self, source: str | None, slot_ns: int, most: int, shown: Collection[Reason]
+    ) -> Covered:
+        """Returns what the kept frames of one source or of all stand for; see `covered.covered`."""
+        with self._reading() as db:
+            return covered(db, source, slot_ns, most, shown)
 
     def quarantined(self, source: str | None = None) -> list[Quarantined]:
         """Returns what lies in quarantine, oldest first."""
