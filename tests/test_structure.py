@@ -23,6 +23,7 @@ ORDER = (
     *("escapes", "problems", "units", "system_libraries", "arrays", "frames", "decisions"),
     "frame_numbers",
     *("embedding", "detection", "health", "selection", "config", "sources", "ledger", "store"),
+    "dataset",
     *("service", "pipeline", "commands", "cli", "__main__"),
 )
 """The folders and modules at the top, from the ground up. Each may use what stands before it."""
@@ -49,18 +50,22 @@ MODULES = {
         transparency tones pixels still pages read_ahead numbered clip_clock reading joined clip
         directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
-    "ledger": "records schema lifetime rows filters totals search reader writer",
+    "ledger": "records schema lifetime rows filters totals covered search reader writer",
     "store": """
         errors durable_files names lock rights repair store metadata_jsonl original quarantine
         recovery in_place""",
+    "dataset": """
+        pictures reading neighbours alike groups cover time_cover outliers copies balance labels
+        contact_sheet""",
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
         troubles recorded_album kept_pictures groups tuning reading_mark recorder losses
         move_rights persistence sifting choosing line model_choice object_finder anonymizing
         sequence_check engine fleet""",
     "commands": """
-        arguments tables dropped pasted tally progress process_list sift_sources service_user
-        alarms audit check_config decisions doctor gaps models restore run sift stats""",
+        arguments tables dropped pasted tally progress picture_sets process_list sift_sources
+        service_user alarms audit balance check_config coverage decisions doctor find gaps groups
+        leaks models outliers restore run sift stats""",
 }
 """The modules of each folder in the same order. A folder within one comes after its modules."""
 

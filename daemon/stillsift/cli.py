@@ -13,11 +13,17 @@ from . import __version__
 from .commands import (
     alarms,
     audit,
+    balance,
     check_config,
+    coverage,
     decisions,
     doctor,
+    find,
     gaps,
+    groups,
+    leaks,
     models,
+    outliers,
     restore,
     run,
     sift,
@@ -28,6 +34,7 @@ from .problems import Problem
 
 COMMANDS = (
     *(run, sift, check_config, decisions, stats, audit, gaps, alarms),
+    *(groups, outliers, leaks, coverage, balance, find),
     *(restore, models, doctor),
 )
 """All commands; a new one needs one module and one name here."""

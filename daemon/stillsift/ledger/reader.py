@@ -16,6 +16,7 @@ from ..decisions import Decision, Outcome, Reason
 from ..problems import Problem
 from ..sources import FileIdentity, Numbering
 from . import schema
+from .covered import Covered, covered
 from .filters import begins_with, of_file, where
 from .records import (
     AlarmRecord,
@@ -26,6 +27,7 @@ from .records import (
     GalleryEntry,
     GapRecord,
     KeptFile,
+    KeptPicture,
     KeptRecord,
     KeptVector,
     LargerCopies,
@@ -421,6 +423,28 @@ class LedgerReader:
         )
         return [KeptVector(row[0], row[1], row[2], path_out(row[3]), row[4]) for row in rows]
 
+    def kept_pictures(self, source: str | None = None) -> Iterator[KeptPicture]:
+        """Yields all frames that one source or all have kept, in the order they were stored.
+
+        Neither frames that are gone from the store nor the audit sample are among them.
+        """
+        query = (
+            "SELECT k.rowid, d.id, d.source, d.reason, d.captured_at_ns, k.path, k.sha256,"
+            " COALESCE(m.name, a.model), COALESCE(e.vector, a.vector)"
+            " FROM kept k JOIN decisions d ON d.id = k.id"
+            " LEFT JOIN embeddings e ON e.id = k.id LEFT JOIN models m ON m.key = e.model"
+            " LEFT JOIN album a ON a.source = k.source AND a.id = k.id"
+            " WHERE k.rowid > ? AND k.missing = 0 AND (? IS NULL OR k.source = ?)"
+            f" AND d.outcome = 'kept' AND d.reason != 'audit' ORDER BY k.rowid LIMIT {PAGE}"
+        )
+        after = -1
+        while rows := self._all(query, (after, source, source)):
+            for _, id_, of, reason, at_ns, path, sha256, model, vector in rows:
+                yield KeptPicture(
+                    id_, of, Reason(reason), at_ns, path_of(path), sha256, model, vector
+                )
+            after = int(rows[-1][0])
+
     def kept_files(self, without: Collection[str]) -> set[Path]:
         """Returns the stills that sources have kept, but for these sources."""
         marks = ", ".join("?" * len(without))
@@ -540,6 +564,13 @@ class LedgerReader:
                 with self._reading() as db:
                     stats.append(stats_of(db, name, reasons))
         return stats
+
+    def covered(
+        self, source: str | None, slot_ns: int, most: int, shown: Collection[Reason]
+    ) -> Covered:
+        """Returns what the kept frames of one source or of all stand for; see `covered.covered`."""
+        with self._reading() as db:
+            return covered(db, source, slot_ns, most, shown)
 
     def quarantined(self, source: str | None = None) -> list[Quarantined]:
         """Returns what lies in quarantine, oldest first."""

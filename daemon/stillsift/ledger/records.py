@@ -218,6 +218,24 @@ class KeptVector:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptPicture:
+    """Describes a frame that is kept, with its pooled vector, for those who look at all of them."""
+
+    id: str
+    source: str
+    reason: Reason
+    captured_at_ns: int
+    path: Path
+    """Path relative to the store, as in `KeptFile`."""
+    sha256: str
+    """SHA-256 (hex) of the file; "": it is no file of its own."""
+    model: str | None
+    """Name of the model that made the vector."""
+    vector: bytes | None
+    """As in `Batch`; None: none was recorded."""
+
+
+@dataclass(frozen=True, slots=True)
 class SeenFile:
     """Describes a file of the same content that was decided earlier."""
 
