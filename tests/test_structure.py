@@ -34,7 +34,8 @@ MODULES = {
         sensitivity numbers regions sharpness thumbnail small_picture gates cells moved_view gallery
         noise
         background tracking scene
-        comparison novelty sequence budgets keep_ratio limits documents overview alignment light
+        comparison novelty sequence budgets keep_ratio examples limits
+        documents overview alignment light
         pixel_difference likeness copy_order album measured evidence rule learning photographs
         replacement verdict context moments changes bursts sifter audit_sample farthest_first""",
     "config": """
@@ -52,11 +53,12 @@ MODULES = {
         recovery in_place""",
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
-        troubles recorded_album kept_pictures groups tuning reading_mark recorder losses
+        troubles recorded_album kept_pictures groups example_folders tuning
+        reading_mark recorder losses
         move_rights persistence sifting choosing line model_choice sequence_check engine fleet""",
     "commands": """
         arguments tables dropped pasted tally progress process_list sift_sources service_user
-        alarms audit check_config decisions doctor gaps models restore run sift stats""",
+        alarms audit examples check_config decisions doctor gaps models restore run sift stats""",
 }
 """The modules of each folder in the same order. A folder within one comes after its modules."""
 

@@ -16,6 +16,7 @@ from .commands import (
     check_config,
     decisions,
     doctor,
+    examples,
     gaps,
     models,
     restore,
@@ -28,7 +29,7 @@ from .problems import Problem
 
 COMMANDS = (
     *(run, sift, check_config, decisions, stats, audit, gaps, alarms),
-    *(restore, models, doctor),
+    *(examples, restore, models, doctor),
 )
 """All commands; a new one needs one module and one name here."""
 

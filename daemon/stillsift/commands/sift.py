@@ -38,7 +38,14 @@ from .arguments import Commands, UsageError, add_command, add_json
 from .dropped import print_dropped, would_go
 from .pasted import pasted
 from .progress import Progress, show_progress
-from .sift_sources import check_apart, largest_first, named_sources, of_stills, sources_of
+from .sift_sources import (
+    check_apart,
+    check_examples,
+    largest_first,
+    named_sources,
+    of_stills,
+    sources_of,
+)
 from .tables import decision_row
 from .tally import Tally
 
@@ -165,6 +172,7 @@ def sift(given: argparse.Namespace) -> int:
     if in_place is not None:
         kept = {"retire": "move" if in_place is Mode.REMOVE else "leave", "audit": 0.0}
         config = config.model_copy(update={"defaults": config.defaults.model_copy(update=kept)})
+    check_examples(config, given.config, given.set)
     sources = sources_of(given.paths, config, given.password_file)
     if in_place is not None or given.list or given.print0:
         check_apart(sources)

@@ -151,6 +151,19 @@ class LogSettings(_Section):
     """text for people and journald, json for log collectors."""
 
 
+class ExampleSettings(_Section):
+    """Pictures by which a source is cleaned."""
+
+    positive: LocalPath | None = None
+    """Folder of good examples, which a kept frame resembles; None: there is none."""
+    negative: LocalPath | None = None
+    """Folder of bad examples, which no kept frame resembles; None: there is none."""
+
+    def __bool__(self) -> bool:
+        """Tells whether there are any."""
+        return self.positive is not None or self.negative is not None
+
+
 class SourceSettings(_Section):
     """How one source is read and sifted."""
 
@@ -194,6 +207,8 @@ class SourceSettings(_Section):
     """Share of the analysed frames to keep, by how much must be new; None (`none`): all that is."""
     heartbeat: Duration = Field(default=0.0, ge=0)
     """Stream time without a kept frame after which one is kept, new or not; 0: never."""
+    examples: ExampleSettings = ExampleSettings()
+    """Folders of good and bad pictures; what resembles the bad ones more is dropped."""
     audit: Number = Field(default=0.0, ge=0, le=1)
     """Share of the dropped frames that is laid aside to be judged by a person; 0: none."""
     alarms: bool = True

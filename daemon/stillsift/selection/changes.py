@@ -180,7 +180,7 @@ class Changes:
         """
         context, measured = self._context, each.measured
         record = context.record(measured, each.found, Reason.NEAR_DUPLICATE)
-        beats = context.budgets.overdue_s(measured.frame.captured_at_ns) is not None
+        beats = context.overdue_s(measured) is not None
         if beats:
             why = context.budgets.heartbeat_why
             record = replace(record, reason=Reason.HEARTBEAT, detail=why)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .budgets import UNLIMITED, Amounts
+from .examples import Examples
 from .gates import NO_GATES, Gates
 from .regions import EVERYTHING, Regions
 from .sensitivity import Sensitivity
@@ -32,3 +33,5 @@ class Limits:
     """Which parts of a picture count."""
     amounts: Amounts = UNLIMITED
     """How much may be kept."""
+    examples: Examples | None = None
+    """Pictures that a frame has to resemble to be kept; None: it need not."""

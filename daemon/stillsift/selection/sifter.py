@@ -119,6 +119,7 @@ class Sifter:
             Replacements(photographs, earlier, self._look_again, limits.min_sharpness),
             elsewhere,
             search_elsewhere,
+            limits.examples,
         )
         self._moments = (Changes if limits.every_change else Moments)(limits, self._context)
         self._bursts = Bursts(limits, self._context)
