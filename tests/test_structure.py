@@ -36,7 +36,7 @@ MODULES = {
         sensitivity numbers regions sharpness thumbnail small_picture gates cells moved_view gallery
         noise
         background tracking scene
-        comparison novelty sequence budgets keep_ratio targets limits documents overview
+        comparison novelty sequence budgets keep_ratio targets examples limits documents overview
         alignment light
         pixel_difference likeness copy_order album measured evidence rule learning photographs
         replacement verdict target_check context moments changes bursts sifter audit_sample
@@ -59,13 +59,13 @@ MODULES = {
         contact_sheet""",
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
-        troubles recorded_album kept_pictures groups tuning reading_mark recorder losses
-        move_rights persistence sifting choosing line model_choice object_finder anonymizing
+        troubles recorded_album kept_pictures groups example_folders tuning reading_mark recorder
+        losses move_rights persistence sifting choosing line model_choice object_finder anonymizing
         sequence_check engine fleet""",
     "commands": """
         arguments tables dropped pasted tally progress picture_sets process_list sift_sources
-        service_user alarms audit balance check_config coverage decisions doctor find gaps groups
-        leaks models outliers restore run sift stats""",
+        service_user alarms audit balance examples check_config coverage decisions doctor find gaps
+        groups leaks models outliers restore run sift stats""",
 }
 """The modules of each folder in the same order. A folder within one comes after its modules."""
 

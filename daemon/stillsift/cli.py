@@ -18,6 +18,7 @@ from .commands import (
     coverage,
     decisions,
     doctor,
+    examples,
     find,
     gaps,
     groups,
@@ -35,7 +36,7 @@ from .problems import Problem
 COMMANDS = (
     *(run, sift, check_config, decisions, stats, audit, gaps, alarms),
     *(groups, outliers, leaks, coverage, balance, find),
-    *(restore, models, doctor),
+    *(examples, restore, models, doctor),
 )
 """All commands; a new one needs one module and one name here."""
 

@@ -49,6 +49,8 @@ class Reason(StrEnum):
     """A frame to be kept but for an object in it that must not be."""
     RATE_LIMITED = "rate_limited"
     BUDGET = "budget"
+    UNLIKE_EXAMPLES = "unlike_examples"
+    """A frame that would be kept, but does not resemble the example pictures of its source."""
     DECODE_ERROR = "decode_error"
     MODEL_ERROR = "model_error"
     WRITE_ERROR = "write_error"
@@ -75,6 +77,7 @@ _OUTCOMES = {
     Reason.INHIBITED: Outcome.DROPPED,
     Reason.RATE_LIMITED: Outcome.DROPPED,
     Reason.BUDGET: Outcome.DROPPED,
+    Reason.UNLIKE_EXAMPLES: Outcome.DROPPED,
     Reason.DECODE_ERROR: Outcome.FAILED,
     Reason.MODEL_ERROR: Outcome.FAILED,
     Reason.WRITE_ERROR: Outcome.FAILED,

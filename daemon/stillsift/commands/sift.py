@@ -38,7 +38,14 @@ from .arguments import Commands, UsageError, add_command, add_json
 from .dropped import print_dropped, would_go
 from .pasted import pasted
 from .progress import Progress, show_progress
-from .sift_sources import check_apart, largest_first, named_sources, of_stills, sources_of
+from .sift_sources import (
+    check_apart,
+    check_examples,
+    largest_first,
+    named_sources,
+    of_stills,
+    sources_of,
+)
 from .tables import decision_row
 from .tally import Tally
 
@@ -170,6 +177,7 @@ def sift(given: argparse.Namespace) -> int:
             "sift: --remove-to leaves what is kept as it is, and anonymize must not; use "
             "--copy-to DIR or --output DIR"
         )
+    check_examples(config, given.config, given.set)
     sources = sources_of(given.paths, config, given.password_file)
     if in_place is not None or given.list or given.print0:
         check_apart(sources)

@@ -58,6 +58,7 @@ LIVE_KEYS = frozenset(
         *("min_brightness", "max_brightness", "min_contrast"),
         *("min_gap", "max_per_minute", "max_per_hour", "max_per_day", "keep_ratio", "heartbeat"),
         *("require", "inhibit", "trigger", "anonymize"),
+        "examples",
     }
 )
 """Keys of a source that decide what is kept or reported; they can change while it is read."""

@@ -246,6 +246,19 @@ class RepairSettings(_Section):
         return asked or self.longest_side is not None
 
 
+class ExampleSettings(_Section):
+    """Pictures by which a source is cleaned."""
+
+    positive: LocalPath | None = None
+    """Folder of good examples, which a kept frame resembles; None: there is none."""
+    negative: LocalPath | None = None
+    """Folder of bad examples, which no kept frame resembles; None: there is none."""
+
+    def __bool__(self) -> bool:
+        """Tells whether there are any."""
+        return self.positive is not None or self.negative is not None
+
+
 class SourceSettings(_Section):
     """How one source is read and sifted."""
 
@@ -297,6 +310,8 @@ class SourceSettings(_Section):
     """Objects for which a frame of a time line is kept although nothing in it is new."""
     anonymize: tuple[str, ...] = ()
     """Labels of objects that are covered in what is kept, as [face]; empty: nothing is covered."""
+    examples: ExampleSettings = ExampleSettings()
+    """Folders of good and bad pictures; what resembles the bad ones more is dropped."""
     audit: Number = Field(default=0.0, ge=0, le=1)
     """Share of the dropped frames that is laid aside to be judged by a person; 0: none."""
     alarms: bool = True

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -43,6 +44,7 @@ from ..units import counted, shown_size
 from . import model_choice
 from .anonymizing import Cover
 from .choosing import Changed, Chosen, choose
+from .example_folders import ExampleShelf
 from .groups import Groups
 from .kept_pictures import KeptPictures
 from .line import Line
@@ -108,6 +110,7 @@ class Engine:
             )
         self._finder = ObjectFinder(self.config.detector, self.metrics)
         self._finder.open(labels_of(self.config))
+        self._examples = ExampleShelf(self._embedder)
         self.metrics.model(self.model.spec.name, self.model.provider)
         why = "" if self.model.why is None else f" ({self.model.why})"
         log.info("model %s on %s%s", self.model.spec.name, self.model.provider, why)
@@ -169,6 +172,11 @@ class Engine:
         self.ledger.record_config(config.hash, config.to_yaml())
         self.config = config
         self.groups.define(config.sources)
+
+    def read_examples(self, sources: Iterable[SourceConfig]) -> None:
+        """Reads the examples of these sources, for `tuning`. Raises ExamplesError."""
+        for source in sources:
+            self._examples.examples(source)
 
     def tidy(self, go_on: Callable[[], bool]) -> None:
         """Removes what exceeds the quarantine's limits, and old decisions about frames not kept.
@@ -236,7 +244,7 @@ class Engine:
         """
         if watch:
             self.ledger.end_choosing()
-        tuning = self.tuning(config)
+        tuning = self.tuning(config, on_step)
         store = None if self.storage is None else self.storage.store.root
         mark = ReadingMark(None) if config.rtsp else self._mark(config.name)
         try:
@@ -305,10 +313,15 @@ class Engine:
             return None
         return SequenceCheck(self._embed, self.model.spec.cell_limit, config.max_pixels)
 
-    def tuning(self, config: SourceConfig) -> Tuning:
-        """Returns the settings of a source that can change while it is being read."""
+    def tuning(self, config: SourceConfig, on_step: Callable[[], None] = lambda: None) -> Tuning:
+        """Returns the settings of a source that can change while it is being read.
+
+        Its examples are read, unless they are known; `on_step` is called after each. Raises
+        ExamplesError.
+        """
+        examples = self._examples.examples(config, on_step)
         return Tuning(
-            config.limits(self.model.spec.cell_limit),
+            replace(config.limits(self.model.spec.cell_limit), examples=examples),
             gallery=config.gallery,
             max_silence_s=config.max_silence,
             alarms=config.alarms,

@@ -164,8 +164,10 @@ class Fleet:
     def reload(self, config: Config, plan: ReloadPlan, timeout_s: float) -> None:
         """Changes to a new configuration; leaves the sources alone that stay as they are.
 
-        A source that is retuned stays open, and a camera connected.
+        A source that is retuned stays open, and a camera connected. Raises LedgerError, and
+        ExamplesError for a source that stays open; then nothing has changed.
         """
+        self._engine.read_examples(plan.retuned)
         self._engine.reconfigure(config)
         again = list(plan.reopened)
         for source in plan.retuned:

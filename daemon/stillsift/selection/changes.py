@@ -192,7 +192,7 @@ class Changes:
         stays in it.
         """
         context, measured, check = self._context, each.measured, self._context.target_check
-        beats = context.budgets.overdue_s(measured.frame.captured_at_ns) is not None
+        beats = context.overdue_s(measured) is not None
         beats = beats and not check.inhibits(measured)
         triggered = None
         if not beats and check.looks(measured.at_s) and context.refusal(measured) is None:

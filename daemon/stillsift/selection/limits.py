@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .budgets import UNLIMITED, Amounts
+from .examples import Examples
 from .gates import NO_GATES, Gates
 from .regions import EVERYTHING, Regions
 from .sensitivity import Sensitivity
@@ -35,3 +36,5 @@ class Limits:
     """Objects that have to be seen in what is kept, or must not be."""
     amounts: Amounts = UNLIMITED
     """How much may be kept."""
+    examples: Examples | None = None
+    """Pictures that a frame has to resemble to be kept; None: it need not."""

@@ -82,6 +82,8 @@ class Measured:
     """Objects found in it; None: no detector has looked at it."""
     luma: Image | None = None
     """Luma of the frame while it is in memory. None: the frame's picture must be asked for it."""
+    unlike: str | None = None
+    """Why it does not resemble the examples; empty: it does. None: that was not asked yet."""
 
     @property
     def sharp(self) -> Sharpness:

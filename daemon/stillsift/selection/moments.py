@@ -444,7 +444,7 @@ class Moments:
 
         A blurred frame is not kept until the heartbeat is `max_wait_s` late: a sharp one may come.
         """
-        overdue_s = self._context.budgets.overdue_s(measured.frame.captured_at_ns)
+        overdue_s = self._context.overdue_s(measured)
         if overdue_s is None:
             return False
         soft = self._blurred(measured) or self._in_transit(measured)

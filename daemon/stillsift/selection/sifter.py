@@ -138,6 +138,7 @@ class Sifter:
             ),
             elsewhere,
             search_elsewhere,
+            limits.examples,
         )
         self._moments = (Changes if limits.every_change else Moments)(limits, self._context)
         self._bursts = Bursts(limits, self._context)
