@@ -172,8 +172,8 @@ def sift(given: argparse.Namespace) -> int:
     if in_place is not None:
         kept = {"retire": "move" if in_place is Mode.REMOVE else "leave", "audit": 0.0}
         config = config.model_copy(update={"defaults": config.defaults.model_copy(update=kept)})
-    check_examples(config, given.config, given.set)
     sources = sources_of(given.paths, config, given.password_file)
+    check_examples(sources, config, given.config, given.set)
     if in_place is not None or given.list or given.print0:
         check_apart(sources)
     for place in () if given.dry_run else (source.directory for source in sources):
