@@ -214,6 +214,24 @@ def test_what_resembles_the_bad_ones_is_dropped(stillsift: Command, tmp_path: Pa
     assert "good ones (photo" in (dropped.detail or "")
 
 
+def test_examples_lie_outside_of_what_is_sifted(
+    stillsift: Command, good: Path, tmp_path: Path
+) -> None:
+    out = ("--output", tmp_path / "store")
+    done = stillsift("sift", tmp_path, *out, "--set", f"examples={{positive: {good}}}")
+    assert done.status == 2
+    assert f"lies in {tmp_path}, which is sifted; put it elsewhere" in done.err
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "store: {path: /nowhere/s}\nsources:\n"
+        f"  - {{name: all, directory: {tmp_path}, examples: {{positive: {good}}}}}\n"
+    )
+    done = stillsift("check-config", config)
+    assert done.status == 78
+    assert f"{config}:3: " in done.err
+    assert "put it elsewhere" in done.err
+
+
 def test_a_folder_that_is_not_there_ends_sift_with_one_error(
     stillsift: Command, good: Path, tmp_path: Path
 ) -> None:

@@ -177,8 +177,8 @@ def sift(given: argparse.Namespace) -> int:
             "sift: --remove-to leaves what is kept as it is, and anonymize must not; use "
             "--copy-to DIR or --output DIR"
         )
-    check_examples(config, given.config, given.set)
     sources = sources_of(given.paths, config, given.password_file)
+    check_examples(sources, config, given.config, given.set)
     if in_place is not None or given.list or given.print0:
         check_apart(sources)
     for place in () if given.dry_run else (source.directory for source in sources):

@@ -17,7 +17,7 @@ from ..config.secrets import login_of, redacted
 from ..config.yaml_file import read_file
 from ..ledger import Ledger
 from ..pipeline.engine import place_of
-from ..pipeline.example_folders import ExamplesError, state_of
+from ..pipeline.example_folders import ExamplesError, check_folders
 from ..sources.files.contents import STILL_SUFFIXES
 from ..sources.files.still import Unreadable, size_at
 from .arguments import UsageError
@@ -140,13 +140,18 @@ def unused_name(text: str, names: set[str]) -> str:
     return name
 
 
-def check_examples(config: Config, file: Path | None, assignments: Sequence[str]) -> None:
-    """Raises OverrideError or ConfigError where a folder of examples is of no use.
+def check_examples(
+    sources: Sequence[SourceConfig],
+    config: Config,
+    file: Path | None,
+    assignments: Sequence[str],
+) -> None:
+    """Raises OverrideError or ConfigError where a folder of examples is of no use for `sources`.
 
     `file`, `assignments`: what `config` was read from; None: the built-in defaults.
     """
     try:
-        state_of(config.defaults.examples)
+        check_folders(config.defaults.examples, sources)
     except ExamplesError as error:
         own = any(each.partition("=")[0].strip() == "examples" for each in assignments)
         if own or file is None:

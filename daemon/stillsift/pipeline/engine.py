@@ -173,10 +173,15 @@ class Engine:
         self.config = config
         self.groups.define(config.sources)
 
-    def read_examples(self, sources: Iterable[SourceConfig]) -> None:
-        """Reads the examples of these sources, for `tuning`. Raises ExamplesError."""
+    def read_examples(
+        self, sources: Iterable[SourceConfig], on_step: Callable[[], None] = lambda: None
+    ) -> None:
+        """Reads the examples of these sources, so that `tuning` need not. Raises ExamplesError.
+
+        `on_step` is called after each picture.
+        """
         for source in sources:
-            self._examples.examples(source)
+            self._examples.examples(source, on_step)
 
     def tidy(self, go_on: Callable[[], bool]) -> None:
         """Removes what exceeds the quarantine's limits, and old decisions about frames not kept.
@@ -244,7 +249,7 @@ class Engine:
         """
         if watch:
             self.ledger.end_choosing()
-        tuning = self.tuning(config, on_step)
+        tuning = self.tuning(config)
         store = None if self.storage is None else self.storage.store.root
         mark = ReadingMark(None) if config.rtsp else self._mark(config.name)
         try:
@@ -313,13 +318,12 @@ class Engine:
             return None
         return SequenceCheck(self._embed, self.model.spec.cell_limit, config.max_pixels)
 
-    def tuning(self, config: SourceConfig, on_step: Callable[[], None] = lambda: None) -> Tuning:
+    def tuning(self, config: SourceConfig) -> Tuning:
         """Returns the settings of a source that can change while it is being read.
 
-        Its examples are read, unless they are known; `on_step` is called after each. Raises
-        ExamplesError.
+        Its examples are read, unless that was done and they are as they were. Raises ExamplesError.
         """
-        examples = self._examples.examples(config, on_step)
+        examples = self._examples.examples(config)
         return Tuning(
             replace(config.limits(self.model.spec.cell_limit), examples=examples),
             gallery=config.gallery,

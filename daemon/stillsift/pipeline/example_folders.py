@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..config import Config
+from ..config import Config, SourceConfig
 from ..config.marked_yaml import Place
 from ..config.settings import ExampleSettings, SourceSettings
 from ..embedding import Embedding, EmbedError
@@ -59,6 +59,20 @@ def state_of(given: ExampleSettings) -> State:
     )
 
 
+def check_folders(given: ExampleSettings, sources: Sequence[SourceConfig]) -> None:
+    """Raises ExamplesError if a folder is of no use, or lies where one of the sources is read.
+
+    There, examples would be sifted, and maybe moved away as what is bad.
+    """
+    state_of(given)
+    for key, folder in folders_of(given):
+        for source in sources:
+            place = source.directory
+            if place is not None and folder.resolve().is_relative_to(place.resolve()):
+                why = f"lies in {place}, which is sifted; put it elsewhere"
+                raise ExamplesError(key, f"is {str(folder)!r} and {why}")
+
+
 def refused_examples(config: Config) -> Iterator[tuple[Place, str]]:
     """Yields what is wrong with the folders that a configuration names, each mistake once.
 
@@ -69,7 +83,7 @@ def refused_examples(config: Config) -> Iterator[tuple[Place, str]]:
         own = "examples" in source.model_fields_set
         place: Place = ("sources", index, "examples") if own else ("defaults", "examples")
         try:
-            state_of(source.examples)
+            check_folders(source.examples, config.sources)
         except ExamplesError as error:
             if (mistake := ((*place, error.key), error.reason)) not in told:
                 told.add(mistake)

@@ -65,6 +65,8 @@ class _Worker:
 
     def _run_line(self) -> None:
         config = self.config
+        # That takes a while, and the source has not begun.
+        self.engine.read_examples([config], lambda: self.liveness.beat(config.name))
         self.line = self.engine.line(config, on_step=self._beat)
         if self.config is not config:  # retuned while the line was made
             self.line.retune(self.engine.tuning(self.config))
