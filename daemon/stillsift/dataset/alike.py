@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import Floats
-from .neighbours import nearest
+from .neighbours import blocks
 
 _SAMPLE = 2000
 """Pictures, evenly taken, whose nearest neighbour is looked for among all."""
@@ -28,6 +28,9 @@ def similarity_limit(vectors: Floats) -> float:
     if count < 2:
         return MOST_ALIKE
     some = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.intp))
-    found = nearest(vectors[some], vectors, 1, (some, np.arange(count)))
-    usual = float(np.quantile(1 - found.similarity[:, 0], _SHARE))
+    highest = np.empty(len(some), np.float32)
+    for rows, cosines in blocks(vectors[some], vectors):
+        cosines[np.arange(len(cosines)), some[rows]] = -2
+        highest[rows] = cosines.max(1)
+    usual = float(np.quantile(1 - highest, _SHARE))
     return float(np.clip(1 - _TIMES * usual, LEAST_ALIKE, MOST_ALIKE))

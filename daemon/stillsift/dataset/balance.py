@@ -55,7 +55,7 @@ class Balance:
     @property
     def entropy(self) -> float:
         """Gives Shannon's entropy of the shares, bits; 0: there is one label, or none."""
-        return -sum(each.share * math.log2(each.share) for each in self.counts if each.share)
+        return sum(-each.share * math.log2(each.share) for each in self.counts if each.share)
 
     @property
     def effective(self) -> float:
