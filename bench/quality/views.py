@@ -54,14 +54,22 @@ def vehicles(media: Path) -> tuple[Image, list[Cutout]]:
     return road, found
 
 
-def _tinted(thing: Cutout, rng: np.random.Generator) -> Cutout:
+def tinted(thing: Cutout, rng: np.random.Generator) -> Cutout:
     hsv = cv2.cvtColor(np.ascontiguousarray(thing.picture), cv2.COLOR_BGR2HSV).astype(np.int16)
     hsv[..., 0] = (hsv[..., 0] + rng.integers(0, 180)) % 180
     hsv[..., 1] = np.clip(hsv[..., 1] + rng.integers(0, 90), 0, 255)
     hsv[..., 2] = np.clip(hsv[..., 2] * rng.uniform(0.6, 1.15), 0, 255)
     picture = np.asarray(cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2BGR), np.uint8)
-    tinted = Cutout(picture, thing.alpha)
-    return tinted.flipped() if rng.integers(2) else tinted
+    other = Cutout(picture, thing.alpha)
+    return other.flipped() if rng.integers(2) else other
+
+
+def driven(thing: Cutout, lane: int, near: float) -> tuple[Cutout, int, int]:
+    """Returns a vehicle in its size, and its left and top, `near` of the way to the camera."""
+    sized = thing.sized(26 * (150 / 26) ** near)
+    tall, wide = sized.alpha.shape
+    middle = WIDTH / 2 + (lane - 2) * (30 + 95 * near)
+    return sized, round(middle - wide / 2), round(10 - tall + (HEIGHT + tall) * near**1.3)
 
 
 def clip(media: Path, folder: Path, seed: int) -> tuple[Labelled, Sizes]:
@@ -72,7 +80,7 @@ def clip(media: Path, folder: Path, seed: int) -> tuple[Labelled, Sizes]:
             lane = int(np.argmin(free_at)) if number % 2 else int(rng.integers(LANES))
             began, takes = free_at[lane] + rng.uniform(0.2, 5), rng.uniform(5, 9)
             free_at[lane] = began + takes
-            thing = _tinted(some[int(rng.integers(len(some)))], rng)
+            thing = tinted(some[int(rng.integers(len(some)))], rng)
             drives.append((began, takes, lane, thing, bool(rng.integers(2))))
         sizes: Sizes = {str(number): {} for number in range(OBJECTS)}
         for number in range(int((max(free_at) + 6) * RATE)):
@@ -83,11 +91,8 @@ def clip(media: Path, folder: Path, seed: int) -> tuple[Labelled, Sizes]:
                 if not 0 <= share <= 1:
                     continue
                 near = share if closer else 1 - share
-                sized = thing.sized(26 * (150 / 26) ** near)
-                tall, wide = sized.alpha.shape
-                middle = WIDTH / 2 + (lane - 2) * (30 + 95 * near)
-                y = 10 - tall + (HEIGHT + tall) * near**1.3
-                rows, columns, alpha = paste(image, sized, round(middle - wide / 2), round(y))
+                sized, x, y = driven(thing, lane, near)
+                rows, columns, alpha = paste(image, sized, x, y)
                 owner[rows, columns][alpha > 0.5] = which
             for which, count in zip(*np.unique(owner, return_counts=True), strict=True):
                 if which >= 0:
