@@ -49,14 +49,14 @@ MODULES = {
     "ledger": "records schema lifetime rows filters totals search reader writer",
     "store": """
         errors durable_files names lock rights repair store metadata_jsonl original quarantine
-        recovery in_place""",
+        recovery in_place in_place_repair""",
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
         troubles recorded_album kept_pictures groups tuning reading_mark recorder losses
         move_rights persistence sifting choosing line model_choice sequence_check engine fleet""",
     "commands": """
         arguments tables dropped pasted tally progress process_list sift_sources service_user
-        alarms audit check_config decisions doctor gaps models restore run sift stats""",
+        alarms audit check_config decisions doctor gaps models repair restore run sift stats""",
 }
 """The modules of each folder in the same order. A folder within one comes after its modules."""
 

@@ -18,6 +18,7 @@ from .commands import (
     doctor,
     gaps,
     models,
+    repair,
     restore,
     run,
     sift,
@@ -28,7 +29,7 @@ from .problems import Problem
 
 COMMANDS = (
     *(run, sift, check_config, decisions, stats, audit, gaps, alarms),
-    *(restore, models, doctor),
+    *(restore, repair, models, doctor),
 )
 """All commands; a new one needs one module and one name here."""
 
