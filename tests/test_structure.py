@@ -22,7 +22,7 @@ PACKAGE = ROOT / "daemon" / "stillsift"
 ORDER = (
     *("escapes", "problems", "units", "system_libraries", "arrays", "frames", "decisions"),
     "frame_numbers",
-    *("embedding", "health", "selection", "config", "sources", "ledger", "store"),
+    *("embedding", "health", "selection", "config", "sources", "labels", "ledger", "store"),
     *("service", "pipeline", "commands", "cli", "__main__"),
 )
 """The folders and modules at the top, from the ground up. Each may use what stands before it."""
@@ -46,6 +46,7 @@ MODULES = {
         transparency tones pixels still pages read_ahead numbered clip_clock reading joined clip
         directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
+    "labels": "findings voc yolo coco checks",
     "ledger": "records schema lifetime rows filters totals search reader writer",
     "store": """
         errors durable_files names lock rights repair store metadata_jsonl original quarantine
@@ -56,7 +57,8 @@ MODULES = {
         move_rights persistence sifting choosing line model_choice sequence_check engine fleet""",
     "commands": """
         arguments tables dropped pasted tally progress process_list sift_sources service_user
-        alarms audit check_config decisions doctor gaps models repair restore run sift stats""",
+        alarms audit check_config decisions doctor gaps models repair labels restore run sift
+        stats""",
 }
 """The modules of each folder in the same order. A folder within one comes after its modules."""
 

@@ -17,6 +17,7 @@ from .commands import (
     decisions,
     doctor,
     gaps,
+    labels,
     models,
     repair,
     restore,
@@ -29,7 +30,7 @@ from .problems import Problem
 
 COMMANDS = (
     *(run, sift, check_config, decisions, stats, audit, gaps, alarms),
-    *(restore, repair, models, doctor),
+    *(restore, repair, labels, models, doctor),
 )
 """All commands; a new one needs one module and one name here."""
 

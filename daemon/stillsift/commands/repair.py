@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..config import load
@@ -23,7 +24,7 @@ from ..sources.files.tree import Tree, natural
 from ..store.in_place import InPlaceStore, Mode, mode_of
 from ..store.in_place_repair import LIST, InPlaceRepair, NotRepaired, OpenStill, read_still
 from ..store.names import still_suffix
-from ..store.repair import NOTHING, Fault, Repair, faults_of, holds_several, repaired
+from ..store.repair import NOTHING, Fault, Repair, Repaired, faults_of, holds_several, repaired
 from ..units import counted
 from .arguments import Commands, UsageError, add_command, add_json, usual_config
 from .pasted import pasted
@@ -133,12 +134,13 @@ def repair(given: argparse.Namespace) -> int:
         if not path.exists():
             raise UsageError(f"repair: {path}: no such file or folder")
     roots = [path.resolve() for path in given.paths]
-    base = Path(os.path.commonpath([each if each.is_dir() else each.parent for each in roots]))
     quality = config.store.jpeg_quality
     with ExitStack() as stack:
         repairing = None
         if given.backup_to is not None:
-            repairing = stack.enter_context(_Originals(given.backup_to.absolute(), base))
+            repairing = stack.enter_context(
+                Originals("repair", given.backup_to.absolute(), base_of(roots))
+            )
         looked_at, found = 0, []
         for path in _stills(roots, given.backup_to):
             looked_at += 1
@@ -168,24 +170,28 @@ def _tell(given: argparse.Namespace, looked_at: int, found: list[Found]) -> None
         print(f"Put right    {again}", file=sys.stderr)
 
 
-class _Originals:
-    """Holds the folder of originals while stills are repaired."""
+class Originals:
+    """Holds the folder that originals are moved to while files are repaired where they lie."""
 
-    def __init__(self, root: Path, base: Path) -> None:
+    def __init__(self, command: str, root: Path, base: Path) -> None:
+        """`command` names the command in messages, `base` is the folder paths are told from.
+
+        Raises UsageError where the folder was made for something else.
+        """
         self._root = root
         self._base = base
         self._opened = ExitStack()
         found = mode_of(root)
         if found not in (None, Mode.REPAIR):
-            raise UsageError(f"repair: {root}: made by {found.made_by}; name another folder")
+            raise UsageError(f"{command}: {root}: made by {found.made_by}; name another folder")
         if (root / "ledger.sqlite").exists():
-            raise UsageError(f"repair: {root}: a store; name another folder for --backup-to")
+            raise UsageError(f"{command}: {root}: a store; name another folder for --backup-to")
         if found is None and (root / LIST).exists():
-            raise UsageError(f"repair: {root / LIST}: there already; move it away")
+            raise UsageError(f"{command}: {root / LIST}: there already; move it away")
         if base.is_relative_to(root.resolve()):
-            raise UsageError(f"repair: {base} lies in {root}; name another folder for --backup-to")
+            raise UsageError(f"{command}: {base} lies in {root}; name another for --backup-to")
 
-    def __enter__(self) -> _Originals:
+    def __enter__(self) -> Originals:
         store = InPlaceStore(self._root, Mode.REPAIR)
         with ExitStack() as stack:
             stack.enter_context(store.lock())
@@ -200,24 +206,33 @@ class _Originals:
         with self._opened:
             self._repair.write_list()
 
-    def put_right(self, still: OpenStill, quality: int, found: Found) -> None:
-        """Repairs a still in place, and notes in `found` what became of it."""
+    def put_right(
+        self, still: OpenStill, made: Callable[[], Repaired | None]
+    ) -> tuple[Path, Path, str] | str:
+        """Puts what `made` returns in the place of a file whose original is safe then.
+
+        Returns where it is now, where the original lies, and what was done; a sentence: why
+        nothing was done.
+        """
         if self._repair.was_undone(still):
-            found.done = "it was repaired before, and brought back"
-            return
+            return "it was repaired before, and brought back"
         try:
-            made = repaired(still.data, still.path, found.wanted, quality)
-            if made is None:
-                return
-            below = still.path.relative_to(self._base)
-            found.now, found.original = self._repair.replace(still, made, below)
-            found.done = made.done
+            new = made()
+            if new is None:
+                return "nothing of it can be repaired"
+            now, original = self._repair.replace(still, new, still.path.relative_to(self._base))
         except DecodeError as error:
-            found.done = error.reason
+            return error.reason
         except (NotRepaired, Problem) as error:
-            found.done = str(error)
+            return str(error)
         except OSError as error:
-            found.done = error.strerror or str(error)
+            return error.strerror or str(error)
+        return now, original, new.done
+
+
+def base_of(roots: Sequence[Path]) -> Path:
+    """Returns the folder that all paths have in common; files below it are told from there."""
+    return Path(os.path.commonpath([each if each.is_dir() else each.parent for each in roots]))
 
 
 def _stills(roots: list[Path], backup: Path | None) -> Iterator[Path]:
@@ -230,7 +245,7 @@ def _stills(roots: list[Path], backup: Path | None) -> Iterator[Path]:
 
 
 def _looked_at(
-    path: Path, wanted: Repair, quality: int, repairing: _Originals | None
+    path: Path, wanted: Repair, quality: int, repairing: Originals | None
 ) -> Found | None:
     """Returns what is wrong with a still, repaired where that was asked for; None: nothing."""
     try:
@@ -240,7 +255,12 @@ def _looked_at(
                 found = _found(still, wanted)
                 if found is None or repairing is None or Fault.UNREADABLE in found.faults:
                     return found
-                repairing.put_right(still, quality, found)
+                made = partial(repaired, still.data, still.path, found.wanted, quality)
+                done = repairing.put_right(still, made)
+                if isinstance(done, str):
+                    found.done = done
+                else:
+                    found.now, found.original, found.done = done
                 return found
     except OSError as error:
         return _unreadable(path, error.strerror or str(error))
