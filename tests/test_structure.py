@@ -22,8 +22,8 @@ PACKAGE = ROOT / "daemon" / "stillsift"
 ORDER = (
     *("escapes", "problems", "units", "system_libraries", "arrays", "frames", "decisions"),
     "frame_numbers",
-    *("embedding", "detection", "health", "selection", "config", "sources", "ledger", "store"),
-    "dataset",
+    *("embedding", "detection", "health", "selection", "config", "sources", "labels", "ledger"),
+    *("store", "dataset"),
     *("service", "pipeline", "commands", "cli", "__main__"),
 )
 """The folders and modules at the top, from the ground up. Each may use what stands before it."""
@@ -50,10 +50,11 @@ MODULES = {
         transparency tones pixels still pages read_ahead numbered clip_clock reading joined clip
         directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
+    "labels": "findings voc yolo coco checks",
     "ledger": "records schema lifetime rows filters totals covered search reader writer",
     "store": """
         errors durable_files names lock rights repair store metadata_jsonl original quarantine
-        recovery in_place""",
+        recovery in_place in_place_repair""",
     "dataset": """
         pictures reading neighbours alike groups cover time_cover outliers copies balance labels
         contact_sheet""",
@@ -65,7 +66,7 @@ MODULES = {
     "commands": """
         arguments tables dropped pasted tally progress picture_sets process_list sift_sources
         service_user alarms audit balance examples check_config coverage decisions doctor find gaps
-        groups leaks models outliers restore run sift stats""",
+        groups leaks models outliers repair labels restore run sift stats""",
 }
 """The modules of each folder in the same order. A folder within one comes after its modules."""
 

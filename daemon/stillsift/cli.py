@@ -22,9 +22,11 @@ from .commands import (
     find,
     gaps,
     groups,
+    labels,
     leaks,
     models,
     outliers,
+    repair,
     restore,
     run,
     sift,
@@ -36,7 +38,7 @@ from .problems import Problem
 COMMANDS = (
     *(run, sift, check_config, decisions, stats, audit, gaps, alarms),
     *(groups, outliers, leaks, coverage, balance, find),
-    *(examples, restore, models, doctor),
+    *(examples, repair, labels, restore, models, doctor),
 )
 """All commands; a new one needs one module and one name here."""
 

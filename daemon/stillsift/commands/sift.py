@@ -273,12 +273,12 @@ def _check_kind(root: Path, in_place: Mode | None) -> None:
     found = mode_of(root)
     if in_place is None:
         if found is not None:
-            raise UsageError(f"sift: {root}: made by --{found}-to, it is no store for --output")
+            raise UsageError(f"sift: {root}: made by {found.made_by}, it is no store for --output")
         return
     if (root / "ledger.sqlite").exists():
         raise UsageError(f"sift: {root}: a store; name another folder for --{in_place}-to")
     if found not in (None, in_place):
-        raise UsageError(f"sift: {root}: made by --{found}-to; name another folder")
+        raise UsageError(f"sift: {root}: made by {found.made_by}; name another folder")
     if found is None and (root / LIST).exists():
         raise UsageError(
             f"sift: {root / LIST}: there already; nothing is overwritten, move it away"

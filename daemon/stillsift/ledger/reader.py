@@ -26,6 +26,7 @@ from .records import (
     FileState,
     GalleryEntry,
     GapRecord,
+    InPlaceRepairRecord,
     KeptFile,
     KeptPicture,
     KeptRecord,
@@ -495,9 +496,13 @@ class LedgerReader:
 
     def was_restored(self, file: FileRecord) -> bool:
         """Tells whether this file was moved away and brought back."""
+        return self.is_restored(file.file, file.identity)
+
+    def is_restored(self, file: Path, identity: FileIdentity) -> bool:
+        """Tells whether the file at this path, of this size and time, was brought back."""
         found = self._one(
             "SELECT 1 FROM restored WHERE file = ? AND size = ? AND mtime_ns = ?",
-            (path_in(file.file), file.identity.size, file.identity.mtime_ns),
+            (path_in(file), identity.size, identity.mtime_ns),
         )
         return found is not None
 
@@ -591,6 +596,15 @@ class LedgerReader:
         """Returns where a repaired still was copied to, and its SHA-256 (hex); None: it was not."""
         row = self._one("SELECT path, sha256 FROM repaired_copies WHERE id = ?", (id,))
         return None if row is None else (path_of(row[0]), row[1])
+
+    def in_place_repair(self, backup: Path) -> InPlaceRepairRecord | None:
+        """Returns what the still was repaired to whose original lies at `backup`, relative to the
+        folder of originals; None: nothing is recorded of it."""
+        row = self._one(
+            "SELECT now, sha256, repairs FROM in_place_repairs WHERE backup = ?",
+            (path_in(backup),),
+        )
+        return None if row is None else InPlaceRepairRecord(path_of(row[0]), row[1], row[2])
 
     def has_moved_to(self, path: Path) -> bool:
         """Tells whether a file was moved to this path, relative to the store, or is about to."""

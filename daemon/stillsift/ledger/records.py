@@ -293,6 +293,18 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True)
+class InPlaceRepairRecord:
+    """Describes what a still was repaired to, where it lay."""
+
+    now: Path
+    """Where the repaired still is."""
+    sha256: str
+    """Hash (hex) of the repaired still."""
+    repairs: str
+    """What was put right, for people."""
+
+
+@dataclass(frozen=True, slots=True)
 class Replaced:
     """Describes a still that was kept, until a better copy took its place."""
 

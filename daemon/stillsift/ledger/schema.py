@@ -278,6 +278,12 @@ CREATE TABLE repaired_copies (
     path NOT NULL,
     sha256 TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE in_place_repairs (
+    backup PRIMARY KEY NOT NULL,
+    now NOT NULL,
+    sha256 TEXT NOT NULL,
+    repairs TEXT NOT NULL
+) WITHOUT ROWID;
 """
 
 MIGRATIONS = (

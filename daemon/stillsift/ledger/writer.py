@@ -26,6 +26,7 @@ from .records import (
     FileRecord,
     FileState,
     GalleryNow,
+    InPlaceRepairRecord,
     KeptFile,
     Quarantined,
     Replaced,
@@ -371,6 +372,20 @@ class Ledger(LedgerReader):
             db.execute(
                 "INSERT OR REPLACE INTO repaired_copies VALUES (?, ?, ?)",
                 (id, path_in(path), sha256),
+            )
+
+    def will_repair(self, original: Quarantined, repair: InPlaceRepairRecord) -> None:
+        """Records where an original is about to lie, and what will be in its place."""
+        with self._writing() as db:
+            self._put_quarantined(db, original)
+            db.execute(
+                "INSERT OR REPLACE INTO in_place_repairs VALUES (?, ?, ?, ?)",
+                (
+                    path_in(original.path),
+                    path_in(repair.now),
+                    repair.sha256,
+                    text_in(repair.repairs),
+                ),
             )
 
     def left_quarantine(self, keys: Iterable[int]) -> None:

@@ -55,10 +55,17 @@ class Mode(StrEnum):
 
     REMOVE = "remove"
     COPY = "copy"
+    REPAIR = "repair"
+    """Originals of stills that were repaired where they lie."""
+
+    @property
+    def made_by(self) -> str:
+        """Names the option that makes such a folder."""
+        return "repair --backup-to" if self is Mode.REPAIR else f"--{self}-to"
 
 
 def mode_of(root: Path) -> Mode | None:
-    """Returns what a folder takes; None: it was not made by `--remove-to` or `--copy-to`."""
+    """Returns what a folder takes; None: it was made by none of `Mode.made_by`."""
     try:
         return Mode((root / STATE / "mode").read_text().strip())
     except (OSError, ValueError):
@@ -373,7 +380,8 @@ class Removal(Quarantine):
                     if content_of(temporary) != content_hash:
                         return "it changed after it was read"
                 else:
-                    write_with_facts(data, temporary, facts)
+                    with temporary.open("xb") as written:
+                        write_with_facts(data, written, facts)
                 move_without_overwrite(temporary, target)
             sync_folder(target.parent)
             return target, sha256

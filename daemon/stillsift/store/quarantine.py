@@ -537,17 +537,16 @@ def copy_with_facts(source: BinaryIO, target: Path) -> None:
         _copy_facts(source, written)
 
 
-def write_with_facts(data: bytes, target: Path, facts: os.stat_result) -> None:
-    """Writes data to a new file with the times and the mode of another, and syncs it to the disk.
+def write_with_facts(data: bytes, target: BinaryIO, facts: os.stat_result) -> None:
+    """Writes data to an open file, with the times and the mode of another, and syncs it.
 
     Raises OSError.
     """
-    with target.open("xb") as written:
-        written.write(data)
-        written.flush()
-        os.fchmod(written.fileno(), stat.S_IMODE(facts.st_mode))
-        os.utime(written.fileno(), ns=(facts.st_atime_ns, facts.st_mtime_ns))
-        os.fsync(written.fileno())
+    target.write(data)
+    target.flush()
+    os.fchmod(target.fileno(), stat.S_IMODE(facts.st_mode))
+    os.utime(target.fileno(), ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    os.fsync(target.fileno())
 
 
 def _copy_facts(source: BinaryIO, target: BinaryIO) -> None:
