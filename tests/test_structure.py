@@ -56,8 +56,8 @@ MODULES = {
         errors durable_files names lock rights repair store metadata_jsonl original quarantine
         recovery in_place in_place_repair""",
     "dataset": """
-        pictures reading neighbours alike groups cover time_cover outliers copies balance labels
-        contact_sheet""",
+        pictures reading neighbours alike groups cover time_cover outliers copies balance
+        label_files contact_sheet""",
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
         troubles recorded_album kept_pictures groups example_folders tuning reading_mark recorder

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, tzinfo
 
 from ..config.field_types import zone
 from ..dataset.balance import Balance, Labelling, balance_of
-from ..dataset.labels import Yolo, of_coco, of_folders
+from ..dataset.label_files import Yolo, of_coco, of_folders
 from ..dataset.reading import listed
 from ..decisions import told_measure
 from ..escapes import escaped

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stillsift.dataset.balance import Labelling, balance_of
-from stillsift.dataset.labels import Yolo, of_coco
+from stillsift.dataset.label_files import Yolo, of_coco
 from stillsift.dataset.pictures import Entry, SetError
 
 
