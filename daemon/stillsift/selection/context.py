@@ -26,7 +26,6 @@ from .scene import Scene
 from .target_check import TargetCheck
 from .verdict import Verdict
 
-
 _SHUT_OUT = GATE_REASONS | {Reason.UNLIKE_EXAMPLES, Reason.NO_TARGET, Reason.INHIBITED}
 """Reasons for which a frame is not kept at any limit of novelty."""
 
@@ -127,9 +126,7 @@ class Context:
                 self.budgets.decided(at_ns, kept=kept)
             # A frame that a gate drops, or that is refused for what it shows or by a spent budget,
             # would not be kept at any limit of novelty: the keep ratio must not learn from it.
-            shut = (
-                verdict.decision.reason in _SHUT_OUT or self.budgets.exhausted(at_ns) is not None
-            )
+            shut = verdict.decision.reason in _SHUT_OUT or self.budgets.exhausted(at_ns) is not None
             if kept or not shut:
                 self.keep_ratio.decided(kept=kept - len(verdict.replaced))
         if self.keep_ratio.on:
