@@ -30,6 +30,7 @@ from stillsift.embedding import ModelError, onnx_file
 
 BLACK: Image = np.zeros((128, 192, 3), np.uint8)
 """192 x 128: twice as large as the input of the tiny detectors."""
+REDDISH: Image = np.full((32, 48, 3), (51, 102, 204), np.uint8)
 LABELS = ("cat", "dog", "bird")
 
 
@@ -108,25 +109,32 @@ def test_end_to_end_gives_corners_and_numbers(tmp_path: Path) -> None:
     assert shown(open_detector(own(path), "cpu")(BLACK, 0.25)) == THREE
 
 
-@pytest.mark.parametrize("names", [("dets", "labels"), ("logits", "pred_boxes")])
-def test_detr_gives_logits_and_boxes_from_0_to_1(tmp_path: Path, names: tuple[str, str]) -> None:
-    """One column of logits more than there are labels stands for nothing."""
-    boxes = batch(
-        *[
-            [20 / 96, 30 / 64, 20 / 96, 20 / 64],
-            [70 / 96, 20 / 64, 40 / 96, 20 / 64],
-        ]
-    )
-    logits = batch(
-        *[
-            [-9, logit(0.9), -9, 5],
-            [logit(0.8), -9, -9, 5],
-        ]
-    )
-    outputs = {"dets": boxes, "labels": logits, "pred_boxes": boxes, "logits": logits}
-    path = tiny_onnx.detector(tmp_path / "detr.onnx", {name: outputs[name] for name in names})
+DETR_BOXES = batch([20 / 96, 30 / 64, 20 / 96, 20 / 64], [70 / 96, 20 / 64, 40 / 96, 20 / 64])
+
+
+@pytest.mark.parametrize(
+    ("names", "more"),
+    [(("dets", "labels"), [5]), (("dets", "labels"), []), (("pred_boxes", "logits"), [])],
+)
+def test_detr_gives_logits_and_boxes_from_0_to_1(
+    tmp_path: Path, names: tuple[str, str], more: list[int]
+) -> None:
+    """One column of logits more than there are labels stands for nothing in RF-DETR."""
+    logits = batch([-9, logit(0.9), -9, *more], [logit(0.8), -9, -9, *more])
+    path = tiny_onnx.detector(tmp_path / "detr.onnx", {names[1]: logits, names[0]: DETR_BOXES})
     detector = open_detector(own(path), "cpu")
     assert detector.spec.kind == "detr"
+    assert shown(detector(BLACK, 0.25)) == THREE
+
+
+def test_in_the_first_detr_the_columns_share_one(tmp_path: Path) -> None:
+    """The last column stands for nothing; what else a file gives is passed over."""
+    outputs: dict[str, NDArray[np.generic]] = {
+        "logits": np.log(batch([0.02, 0.9, 0.02, 0.06], [0.8, 0.05, 0.05, 0.1])),
+        "pred_boxes": DETR_BOXES,
+        "last_hidden_state": batch([0.0] * 8),
+    }
+    detector = open_detector(own(tiny_onnx.detector(tmp_path / "detr.onnx", outputs)), "cpu")
     assert shown(detector(BLACK, 0.25)) == THREE
 
 
@@ -217,24 +225,38 @@ def test_what_is_bright_is_found_where_it_is(
     assert found.box == pytest.approx((left, top, right, bottom), abs=max(near, 1))
 
 
-def first_colour(path: Path, dtype: int) -> Path:
-    """The score of the only label is the mean of the first colour of the input."""
+def first_colour(path: Path, boxes: str | None = None) -> Path:
+    """The score of the only label is the mean of the first colour of the input.
+
+    With `boxes` that is a logit, and boxes are an output of that name.
+    """
     nodes = [
         helper.make_node("Cast", ["pixels"], ["float"], to=tiny_onnx.FLOAT),
         helper.make_node("ReduceMean", ["float"], ["mean"], axes=[2, 3], keepdims=0),
         helper.make_node("Split", ["mean", "one"], ["first", "others"], axis=1),
         helper.make_node("Reshape", ["first", "form"], ["score"]),
-        helper.make_node("Concat", ["corners", "score"], ["output0"], axis=1),
     ]
+    if boxes is None:
+        nodes.append(helper.make_node("Concat", ["corners", "score"], ["output0"], axis=1))
+        outputs = [helper.make_tensor_value_info("output0", tiny_onnx.FLOAT, (1, 5, 1))]
+    else:
+        logits = "labels" if boxes == "dets" else "logits"
+        nodes.append(helper.make_node("Transpose", ["corners"], [boxes], perm=[0, 2, 1]))
+        nodes.append(helper.make_node("Identity", ["score"], [logits]))
+        outputs = [
+            helper.make_tensor_value_info(boxes, tiny_onnx.FLOAT, (1, 1, 4)),
+            helper.make_tensor_value_info(logits, tiny_onnx.FLOAT, (1, 1, 1)),
+        ]
+    corners = batch([20], [20], [10], [10]) if boxes is None else batch(*[[0.5]] * 4)
     graph = helper.make_graph(
         nodes,
         "first colour",
-        [helper.make_tensor_value_info("pixels", dtype, (1, 3, 32, 48))],
-        [helper.make_tensor_value_info("output0", tiny_onnx.FLOAT, (1, 5, 1))],
+        [helper.make_tensor_value_info("pixels", tiny_onnx.FLOAT, (1, 3, 32, 48))],
+        outputs,
         [
             numpy_helper.from_array(np.array([1, 2], np.int64), "one"),
             numpy_helper.from_array(np.array([1, 1, 1], np.int64), "form"),
-            numpy_helper.from_array(batch([20], [20], [10], [10]), "corners"),
+            numpy_helper.from_array(corners, "corners"),
         ],
     )
     return tiny_onnx.saved(path, graph)
@@ -252,12 +274,25 @@ def first_colour(path: Path, dtype: int) -> Path:
 def test_colours_and_scale_of_the_input_are_as_described(
     tmp_path: Path, changes: dict[str, Any], score: float
 ) -> None:
-    path = first_colour(tmp_path / "first.onnx", tiny_onnx.FLOAT)
-    picture = np.zeros((32, 48, 3), np.uint8)
-    picture[...] = (51, 102, 204)
-    detector = open_detector(own(path, labels=("x",), **changes), "cpu")
-    (found,) = detector(picture)
+    path = first_colour(tmp_path / "first.onnx")
+    (found,) = open_detector(own(path, labels=("x",), **changes), "cpu")(REDDISH)
     assert found.confidence == pytest.approx(score, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "changes", "value"),
+    [
+        ("dets", {}, (0.8 - 0.485) / 0.229),
+        ("dets", {"mean": (0.5, 0, 0), "std": (1, 1, 1)}, 0.3),
+        ("pred_boxes", {}, 0.8),
+    ],
+)
+def test_rf_detr_has_the_scale_of_imagenet_unless_another_is_given(
+    tmp_path: Path, boxes: str, changes: dict[str, Any], value: float
+) -> None:
+    path = first_colour(tmp_path / "first.onnx", boxes)
+    (found,) = open_detector(own(path, labels=("x",), **changes), "cpu")(REDDISH)
+    assert logit(found.confidence) == pytest.approx(value, abs=1e-3)
 
 
 # ------------------------------------------------------------------------------ names and mistakes

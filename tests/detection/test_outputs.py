@@ -90,6 +90,7 @@ def test_a_family_is_recognised_by_its_shapes(
         ({"probabilities": zeros(1, 1000)}, 1000, "of no family"),
         ({"output0": zeros(1, 84, 8400)}, 2, "with 2 labels there would be 6 rows or 7 columns"),
         ({"output0": zeros(1, 116, 8400), "output1": zeros(1, 32, 160, 160)}, 80, "of no family"),
+        ({"dets": zeros(1, 9, 5), "labels": zeros(1, 9, 91)}, 80, "of no family"),
         ({"output0": zeros(1, 300, 6)}, 1, "with 1 labels they can be yolov5 or end_to_end"),
     ],
 )
@@ -98,3 +99,10 @@ def test_what_cannot_be_told_is_refused(
 ) -> None:
     with pytest.raises(OutputError, match=reason):
         recognised(outputs, labels)
+
+
+def test_more_columns_than_labels_are_not_taken_for_them() -> None:
+    """RF-DETR as it comes has 91 columns for the 80 labels of COCO."""
+    outputs = {"dets": zeros(1, 300, 4), "labels": zeros(1, 300, 91)}
+    with pytest.raises(OutputError, match="they are not those of detr"):
+        candidates(outputs, "detr", 80, (64, 64))

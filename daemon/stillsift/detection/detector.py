@@ -24,12 +24,12 @@ from ..embedding.onnx_file import (
 from ..problems import Problem
 from .letterbox import Letterbox, fitted, trimmed
 from .manifest import DetectorSpec, Kind
-from .outputs import OutputError, Outputs, apart, candidates, recognised
+from .outputs import OutputError, Outputs, apart, candidates, recognised, shares_one
 
 _IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _KNOWN: Final = (
-    "known are YOLO (v5 to 12, 26), RT-DETR, D-FINE and RF-DETR as their exporters write them, and "
-    "`boxes` (1, N, 4) with `scores` (1, N, labels)"
+    "known are YOLO (v5 to 12, 26), DETR, RT-DETR, D-FINE and RF-DETR as their exporters write "
+    "them, and `boxes` (1, N, 4) with `scores` (1, N, labels)"
 )
 
 
@@ -77,10 +77,8 @@ class Detector:
         ]
         self.labels: tuple[str, ...] = (*self._classes, *spec.groups)
         """Every label that it can give, groups included."""
-        mean, std = _IMAGENET if "dets" in self._names else ((0.0,) * 3, (1.0,) * 3)
-        self._mean = np.asarray(spec.mean or mean, np.float32) * 255
-        self._std = np.asarray(spec.std or std, np.float32) * 255
         self.spec = spec
+        self._set_scale(spec.mean, spec.std)
         self._kind = self._checked_kind()
         self.spec = replace(spec, labels=self._classes, kind=self._kind)
         """The description given to `open_detector`, completed from the file."""
@@ -109,6 +107,11 @@ class Detector:
             for row, label in found
             if (lying[row, 2:] > lying[row, :2]).all()
         ]
+
+    def _set_scale(self, mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> None:
+        """Sets what is subtracted from pixels (0 to 255), and what they are divided by."""
+        self._mean = np.asarray(mean or (0.0,) * 3, np.float32) * 255
+        self._std = np.asarray(std or (1.0,) * 3, np.float32) * 255
 
     def _letterbox(self, picture: tuple[int, int]) -> Letterbox:
         if self._input.size is not None:
@@ -146,6 +149,8 @@ class Detector:
                 f"{spec.path}: its outputs are {found}; {error}; {_KNOWN}; correct "
                 f"{spec.key}.labels, say what they are as {spec.key}.kind, or export it again"
             ) from error
+        if kind == "detr" and ("dets" in outputs or shares_one(outputs, labels)):
+            self._set_scale(spec.mean or _IMAGENET[0], spec.std or _IMAGENET[1])
         return kind
 
 

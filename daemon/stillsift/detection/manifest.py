@@ -19,8 +19,8 @@ boxes       `boxes` (1, N, 4) left, top, right, bottom in pixels of the input, a
 yolov5      one output (1, N, 5 + labels): centre, size, objectness, scores
 yolov8      one output (1, 4 + labels, N): centre, size, scores; YOLOv8, 9, 11, 12
 end_to_end  one output (1, N, 6): corners, confidence, number of the label; YOLOv10, YOLO26
-detr        two outputs, (1, N, 4) centre and size from 0 to 1 and (1, N, labels) logits: RF-DETR,
-            and RT-DETR or D-FINE as Hugging Face exports them
+detr        two outputs, (1, N, 4) centre and size from 0 to 1 and (1, N, labels) logits, or one
+            column more: RF-DETR, and DETR, YOLOS, RT-DETR or D-FINE as Hugging Face exports them
 rtdetr      `labels` (1, N), `boxes` (1, N, 4) corners, `scores` (1, N), and a second input with
             the size of the picture: RT-DETR, D-FINE, DEIM
 """
@@ -45,7 +45,7 @@ class DetectorSpec:
     channels: Literal["rgb", "bgr"] = "rgb"
     mean: tuple[float, float, float] | None = None
     """float32 only: values (0 to 1, in the order of `channels`) subtracted from pixels that were
-    divided by 255. None: 0; ImageNet's for an output `dets`, since RF-DETR wants them."""
+    divided by 255. None: 0; for RF-DETR, DETR and YOLOS those of ImageNet, which they want."""
     std: tuple[float, float, float] | None = None
     """float32 only: divisors of what is left; None as in `mean`, and else 1."""
     overlap: float = 0.6

@@ -34,6 +34,8 @@ def recognised(outputs: Outputs, labels: int) -> Kind:
         return "rtdetr"
     if set(shapes) == {"boxes", "scores"}:
         return "boxes"
+    if {"logits", "pred_boxes"} <= set(shapes):
+        return "detr"
     threes = [shape for shape in shapes.values() if len(shape) == 3]
     if len(threes) == len(shapes) == 2 and 4 in (threes[0][2], threes[1][2]):
         return "detr"
@@ -93,12 +95,32 @@ def _end_to_end(outputs: Outputs, labels: int, _size: tuple[int, int]) -> tuple[
 
 
 def _detr(outputs: Outputs, labels: int, size: tuple[int, int]) -> tuple[Floats, Floats]:
-    """One column of logits more than there are labels stands for nothing, as RF-DETR has it."""
+    """One column of logits more than there are labels stands for nothing.
+
+    In RF-DETR it is not used. In the first DETR and in YOLOS the columns of a box share one.
+    """
+    boxes, logits = _boxes_and_logits(outputs)
+    if logits.shape[1] not in (labels, labels + 1):
+        raise ValueError
+    if shares_one(outputs, labels):
+        powers = np.exp(logits - logits.max(1, keepdims=True))
+        scores = powers / powers.sum(1, keepdims=True)
+    else:
+        scores = 1 / (1 + np.exp(-logits.clip(-80, 80)))
+    return _corners(boxes) * _floats(np.array(size * 2)), scores[:, :labels]
+
+
+def _boxes_and_logits(outputs: Outputs) -> tuple[Floats, Floats]:
+    if {"logits", "pred_boxes"} <= set(outputs):
+        return _floats(outputs["pred_boxes"][0]), _floats(outputs["logits"][0])
     first, second = (_floats(output[0]) for output in outputs.values())
     given = [name in ("dets", "boxes", "pred_boxes") for name in outputs]
-    boxes, logits = (second, first) if given[1] or first.shape[1] != 4 else (first, second)
-    scores = 1 / (1 + np.exp(-logits.clip(-80, 80)))
-    return _corners(boxes) * _floats(np.array(size * 2)), scores[:, :labels]
+    return (second, first) if given[1] or first.shape[1] != 4 else (first, second)
+
+
+def shares_one(outputs: Outputs, labels: int) -> bool:
+    """Tells whether outputs of `detr` are those of the first DETR or of YOLOS."""
+    return "dets" not in outputs and _boxes_and_logits(outputs)[1].shape[1] == labels + 1
 
 
 def _rtdetr(outputs: Outputs, labels: int, _size: tuple[int, int]) -> tuple[Floats, Floats]:
