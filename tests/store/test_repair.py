@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,12 @@ from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from clips import SHARED_MEDIA
 from footage import scene
+from stillsift.decisions import Reason, about
+from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.sources.files import DecodeError
 from stillsift.sources.files.header import read_header
+from stillsift.store import Store
+from stillsift.store.errors import OriginalChanged
 from stillsift.store.repair import (
     Fault,
     Repair,
@@ -234,6 +239,26 @@ def test_files_of_several_pictures_are_known() -> None:
     assert holds_several(pages, Path("a.tif"))
     assert not holds_several(saved(picture(), "TIFF"), Path("a.tif"))
     assert not holds_several(saved(picture()), Path("a.jpg"))
+
+
+def test_a_repaired_still_is_placed_once(tmp_path: Path) -> None:
+    """As after a crash between the file and its record: what lies there is this very file."""
+    store = Store(tmp_path / "store", min_free=0)
+    path, data = tmp_path / "a.png", saved(picture("P"), "PNG")
+    path.write_bytes(data)
+    seen = ArrayPicture(np.zeros((240, 320, 3), np.uint8))
+    digest = hashlib.sha256(data).hexdigest()
+    one = Frame("cam", "a|1", 0, 10**18, TimeOrigin.MTIME, seen, file=path, content_hash=digest)
+    decision = about(one, Reason.NOVEL)
+    for _ in range(2):
+        kept = store.place(one, decision, ALL)
+        assert (kept.repairs, kept.width, kept.height) == ("palette to RGB of 8 bits", 320, 240)
+        lies = (store.root / kept.path).read_bytes()
+        assert (hashlib.sha256(lies).hexdigest(), len(lies)) == (kept.sha256, kept.bytes)
+    assert decision.content_hash == digest != kept.sha256
+    path.write_bytes(b"another picture")
+    with pytest.raises(OriginalChanged):
+        store.place(one, decision, ALL)
 
 
 @pytest.mark.skipif(not SHARED_MEDIA.is_dir(), reason="needs the labelled footage")

@@ -50,7 +50,7 @@ _NAMES = ("file", "repeats")
 """Columns of files. On a terminal they have the end of a name, and give way to no other column."""
 _LESS_AND_LESS = (
     *("outcome", "captured_at", "source", "novelty", "detail", "sharpness", "nearest_kept"),
-    *("frames", "objects"),
+    *("frames", "objects", "repairs"),
 )
 """Columns that a terminal has if there is room, the most important first."""
 
@@ -229,6 +229,7 @@ def _cells(row: Row, file_of: FileOf) -> Cells:
     )
     cells["objects"] = escaped(", ".join(told)) or "-"
     cells["detail"] = detail.removeprefix(f"{file}: ")
+    cells["repairs"] = _cell(row["repairs"])
     return cells
 
 

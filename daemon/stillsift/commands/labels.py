@@ -20,7 +20,7 @@ from ..sources.files.tree import STATE
 from ..store.in_place_repair import LIST, OpenStill, read_still
 from ..store.repair import Repaired
 from ..units import counted
-from .arguments import Commands, UsageError, add_command, add_json, usual_config
+from .arguments import Commands, UsageError, add_command, add_json
 from .pasted import pasted
 from .repair import Originals, base_of
 
@@ -62,7 +62,7 @@ class _Done:
 
 def labels(given: argparse.Namespace) -> int:
     """Lists or mends what is wrong with labels; returns 1 where something stays wrong."""
-    config = load(usual_config(given.config) if given.config else None)
+    config = load(given.config)
     for path in given.paths:
         if not path.exists():
             raise UsageError(f"labels: {path}: no such file or folder")

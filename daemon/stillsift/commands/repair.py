@@ -26,7 +26,7 @@ from ..store.in_place_repair import LIST, InPlaceRepair, NotRepaired, OpenStill,
 from ..store.names import still_suffix
 from ..store.repair import NOTHING, Fault, Repair, Repaired, faults_of, holds_several, repaired
 from ..units import counted
-from .arguments import Commands, UsageError, add_command, add_json, usual_config
+from .arguments import Commands, UsageError, add_command, add_json
 from .pasted import pasted
 
 _LOOKED_AT = STILL_SUFFIXES | {".gif", ".apng"}
@@ -120,7 +120,7 @@ class Found:
 
 def repair(given: argparse.Namespace) -> int:
     """Lists or repairs stills; returns 1 where one is wrong and was not repaired."""
-    config = load(usual_config(given.config) if given.config else None)
+    config = load(given.config)
     only = set(given.only or map(str, _CHOSEN))
     wanted = Repair(
         orientation=Fault.ORIENTATION in only,
