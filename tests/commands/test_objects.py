@@ -53,7 +53,8 @@ def test_what_was_found_is_in_the_records_and_beside_the_pictures(
     assert done.status == 0, done.err
     assert "  dropped  no_target 2" in done.out
     rows = stillsift("decisions", "--store", out, "--json").out.splitlines()
-    found = {Path(row["file"]).stem: row["detections"] for row in map(json.loads, rows)}
+    told = {Path(row["file"]).stem: row["detections"] for row in map(json.loads, rows)}
+    found = {name: json.loads(text) for name, text in told.items()}
     assert (found["0"], found["2"]) == ([], [])
     ((one,), (other,)) = found["1"], found["3"]
     assert one == other
@@ -68,7 +69,7 @@ def test_what_was_found_is_in_the_records_and_beside_the_pictures(
     assert "light 1.00" in text
     assert "require asks for light of 0.3, and it shows nothing of it" in text
     table = stillsift("decisions", "--store", out, "--format", "csv").out
-    assert '""label"": ""light""' in table
+    assert '""label"": ""light""' in table, "as JSON"
 
 
 def test_what_shows_no_object_is_moved_away(stillsift: Command, tmp_path: Path) -> None:

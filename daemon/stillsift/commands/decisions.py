@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -221,12 +222,8 @@ def _cells(row: Row, file_of: FileOf) -> Cells:
     repeats = row["outcome"] == Outcome.DROPPED or row["dropped_as"] is not None
     shown_by = row["nearest_kept"] if repeats else None
     cells["repeats"] = "-" if shown_by is None else _cell(file_of(str(shown_by)))
-    found = row["detections"]
-    told = (
-        [f"{each['label']} {each['confidence']:.2f}" for each in found]
-        if isinstance(found, list)
-        else []
-    )
+    found = json.loads(str(row["detections"] or "[]"))
+    told = (f"{each['label']} {each['confidence']:.2f}" for each in found)
     cells["objects"] = escaped(", ".join(told)) or "-"
     cells["detail"] = detail.removeprefix(f"{file}: ")
     cells["repairs"] = _cell(row["repairs"])
@@ -271,7 +268,7 @@ def _end_of(name: str, length: int) -> str:
     return name if len(name) <= length else f"…{name[len(name) - length + 1 :]}"
 
 
-def _cell(value: object) -> str:
+def _cell(value: str | int | float | None) -> str:
     if value is None:
         return "-"
     return escaped(f"{value:.3f}" if isinstance(value, float) else str(value))
@@ -287,8 +284,8 @@ def _csv(rows: Rows) -> None:
     writer.writeheader()
     for each in rows:
         # A CSV is read on terminals and by tools that know lines only.
-        texts = {k: json_text(v) if isinstance(v, list) else v for k, v in each.items()}
-        writer.writerow({k: escaped(v) if isinstance(v, str) else v for k, v in texts.items()})
+        told = {k: escaped(v) if isinstance(v, str) else v for k, v in each.items()}
+        writer.writerow(told)
 
 
 def _parquet(rows: Rows) -> None:
@@ -304,15 +301,6 @@ def _parquet(rows: Rows) -> None:
         "whole": arrow.int64(),
         "number": arrow.float64(),
         "time": arrow.timestamp("us", tz="UTC"),
-        "objects": arrow.list_(
-            arrow.struct(
-                [
-                    ("label", arrow.string()),
-                    ("confidence", arrow.float64()),
-                    ("box", arrow.list_(arrow.float64())),
-                ]
-            )
-        ),
     }
     schema = arrow.schema([(name, types[kind]) for name, kind in DECISION_COLUMNS.items()])
     out = arrow.PythonFile(sys.stdout.buffer)
@@ -321,9 +309,9 @@ def _parquet(rows: Rows) -> None:
             writer.write_table(arrow.Table.from_pylist(some, schema=schema))
 
 
-def _typed(row: Row) -> dict[str, object]:
+def _typed(row: Row) -> dict[str, str | int | float | datetime | None]:
     """Returns the row with its times as such; a name that is not UTF-8 has escapes."""
-    typed: dict[str, object] = {}
+    typed: dict[str, str | int | float | datetime | None] = {}
     for name, kind in DECISION_COLUMNS.items():
         value = row[name]
         if isinstance(value, str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -45,7 +46,7 @@ def table(rows: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
-ColumnType = Literal["text", "whole", "number", "time", "objects"]
+ColumnType = Literal["text", "whole", "number", "time"]
 
 DECISION_COLUMNS: dict[str, ColumnType] = {
     "source": "text",
@@ -68,15 +69,12 @@ DECISION_COLUMNS: dict[str, ColumnType] = {
     "detail": "text",
     "dropped_as": "text",
     "frames": "whole",
-    "detections": "objects",
+    "detections": "text",
     "repairs": "text",
 }
 """Columns of a decision and their types, in the order in which every format has them."""
 
-Objects = list[dict[str, object]]
-"""Objects found in a frame: `label`, `confidence` (0 to 1) and `box` (left, top, right, bottom, in
-pixels)."""
-Row = dict[str, str | int | float | Objects | None]
+Row = dict[str, str | int | float | None]
 
 
 def decision_row(decision: Decision, kept_path: Path | None, repairs: str | None) -> Row:
@@ -107,9 +105,10 @@ def decision_row(decision: Decision, kept_path: Path | None, repairs: str | None
     }
 
 
-def objects(found: Iterable[Detection]) -> Objects:
-    """Returns objects as they are printed, rounded to what means something."""
-    return [
+def objects(found: Iterable[Detection]) -> str:
+    """Returns objects as JSON, since no table of CSV has lists: label, confidence (0 to 1) and box
+    (left, top, right, bottom, in pixels) of each, rounded to what means something."""
+    told = [
         {
             "label": each.label,
             "confidence": round(each.confidence, 3),
@@ -117,3 +116,4 @@ def objects(found: Iterable[Detection]) -> Objects:
         }
         for each in found
     ]
+    return json.dumps(told)
