@@ -13,7 +13,7 @@ from pathlib import Path
 from ..config.settings import ModelSettings
 from ..dataset import PictureSet
 from ..dataset.contact_sheet import Row, check_place, write_sheet
-from ..dataset.reading import made_with, read_folders, read_store
+from ..dataset.reading import read_folders, read_store
 from ..embedding import Embedder, Embedding
 from ..embedding.manifest import manifest
 from ..escapes import escaped, json_text
@@ -125,7 +125,8 @@ def picture_set(given: argparse.Namespace) -> tuple[PictureSet, LazyEmbedder]:
         return made, embed
     with opened_ledger(given) as ledger:
         source = known_source(given, ledger)
-        model = made_with(ledger, source)
+        models = ledger.vector_models(source)
+        model = max(models, key=models.__getitem__, default=None)
         known = model is not None and model in manifest()
         embed = LazyEmbedder(
             config.model.model_copy(update={"name": model, "path": None}) if known else config.model
