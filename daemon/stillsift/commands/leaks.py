@@ -32,6 +32,8 @@ _EXAMPLES = """\
   stillsift leaks train/ val/ test/              copies of train in val, of either in test
   stillsift leaks train/ val/ --sheet leaks.jpg
   stillsift leaks photos/                        one picture under two labels (class folders)
+
+exit status: 1 where something is found, as linters do; 0 where nothing is
 """
 _WORDS = {
     Kind.EXACT: "with the same bytes",

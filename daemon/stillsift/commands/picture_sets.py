@@ -13,7 +13,7 @@ from pathlib import Path
 from ..config.settings import ModelSettings
 from ..dataset import PictureSet
 from ..dataset.contact_sheet import Row, check_place, write_sheet
-from ..dataset.reading import made_with, read_folders, read_store
+from ..dataset.reading import read_folders, read_store
 from ..embedding import Embedder, Embedding
 from ..embedding.manifest import manifest
 from ..escapes import escaped, json_text
@@ -32,6 +32,7 @@ from .arguments import (
 )
 from .progress import Reading, show
 
+_MOST_JOBS = 64
 _MOST_NAMED = 10
 """Unread files that are named to people."""
 
@@ -75,7 +76,7 @@ def add_named(parser: argparse.ArgumentParser) -> None:
 def add_jobs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs",
-        type=whole_number,
+        type=_threads,
         default=len(os.sched_getaffinity(0)),
         metavar="N",
         help="threads that read and embed pictures (default: one for each CPU)",
@@ -88,6 +89,13 @@ def add_sheet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sheet", type=Path, metavar="FILE", help="draw the pictures on a contact sheet, a JPEG"
     )
+
+
+def _threads(text: str) -> int:
+    number = whole_number(text)
+    if number > _MOST_JOBS:
+        raise argparse.ArgumentTypeError(f"from 1 to {_MOST_JOBS}")
+    return number
 
 
 def whole_number(text: str) -> int:
@@ -125,7 +133,8 @@ def picture_set(given: argparse.Namespace) -> tuple[PictureSet, LazyEmbedder]:
         return made, embed
     with opened_ledger(given) as ledger:
         source = known_source(given, ledger)
-        model = made_with(ledger, source)
+        models = ledger.vector_models(source)
+        model = max(models, key=models.__getitem__, default=None)
         known = model is not None and model in manifest()
         embed = LazyEmbedder(
             config.model.model_copy(update={"name": model, "path": None}) if known else config.model

@@ -133,12 +133,6 @@ def read_store(
     )
 
 
-def made_with(ledger: LedgerReader, source: str | None) -> str | None:
-    """Returns the model that made the most vectors of kept frames; None: there is no vector."""
-    models = Counter(kept.model for kept in ledger.kept_pictures(source) if kept.vector is not None)
-    return models.most_common(1)[0][0] if models else None
-
-
 def _embedded(
     entries: Sequence[Entry], embed: Embed, max_pixels: int, jobs: int, tell: Tell
 ) -> Iterator[tuple[Entry, tuple[str, Floats] | str]]:

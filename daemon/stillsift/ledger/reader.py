@@ -446,6 +446,20 @@ class LedgerReader:
                 )
             after = int(rows[-1][0])
 
+    def vector_models(self, source: str | None = None) -> dict[str, int]:
+        """Returns how many vectors of kept frames each model has made, of one source or of all."""
+        rows = self._all(
+            "SELECT m.name, count(*) FROM embeddings e JOIN kept k ON k.id = e.id"
+            " JOIN models m ON m.key = e.model WHERE ?1 IS NULL OR k.source = ?1 GROUP BY 1"
+            " UNION ALL SELECT model, count(*) FROM album"
+            " WHERE ?1 IS NULL OR source = ?1 GROUP BY 1",
+            (source,),
+        )
+        counts: dict[str, int] = {}
+        for model, number in rows:
+            counts[model] = counts.get(model, 0) + int(number)
+        return counts
+
     def kept_files(self, without: Collection[str]) -> set[Path]:
         """Returns the stills that sources have kept, but for these sources."""
         marks = ", ".join("?" * len(without))
