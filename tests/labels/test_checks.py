@@ -13,6 +13,7 @@ from PIL import Image
 
 from stillsift.labels import Checked, Kind, checked
 from stillsift.labels.checks import mended
+from stillsift.labels.coco import read_coco
 from stillsift.labels.voc import number, read_voc
 from stillsift.labels.yolo import mended_yolo, read_yolo
 
@@ -233,6 +234,7 @@ def test_any_bytes_are_read_or_told(data: bytes, before: str) -> None:
     whole = before.encode() + data
     read_voc(whole, Path("a.xml"))
     read_yolo(whole, Path("a.txt"))
+    read_coco(whole, Path("a.json"))
 
 
 # -- COCO ------------------------------------------------------------------------------------------
@@ -264,6 +266,7 @@ def coco(root: Path, *annotations: dict[str, object], indent: int | None = 2) ->
         ({"bbox": [50, 10, 20]}, Kind.UNPARSABLE),
         ({"bbox": [50, 10, 20, "20"]}, Kind.UNPARSABLE),
         ({"bbox": [50, 10, 20, float("nan")]}, Kind.UNPARSABLE),
+        ({"bbox": [50, 10, 20, 10**400]}, Kind.UNPARSABLE),
         ({"bbox": [50, 10, 20, 20], "category_id": 8}, Kind.NO_NAME),
         ({"bbox": [50, 10, 20, 20], "image_id": 99}, Kind.NO_IMAGE),
         ({"bbox": [5, 5, 10, 10]}, Kind.DUPLICATE),
@@ -302,6 +305,7 @@ def test_coco_is_mended_with_the_same_values(tmp_path: Path, indent: int | None)
         ('{"images": [],\n "annotations": [}', 2),
         ('{"images": {}, "annotations": []}', None),
         ('{"images": [1], "annotations": []}', None),
+        (f'{{"images": [{"7" * 5000}], "annotations": []}}', None),
         ('{"images": [], "annotations": [' * 100_000, None),
     ],
 )

@@ -17,8 +17,9 @@ from ..ledger import Ledger
 from ..problems import Problem
 from ..sources.files import DecodeError
 from ..sources.files.contents import STILL_SUFFIXES
+from ..sources.files.extent import refusal
 from ..sources.files.header import read_header
-from ..sources.files.opening import opened_folder
+from ..sources.files.opening import open_beneath, opened_folder
 from ..sources.files.pixels import decoded_pixels, reduction
 from ..sources.files.tree import Tree, natural
 from ..store.in_place import InPlaceStore, Mode, mode_of
@@ -250,6 +251,12 @@ def _looked_at(
     """Returns what is wrong with a still, repaired where that was asked for; None: nothing."""
     try:
         with opened_folder(path.parent) as folder:
+            with os.fdopen(open_beneath(folder, path.name), "rb") as file:
+                # By its first bytes, so that what is too large is not read.
+                size, suffix = os.fstat(file.fileno()).st_size, path.suffix.lower()
+                reason = refusal(file, size, wanted.max_pixels, suffix)
+            if reason is not None:
+                return _unreadable(path, reason)
             still = read_still(path, folder)
             with still.file:
                 found = _found(still, wanted)

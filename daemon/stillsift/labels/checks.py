@@ -17,6 +17,8 @@ from .yolo import OTHER_TEXTS, Names, looks_like_yolo, may_be_yolo, mended_yolo,
 
 _SLACK_PX = 0.5
 """Pixels by which a box may reach beyond a picture: numbers are rounded."""
+_MOST_BYTES = 64 << 20
+"""Largest file of the labels of one picture that is read."""
 _STILLS = STILL_SUFFIXES | {".gif"}
 _IMAGES = {"labels": "images", "annotations": "images"}
 """Folders of labels, and the folder of pictures beside each, laid out alike."""
@@ -130,6 +132,10 @@ def _read(path: Path, pictures: _Pictures, names: Names) -> Read | None:
     if suffix not in (".xml", ".txt", ".json"):
         return None
     try:
+        size = path.stat().st_size
+        if suffix != ".json" and size > _MOST_BYTES:
+            why, way_out = f"has {size:,} bytes, too many for one picture", "take it away"
+            return Read(wrong=[Wrong(path, None, Kind.UNPARSABLE, why, way_out)])
         data = path.read_bytes()
     except OSError as error:
         why = f"cannot be read: {error.strerror}"

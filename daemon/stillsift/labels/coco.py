@@ -31,7 +31,7 @@ def read_coco(data: bytes, path: Path) -> Read:
     except json.JSONDecodeError as error:
         note(Kind.UNPARSABLE, f"is no JSON: {error.msg}", line=error.lineno)
         return read
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8; thousands of digits; too deep
         note(Kind.UNPARSABLE, f"is no JSON: {error}")
         return read
     if not isinstance(told, dict):
@@ -102,9 +102,12 @@ def _edges(bbox: object) -> Edges | None:
         return None
     if not all(isinstance(n, int | float) and not isinstance(n, bool) for n in bbox):
         return None
-    if not all(map(math.isfinite, bbox)):
+    try:
+        left, top, width, height = map(float, bbox)
+    except OverflowError:  # hundreds of digits
         return None
-    left, top, width, height = map(float, bbox)
+    if not all(map(math.isfinite, (left, top, width, height))):
+        return None
     return left, top, left + width, top + height
 
 

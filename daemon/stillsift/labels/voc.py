@@ -14,8 +14,6 @@ from xml.parsers import expat
 
 from .findings import Box, Edges, Kind, Labels, Read, Wrong
 
-MOST_BYTES = 64 << 20
-"""Largest file that is read."""
 _MOST_DEEP = 32
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 _WAY_OUT = "mend it by hand, or export it again"
@@ -102,10 +100,6 @@ def is_voc(data: bytes, path: Path) -> bool:
 def read_voc(data: bytes, path: Path) -> Read:
     """Reads the labels of one picture."""
     read = Read()
-    if len(data) > MOST_BYTES:
-        why = f"has {len(data):,} bytes, too many for the labels of one picture"
-        read.wrong.append(Wrong(path, None, Kind.UNPARSABLE, why, _WAY_OUT))
-        return read
     try:
         parsed = _Parser(data)
     except expat.ExpatError as error:

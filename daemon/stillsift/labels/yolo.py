@@ -17,7 +17,6 @@ DATA = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 """Files of ultralytics with `names`."""
 OTHER_TEXTS = frozenset({*CLASSES, "train.txt", "val.txt", "test.txt", "trainval.txt"})
 """Text files beside labels that are none."""
-_MOST_BYTES = 64 << 20
 _WAY_OUT = "mend the line by hand, or export the labels again"
 _COLUMNS = "a label has class, x, y, width and height, or class and the corners of an outline"
 
@@ -26,10 +25,6 @@ def read_yolo(data: bytes, path: Path, *, keypoints: bool = False) -> Read:
     """Reads the labels of one picture. `keypoints`: points of a pose stand behind each box."""
     read = Read()
     boxes: list[Box] = []
-    if len(data) > _MOST_BYTES:
-        why = f"has {len(data):,} bytes, too many for the labels of one picture"
-        read.wrong.append(Wrong(path, None, Kind.UNPARSABLE, why, _WAY_OUT))
-        return read
     for number, line in enumerate(data.decode("utf-8", "replace").split("\n"), 1):
         words = line.split()
         if not words:
