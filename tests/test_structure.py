@@ -40,7 +40,7 @@ MODULES = {
         alignment light
         pixel_difference likeness copy_order album measured evidence rule learning photographs
         replacement verdict target_check context moments changes bursts sifter audit_sample
-        farthest_first""",
+        farthest_first cell_limits""",
     "config": """
         secrets marked_yaml field_types settings errors yaml_file web_config password lint
         json_schema reload""",
@@ -62,7 +62,7 @@ MODULES = {
     "pipeline": """
         troubles recorded_album kept_pictures groups example_folders tuning reading_mark recorder
         losses move_rights persistence sifting choosing line model_choice object_finder anonymizing
-        sequence_check engine fleet""",
+        sequence_check reembedding engine fleet""",
     "commands": """
         arguments tables dropped pasted tally progress picture_sets process_list sift_sources
         service_user alarms audit balance examples check_config coverage decisions doctor find gaps

@@ -358,3 +358,24 @@ for broken in (
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_model_of_the_manifest_is_known_by_its_name() -> None:
+    name, spec = next(iter(manifest().items()))
+    assert onnx_model.load(spec, "cpu").identity == name
+
+
+def test_a_model_of_the_users_own_is_known_by_its_file_and_its_description(tmp_path: Path) -> None:
+    path = tiny_onnx.float_nchw(tmp_path / "mine.onnx")
+    spec = own(path)
+    first = onnx_model.load(spec, "cpu").identity
+    assert first.startswith("own@")
+    assert onnx_model.load(replace(spec, cell_limit=0.2), "cpu").identity == first
+    (tmp_path / "other.onnx").write_bytes(b"a neighbour")
+    assert onnx_model.load(spec, "cpu").identity == first
+    others = {onnx_model.load(replace(spec, input=replace(spec.input, scale=1.0)), "cpu").identity}
+    (tmp_path / "mine.onnx.data").write_bytes(b"weights")
+    others.add(onnx_model.load(spec, "cpu").identity)
+    tiny_onnx.float_nchw_with_grid(path)
+    others.add(onnx_model.load(replace(spec, embedding=OutputSpec("vector")), "cpu").identity)
+    assert len(others - {first}) == 3

@@ -175,7 +175,7 @@ def _place(at: Position, *, named: bool) -> list[str]:
         return [f"listing files, {at.found:,} so far"]
     told = []
     if at.found > 1:
-        told.append(f"{at.done:,} of {at.found:,} files")
+        told.append(f"{at.done:,} of {at.found:,} {at.things}")
     if (clip := at.clip) is not None and clip.at_s is not None:
         name = f"{clip.file.name} " if named or at.found > 1 else ""
         of = "" if clip.lasts_s is None else f" of {shown_clock(clip.lasts_s)}"

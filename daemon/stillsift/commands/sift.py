@@ -24,6 +24,7 @@ from ..ledger.records import DecisionRecord
 from ..pipeline import Engine, Line
 from ..pipeline.choosing import Changed, Chosen
 from ..pipeline.engine import place_of
+from ..pipeline.reembedding import Interrupted
 from ..problems import Problem
 from ..service import Metrics
 from ..service.logs import set_up_logging
@@ -221,6 +222,9 @@ def sift(given: argparse.Namespace) -> int:
             _run_all(in_order, 1 if in_place else given.jobs, signals, progress)
         chosen = None
         if given.keep is not None and all(run.ended for run in runs):
+            with suppress(Interrupted):
+                engine.complete_vectors(sources, given.jobs, lambda *_: not signals.stop.is_set())
+        if given.keep is not None and all(run.ended for run in runs) and not signals.stop.is_set():
             chosen = engine.choose(names, given.keep, _changes(tallies, begun))
             for run in runs:
                 run.finish(lambda: not signals.stop.is_set())
@@ -330,6 +334,8 @@ class _Run:
         self._tally = tally
         self._duration_s = duration_s
         self._line: Line | None = None
+        self._embedded = 0, 0
+        """Pictures that are embedded again before the first file, and of how many."""
         self._stopped = threading.Event()
 
     def run(self) -> None:
@@ -347,6 +353,7 @@ class _Run:
                 jobs=self._jobs,
                 on_decision=self._tally.note,
                 on_replaced=self._tally.replace,
+                go_on=self._goes_on,
             )
             self._line.run()
             if not self._stopped.is_set():  # after an interruption, a later run goes on with them
@@ -357,6 +364,8 @@ class _Run:
                     self._finish(lambda: not self._stopped.is_set())
                 if not self._tally.frames:
                     self._tally.error = self._absence(self._line.source)
+        except Interrupted:
+            pass  # a later run goes on with what was kept
         except Problem as problem:
             self._tally.error = str(problem)
         except Exception as error:
@@ -366,6 +375,10 @@ class _Run:
             self._tally.left_alone = self._line.source.left_alone
             self._tally.numbered = self._line.source.numbered
         self._tally.seconds = time.monotonic() - begin
+
+    def _goes_on(self, done: int, pictures: int) -> bool:
+        self._embedded = done, pictures
+        return not self._stopped.is_set()
 
     def finish(self, go_on: Callable[[], bool]) -> None:
         """Moves or copies what has to be; `go_on` tells whether to do the next."""
@@ -381,6 +394,9 @@ class _Run:
     def _position(self, begin: float) -> Position | None:
         """Tells how far it has come; a camera is a clip as long as it is listened to."""
         source = None if self._line is None else self._line.source
+        done, pictures = self._embedded
+        if source is None and pictures:
+            return Position(pictures, True, done, things="kept pictures embedded again")
         if isinstance(source, DirectorySource):
             return source.position
         if not self._duration_s:

@@ -128,6 +128,15 @@ def read(path: Path) -> bytes:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
 
 
+def digest_of(path: Path) -> bytes:
+    """Returns the SHA-256 of a file, which may be large. Raises ModelError."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+
+
 def _checked(file: ModelFile) -> bytes | None:
     """Returns the content of the file once its SHA-256 is right; None: any file is allowed.
 

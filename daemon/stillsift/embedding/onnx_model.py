@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -12,7 +13,16 @@ from numpy.typing import NDArray
 
 from .contract import agreed
 from .manifest import ModelError, ModelSpec
-from .onnx_file import ORT_ERRORS, InferenceError, ModelFile, Provider, opened, read, sentence
+from .onnx_file import (
+    ORT_ERRORS,
+    InferenceError,
+    ModelFile,
+    Provider,
+    digest_of,
+    opened,
+    read,
+    sentence,
+)
 
 
 class Model:
@@ -28,6 +38,24 @@ class Model:
         """Reason why it runs there, as a clause; None: the configuration says so."""
         self._session = session
         self._outputs = [spec.embedding.name] + ([spec.grid.name] if spec.grid else [])
+
+    @cached_property
+    def identity(self) -> str:
+        """Gives the text by which what this model has computed is known as its own.
+
+        For a model of the manifest that is its name, since a file with other weights gets another
+        one there. A file of the user's own can change under its name, and so can what it is fed
+        with: its text ends with a hash of the file, of files beside it whose names begin with its
+        own (in which large models have their weights), and of the description. Raises ModelError.
+        """
+        spec = self.spec
+        if spec.sha256 is not None:
+            return spec.name
+        told = hashlib.sha256(repr((spec.input, spec.embedding, spec.grid)).encode())
+        beside = (each for each in spec.path.parent.iterdir() if each.is_file())
+        for path in sorted(each for each in beside if each.name.startswith(spec.path.name)):
+            told.update(digest_of(path))
+        return f"{spec.name}@{told.hexdigest()[:12]}"
 
     def run(
         self, image: NDArray[np.uint8] | NDArray[np.float32]

@@ -24,6 +24,7 @@ from .records import (
     DecisionRecord,
     FileRecord,
     FileState,
+    ForeignPhotograph,
     GalleryEntry,
     GapRecord,
     InPlaceRepairRecord,
@@ -247,7 +248,10 @@ class LedgerReader:
         return self.dry or self.kept_file(id) is not None
 
     def gallery(self, source: str, model: str) -> list[GalleryEntry]:
-        """Returns the gallery of a source, oldest first; empty where another model made it."""
+        """Returns the gallery of a source, oldest first; empty where another model made it.
+
+        `model`: its identity, here as in all that is asked of a model.
+        """
         with self._reading() as db:
             head = db.execute(
                 "SELECT ids FROM galleries WHERE source = ? AND model = ?", (source, model)
@@ -257,6 +261,35 @@ class LedgerReader:
             rows = db.execute("SELECT id, data FROM gallery WHERE source = ?", (source,)).fetchall()
         entries = {id: GalleryEntry(source, id, data) for id, data in rows}
         return [entries[id] for id in json.loads(head[0])]
+
+    def gallery_model(self, source: str) -> str | None:
+        """Returns the model that made the gallery of a source; None: there is no gallery."""
+        row = self._one("SELECT model FROM galleries WHERE source = ?", (source,))
+        return None if row is None else str(row[0])
+
+    def photographs_of_others(
+        self, source: str, model: str, after: int, most: int
+    ) -> list[ForeignPhotograph]:
+        """Returns kept photographs that other models have made, oldest first, after a row."""
+        rows = self._all(
+            "SELECT seq, id, data FROM album"
+            " WHERE source = ? AND model != ? AND seq > ? ORDER BY seq LIMIT ?",
+            (source, model, after, most),
+        )
+        return [ForeignPhotograph(*row) for row in rows]
+
+    def config_with(self, model: str) -> str | None:
+        """Returns the configuration (YAML) that a model was used with last; None: it never was."""
+        row = self._one(
+            "SELECT c.yaml FROM decisions d NOT INDEXED JOIN configs c ON c.key = d.config"
+            " WHERE d.model = (SELECT key FROM models WHERE name = ?) ORDER BY d.seq DESC LIMIT 1",
+            (model,),
+        )
+        return None if row is None else str(row[0])
+
+    def album_models(self, source: str) -> dict[str, str]:
+        """Returns the model that has made each kept photograph of a source, by its id."""
+        return dict(self._all("SELECT id, model FROM album WHERE source = ?", (source,)))
 
     def album(self, source: str, model: str, after: int = 0) -> list[AlbumRow]:
         """Returns the kept photographs of a source, oldest first, from after a row on.

@@ -130,6 +130,17 @@ class AlbumRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignPhotograph:
+    """Describes a kept photograph in the album of a source that another model has made."""
+
+    seq: int
+    """As in `AlbumRow`."""
+    id: str
+    data: bytes
+    """As in `AlbumEntry`."""
+
+
+@dataclass(frozen=True, slots=True)
 class AlbumEntry:
     """Describes one kept photograph that all later ones are compared with."""
 
@@ -155,6 +166,7 @@ class Batch:
 
     config_hash: str
     model: str
+    """Identity of the model that has made all that is measured in it."""
     decisions: list[tuple[Decision, KeptFile | None]] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     gaps: list[GapRecord] = field(default_factory=list)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -21,7 +22,7 @@ from ..config.password import password_of
 from ..config.reload import in_force
 from ..config.secrets import redacted
 from ..config.settings import SourceSettings
-from ..decisions import Decision, Outcome
+from ..decisions import Decision
 from ..embedding import Embedder, Embedding
 from ..frames import Picture
 from ..ledger import Ledger, LedgerError
@@ -53,6 +54,7 @@ from .persistence import Storage
 from .reading_mark import ReadingMark
 from .recorded_album import RecordedAlbum
 from .recorder import Recorder
+from .reembedding import GoOn, Interrupted, Reembedding
 from .sequence_check import SequenceCheck
 from .sifting import Sifting
 from .tuning import Tuning
@@ -86,6 +88,10 @@ class Engine:
         self.removal: Removal | None = None
         """Moves or copies files at the end of a source; None: nothing is done in place."""
         self.storage: Storage | None = None
+        self._renewed: set[str] = set()
+        """Sources of which all that is kept was embedded by this model."""
+        self._renewing: dict[str, threading.Lock] = {}
+        """Locks by group, or by the source that has none."""
         self._opened = ExitStack()
         try:
             self._open(dry_run)
@@ -121,7 +127,7 @@ class Engine:
         else:
             self._open_storage()
         self.ledger.record_config(self.config.hash, self.config.to_yaml())
-        self.groups = Groups(self.ledger, self.model.spec.name, self._is_there)
+        self.groups = Groups(self.ledger, self.model.identity, self._is_there)
         self.groups.define(self.config.sources)
 
     def _open_storage(self) -> None:
@@ -223,7 +229,7 @@ class Engine:
             self.storage,
             sources,
             most,
-            model=self.model.spec.name,
+            model=self.model.identity,
             config_hash=self.config.hash,
             is_there=self._is_there,
             in_place=self._in_place,
@@ -241,14 +247,19 @@ class Engine:
         on_decision: Callable[[Decision, KeptFile | None], None] | None = None,
         on_replaced: Callable[[Decision], None] = lambda _decision: None,
         on_step: Callable[[], None] = lambda: None,
+        go_on: GoOn = lambda _done, _all: True,
     ) -> Line:
         """Makes the line of one source. `watch` False: it ends after what is there now.
 
+        What its group has kept with another model is embedded again before, as long as `go_on` says
+        so; else it raises Interrupted.
         `replacing`: better photographs may replace those that are kept, until
         `ledger.end_sifting`. `jobs`: threads that work for it; what is decided is the same.
         """
         if watch:
             self.ledger.end_choosing()
+        for each in self.groups.all_of(config):
+            self._renew(each, jobs, go_on)
         tuning = self.tuning(config)
         store = None if self.storage is None else self.storage.store.root
         mark = ReadingMark(None) if config.rtsp else self._mark(config.name)
@@ -257,7 +268,7 @@ class Engine:
                 config.name,
                 self.ledger,
                 config_hash=tuning.config_hash,
-                model=self.model.spec.name,
+                model=self.model.identity,
                 retire=tuning.retire,
                 siblings=tuning.siblings,
                 is_there=self._is_there,
@@ -299,6 +310,40 @@ class Engine:
             on_decision=on_decision,
             on_replaced=on_replaced,
             on_step=on_step,
+        )
+
+    def _renew(self, config: SourceConfig, jobs: int, go_on: GoOn) -> None:
+        """Embeds again what a source has kept with another model, in one thread of its group."""
+        lock = self._renewing.setdefault(config.group or config.name, threading.Lock())
+        while not lock.acquire(timeout=1.0):
+            if not go_on(0, 0):
+                raise Interrupted
+        try:
+            if config.name not in self._renewed:
+                self._reembedding(config, jobs, go_on).renew()
+                self._renewed.add(config.name)
+        finally:
+            lock.release()
+
+    def complete_vectors(self, sources: Sequence[SourceConfig], jobs: int, go_on: GoOn) -> None:
+        """Embeds what these have kept without a vector of this model, as `choose` compares them.
+
+        Raises LedgerError, and Interrupted where `go_on` says so.
+        """
+        for each in sources:
+            of_clips = self._in_place is not Mode.REMOVE
+            self._reembedding(each, jobs, go_on).complete_vectors(of_clips=of_clips)
+
+    def _reembedding(self, config: SourceConfig, jobs: int, go_on: GoOn) -> Reembedding:
+        lies_in = None
+        if self.storage is not None and self._in_place is not Mode.REMOVE:
+            lies_in = self.storage.store.root  # also the copies of frames of clips
+        return Reembedding(
+            *(config.name, self.ledger, self.model, self._embed, self._is_there),
+            KeptPictures(self.ledger, lies_in, config.max_pixels),
+            config.limits(self.model.spec.cell_limit).regions,
+            jobs=jobs,
+            go_on=go_on,
         )
 
     def _sifting(self, config: SourceConfig, tuning: Tuning, replacing: bool) -> Sifting | None:
@@ -346,14 +391,12 @@ class Engine:
         self, source: str, tuning: Tuning, pictures: KeptPictures, sifting: Sifting | None
     ) -> Sifter:
         """Makes a sifter that goes on where the last one of this source stopped."""
-        model = self.model.spec.name
+        model = self.model.identity
         kept = [
             GalleryFrame.from_bytes(entry.id, entry.data)
             for entry in self.ledger.gallery(source, model)
             if self._is_there(entry.id)
         ]
-        if not kept:
-            self._tell_of_another_model(source)
         sifter = Sifter(
             tuning.limits,
             self._embed,
@@ -375,17 +418,6 @@ class Engine:
                 source,
             )
         return sifter
-
-    def _tell_of_another_model(self, source: str) -> None:
-        for last in self.ledger.decisions(source=source, outcome=Outcome.KEPT, limit=1):
-            if last.model not in (None, self.model.spec.name):
-                log.warning(
-                    "%s: the last frames were kept by the model %s; its gallery means nothing to "
-                    "%s and begins empty, so what is kept already is kept once more",
-                    source,
-                    last.model,
-                    self.model.spec.name,
-                )
 
     def _is_there(self, id: str) -> bool:
         """Tells whether the file of a kept frame is in the store. What is gone shows nothing."""

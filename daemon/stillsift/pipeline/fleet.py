@@ -15,6 +15,7 @@ from ..problems import Problem
 from ..service.watchdog import Liveness
 from .engine import Engine
 from .line import Line
+from .reembedding import Interrupted
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +68,19 @@ class _Worker:
         config = self.config
         # That takes a while, and the source has not begun.
         self.engine.read_examples([config], lambda: self.liveness.beat(config.name))
-        self.line = self.engine.line(config, on_step=self._beat)
+        try:
+            self.line = self.engine.line(config, on_step=self._beat, go_on=self._goes_on)
+        except Interrupted:
+            return
         if self.config is not config:  # retuned while the line was made
             self.line.retune(self.engine.tuning(self.config))
         if not self.stopped.is_set():
             self.line.run()
+
+    def _goes_on(self, _done: int, _all: int) -> bool:
+        """Tells whether to go on with the pictures that a line begins with."""
+        self.liveness.beat(self.config.name)
+        return not self.stopped.is_set()
 
     def _beat(self) -> None:
         self.error, self.started = None, True
