@@ -152,6 +152,19 @@ def test_restore_puts_all_back_and_a_second_run_leaves_it(
     assert contents(photos) == before
 
 
+def test_what_was_repaired_twice_is_undone_to_its_first_original(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    before, words = contents(photos), ("--backup-to", tmp_path / "originals")
+    assert stillsift("repair", photos, *words).status == 0
+    assert stillsift("repair", photos, *words, "--longest-side", 100).status == 0
+    assert {"turned.jpg", "2_turned.jpg"} <= set(contents(tmp_path / "originals"))
+    with Image.open(photos / "turned.jpg") as image:
+        assert image.size == (75, 100)
+    assert stillsift("restore", "--store", tmp_path / "originals", "--all").status == 0
+    assert contents(photos) == before
+
+
 def test_restore_overwrites_nothing_that_was_changed_since(
     stillsift: Command, photos: Path, tmp_path: Path
 ) -> None:
