@@ -52,8 +52,8 @@ MODULES = {
         errors durable_files names lock rights store metadata_jsonl original quarantine
         recovery in_place""",
     "dataset": """
-        pictures reading neighbours alike groups cover time_cover outliers copies balance labels
-        contact_sheet""",
+        pictures reading neighbours alike groups cover time_cover outliers copies balance
+        annotations contact_sheet""",
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
         troubles recorded_album kept_pictures groups tuning reading_mark recorder losses

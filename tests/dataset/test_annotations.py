@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from stillsift.dataset.annotations import Yolo, of_coco
 from stillsift.dataset.balance import Labelling, balance_of
-from stillsift.dataset.labels import Yolo, of_coco
 from stillsift.dataset.pictures import Entry, SetError
 
 
