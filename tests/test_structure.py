@@ -57,7 +57,7 @@ MODULES = {
         recovery in_place in_place_repair""",
     "dataset": """
         pictures reading neighbours alike groups cover time_cover outliers copies balance
-        label_files contact_sheet""",
+        annotations contact_sheet""",
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
         troubles recorded_album kept_pictures groups example_folders tuning reading_mark recorder

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 
 from ..config.field_types import zone
+from ..dataset.annotations import Yolo, of_coco, of_folders
 from ..dataset.balance import Balance, Labelling, balance_of
-from ..dataset.label_files import Yolo, of_coco, of_folders
 from ..dataset.reading import listed
 from ..decisions import told_measure
 from ..escapes import escaped

@@ -1,6 +1,6 @@
 """Counts labels, the rare ones first, and says how even they are.
 
-Whoever knows labels gives them as a `Labelling`: class folders and annotation files (`labels`), the
+Whoever knows labels gives them as a `Labelling`: class folders and files (`annotations`), the
 sources, hours and reasons of kept frames. What a detector finds comes in here, too.
 """
 

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from stillsift.dataset.annotations import Yolo, of_coco
 from stillsift.dataset.balance import Labelling, balance_of
+<<<<<<<< HEAD:tests/dataset/test_label_files.py
 from stillsift.dataset.label_files import Yolo, of_coco
+========
+>>>>>>>> set:tests/dataset/test_annotations.py
 from stillsift.dataset.pictures import Entry, SetError
 
 
