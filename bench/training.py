@@ -38,12 +38,17 @@ sys.path.append(str(Path(__file__).resolve().parent / "quality"))
 
 import methods
 import plots
-import torch
 from days import read_pictures
 
 import crossings
-import detector
 from crossings import Filmed
+
+try:
+    import torch
+
+    import detector
+except ImportError as error:
+    raise SystemExit(f"training: {error}; it needs `pip install torch`") from error
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / ".cache" / "bench" / "training"
@@ -164,14 +169,16 @@ def grouped(results: Iterable[Result]) -> Groups:
 
 
 def report(footage: str, groups: Groups) -> None:
-    print(f"\n{footage}: {len(groups['all frames', 'all'])} days and seeds, on average")
+    print(f"\n{footage}: mean of {len(groups['all frames', 'all'])} trainings")
     print(
         f"{'':10} {'':16} {'frames':>7} {'show':>5} {'boxes':>6} {'things':>6}"
-        f" {'precision':>9} {'sd':>5} {'from':>5} {'to':>5}  stillsift better by"
+        f" {'precision':>9} {'sd':>5} {'from':>5} {'to':>5} {'people':>6} {'vehicles':>8}"
+        "  stillsift better by"
     )
     for (method, budget), some in groups.items():
         means = np.array([r.mean for r in some])
         share = sum(r.showing for r in some) / sum(r.frames for r in some)
+        people, vehicles = np.mean([r.precision for r in some], 0)
         shown = sum(r.shown for r in some) / sum(r.things for r in some)
         ours = groups.get(("stillsift", budget), [])
         by = np.array([r.mean for r in ours]) - means if method != "stillsift" and ours else []
@@ -179,6 +186,7 @@ def report(footage: str, groups: Groups) -> None:
             f"{method:10} {budget:16} {np.mean([r.frames for r in some]):7.1f} {share:5.0%}"
             f" {np.mean([r.boxes for r in some]):6.1f} {shown:6.0%} {means.mean():9.3f}"
             f" {means.std(ddof=1):5.3f} {means.min():5.3f} {means.max():5.3f}"
+            f" {people:6.3f} {vehicles:8.3f}"
             + (f"  {np.mean(by):+.3f}, {np.sum(np.array(by) > 0)} times" if len(by) else "")
         )
 
@@ -193,8 +201,8 @@ def plot(footage: str, groups: Groups, x: str, count: Callable[[Result], int]) -
             spread = [np.std([r.mean for r in each], ddof=1) for each in some]
             axes.errorbar(across, up, spread, fmt="o-", capsize=3, markersize=4, label=method)
         axes.set_xscale("log")
-        axes.set_xlabel(f"{x} of a day (mean)")
-        axes.set_ylabel("average precision on another day (mean and deviation)")
+        axes.set_xlabel(f"{x}, mean of the days")
+        axes.set_ylabel("average precision on another day, mean and deviation")
         axes.set_title(f"{footage} cameras")
         axes.legend()
 

@@ -9,7 +9,7 @@ import pytest
 
 from stillsift.dataset.annotations import Yolo, of_coco
 from stillsift.dataset.balance import Labelling, balance_of
-<>from stillsift.dataset.pictures import Entry, SetError
+from stillsift.dataset.pictures import Entry, SetError
 
 
 def test_rare_labels_come_first_and_none_is_forgotten() -> None:
