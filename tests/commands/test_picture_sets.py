@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 import pytest
+import yaml
 from PIL import Image as Pillow
 
 from conftest import Command
@@ -17,6 +18,7 @@ from photographs import blurred, compressed, cropped, real_photo, resized, slide
 from stillsift.arrays import Image
 from stillsift.commands import picture_sets
 from stillsift.config.settings import ModelSettings
+from tiny_onnx import float_nchw_with_grid
 
 
 def write(path: Path, picture: Image, quality: int = 92) -> Path:
@@ -87,6 +89,23 @@ def test_the_odd_one_comes_first(stillsift: Command, tmp_path: Path) -> None:
     assert text.startswith("13 pictures, 1 odd")
     assert str(cap) in text.splitlines()[2]
     assert len(text.splitlines()) == 3
+
+
+def test_of_a_store_of_a_users_own_model_too(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    """It is known by its file, not by its name."""
+    store, config = tmp_path / "store", tmp_path / "own.yaml"
+    model = float_nchw_with_grid(tmp_path / "mine.onnx")
+    described = {"size": "48x32", "embedding": "vector", "grid": "map", "cell_limit": 0.1}
+    config.write_text(yaml.safe_dump({"model": {"path": str(model), "custom": described}}))
+    assert stillsift("sift", photos, "-o", store, "-c", config).status == 0
+    told = asked(stillsift("groups", "--store", store, "--json", "-c", config).out)
+    assert (told["embedded_anew"], told["pictures"] >= 1) == (0, True)
+    with model.open("ab") as file:
+        file.write(b"\x32\x00")  # an empty field: another file under the same name
+    told = asked(stillsift("groups", "--store", store, "--json", "-c", config).out)
+    assert told["embedded_anew"] == told["pictures"]
 
 
 def test_of_a_store_the_vectors_in_the_ledger_are_used(

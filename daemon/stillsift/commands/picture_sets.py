@@ -48,10 +48,19 @@ class LazyEmbedder:
 
     def __call__(self, picture: Picture) -> Embedding:
         """Returns the embedding of a picture. Raises EmbedError and ModelError."""
+        return self._opened()(picture)
+
+    @property
+    def identity(self) -> str:
+        """Gives the identity of the model; one of the user's own is opened. Raises ModelError."""
+        own = self.spec.sha256 is None
+        return self._opened().model.identity if own else self.spec.name
+
+    def _opened(self) -> Embedder:
         with self._lock:
             if self._embedder is None:
                 self._embedder = Embedder(open_model(self._settings))
-        return self._embedder(picture)
+        return self._embedder
 
 
 def add_pictures(parser: argparse.ArgumentParser) -> None:
@@ -129,7 +138,7 @@ def picture_set(given: argparse.Namespace) -> tuple[PictureSet, LazyEmbedder]:
     if names_folders(given):
         embed = LazyEmbedder(config.model)
         with told_progress("pictures") as tell:
-            made = read_folders(given.paths, embed, embed.spec.name, max_pixels, given.jobs, tell)
+            made = read_folders(given.paths, embed, embed.identity, max_pixels, given.jobs, tell)
         return made, embed
     with opened_ledger(given) as ledger:
         source = known_source(given, ledger)
@@ -141,7 +150,7 @@ def picture_set(given: argparse.Namespace) -> tuple[PictureSet, LazyEmbedder]:
         )
         with told_progress("pictures") as tell:
             made = read_store(
-                *(ledger, store_path(given), source, embed, embed.spec.name, max_pixels),
+                *(ledger, store_path(given), source, embed, embed.identity, max_pixels),
                 *(given.jobs, tell),
             )
     return made, embed
