@@ -67,6 +67,10 @@ def test_what_was_found_is_in_the_records_and_beside_the_pictures(
         assert (line["objects"]["label"], line["objects"]["confidence"]) == (["light"], [1])
     text = stillsift("decisions", "--store", out).out
     assert "light 1.00" in text
+    told = json.loads(stillsift("balance", "--store", out, "--json").out)
+    assert next(each for each in told if each["by"] == "object")["labels"] == [
+        {"label": "light", "pictures": 2, "objects": 2, "share": 1}
+    ]
     assert "require asks for light of 0.3, and it shows nothing of it" in text
     table = stillsift("decisions", "--store", out, "--format", "csv").out
     assert '""label"": ""light""' in table, "as JSON"

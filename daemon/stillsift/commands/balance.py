@@ -11,7 +11,7 @@ from ..config.field_types import zone
 from ..dataset.annotations import Yolo, of_coco, of_folders
 from ..dataset.balance import Balance, Labelling, balance_of
 from ..dataset.reading import listed
-from ..decisions import told_measure
+from ..decisions import Outcome, told_measure
 from ..escapes import escaped
 from ..ledger.records import KeptPicture
 from ..units import counted
@@ -30,7 +30,7 @@ from .tables import table
 _EXAMPLES = """\
   stillsift balance photos/                  class folders, or YOLO labels beside the pictures
   stillsift balance annotations/train.json   the categories of a COCO file
-  stillsift balance --store sifted           sources, hours of the day and reasons of kept frames
+  stillsift balance --store sifted           sources, hours, reasons and objects of kept frames
 """
 _MOST_NAMED = 10
 _OF_STORE = ("source", "hour", "reason")
@@ -94,11 +94,19 @@ def _tell_unread(unread: list[tuple[str, str]]) -> None:
 def _of_store(given: argparse.Namespace) -> Iterator[Labelling]:
     there = zone(configured(given).defaults.timezone)
     with opened_ledger(given) as ledger:
-        kept = [_labels(each, there) for each in ledger.kept_pictures(known_source(given, ledger))]
+        source = known_source(given, ledger)
+        kept = [_labels(each, there) for each in ledger.kept_pictures(source)]
+        found = [
+            [one.label for one in record.decision.detections]
+            for record in ledger.decisions(source=source, outcome=Outcome.KEPT)
+            if record.decision.detections is not None
+        ]
     hours = [f"{hour:02d}:00" for hour in range(24)]
     for place, by in enumerate(_OF_STORE):
         names = hours if by == "hour" and kept else ()
         yield Labelling(by, [[labels[place]] for labels in kept], names)
+    if found:
+        yield Labelling("object", found, of_objects=True)
 
 
 def _labels(kept: KeptPicture, there: tzinfo) -> tuple[str, str, str]:

@@ -1,7 +1,7 @@
 """Counts labels, the rare ones first, and says how even they are.
 
 Whoever knows labels gives them as a `Labelling`: class folders and files (`annotations`), the
-sources, hours and reasons of kept frames. What a detector finds comes in here, too.
+sources, hours and reasons of kept frames, and the objects that a detector has found in them.
 """
 
 from __future__ import annotations
