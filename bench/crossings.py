@@ -23,6 +23,7 @@ sys.path.append(str(Path(__file__).resolve().parent / "quality"))
 import people
 import views
 from days import HEIGHT, RATE, REGIMES, WIDTH, Image, Weather, made, read_pictures
+
 from labels import Span
 
 CLASSES = ("person", "vehicle")

@@ -124,7 +124,7 @@ def imagededup_phash(folder: Path, workers: int | None = None) -> Kept:
     try:
         from imagededup.methods import PHash  # type: ignore[import-not-found]  # not of the project
     except (ImportError, RuntimeError):
-        _past_torch()
+        past_torch()
         from imagededup.methods.hashing import PHash  # type: ignore[import-not-found]
     asked = {} if workers is None else {"num_enc_workers": workers, "num_dist_workers": workers}
     gone = PHash(verbose=False).find_duplicates_to_remove(
@@ -150,7 +150,7 @@ def cleanvision(folder: Path, workers: int | None = None) -> Kept:
     return _all_but(folder, (Path(path).name for some in sets for path in sorted(some)[1:]))
 
 
-def _past_torch() -> None:
+def past_torch() -> None:
     """Lets the hashes of imagededup be imported where torch is not, or does not fit: two of its
     packages import the CNN first, though hashes need nothing of it."""
     import importlib.util

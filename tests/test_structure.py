@@ -22,21 +22,25 @@ PACKAGE = ROOT / "daemon" / "stillsift"
 ORDER = (
     *("escapes", "problems", "units", "system_libraries", "arrays", "frames", "decisions"),
     "frame_numbers",
-    *("embedding", "health", "selection", "config", "sources", "ledger", "store"),
+    *("embedding", "detection", "health", "selection", "config", "sources", "labels", "ledger"),
+    *("store", "dataset"),
     *("service", "pipeline", "commands", "cli", "__main__"),
 )
 """The folders and modules at the top, from the ground up. Each may use what stands before it."""
 
 MODULES = {
-    "embedding": "manifest contract onnx_model embedding",
+    "embedding": "manifest onnx_file contract onnx_model embedding",
+    "detection": "manifest letterbox outputs detector crops",
     "health": "alarms known_views camera_health",
     "selection": """
         sensitivity numbers regions sharpness thumbnail small_picture gates cells moved_view gallery
         noise
         background tracking scene
-        comparison novelty sequence budgets keep_ratio limits documents overview alignment light
+        comparison novelty sequence budgets keep_ratio targets examples limits documents overview
+        alignment light
         pixel_difference likeness copy_order album measured evidence rule learning photographs
-        replacement verdict context moments changes bursts sifter audit_sample farthest_first""",
+        replacement verdict target_check context moments changes bursts sifter audit_sample
+        farthest_first cell_limits""",
     "config": """
         secrets marked_yaml field_types settings errors yaml_file web_config password lint
         json_schema reload""",
@@ -46,17 +50,23 @@ MODULES = {
         transparency tones pixels still pages read_ahead numbered clip_clock reading joined clip
         directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
-    "ledger": "records schema lifetime rows filters totals search reader writer",
+    "labels": "findings voc yolo coco checks",
+    "ledger": "records schema lifetime rows filters totals covered search reader writer",
     "store": """
-        errors durable_files names lock rights store metadata_jsonl original quarantine
-        recovery in_place""",
+        errors durable_files names lock rights repair store metadata_jsonl original quarantine
+        recovery in_place in_place_repair""",
+    "dataset": """
+        pictures reading neighbours alike groups cover time_cover outliers copies balance
+        annotations contact_sheet""",
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
-        troubles recorded_album kept_pictures groups tuning reading_mark recorder losses
-        move_rights persistence sifting choosing line model_choice sequence_check engine fleet""",
+        troubles recorded_album kept_pictures groups example_folders tuning reading_mark recorder
+        losses move_rights persistence sifting choosing line model_choice object_finder anonymizing
+        sequence_check reembedding engine fleet""",
     "commands": """
-        arguments tables dropped pasted tally progress process_list sift_sources service_user
-        alarms audit check_config decisions doctor gaps models restore run sift stats""",
+        arguments tables dropped pasted tally progress picture_sets process_list sift_sources
+        service_user alarms audit balance examples check_config coverage decisions doctor find gaps
+        groups leaks models outliers repair labels restore run sift stats""",
 }
 """The modules of each folder in the same order. A folder within one comes after its modules."""
 

@@ -1,12 +1,19 @@
-"""Small ONNX embedders, made when a test needs one: their mean colour is their embedding."""
+"""Small ONNX models, made when a test needs one.
+
+The embedding of an embedder is the mean colour; a detector gives what it was made with, or finds
+what is bright.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
-from onnx import NodeProto, TensorProto, helper
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 FLOAT, UINT8, DOUBLE = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.DOUBLE
 NCHW: tuple[int | str, ...] = ("batch", 3, 32, 48)
@@ -79,3 +86,85 @@ def logarithm(path: Path) -> Path:
     log = helper.make_node("Log", ["mean"], ["vector"])
     mean = helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[2, 3], keepdims=0)
     return write(path, [mean, log])
+
+
+# ------------------------------------------------------------------------------------- detectors
+
+
+def detector(
+    path: Path,
+    outputs: Mapping[str, NDArray[np.generic]],
+    *,
+    shape: tuple[int | str, ...] = (1, 3, 64, 96),
+    dtype: int = FLOAT,
+    names: str | None = None,
+) -> Path:
+    """A detector that gives `outputs` whatever it sees. It is 96 wide and 64 high.
+
+    `names`: what Ultralytics writes into a file.
+    """
+    nodes = [
+        helper.make_node("Constant", [], [name], value=numpy_helper.from_array(values))
+        for name, values in outputs.items()
+    ]
+    given = [helper.make_tensor_value_info("images", dtype, shape)]
+    kinds = {name: helper.np_dtype_to_tensor_dtype(v.dtype) for name, v in outputs.items()}
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        given,
+        [helper.make_tensor_value_info(n, kinds[n], v.shape) for n, v in outputs.items()],
+    )
+    return saved(path, graph, names)
+
+
+def bright_box(path: Path) -> Path:
+    """A detector for pictures of any size, `boxes` and `scores`: the one box around what is bright.
+
+    It sees the input as it is, so that a box tells where the picture was put in it.
+    """
+
+    def node(op: str, given: Sequence[str], output: str, **attributes: Any) -> None:
+        nodes.append(helper.make_node(op, given, [output], **attributes))
+
+    def constant(name: str, values: NDArray[np.generic]) -> str:
+        constants.append(numpy_helper.from_array(values, name))
+        return name
+
+    nodes: list[NodeProto] = []
+    constants: list[TensorProto] = []
+    node("Cast", ["images"], "float", to=FLOAT)
+    node("ReduceMean", ["float"], "grey", axes=[3], keepdims=0)
+    node("Greater", ["grey", constant("limit", np.array(200, np.float32))], "above")
+    node("Cast", ["above"], "bright", to=FLOAT)
+    for axis, name in ((1, "x"), (2, "y")):
+        node("ReduceMax", ["bright"], f"{name}.line", axes=[axis], keepdims=0)
+        node("ArgMax", [f"{name}.line"], f"{name}.first", axis=1)
+        node("ArgMax", [f"{name}.line"], f"{name}.last", axis=1, select_last_index=1)
+        node("Add", [f"{name}.last", constant(f"{name}.one", np.array(1, np.int64))], f"{name}.end")
+    node("Concat", ["x.first", "y.first", "x.end", "y.end"], "corners", axis=1)
+    node("Cast", ["corners"], "float_corners", to=FLOAT)
+    node("Reshape", ["float_corners", constant("form", np.array([1, 1, 4], np.int64))], "boxes")
+    node("ReduceMax", ["bright"], "any", axes=[1, 2], keepdims=0)
+    node("Reshape", ["any", constant("one", np.array([1, 1, 1], np.int64))], "scores")
+    graph = helper.make_graph(
+        nodes,
+        "bright",
+        [helper.make_tensor_value_info("images", UINT8, (1, "height", "width", 3))],
+        [
+            helper.make_tensor_value_info("boxes", FLOAT, (1, 1, 4)),
+            helper.make_tensor_value_info("scores", FLOAT, (1, 1, 1)),
+        ],
+        constants,
+    )
+    return saved(path, graph)
+
+
+def saved(path: Path, graph: onnx.GraphProto, names: str | None = None) -> Path:
+    """A file with this graph, checked by onnx."""
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    if names is not None:
+        helper.set_model_props(model, {"names": names})
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path

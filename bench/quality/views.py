@@ -20,8 +20,9 @@ import numpy as np
 import plots
 from bench import Bench
 from days import HEIGHT, RATE, WIDTH, Image, Weather, fitted, made
-from labels import Labelled, Span
 from people import Cutout, cutouts, paste
+
+from labels import Labelled, Span
 
 OBJECTS = 20
 """In each of the two clips."""

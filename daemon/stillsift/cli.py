@@ -13,11 +13,20 @@ from . import __version__
 from .commands import (
     alarms,
     audit,
+    balance,
     check_config,
+    coverage,
     decisions,
     doctor,
+    examples,
+    find,
     gaps,
+    groups,
+    labels,
+    leaks,
     models,
+    outliers,
+    repair,
     restore,
     run,
     sift,
@@ -28,7 +37,8 @@ from .problems import Problem
 
 COMMANDS = (
     *(run, sift, check_config, decisions, stats, audit, gaps, alarms),
-    *(restore, models, doctor),
+    *(groups, outliers, leaks, coverage, balance, find),
+    *(examples, repair, labels, restore, models, doctor),
 )
 """All commands; a new one needs one module and one name here."""
 

@@ -25,6 +25,8 @@ class Reason(StrEnum):
     NOVEL = "novel"
     SHARPEST = "sharpest"
     HEARTBEAT = "heartbeat"
+    TRIGGER = "trigger"
+    """A frame without news that shows an object for which frames are kept."""
     AUDIT = "audit"
     """A frame that was to be dropped, stored apart for a person to judge."""
     EXACT_DUPLICATE = "exact_duplicate"
@@ -41,8 +43,14 @@ class Reason(StrEnum):
     DARK = "dark"
     BRIGHT = "bright"
     LOW_INFORMATION = "low_information"
+    NO_TARGET = "no_target"
+    """A frame with news in which none of the required objects was found."""
+    INHIBITED = "inhibited"
+    """A frame to be kept but for an object in it that must not be."""
     RATE_LIMITED = "rate_limited"
     BUDGET = "budget"
+    UNLIKE_EXAMPLES = "unlike_examples"
+    """A frame that would be kept, but does not resemble the example pictures of its source."""
     DECODE_ERROR = "decode_error"
     MODEL_ERROR = "model_error"
     WRITE_ERROR = "write_error"
@@ -54,6 +62,7 @@ _OUTCOMES = {
     Reason.NOVEL: Outcome.KEPT,
     Reason.SHARPEST: Outcome.KEPT,
     Reason.HEARTBEAT: Outcome.KEPT,
+    Reason.TRIGGER: Outcome.KEPT,
     Reason.AUDIT: Outcome.KEPT,
     Reason.EXACT_DUPLICATE: Outcome.DROPPED,
     Reason.NEAR_DUPLICATE: Outcome.DROPPED,
@@ -64,8 +73,11 @@ _OUTCOMES = {
     Reason.DARK: Outcome.DROPPED,
     Reason.BRIGHT: Outcome.DROPPED,
     Reason.LOW_INFORMATION: Outcome.DROPPED,
+    Reason.NO_TARGET: Outcome.DROPPED,
+    Reason.INHIBITED: Outcome.DROPPED,
     Reason.RATE_LIMITED: Outcome.DROPPED,
     Reason.BUDGET: Outcome.DROPPED,
+    Reason.UNLIKE_EXAMPLES: Outcome.DROPPED,
     Reason.DECODE_ERROR: Outcome.FAILED,
     Reason.MODEL_ERROR: Outcome.FAILED,
     Reason.WRITE_ERROR: Outcome.FAILED,
@@ -77,6 +89,20 @@ _OUTCOMES = {
 def outcome_of(reason: Reason) -> Outcome:
     """Returns the one outcome that a reason belongs to."""
     return _OUTCOMES[reason]
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """Describes an object that a detector has found in a picture."""
+
+    label: str
+    confidence: float
+    """0 to 1."""
+    box: tuple[float, float, float, float]
+    """Left, top, right, bottom, in pixels of the picture, within it."""
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.confidence:.2f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +141,9 @@ class Decision:
     height: int | None = None
     detail: str | None = None
     """Sentence for people: which error, which file it repeats, which measure missed its limit."""
+    detections: tuple[Detection, ...] | None = None
+    """Objects found in it, of the labels that its source asks for, most confident first. None: no
+    detector has looked at it."""
     dropped_as: Reason | None = None
     """Reason why a frame of the audit sample was to be dropped. None: it is not in the sample, or
     recovery found only its picture."""
@@ -162,7 +191,9 @@ def without_frame(
     )
 
 
-def about(frame: Frame, reason: Reason, **measures: float | str | None) -> Decision:
+def about(
+    frame: Frame, reason: Reason, **measures: float | str | tuple[Detection, ...] | None
+) -> Decision:
     """Returns a decision about `frame`; `measures` are fields of `Decision`."""
     return Decision(
         id=frame.id,

@@ -2,6 +2,7 @@
 
 cut_off_sift.py kill STEP WORDS...      at a step of a removal
 cut_off_sift.py choose STEP WORDS...    at a step of the choice of `--keep`
+cut_off_sift.py renew STEP WORDS...     while what another model has measured is embedded again
 cut_off_sift.py without FILE WORDS...
 """
 
@@ -15,7 +16,7 @@ from typing import Any
 
 from stillsift.cli import main
 from stillsift.ledger import Ledger
-from stillsift.pipeline import choosing, engine
+from stillsift.pipeline import choosing, engine, reembedding
 from stillsift.store import in_place, original, quarantine
 
 how, which, *words = sys.argv[1:]
@@ -65,4 +66,7 @@ setattr(in_place.Removal, "finish", finishing)  # noqa: B010 - not by its type
 if how == "choose":
     setattr(choosing, "_AT_ONCE", 1)  # noqa: B010 - as above
     setattr(engine, "choose", choosing_now)  # noqa: B010 - as above
+if how == "renew":
+    setattr(reembedding, "_AT_ONCE", 2)  # noqa: B010 - as above
+    count(Ledger, "commit")
 sys.exit(main(["sift", *words]))

@@ -122,6 +122,11 @@ def test_mistakes_of_the_web_configuration_are_told_with_their_lines(
         ([{}], {"heartbeat": "10s", "min_gap": "1m"}, {"defaults.heartbeat": "for 1m"}),
         ([{"heartbeat": "10s"}], {"min_gap": "1m"}, {"sources.a.heartbeat": "for 1m"}),
         ([{"min_gap": "1m"}], {"heartbeat": "10s"}, {"sources.a.min_gap": "heartbeat is 10s"}),
+        (
+            *([{}], {"inhibit": ["face"], "audit": 0.01}),
+            {"defaults.audit": "that no detector has looked at"},
+        ),
+        ([{"inhibit": ["face"]}], {"audit": 0.01}, {"sources.a.inhibit": "no detector has looked"}),
         ([{}], {"max_per_minute": 10, "max_per_hour": 600, "max_per_day": 600}, {}),
         (
             *([{}], {"max_per_minute": 10, "max_per_hour": 5}),
@@ -134,6 +139,12 @@ def test_mistakes_of_the_web_configuration_are_told_with_their_lines(
         (
             *([{}], {"max_per_minute": 1, "max_per_day": 1441}),
             {"defaults.max_per_minute": "allows no more than 1440 in one day"},
+        ),
+        ([{}], {"retire": "delete", "repair": {"suffix": True}}, {}),
+        ([{}], {"retire": "move", "repair": {"orientation": True}}, {}),
+        (
+            *([{"repair": {"longest_side": 640}}], {"retire": "delete"}),
+            {"sources.a.repair": "had back from nowhere"},
         ),
     ],
 )

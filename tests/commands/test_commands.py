@@ -542,24 +542,28 @@ def test_restore_lists_brings_back_one_or_all_and_overwrites_nothing(
 # -- models, doctor, check-config ------------------------------------------------------------------
 
 
-def test_models_are_listed_and_a_damaged_file_is_found(stillsift: Command, tmp_path: Path) -> None:
+@pytest.mark.parametrize("chosen", [0, 3])
+def test_models_are_listed_and_a_damaged_file_is_found(
+    stillsift: Command, tmp_path: Path, chosen: int
+) -> None:
     listed = json.loads(stillsift("models", "list", "--json").out)
-    assert len(listed) >= 2
+    assert [model["kind"] for model in listed] == ["embedder"] * 2 + ["detector"] * 2
     assert all(Path(model["file"]).is_file() and model["licence"] for model in listed)
+    assert listed[2]["labels"][0] == "person"
     done = stillsift("models", "verify")
     assert done.status == 0
     assert done.out.count("ok on ") == len(listed)
 
     shipped = Path(listed[0]["file"]).parent
     copied = Path(shutil.copytree(shipped, tmp_path / "models"))
-    damaged = copied / Path(listed[0]["file"]).name
+    damaged = copied / Path(listed[chosen]["file"]).name
     data = bytearray(damaged.read_bytes())
     data[len(data) // 2] ^= 1
     damaged.write_bytes(data)
     done = stillsift("models", "verify", "--manifest", copied / "manifest.yaml", "--json")
     assert done.status == 1
     verdicts = {model["name"]: model.get("error") for model in json.loads(done.out)}
-    broken = verdicts.pop(listed[0]["name"])
+    broken = verdicts.pop(listed[chosen]["name"])
     assert broken is not None
     assert str(damaged) in broken
     assert set(verdicts.values()) == {None}

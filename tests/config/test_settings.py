@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -15,11 +16,14 @@ from configured import DIRECTORY, REFERENCE, camera, example_sources
 from stillsift.config import Config, ConfigError, SourceConfig, load
 from stillsift.config.field_types import Address
 from stillsift.config.settings import (
+    DetectorSettings,
     MetricsSettings,
     SourceSettings,
     StoreSettings,
 )
 from stillsift.config.yaml_file import parse
+from stillsift.detection import Kind
+from stillsift.selection.targets import Target, Targets
 from stillsift.sources.times import NamePattern
 
 
@@ -51,6 +55,29 @@ def test_the_examples_of_the_reference_are_valid_and_show_every_key_of_a_source(
     assert [source.name for source in parsed.sources] == ["front-door", "back-door", "uploads"]
     used = set().union(*(source.model_fields_set for source in parsed.sources))
     assert used >= set(SourceConfig.model_fields) - set(SourceSettings.model_fields)
+
+
+def test_objects_are_asked_for_by_label_or_in_full() -> None:
+    text = (
+        "detector: {path: own.onnx, kind: yolov8, labels: [bolt]}\n"
+        "defaults: {require: [person, {label: car, min_size: 0.1}], inhibit: [bolt]}\n"
+        "sources:\n- name: a\n  directory: /a\n  trigger:\n"
+        "  - {label: dog, every: 1m, uncertain: [0.3, 0.6]}"
+    )
+    parsed = parse(text)
+    targets = parsed.sources[0].limits(0.4).targets
+    assert targets == Targets(
+        require=(Target("person"), Target("car", min_size=0.1)),
+        inhibit=(Target("bolt"),),
+        trigger=(Target("dog", 0.3, most=0.6, every_s=60),),
+    )
+    assert parse(parsed.to_yaml()) == parsed
+    assert parsed.defaults.limits(0.4).targets.trigger == ()
+
+
+def test_every_kind_of_detector_can_be_named() -> None:
+    known = get_args(DetectorSettings.model_fields["kind"].annotation)
+    assert known == ("auto", *get_args(Kind))
 
 
 def test_sources_override_the_defaults() -> None:

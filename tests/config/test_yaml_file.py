@@ -201,6 +201,45 @@ MISTAKES = [
         "defaults: {heartbeat: none}",
         "c:1: defaults.heartbeat: is 'none'; write a number with ms, s, m, h or d, such as 10s",
     ),
+    (
+        "no such object",
+        "defaults: {require: [person]}\nsources:\n- {name: a, directory: /a, require: [persn]}",
+        "c:3: sources.a.require[0].label: is 'persn', which no detector finds; did you mean "
+        "person?",
+    ),
+    (
+        "an unknown object of a detector of one's own",
+        "detector: {path: a.onnx, labels: [bolt]}\ndefaults: {inhibit: [face, bolt, screw]}",
+        "c:2: defaults.inhibit[2].label: is 'screw', which no detector finds; `stillsift models "
+        "list` names them",
+    ),
+    (
+        "unknown key of an object",
+        "defaults:\n  require:\n  - {label: car, confidnce: 0.4}",
+        "c:3: defaults.require[0].confidnce: unknown key; did you mean confidence?",
+    ),
+    (
+        "one object instead of a list",
+        "defaults: {require: person}",
+        "c:1: defaults.require: must be a list, not 'person'",
+    ),
+    (
+        "no confidence",
+        "defaults: {require: [{label: car, confidence: 2}]}",
+        "c:1: defaults.require[0].confidence: must be at most 1, not 2",
+    ),
+    (
+        "uncertain the wrong way round",
+        "defaults: {trigger: [{label: car, uncertain: [0.6, 0.3]}]}",
+        "c:1: defaults.trigger[0].uncertain: must be two confidences above 0 and up to 1, the "
+        "lower one first",
+    ),
+    (
+        "an unknown kind of detector",
+        "detector: {kind: yolo}",
+        "c:1: detector.kind: must be auto, boxes, yolov5, yolov8, end_to_end, detr or rtdetr, not "
+        "'yolo'",
+    ),
     ("value for a section", "store: 5", "c:1: store: must be a section of keys, not 5"),
     (
         "path for the store",
@@ -511,3 +550,11 @@ def test_mistakes_in_overrides_are_answered_together() -> None:
         "--set: gallery: must be a whole number, not 'x'",
         "--set: settle: is 3 without a unit; write a number with ms, s, m, h or d, such as 10s",
     ]
+
+
+def test_a_mistake_within_a_section_of_an_override_is_answered() -> None:
+    parsed = parse("sources: []", environ={})
+    with pytest.raises(OverrideError, match=r"repair\.colours: unknown key; did you mean colour"):
+        with_overrides(parsed, ["repair={colours: rgb}"])
+    made = with_overrides(parsed, ["repair={colour: rgb, longest_side: none}"])
+    assert (made.defaults.repair.colour, made.defaults.repair.longest_side) == ("rgb", None)

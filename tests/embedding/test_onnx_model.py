@@ -16,15 +16,16 @@ from onnx import helper
 
 import tiny_onnx
 from stillsift.config.settings import CustomModel, ModelSettings
-from stillsift.embedding import ModelError, onnx_model
+from stillsift.detection import detectors
+from stillsift.embedding import ModelError, onnx_file, onnx_model
 from stillsift.embedding.manifest import InputSpec, ModelSpec, OutputSpec, manifest
-from stillsift.embedding.onnx_model import InferenceError
+from stillsift.embedding.onnx_file import InferenceError
 from stillsift.pipeline import model_choice
 from stillsift.pipeline.model_choice import CPU_MODEL, CUDA_MODEL
 
 MODELS = Path(__file__).parents[2] / "models"
 needs_no_gpu = pytest.mark.skipif(
-    onnx_model.cuda_problem() is None, reason="this machine has a CUDA device"
+    onnx_file.cuda_problem() is None, reason="this machine has a CUDA device"
 )
 
 
@@ -49,10 +50,12 @@ def refusal(spec: ModelSpec, provider: Any = "cpu") -> str:
 
 def test_the_manifest_describes_every_model_that_comes_along() -> None:
     specs = manifest(MODELS / "manifest.yaml")
-    assert {spec.path for spec in specs.values()} == set(MODELS.glob("*.onnx"))
-    for name, spec in specs.items():
+    all_specs = specs | detectors(MODELS / "manifest.yaml")
+    assert {spec.path for spec in all_specs.values()} == set(MODELS.glob("*.onnx"))
+    for name, spec in all_specs.items():
         content = spec.path.read_bytes()
-        assert (spec.name, spec.bytes, spec.licence) == (name, len(content), "Apache-2.0")
+        assert (spec.name, spec.bytes) == (name, len(content))
+        assert spec.licence == ("MIT" if "centerface" in name else "Apache-2.0")
         assert spec.sha256 == hashlib.sha256(content).hexdigest()
         assert spec.purpose
         assert spec.source
@@ -295,7 +298,7 @@ def test_the_model_is_the_configurations(tmp_path: Path) -> None:
 
 @needs_no_gpu
 def test_cuda_asked_for_and_absent_is_an_error() -> None:
-    assert onnx_model.providers() == ("cpu",)
+    assert onnx_file.providers() == ("cpu",)
     message = refusal(manifest()[CUDA_MODEL], "cuda")
     assert message.startswith("model.provider is cuda, and ")
     assert "set it to auto or cpu" in message
@@ -305,7 +308,7 @@ def test_cuda_asked_for_and_absent_is_an_error() -> None:
 def test_auto_takes_the_processor_where_there_is_no_gpu() -> None:
     model = model_choice.open_model(ModelSettings())
     assert (model.spec.name, model.provider) == (CPU_MODEL, "cpu")
-    assert model.why == onnx_model.cuda_problem()
+    assert model.why == onnx_file.cuda_problem()
     assert model_choice.open_model(ModelSettings(provider="cpu")).why is None
 
 
@@ -317,7 +320,7 @@ def test_auto_takes_the_processor_where_there_is_no_gpu() -> None:
 def test_a_gpu_without_its_libraries_is_an_error_or_passed_over(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(onnx_model, "cuda_problem", lambda: None)
+    monkeypatch.setattr(onnx_file, "cuda_problem", lambda: None)
     assert model_choice.spec_of(ModelSettings()).name == CUDA_MODEL
     refusal(manifest()[CUDA_MODEL], "cuda")
     model = model_choice.open_model(ModelSettings())
@@ -334,6 +337,7 @@ import numpy as np
 from stillsift.embedding import onnx_model
 from stillsift.embedding.manifest import ModelSpec, manifest
 from stillsift.pipeline.model_choice import CPU_MODEL
+from stillsift.problems import Problem
 model = onnx_model.load(manifest()[CPU_MODEL])
 model.run(np.zeros((1, 160, 288, 3), np.uint8))
 for broken in (
@@ -342,7 +346,7 @@ for broken in (
 ):
     try:
         broken()
-    except onnx_model.Problem:
+    except Problem:
         continue
     sys.exit("that should not have worked")
 """
@@ -354,3 +358,24 @@ for broken in (
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_model_of_the_manifest_is_known_by_its_name() -> None:
+    name, spec = next(iter(manifest().items()))
+    assert onnx_model.load(spec, "cpu").identity == name
+
+
+def test_a_model_of_the_users_own_is_known_by_its_file_and_its_description(tmp_path: Path) -> None:
+    path = tiny_onnx.float_nchw(tmp_path / "mine.onnx")
+    spec = own(path)
+    first = onnx_model.load(spec, "cpu").identity
+    assert first.startswith("own@")
+    assert onnx_model.load(replace(spec, cell_limit=0.2), "cpu").identity == first
+    (tmp_path / "other.onnx").write_bytes(b"a neighbour")
+    assert onnx_model.load(spec, "cpu").identity == first
+    others = {onnx_model.load(replace(spec, input=replace(spec.input, scale=1.0)), "cpu").identity}
+    (tmp_path / "mine.onnx.data").write_bytes(b"weights")
+    others.add(onnx_model.load(spec, "cpu").identity)
+    tiny_onnx.float_nchw_with_grid(path)
+    others.add(onnx_model.load(replace(spec, embedding=OutputSpec("vector")), "cpu").identity)
+    assert len(others - {first}) == 3

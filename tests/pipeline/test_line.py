@@ -434,36 +434,6 @@ def test_a_line_that_cannot_be_made_leaves_nothing_open(
         assert open_files() == before
 
 
-def test_another_model_begins_with_an_empty_gallery_and_says_so(
-    stillsift: Command, tmp_path: Path
-) -> None:
-    gate, out = tmp_path / "gate", tmp_path / "out"
-    write_stills(gate, [1, 2])
-    assert "begins empty" not in stillsift("sift", gate, "-o", out).err
-    write_stills(gate, [3])
-    other = tmp_path / "other.yaml"
-    other.write_text("model: {name: efficientnet-lite0}\n")
-    names = [model.name for model in _models() if model.name != _used(out)]
-    other.write_text(f"model: {{name: {names[0]}}}\n")
-    done = stillsift("sift", gate, "-o", out, "-c", other)
-    assert done.status == 0
-    assert f"gate: the last frames were kept by the model {_used(out)}" in done.err
-    assert "begins empty" in done.err
-    assert len(decided(out)) == 3
-    write_stills(gate, [4])
-    assert "begins empty" not in stillsift("sift", gate, "-o", out, "-c", other).err
-
-
-def _models() -> list[Any]:
-    from stillsift.embedding.manifest import manifest
-
-    return list(manifest().values())
-
-
-def _used(store: Path) -> str | None:
-    return decided(store)[0].model
-
-
 def test_a_clip_that_ends_in_the_middle_of_a_moment_is_decided_to_its_end(
     stillsift: Command, tmp_path: Path
 ) -> None:

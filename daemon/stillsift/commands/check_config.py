@@ -22,11 +22,13 @@ from ..config.json_schema import schema
 from ..config.lint import lint
 from ..config.marked_yaml import Place
 from ..config.yaml_file import NO_SOURCES, read_file
-from ..embedding import ModelError
+from ..embedding import Embedder, ModelError
 from ..escapes import escaped, json_text
 from ..frames import Frame
 from ..pipeline import model_choice
 from ..pipeline.engine import open_source, place_of
+from ..pipeline.example_folders import ExamplesError, ExampleShelf, refused_examples
+from ..pipeline.object_finder import ObjectFinder, labels_of
 from ..problems import Problem
 from ..service import Metrics
 from ..service.access import Access
@@ -40,6 +42,7 @@ from ..store.rights import refusal, sticky_refusal
 from ..store.store import QUARANTINE
 from ..units import counted
 from .arguments import Commands, UsageError, add_command, add_json, usual_config
+from .examples import in_short
 from .service_user import acting_as, service_user
 
 _EXAMPLES = """\
@@ -73,6 +76,8 @@ class _Probe:
     exit_status: int = 1
     left_alone: LeftAlone | None = None
     """What lies among a directory's footage and is not read; None: it is no directory."""
+    remark: str | None = None
+    """What else is to be told; None: nothing."""
 
 
 @dataclass(slots=True)
@@ -145,6 +150,9 @@ def _refused(config: Config) -> Iterator[tuple[Place, str]]:
             model_choice.spec_of(config.model)  # raises if there is no such model
         except ModelError as error:
             yield ("model", "name"), str(error)
+    own = config.detector.path
+    if own is not None and not own.is_file():
+        yield ("detector", "path"), f"is {str(own)!r}, and there is no such file"
     web_config = config.metrics.web_config_file
     if web_config is not None and config.metrics.listen is not None:
         try:
@@ -152,6 +160,7 @@ def _refused(config: Config) -> Iterator[tuple[Place, str]]:
         except ConfigError as error:
             for mistake in str(error).splitlines():
                 yield ("metrics", "web_config_file"), mistake
+    yield from refused_examples(config)
     if not config.sources:
         yield ("sources",), NO_SOURCES
 
@@ -185,6 +194,8 @@ def _print_json(found: _Found) -> None:
 
 def _as_json(probe: _Probe) -> dict[str, object]:
     told: dict[str, object] = {"what": probe.what, "problem": probe.problem}
+    if probe.remark is not None:
+        told["remark"] = probe.remark
     if probe.left_alone is not None:
         told["left_alone"] = dict(probe.left_alone.kinds)
     return told
@@ -204,6 +215,7 @@ def _print_text(found: _Found) -> None:
         print(escaped(f"  {found.note}"))
     for probe in found.probes:
         remark = f"; {probe.left_alone}" if probe.left_alone and probe.left_alone.kinds else ""
+        remark = remark if probe.remark is None else f"; {probe.remark}"
         print(escaped(f"  {probe.what}: {probe.problem or 'ok'}{remark}"))
     failed = sum(each.problem is not None for each in found.probes)
     verdict = f"{found.file}: right; {counted(len(found.sources), 'source')}"
@@ -234,6 +246,8 @@ def _probes(config: Config, user: pwd.struct_passwd | None) -> Iterator[_Probe]:
     Store and sources are looked at as `user`; None: as whoever runs this.
     """
     yield _probe("model", lambda: model_choice.open_model(config.model))
+    if labels := labels_of(config):
+        yield _probe("detector", lambda: ObjectFinder(config.detector, Metrics()).open(labels))
     store = Store(config.store.path)
     # A store that is not there yet is made by whoever may: under systemd by systemd.
     with acting_as(user if config.store.path.exists() else None):
@@ -244,6 +258,28 @@ def _probes(config: Config, user: pwd.struct_passwd | None) -> Iterator[_Probe]:
         with acting_as(user):
             probe = _source_probe(source, store)
         yield probe
+    yield from _examples_probes(config, user)
+
+
+def _examples_probes(config: Config, user: pwd.struct_passwd | None) -> Iterator[_Probe]:
+    """Reads the examples of each source as `user`, and tells how well they separate."""
+    cleaned = [source for source in config.sources if source.examples]
+    if not cleaned:
+        return
+    try:
+        shelf = ExampleShelf(Embedder(model_choice.open_model(config.model)))
+    except ModelError:
+        return  # the probe of the model has told why
+    for source in cleaned:
+        what = f"examples of {source.name}"
+        try:
+            with acting_as(user):
+                examples = shelf.examples(source)
+        except ExamplesError as problem:
+            yield _Probe(what, str(problem), problem.exit_status)
+            continue
+        assert examples is not None
+        yield _Probe(what, None, remark=in_short(examples.report()))
 
 
 def _probe(what: str, attempt: Callable[[], object]) -> _Probe:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -50,7 +51,7 @@ _NAMES = ("file", "repeats")
 """Columns of files. On a terminal they have the end of a name, and give way to no other column."""
 _LESS_AND_LESS = (
     *("outcome", "captured_at", "source", "novelty", "detail", "sharpness", "nearest_kept"),
-    "frames",
+    *("frames", "objects", "repairs"),
 )
 """Columns that a terminal has if there is room, the most important first."""
 
@@ -118,7 +119,9 @@ def decisions(given: argparse.Namespace) -> int:
         )
         rows = (
             decision_row(
-                record.decision, None if record.kept_path is None else store / record.kept_path
+                record.decision,
+                None if record.kept_path is None else store / record.kept_path,
+                record.repairs,
             )
             for record in records
         )
@@ -219,7 +222,11 @@ def _cells(row: Row, file_of: FileOf) -> Cells:
     repeats = row["outcome"] == Outcome.DROPPED or row["dropped_as"] is not None
     shown_by = row["nearest_kept"] if repeats else None
     cells["repeats"] = "-" if shown_by is None else _cell(file_of(str(shown_by)))
+    found = json.loads(str(row["detections"] or "[]"))
+    told = (f"{each['label']} {each['confidence']:.2f}" for each in found)
+    cells["objects"] = escaped(", ".join(told)) or "-"
     cells["detail"] = detail.removeprefix(f"{file}: ")
+    cells["repairs"] = _cell(row["repairs"])
     return cells
 
 

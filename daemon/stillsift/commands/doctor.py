@@ -12,7 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from .. import __version__
-from ..embedding import onnx_model
+from ..detection import detectors, open_detector
+from ..embedding import onnx_file, onnx_model
 from ..embedding.manifest import manifest
 from ..escapes import escaped, json_text
 from ..problems import Problem
@@ -110,7 +111,7 @@ def _libraries() -> Iterator[_Finding]:
 
 
 def _gpu() -> Iterator[_Finding]:
-    problem = onnx_model.cuda_problem()
+    problem = onnx_file.cuda_problem()
     yield _Finding("GPU", True, "CUDA is used" if problem is None else f"not used: {problem}")
 
 
@@ -122,6 +123,13 @@ def _models() -> Iterator[_Finding]:
             yield _Finding(f"model {name}", False, str(problem), "install stillsift again")
         else:
             yield _Finding(f"model {name}", True, f"whole, runs on {verified.provider}")
+    for name, detector in detectors().items():
+        try:
+            provider = open_detector(detector).provider
+        except Problem as problem:
+            yield _Finding(f"detector {name}", False, str(problem), "install stillsift again")
+        else:
+            yield _Finding(f"detector {name}", True, f"whole, runs on {provider}")
 
 
 def _inotify() -> Iterator[_Finding]:

@@ -1,12 +1,13 @@
-"""Implements `stillsift models`: lists the embedders, or checks that they are whole."""
+"""Implements `stillsift models`: lists embedders and detectors, or checks that they are whole."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from ..detection import DetectorSpec, detectors, open_detector
 from ..embedding import ModelError, onnx_model
-from ..embedding.manifest import manifest
+from ..embedding.manifest import ModelSpec, manifest
 from ..escapes import escaped, json_text
 from .arguments import Commands, add_command, add_json
 
@@ -18,7 +19,11 @@ _EXAMPLES = """\
 
 def add(commands: Commands) -> None:
     parser = add_command(
-        commands, "models", models, "List the embedders, or check that they are whole.", _EXAMPLES
+        commands,
+        "models",
+        models,
+        "List the embedders and detectors, or check that they are whole.",
+        _EXAMPLES,
     )
     parser.add_argument("action", nargs="?", choices=["list", "verify"], default="list")
     parser.add_argument("--manifest", type=Path, metavar="FILE", help="another manifest.yaml")
@@ -27,24 +32,9 @@ def add(commands: Commands) -> None:
 
 def models(given: argparse.Namespace) -> int:
     """Lists or verifies the models; returns 1 where one is not as the manifest says."""
-    known = manifest(given.manifest)
-    rows = []
-    for name, spec in known.items():
-        row: dict[str, object] = {
-            "name": name,
-            "file": str(spec.path),
-            "licence": spec.licence,
-            "cell_limit": spec.cell_limit,
-            "purpose": spec.purpose,
-        }
-        if given.action == "verify":
-            try:
-                verified = onnx_model.verify(spec)
-            except ModelError as error:
-                row["error"] = str(error)
-            else:
-                row["provider"] = verified.provider
-        rows.append(row)
+    known: list[ModelSpec | DetectorSpec] = list(manifest(given.manifest).values())
+    known.extend(detectors(given.manifest).values())
+    rows = [_row(spec, given.action == "verify") for spec in known]
     if given.json:
         print(json_text(rows, indent=2))
     else:
@@ -52,8 +42,32 @@ def models(given: argparse.Namespace) -> int:
             verdict = row.get("error") or (f"ok on {row['provider']}" if "provider" in row else "")
             for line in (
                 f"{row['name']}  {verdict}".rstrip(),
-                f"  {row['purpose']}",
+                f"  {row['kind']}: {row['purpose']}",
                 f"  {row['file']}, {row['licence']}",
             ):
                 print(escaped(line))
     return 1 if any("error" in row for row in rows) else 0
+
+
+def _row(spec: ModelSpec | DetectorSpec, verify: bool) -> dict[str, object]:
+    """Returns what is known of a model; with `verify` it is opened and run."""
+    row: dict[str, object] = {
+        "name": spec.name,
+        "kind": "embedder" if isinstance(spec, ModelSpec) else "detector",
+        "file": str(spec.path),
+        "licence": spec.licence,
+        "purpose": spec.purpose,
+    }
+    if isinstance(spec, ModelSpec):
+        row["cell_limit"] = spec.cell_limit
+    else:
+        row["labels"] = spec.known
+    if verify:
+        try:
+            if isinstance(spec, ModelSpec):
+                row["provider"] = onnx_model.verify(spec).provider
+            else:
+                row["provider"] = open_detector(spec).provider
+        except ModelError as error:
+            row["error"] = str(error)
+    return row

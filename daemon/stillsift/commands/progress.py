@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
@@ -55,6 +56,51 @@ class _TimeLeft:
         if now - begun < _LEAST_S or share <= before:
             return None
         return (1 - share) * (now - begun) / (share - before)
+
+
+class _Work(Protocol):
+    """Says how far something is."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def begun(self) -> bool: ...
+    @property
+    def busy(self) -> bool: ...
+    @property
+    def share(self) -> float | None: ...
+    def words(self, now: float) -> list[str]: ...
+
+
+@dataclass(slots=True)
+class Reading:
+    """Says how many of a known number of pictures are done."""
+
+    name: str
+    total: int
+    done: int = 0
+    _left: _TimeLeft = field(default_factory=_TimeLeft)
+
+    @property
+    def begun(self) -> bool:
+        return self.done > 0
+
+    @property
+    def busy(self) -> bool:
+        return 0 < self.done < self.total
+
+    @property
+    def share(self) -> float | None:
+        """Gives the share that is done, 0 to 1."""
+        return self.done / self.total if self.total else 1.0
+
+    def words(self, now: float) -> list[str]:
+        """Notes how much is done now; returns how far it is, the most important words first."""
+        share = self.done / max(1, self.total)
+        left_s = self._left.estimate_s(now, share)
+        left = "time left unknown" if left_s is None else f"{shown_duration(left_s)} left"
+        told = [f"{share:.0%}", f"{self.done:,} of {self.total:,} pictures"]
+        return [*told, left] if share < 1 else told
 
 
 @dataclass(slots=True)
@@ -129,7 +175,7 @@ def _place(at: Position, *, named: bool) -> list[str]:
         return [f"listing files, {at.found:,} so far"]
     told = []
     if at.found > 1:
-        told.append(f"{at.done:,} of {at.found:,} files")
+        told.append(f"{at.done:,} of {at.found:,} {at.things}")
     if (clip := at.clip) is not None and clip.at_s is not None:
         name = f"{clip.file.name} " if named or at.found > 1 else ""
         of = "" if clip.lasts_s is None else f" of {shown_clock(clip.lasts_s)}"
@@ -150,8 +196,14 @@ def _shown(tallies: Mapping[str, Tally]) -> list[_Shown]:
 def show_progress(
     tallies: Mapping[str, Tally], clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Progress]:
+    """Shows how far sources are, as `show` does."""
+    with show(_shown(tallies), clock) as progress:
+        yield progress
+
+
+@contextmanager
+def show(shown: Sequence[_Work], clock: Callable[[], float] = time.monotonic) -> Iterator[Progress]:
     """Shows a bar on a terminal, elsewhere a plain line every 10 s, on standard error."""
-    shown = _shown(tallies)
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _plain_lines(shown, clock)
@@ -159,7 +211,7 @@ def show_progress(
     with _bars(console) as bars:
         tasks: dict[str, TaskID] = {}
 
-        def draw(each: _Shown) -> None:
+        def draw(each: _Work) -> None:
             if each.name not in tasks:
                 tasks[each.name] = bars.add_task(escaped(each.name), total=None, told="")
             share = each.share
@@ -198,7 +250,7 @@ def _bars(console: Console) -> Bars:
     )
 
 
-def _plain_lines(shown: list[_Shown], clock: Callable[[], float]) -> Progress:
+def _plain_lines(shown: Sequence[_Work], clock: Callable[[], float]) -> Progress:
     last = clock()
 
     def line() -> None:

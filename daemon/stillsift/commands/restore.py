@@ -9,7 +9,8 @@ from pathlib import Path
 from ..escapes import escaped, json_text
 from ..ledger import Ledger
 from ..store import Quarantine, Store
-from ..store.in_place import InPlaceStore, Removal, mode_of, remove_empty, write_list
+from ..store.in_place import InPlaceStore, Mode, Removal, mode_of, remove_empty, write_list
+from ..store.in_place_repair import InPlaceRepair
 from .arguments import (
     Commands,
     UsageError,
@@ -26,6 +27,7 @@ _EXAMPLES = """\
   stillsift restore --source gate --all         everything of one source, to where it came from
   stillsift restore IMG_0042.jpg --output back  one file, into another directory
   stillsift restore --store dropped --all       what `sift --remove-to dropped` has moved
+  stillsift restore --store originals --all     what `repair --backup-to originals` has repaired
 """
 
 
@@ -72,7 +74,12 @@ def restore(given: argparse.Namespace) -> int:
             rows = [{"source": q.source, "file": str(q.original), "bytes": q.size} for q in wanted]
             _print(rows, given.json)
             return 0
-        if isinstance(store, InPlaceStore):
+        if isinstance(store, InPlaceStore) and mode is Mode.REPAIR:
+            repair = InPlaceRepair(store, ledger)
+            restored = repair.restore(wanted, given.output)
+            remove_empty(store, (one.path for one in wanted))
+            repair.write_list()
+        elif isinstance(store, InPlaceStore):
             restored = Removal(store, ledger).restore(wanted, given.output)
             remove_empty(store, (one.path for one in wanted))
             write_list(store, ledger)

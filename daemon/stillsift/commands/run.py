@@ -15,10 +15,12 @@ from ..config import Config, ConfigError, load
 from ..config.errors import Mistake
 from ..config.password import password_of
 from ..config.reload import ReloadPlan, in_force, reload_plan
-from ..config.yaml_file import NO_SOURCES
+from ..config.yaml_file import NO_SOURCES, read_file
 from ..decisions import Outcome, Reason, outcome_of
+from ..embedding import ModelError
 from ..ledger import LedgerError
 from ..pipeline import Engine
+from ..pipeline.example_folders import ExamplesError, State, refused_examples, state_of
 from ..pipeline.fleet import Fleet
 from ..service import Metrics
 from ..service.deadline import Deadline
@@ -111,6 +113,9 @@ def _loaded(file: Path) -> Config:
     config = load(file)
     if not config.sources:
         raise NoSources(str(file), [Mistake(None, "sources", NO_SOURCES)])
+    if refused := list(refused_examples(config)):
+        read = read_file(file)
+        raise ConfigError(str(file), [read.mistake_at(*mistake) for mistake in refused])
     return config
 
 
@@ -123,6 +128,17 @@ def _logins(config: Config) -> dict[str, str | None]:
         except ConfigError:
             logins[source.name] = None
     return logins
+
+
+def _examples(config: Config) -> dict[str, State | None]:
+    """Returns the state of the examples of each source; None: they cannot be used now."""
+    states: dict[str, State | None] = {}
+    for source in config.sources:
+        try:
+            states[source.name] = state_of(source.examples)
+        except ExamplesError:
+            states[source.name] = None
+    return states
 
 
 class _Daemon:
@@ -143,6 +159,7 @@ class _Daemon:
         self._metrics = metrics
         self._stuck = stuck
         self._logins = _logins(config)
+        self._examples = _examples(config)
 
     def _with_new_logins(
         self, config: Config, plan: ReloadPlan, logins: dict[str, str | None]
@@ -157,6 +174,19 @@ class _Daemon:
         retuned = tuple(source for source in plan.retuned if source not in renewed)
         changes = (*plan.changes, *((source.name, ("password",)) for source in renewed))
         return replace(plan, reopened=(*plan.reopened, *renewed), retuned=retuned, changes=changes)
+
+    def _with_new_examples(
+        self, config: Config, plan: ReloadPlan, examples: dict[str, State | None]
+    ) -> ReloadPlan:
+        """Returns the plan with those sources retuned, too, whose examples are others now."""
+        planned = {source.name for source in (*plan.added, *plan.reopened, *plan.retuned)}
+        renewed = [
+            source
+            for source in config.sources
+            if source.name not in planned and examples[source.name] != self._examples[source.name]
+        ]
+        changes = (*plan.changes, *((source.name, ("examples",)) for source in renewed))
+        return replace(plan, retuned=(*plan.retuned, *renewed), changes=changes)
 
     def serve(self, config: Config) -> MetricsServer | None:
         """Serves metrics and probes at the configured address; None: that is switched off."""
@@ -199,12 +229,14 @@ class _Daemon:
             return
         logins = _logins(config)
         plan = self._with_new_logins(config, reload_plan(self._config, config), logins)
+        examples = _examples(config)
+        plan = self._with_new_examples(config, plan, examples)
         if not plan:
             log.info("configuration read again: nothing changed")
             return
         try:
             self._fleet.reload(config, plan, _DRAIN_S)
-        except LedgerError as error:
+        except (LedgerError, ModelError, ExamplesError) as error:
             log.error("configuration not changed: %s", error)
             return
         if plan.log:
@@ -213,6 +245,7 @@ class _Daemon:
             log.warning("only after a restart: %s", ", ".join(plan.restart))
         # What waits for a restart is named again at the next reload, unless it is undone.
         self._config, self._logins = in_force(self._config, config), logins
+        self._examples = examples
         told = plan.summary()
         sources = counted(len(self._fleet), "source")
         log.info("configuration read again: %s%s", sources, f"; {told}" if told else "")

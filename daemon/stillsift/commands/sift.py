@@ -24,6 +24,7 @@ from ..ledger.records import DecisionRecord
 from ..pipeline import Engine, Line
 from ..pipeline.choosing import Changed, Chosen
 from ..pipeline.engine import place_of
+from ..pipeline.reembedding import Interrupted
 from ..problems import Problem
 from ..service import Metrics
 from ..service.logs import set_up_logging
@@ -38,7 +39,14 @@ from .arguments import Commands, UsageError, add_command, add_json
 from .dropped import print_dropped, would_go
 from .pasted import pasted
 from .progress import Progress, show_progress
-from .sift_sources import check_apart, largest_first, named_sources, of_stills, sources_of
+from .sift_sources import (
+    check_apart,
+    check_examples,
+    largest_first,
+    named_sources,
+    of_stills,
+    sources_of,
+)
 from .tables import decision_row
 from .tally import Tally
 
@@ -165,7 +173,13 @@ def sift(given: argparse.Namespace) -> int:
     if in_place is not None:
         kept = {"retire": "move" if in_place is Mode.REMOVE else "leave", "audit": 0.0}
         config = config.model_copy(update={"defaults": config.defaults.model_copy(update=kept)})
+    if given.remove_to and config.defaults.anonymize:
+        raise UsageError(
+            "sift: --remove-to leaves what is kept as it is, and anonymize must not; use "
+            "--copy-to DIR or --output DIR"
+        )
     sources = sources_of(given.paths, config, given.password_file)
+    check_examples(sources, config, given.config, given.set)
     if in_place is not None or given.list or given.print0:
         check_apart(sources)
     for place in () if given.dry_run else (source.directory for source in sources):
@@ -180,7 +194,9 @@ def sift(given: argparse.Namespace) -> int:
     ):
         sources = named_sources(sources, engine.ledger)
         if engine.removal is not None:
-            engine.removal.define(_bases(sources))
+            repair = engine.repair(config.defaults)
+            repairs = dict.fromkeys((each.name for each in sources), repair)
+            engine.removal.define(_bases(sources), repairs)
         tallies = {each.name: Tally(each.name, place_of(each), store_asked) for each in sources}
         for each in sources:
             tallies[each.name].is_file = each.directory is not None and each.directory.is_file()
@@ -206,6 +222,9 @@ def sift(given: argparse.Namespace) -> int:
             _run_all(in_order, 1 if in_place else given.jobs, signals, progress)
         chosen = None
         if given.keep is not None and all(run.ended for run in runs):
+            with suppress(Interrupted):
+                engine.complete_vectors(sources, given.jobs, lambda *_: not signals.stop.is_set())
+        if given.keep is not None and all(run.ended for run in runs) and not signals.stop.is_set():
             chosen = engine.choose(names, given.keep, _changes(tallies, begun))
             for run in runs:
                 run.finish(lambda: not signals.stop.is_set())
@@ -258,12 +277,12 @@ def _check_kind(root: Path, in_place: Mode | None) -> None:
     found = mode_of(root)
     if in_place is None:
         if found is not None:
-            raise UsageError(f"sift: {root}: made by --{found}-to, it is no store for --output")
+            raise UsageError(f"sift: {root}: made by {found.made_by}, it is no store for --output")
         return
     if (root / "ledger.sqlite").exists():
         raise UsageError(f"sift: {root}: a store; name another folder for --{in_place}-to")
     if found not in (None, in_place):
-        raise UsageError(f"sift: {root}: made by --{found}-to; name another folder")
+        raise UsageError(f"sift: {root}: made by {found.made_by}; name another folder")
     if found is None and (root / LIST).exists():
         raise UsageError(
             f"sift: {root / LIST}: there already; nothing is overwritten, move it away"
@@ -315,6 +334,8 @@ class _Run:
         self._tally = tally
         self._duration_s = duration_s
         self._line: Line | None = None
+        self._embedded = 0, 0
+        """Pictures that are embedded again before the first file, and of how many."""
         self._stopped = threading.Event()
 
     def run(self) -> None:
@@ -332,6 +353,7 @@ class _Run:
                 jobs=self._jobs,
                 on_decision=self._tally.note,
                 on_replaced=self._tally.replace,
+                go_on=self._goes_on,
             )
             self._line.run()
             if not self._stopped.is_set():  # after an interruption, a later run goes on with them
@@ -342,6 +364,8 @@ class _Run:
                     self._finish(lambda: not self._stopped.is_set())
                 if not self._tally.frames:
                     self._tally.error = self._absence(self._line.source)
+        except Interrupted:
+            pass  # a later run goes on with what was kept
         except Problem as problem:
             self._tally.error = str(problem)
         except Exception as error:
@@ -351,6 +375,10 @@ class _Run:
             self._tally.left_alone = self._line.source.left_alone
             self._tally.numbered = self._line.source.numbered
         self._tally.seconds = time.monotonic() - begin
+
+    def _goes_on(self, done: int, pictures: int) -> bool:
+        self._embedded = done, pictures
+        return not self._stopped.is_set()
 
     def finish(self, go_on: Callable[[], bool]) -> None:
         """Moves or copies what has to be; `go_on` tells whether to do the next."""
@@ -366,6 +394,9 @@ class _Run:
     def _position(self, begin: float) -> Position | None:
         """Tells how far it has come; a camera is a clip as long as it is listened to."""
         source = None if self._line is None else self._line.source
+        done, pictures = self._embedded
+        if source is None and pictures:
+            return Position(pictures, True, done, things="kept pictures embedded again")
         if isinstance(source, DirectorySource):
             return source.position
         if not self._duration_s:
@@ -534,7 +565,7 @@ def _write_decisions(file: Path, engine: Engine, sources: list[str]) -> None:
                     path = record.kept_path
                     if path is not None:
                         path = engine.config.store.path / path
-                    out.write(json_text(decision_row(record.decision, path)) + "\n")
+                    out.write(json_text(decision_row(record.decision, path, record.repairs)) + "\n")
         partial.replace(file)
     except OSError as error:
         with suppress(OSError):

@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from ..config import Config, SourceConfig
+from ..config import Config, ConfigError, SourceConfig
+from ..config.errors import Mistake, OverrideError
 from ..config.secrets import login_of, redacted
+from ..config.yaml_file import read_file
 from ..ledger import Ledger
 from ..pipeline.engine import place_of
+from ..pipeline.example_folders import ExamplesError, check_folders
 from ..sources.files.contents import STILL_SUFFIXES
 from ..sources.files.still import Unreadable, size_at
 from .arguments import UsageError
@@ -134,6 +138,27 @@ def unused_name(text: str, names: set[str]) -> str:
     while (name := f"{tries[0][:40]}-{number}") in names:
         number += 1
     return name
+
+
+def check_examples(
+    sources: Sequence[SourceConfig],
+    config: Config,
+    file: Path | None,
+    assignments: Sequence[str],
+) -> None:
+    """Raises OverrideError or ConfigError where a folder of examples is of no use for `sources`.
+
+    `file`, `assignments`: what `config` was read from; None: the built-in defaults.
+    """
+    try:
+        check_folders(config.defaults.examples, sources)
+    except ExamplesError as error:
+        own = any(each.partition("=")[0].strip() == "examples" for each in assignments)
+        if own or file is None:
+            mistake = Mistake(None, f"examples.{error.key}", error.reason)
+            raise OverrideError("--set", [mistake]) from error
+        mistake = read_file(file).mistake_at(("defaults", "examples", error.key), error.reason)
+        raise ConfigError(str(file), [mistake]) from error
 
 
 def check_apart(sources: list[SourceConfig]) -> None:

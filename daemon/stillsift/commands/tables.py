@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from ..decisions import Decision, time_text, told_measure
+from ..decisions import Decision, Detection, time_text, told_measure
 from ..escapes import escaped, json_text
 
 
@@ -67,13 +69,15 @@ DECISION_COLUMNS: dict[str, ColumnType] = {
     "detail": "text",
     "dropped_as": "text",
     "frames": "whole",
+    "detections": "text",
+    "repairs": "text",
 }
 """Columns of a decision and their types, in the order in which every format has them."""
 
 Row = dict[str, str | int | float | None]
 
 
-def decision_row(decision: Decision, kept_path: Path | None) -> Row:
+def decision_row(decision: Decision, kept_path: Path | None, repairs: str | None) -> Row:
     """Returns the decision as a row of `DECISION_COLUMNS`. None: the measure was not taken."""
     return {
         "source": decision.source,
@@ -96,4 +100,20 @@ def decision_row(decision: Decision, kept_path: Path | None) -> Row:
         "detail": decision.detail,
         "dropped_as": None if decision.dropped_as is None else decision.dropped_as.value,
         "frames": decision.frames,
+        "detections": None if decision.detections is None else objects(decision.detections),
+        "repairs": repairs,
     }
+
+
+def objects(found: Iterable[Detection]) -> str:
+    """Returns objects as JSON, since no table of CSV has lists: label, confidence (0 to 1) and box
+    (left, top, right, bottom, in pixels) of each, rounded to what means something."""
+    told = [
+        {
+            "label": each.label,
+            "confidence": round(each.confidence, 3),
+            "box": [round(side, 1) for side in each.box],
+        }
+        for each in found
+    ]
+    return json.dumps(told)

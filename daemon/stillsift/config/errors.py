@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -16,7 +16,7 @@ from ..problems import Problem
 from .field_types import shown
 from .marked_yaml import Document, Place
 from .secrets import redacted
-from .settings import Config, SourceConfig
+from .settings import Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +106,12 @@ def _source_name(value: Any, index: int) -> str | None:
     return None
 
 
-def reason_of(error: ErrorDetails) -> str:
-    """Returns what pydantic found, in words for the person who wrote the file."""
-    place, context = error["loc"], error.get("ctx", {})
+def reason_of(error: ErrorDetails, section: Place = ()) -> str:
+    """Returns what pydantic found, in words for the person who wrote the file.
+
+    `section`: where in a configuration that was checked; (): it was all of it.
+    """
+    place, context = (*section, *error["loc"]), error.get("ctx", {})
     value = "that" if place[-1:] in (("password",), ("rtsp",)) else shown(error["input"])
     match error["type"]:
         case "extra_forbidden":
@@ -188,9 +191,11 @@ def unknown_key(key: str, within: Place) -> str:
 def _model_at(place: Place) -> type[BaseModel]:
     model: type[BaseModel] = Config
     for step in place:
-        if step == "sources":
-            return SourceConfig
-        annotation = model.model_fields[str(step)].annotation
+        if isinstance(step, int):  # of a list of sections
+            continue
+        annotation = model.model_fields[step].annotation
+        if get_origin(annotation) is tuple:
+            annotation = get_args(annotation)[0]
         assert isinstance(annotation, type)
         assert issubclass(annotation, BaseModel)
         model = annotation

@@ -20,9 +20,15 @@ def lint(config: Config) -> Iterator[LintWarning]:
     yield from _shared_directories(config.sources)
     own = frozenset(SourceSettings.model_fields)
     yield from _amounts(("defaults",), config.defaults, own)
+    yield from _unseen(("defaults",), config.defaults, own)
+    yield from _originals(("defaults",), config.defaults, own)
+    yield from _in_the_clear(("defaults",), config.defaults, own)
     for index, source in enumerate(config.sources):
         # What a source only takes over from the defaults is reported there.
         yield from _amounts(("sources", index), source, source.model_fields_set)
+        yield from _unseen(("sources", index), source, source.model_fields_set)
+        yield from _originals(("sources", index), source, source.model_fields_set)
+        yield from _in_the_clear(("sources", index), source, source.model_fields_set)
 
 
 def _groups(config: Config) -> Iterator[LintWarning]:
@@ -62,6 +68,15 @@ def _shared_directories(sources: tuple[SourceConfig, ...]) -> Iterator[LintWarni
                 yield at, f"holds that of sources.{name}, and recursive reads that too"
 
 
+def _unseen(
+    place: Place, given: SourceSettings, own: frozenset[str] | set[str]
+) -> Iterator[LintWarning]:
+    """Yields an audit that lays aside what nobody has looked at, where something is inhibited."""
+    if given.inhibit and given.audit and (key := _one_of(own, "audit", "inhibit")):
+        why = "does not fit: audit lays dropped frames aside that no detector has looked at, and "
+        yield (*place, key), f"{why}inhibit leaves objects out of what is kept"
+
+
 def _amounts(
     place: Place, given: SourceSettings, own: frozenset[str] | set[str]
 ) -> Iterator[LintWarning]:
@@ -86,6 +101,32 @@ def _amounts(
         elif many > few * times:
             most = f"allows no more than {few * times} in one {long}"
             yield (*place, key), f"does not fit: {longer} is {many}, and {shorter} {most}"
+
+
+def _originals(
+    place: Place, given: SourceSettings, own: frozenset[str] | set[str]
+) -> Iterator[LintWarning]:
+    """Yields where the only file with the bytes of an original would go; `own`: as above."""
+    key = _one_of(own, "retire", "repair")
+    if given.retire == "delete" and given.repair.rewrites and key is not None:
+        yield (
+            (*place, key),
+            "does not fit: retire is delete, and repair writes what is kept anew, so that the "
+            "original is had back from nowhere; retire: move holds it for a time",
+        )
+
+
+def _in_the_clear(
+    place: Place, given: SourceSettings, own: frozenset[str] | set[str]
+) -> Iterator[LintWarning]:
+    """Yields where originals lie beside what was made anonymous; `own`: as above."""
+    key = _one_of(own, "retire", "anonymize")
+    if given.anonymize and given.retire == "move" and key is not None:
+        yield (
+            (*place, key),
+            "does not fit: retire is move, and the quarantine holds originals in which nothing is "
+            "covered; retire: delete leaves none",
+        )
 
 
 def _one_of(own: frozenset[str] | set[str], *keys: str) -> str | None:

@@ -54,15 +54,17 @@ _MOST_NAMED = 5
 LIVE_KEYS = frozenset(
     {
         *("gallery", "group", "novelty_limit", "min_sharpness", "max_wait", "max_silence"),
-        *("audit", "alarms", "retire", "sensitivity"),
+        *("audit", "alarms", "repair", "retire", "sensitivity"),
         *("min_brightness", "max_brightness", "min_contrast"),
         *("min_gap", "max_per_minute", "max_per_hour", "max_per_day", "keep_ratio", "heartbeat"),
+        *("require", "inhibit", "trigger", "anonymize"),
+        "examples",
     }
 )
 """Keys of a source that decide what is kept or reported; they can change while it is read."""
 
 
-_FIXED = ("store", "model", "metrics")
+_FIXED = ("store", "model", "detector", "metrics")
 """Sections that hold from the start to the end of a process."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import tzinfo
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -22,11 +23,13 @@ from pydantic import (
     model_validator,
 )
 
+from ..detection import detectors
 from ..selection import Limits
 from ..selection.budgets import Amounts
 from ..selection.gates import Gates
 from ..selection.regions import LEAST, Regions
 from ..selection.sensitivity import Sensitivity
+from ..selection.targets import LEAST_CONFIDENCE, Target, Targets
 from ..units import Duration, Pixels, Size
 from . import marked_yaml
 from .field_types import (
@@ -133,6 +136,66 @@ class ModelSettings(_Section):
     """CPU threads for one picture."""
 
 
+class DetectorSettings(_Section):
+    """The network that finds objects, where a source asks for some."""
+
+    path: LocalPath | None = None
+    """An ONNX detector of your own, for all labels that it gives; None: those of the manifest."""
+    kind: Literal["auto", "boxes", "yolov5", "yolov8", "end_to_end", "detr", "rtdetr"] = "auto"
+    """What its outputs are; auto: told by their names and shapes."""
+    labels: tuple[str, ...] | None = None
+    """Labels of its classes, in their order; None: those that its file names."""
+    provider: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where it runs; auto takes a GPU where one answers, cuda without a GPU is an error."""
+    threads: Whole = Field(default=1, ge=1, le=256)
+    """CPU threads for one picture."""
+
+
+class TargetSettings(_Section):
+    """An object that is looked for."""
+
+    label: str = Field(min_length=1)
+    """Label of the detector: person, car, face, ..."""
+    confidence: Number = Field(default=LEAST_CONFIDENCE, gt=0, le=1)
+    """Least confidence of the detector."""
+    min_size: Number = Field(default=0.0, ge=0, le=1)
+    """Least share of the picture that the object's box covers."""
+    zone: Polygons = ()
+    """Polygons of [x, y] in shares of width and height, one of which holds the middle of the box's
+    lower edge; empty: anywhere."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_label(cls, given: Any) -> Any:
+        return {"label": given} if isinstance(given, str) else given
+
+    @property
+    def target(self) -> Target:
+        return Target(self.label, self.confidence, self.min_size, self.zone)
+
+
+class TriggerSettings(TargetSettings):
+    """An object for which a frame is kept although nothing in it is new."""
+
+    every: Duration = Field(default=10.0, ge=0)
+    """Least stream time between two frames with it that are kept, for whatever reason."""
+    uncertain: tuple[Number, Number] | None = None
+    """Least and highest confidence between which the detector hesitates, instead of `confidence`;
+    None: it has to be sure."""
+
+    @field_validator("uncertain")
+    @classmethod
+    def _in_order(cls, given: tuple[float, float] | None) -> tuple[float, float] | None:
+        if given is not None and not 0 < given[0] < given[1] <= 1:
+            raise ValueError("must be two confidences above 0 and up to 1, the lower one first")
+        return given
+
+    @property
+    def target(self) -> Target:
+        least, most = self.uncertain or (self.confidence, 1.0)
+        return Target(self.label, least, self.min_size, self.zone, most, self.every)
+
+
 class MetricsSettings(_Section):
     """Prometheus metrics and health checks over HTTP."""
 
@@ -149,6 +212,51 @@ class LogSettings(_Section):
     """The least important line that is written."""
     format: Literal["text", "json"] = "text"
     """text for people and journald, json for log collectors."""
+
+
+class RepairSettings(_Section):
+    """What is put right in stills when they are kept; nothing by default."""
+
+    orientation: bool = False
+    """Whether EXIF orientation is applied to the pixels."""
+    colour: Literal["keep", "rgb"] = "keep"
+    """rgb: grey, palette, transparent, CMYK, 16 bits and floats become RGB of 8 bits."""
+    suffix: bool = False
+    """Whether a name that says another format than the bytes gets the suffix that fits."""
+    longest_side: MostKept = Field(default=None, ge=1)
+    """Most pixels of the longer side; larger ones are made smaller. None (`none`): any number."""
+    format: Literal["keep", "jpeg", "png", "webp"] = "keep"
+    """The one format of all stills; keep: each has its own."""
+
+    def what(self, max_pixels: int) -> dict[str, Any]:
+        """Returns the fields of a `store.repair.Repair`; `max_pixels`: as of the source."""
+        return {
+            "orientation": self.orientation,
+            "colour": self.colour == "rgb",
+            "suffix": self.suffix,
+            "longest_side": self.longest_side,
+            "format": None if self.format == "keep" else self.format,
+            "max_pixels": max_pixels,
+        }
+
+    @property
+    def rewrites(self) -> bool:
+        """Tells whether what is kept of a still may have other bytes than its original."""
+        asked = self.orientation or self.colour != "keep" or self.format != "keep"
+        return asked or self.longest_side is not None
+
+
+class ExampleSettings(_Section):
+    """Pictures by which a source is cleaned."""
+
+    positive: LocalPath | None = None
+    """Folder of good examples, which a kept frame resembles; None: there is none."""
+    negative: LocalPath | None = None
+    """Folder of bad examples, which no kept frame resembles; None: there is none."""
+
+    def __bool__(self) -> bool:
+        """Tells whether there are any."""
+        return self.positive is not None or self.negative is not None
 
 
 class SourceSettings(_Section):
@@ -194,12 +302,24 @@ class SourceSettings(_Section):
     """Share of the analysed frames to keep, by how much must be new; None (`none`): all that is."""
     heartbeat: Duration = Field(default=0.0, ge=0)
     """Stream time without a kept frame after which one is kept, new or not; 0: never."""
+    require: tuple[TargetSettings, ...] = ()
+    """Objects of which one has to be seen in what is kept; empty: nothing has to be."""
+    inhibit: tuple[TargetSettings, ...] = ()
+    """Objects of which none may be seen in what is kept."""
+    trigger: tuple[TriggerSettings, ...] = ()
+    """Objects for which a frame of a time line is kept although nothing in it is new."""
+    anonymize: tuple[str, ...] = ()
+    """Labels of objects that are covered in what is kept, as [face]; empty: nothing is covered."""
+    examples: ExampleSettings = ExampleSettings()
+    """Folders of good and bad pictures; what resembles the bad ones more is dropped."""
     audit: Number = Field(default=0.0, ge=0, le=1)
     """Share of the dropped frames that is laid aside to be judged by a person; 0: none."""
     alarms: bool = True
     """Whether the source itself is watched: frozen, covered, moved, out of focus, clock astray."""
     group: GroupName | None = None
     """Sources with the same name here share what they have kept; None: only its own counts."""
+    repair: RepairSettings = RepairSettings()
+    """What is put right in stills when they are kept; originals are never changed."""
     retire: Literal["leave", "move", "delete"] = "leave"
     """What becomes of an original once its decisions are recorded; move: into quarantine."""
     recursive: bool = True
@@ -249,6 +369,14 @@ class SourceSettings(_Section):
         """Gives the rate of `sequence`, numbers per second; None: it names none."""
         return None if isinstance(self.sequence, str) else self.sequence
 
+    @property
+    def targets(self) -> Targets:
+        """Gives what has to be seen in what is kept, and what must not be."""
+        require, inhibit = (
+            tuple(each.target for each in asked) for asked in (self.require, self.inhibit)
+        )
+        return Targets(require, inhibit, tuple(each.target for each in self.trigger))
+
     def limits(self, novelty: float) -> Limits:
         """Returns the limits of decisions; `novelty` is the embedder's own cell limit."""
         return Limits(
@@ -260,6 +388,7 @@ class SourceSettings(_Section):
             sensitivity=Sensitivity(self.sensitivity),
             every_change=self.news == "changes",
             regions=Regions(self.ignore, self.roi),
+            targets=self.targets,
             amounts=Amounts(
                 min_gap_s=self.min_gap,
                 max_per_minute=self.max_per_minute,
@@ -318,6 +447,7 @@ class Config(_Section):
 
     store: StoreSettings = StoreSettings()
     model: ModelSettings = ModelSettings()
+    detector: DetectorSettings = DetectorSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
     defaults: SourceSettings = SourceSettings()
@@ -337,7 +467,7 @@ class Config(_Section):
         if info.context is None:  # as in SourceConfig
             for _path, reason in contradictions(self.model_dump()):
                 raise ValueError(reason)
-            for path, reason in blind(self):
+            for path, reason in impossible(self):
                 raise ValueError(f"{path[-1]} {reason}")
         return self
 
@@ -438,10 +568,42 @@ def _real(path: Path) -> Path:
         return path
 
 
-def blind(config: Config) -> Iterator[tuple[Place, str]]:
-    """Yields the places where `ignore` and `roi` together leave too little of the picture."""
+def impossible(config: Config) -> Iterator[tuple[Place, str]]:
+    """Yields the places of settings that are valid each, and with which nothing could be kept."""
     places: list[tuple[Place, SourceSettings]] = [(("defaults",), config.defaults)]
     places += [(("sources", index), source) for index, source in enumerate(config.sources)]
+    yield from _blind(places)
+    yield from _unknown_labels(config.detector, places)
+
+
+def _unknown_labels(
+    detector: DetectorSettings, places: list[tuple[Place, SourceSettings]]
+) -> Iterator[tuple[Place, str]]:
+    """Yields the places of labels that no detector gives, as far as that is known here."""
+    if detector.path is not None and detector.labels is None:
+        return  # the file says which; it is asked when it is opened
+    asked: list[tuple[Place, str]] = []
+    for place, settings in places:
+        for key in ("require", "inhibit", "trigger", "anonymize"):
+            if place != ("defaults",) and key not in settings.model_fields_set:
+                continue
+            for index, each in enumerate(getattr(settings, key)):
+                at: Place = (*place, key, index)
+                asked.append((at, each) if isinstance(each, str) else ((*at, "label"), each.label))
+    if not asked:
+        return
+    known = {label for spec in detectors().values() for label in spec.known}
+    if detector.labels is not None:
+        known |= set(detector.labels)
+    for place, label in asked:
+        if label not in known:
+            near = get_close_matches(label, sorted(known), 1)
+            hint = f"did you mean {near[0]}?" if near else "`stillsift models list` names them"
+            yield place, f"is {label!r}, which no detector finds; {hint}"
+
+
+def _blind(places: list[tuple[Place, SourceSettings]]) -> Iterator[tuple[Place, str]]:
+    """Yields the places where `ignore` and `roi` together leave too little of the picture."""
     for place, settings in places:
         share = Regions(settings.ignore, settings.roi).share
         if share < LEAST:

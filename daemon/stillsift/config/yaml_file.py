@@ -16,7 +16,7 @@ from .errors import ConfigError, Faults, Mistake, OverrideError, dotted, not_of_
 from .field_types import shown
 from .marked_yaml import VARIABLE, Document, Place
 from .secrets import login_of
-from .settings import Config, SourceSettings, blind, conflicts, contradictions
+from .settings import Config, SourceSettings, conflicts, contradictions, impossible
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ def with_overrides(config: Config, assignments: Iterable[str]) -> Config:
         own = SourceSettings.model_validate(given, context=_FROM_FILE)
     except ValidationError as error:
         mistakes += [
-            Mistake(None, ".".join(map(str, each["loc"])), reason_of(each))
+            Mistake(None, ".".join(map(str, each["loc"])), reason_of(each, ("defaults",)))
             for each in error.errors()
         ]
         own = SourceSettings()
@@ -151,7 +151,7 @@ def with_overrides(config: Config, assignments: Iterable[str]) -> Config:
     defaults = config.defaults.model_copy(update=changed)
     sources = tuple(source.under(defaults) for source in config.sources)
     made = config.model_copy(update={"defaults": defaults, "sources": sources})
-    if mistakes := [Mistake(None, str(place[-1]), reason) for place, reason in blind(made)]:
+    if mistakes := [Mistake(None, str(place[-1]), reason) for place, reason in impossible(made)]:
         raise OverrideError("--set", mistakes)
     return made
 
@@ -176,6 +176,6 @@ def _checked(given: dict[str, Any], faults: Faults) -> Config | None:
         for each in error.errors():
             faults.add(each["loc"], reason_of(each))
         return None
-    for place, reason in blind(config):
+    for place, reason in impossible(config):
         faults.add(place, reason)
     return config

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from ..frames import ArrayPicture, Picture
 from ..problems import Problem
 from .manifest import InputSpec
-from .onnx_model import InferenceError, Model
+from .onnx_file import InferenceError
+from .onnx_model import Model
 
 Number = TypeVar("Number", np.uint8, np.float32)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,6 +13,7 @@ from ..problems import Problem
 
 Dtype = Literal["uint8", "float32"]
 Layout = Literal["nhwc", "nchw"]
+Described = TypeVar("Described", bound=BaseModel)
 
 
 class ModelError(Problem):
@@ -141,6 +142,8 @@ class _Entry(_Strict):
 
 class _Manifest(_Strict):
     models: dict[str, _Entry] = Field(min_length=1)
+    detectors: dict[str, Any] = {}
+    """What `detection` reads."""
 
 
 def manifest_path() -> Path:
@@ -152,8 +155,14 @@ def manifest_path() -> Path:
 def manifest(path: Path | None = None) -> dict[str, ModelSpec]:
     """Returns the models of the manifest by name. Raises ModelError with every mistake."""
     path = path or manifest_path()
+    entries = described(path, _Manifest).models
+    return {name: entry.spec(name, path.parent) for name, entry in entries.items()}
+
+
+def described(path: Path, as_what: type[Described]) -> Described:
+    """Returns the content of a manifest as checked values. Raises ModelError with every mistake."""
     try:
-        entries = _Manifest.model_validate(yaml.safe_load(path.read_text("utf-8"))).models
+        return as_what.model_validate(yaml.safe_load(path.read_text("utf-8")))
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; install stillsift again") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -164,4 +173,3 @@ def manifest(path: Path | None = None) -> dict[str, ModelSpec]:
             for mistake in error.errors()
         )
         raise ModelError(f"{path}: {mistakes}; install stillsift again") from error
-    return {name: entry.spec(name, path.parent) for name, entry in entries.items()}

@@ -16,6 +16,7 @@ from ..decisions import Decision, Outcome, Reason
 from ..problems import Problem
 from ..sources import FileIdentity, Numbering
 from . import schema
+from .covered import Covered, covered
 from .filters import begins_with, of_file, where
 from .records import (
     AlarmRecord,
@@ -23,9 +24,12 @@ from .records import (
     DecisionRecord,
     FileRecord,
     FileState,
+    ForeignPhotograph,
     GalleryEntry,
     GapRecord,
+    InPlaceRepairRecord,
     KeptFile,
+    KeptPicture,
     KeptRecord,
     KeptVector,
     LargerCopies,
@@ -244,7 +248,10 @@ class LedgerReader:
         return self.dry or self.kept_file(id) is not None
 
     def gallery(self, source: str, model: str) -> list[GalleryEntry]:
-        """Returns the gallery of a source, oldest first; empty where another model made it."""
+        """Returns the gallery of a source, oldest first; empty where another model made it.
+
+        `model`: its identity, here as in all that is asked of a model.
+        """
         with self._reading() as db:
             head = db.execute(
                 "SELECT ids FROM galleries WHERE source = ? AND model = ?", (source, model)
@@ -254,6 +261,35 @@ class LedgerReader:
             rows = db.execute("SELECT id, data FROM gallery WHERE source = ?", (source,)).fetchall()
         entries = {id: GalleryEntry(source, id, data) for id, data in rows}
         return [entries[id] for id in json.loads(head[0])]
+
+    def gallery_model(self, source: str) -> str | None:
+        """Returns the model that made the gallery of a source; None: there is no gallery."""
+        row = self._one("SELECT model FROM galleries WHERE source = ?", (source,))
+        return None if row is None else str(row[0])
+
+    def photographs_of_others(
+        self, source: str, model: str, after: int, most: int
+    ) -> list[ForeignPhotograph]:
+        """Returns kept photographs that other models have made, oldest first, after a row."""
+        rows = self._all(
+            "SELECT seq, id, data FROM album"
+            " WHERE source = ? AND model != ? AND seq > ? ORDER BY seq LIMIT ?",
+            (source, model, after, most),
+        )
+        return [ForeignPhotograph(*row) for row in rows]
+
+    def config_with(self, model: str) -> str | None:
+        """Returns the configuration (YAML) that a model was used with last; None: it never was."""
+        row = self._one(
+            "SELECT c.yaml FROM decisions d NOT INDEXED JOIN configs c ON c.key = d.config"
+            " WHERE d.model = (SELECT key FROM models WHERE name = ?) ORDER BY d.seq DESC LIMIT 1",
+            (model,),
+        )
+        return None if row is None else str(row[0])
+
+    def album_models(self, source: str) -> dict[str, str]:
+        """Returns the model that has made each kept photograph of a source, by its id."""
+        return dict(self._all("SELECT id, model FROM album WHERE source = ?", (source,)))
 
     def album(self, source: str, model: str, after: int = 0) -> list[AlbumRow]:
         """Returns the kept photographs of a source, oldest first, from after a row on.
@@ -421,6 +457,42 @@ class LedgerReader:
         )
         return [KeptVector(row[0], row[1], row[2], path_out(row[3]), row[4]) for row in rows]
 
+    def kept_pictures(self, source: str | None = None) -> Iterator[KeptPicture]:
+        """Yields all frames that one source or all have kept, in the order they were stored.
+
+        Neither frames that are gone from the store nor the audit sample are among them.
+        """
+        query = (
+            "SELECT k.rowid, d.id, d.source, d.reason, d.captured_at_ns, k.path, k.sha256,"
+            " COALESCE(m.name, a.model), COALESCE(e.vector, a.vector)"
+            " FROM kept k JOIN decisions d ON d.id = k.id"
+            " LEFT JOIN embeddings e ON e.id = k.id LEFT JOIN models m ON m.key = e.model"
+            " LEFT JOIN album a ON a.source = k.source AND a.id = k.id"
+            " WHERE k.rowid > ? AND k.missing = 0 AND (? IS NULL OR k.source = ?)"
+            f" AND d.outcome = 'kept' AND d.reason != 'audit' ORDER BY k.rowid LIMIT {PAGE}"
+        )
+        after = -1
+        while rows := self._all(query, (after, source, source)):
+            for _, id_, of, reason, at_ns, path, sha256, model, vector in rows:
+                yield KeptPicture(
+                    id_, of, Reason(reason), at_ns, path_of(path), sha256, model, vector
+                )
+            after = int(rows[-1][0])
+
+    def vector_models(self, source: str | None = None) -> dict[str, int]:
+        """Returns how many vectors of kept frames each model has made, of one source or of all."""
+        rows = self._all(
+            "SELECT m.name, count(*) FROM embeddings e JOIN kept k ON k.id = e.id"
+            " JOIN models m ON m.key = e.model WHERE ?1 IS NULL OR k.source = ?1 GROUP BY 1"
+            " UNION ALL SELECT model, count(*) FROM album"
+            " WHERE ?1 IS NULL OR source = ?1 GROUP BY 1",
+            (source,),
+        )
+        counts: dict[str, int] = {}
+        for model, number in rows:
+            counts[model] = counts.get(model, 0) + int(number)
+        return counts
+
     def kept_files(self, without: Collection[str]) -> set[Path]:
         """Returns the stills that sources have kept, but for these sources."""
         marks = ", ".join("?" * len(without))
@@ -471,9 +543,13 @@ class LedgerReader:
 
     def was_restored(self, file: FileRecord) -> bool:
         """Tells whether this file was moved away and brought back."""
+        return self.is_restored(file.file, file.identity)
+
+    def is_restored(self, file: Path, identity: FileIdentity) -> bool:
+        """Tells whether the file at this path, of this size and time, was brought back."""
         found = self._one(
             "SELECT 1 FROM restored WHERE file = ? AND size = ? AND mtime_ns = ?",
-            (path_in(file.file), file.identity.size, file.identity.mtime_ns),
+            (path_in(file), identity.size, identity.mtime_ns),
         )
         return found is not None
 
@@ -541,6 +617,13 @@ class LedgerReader:
                     stats.append(stats_of(db, name, reasons))
         return stats
 
+    def covered(
+        self, source: str | None, slot_ns: int, most: int, shown: Collection[Reason]
+    ) -> Covered:
+        """Returns what the kept frames of one source or of all stand for; see `covered.covered`."""
+        with self._reading() as db:
+            return covered(db, source, slot_ns, most, shown)
+
     def quarantined(self, source: str | None = None) -> list[Quarantined]:
         """Returns what lies in quarantine, oldest first."""
         condition, values = where(("source = ?", source))
@@ -555,6 +638,20 @@ class LedgerReader:
             (file.source, path_in(file.file), file.content_hash),
         )
         return quarantined(row) if row else None
+
+    def repaired_copy(self, id: str) -> tuple[Path, str] | None:
+        """Returns where a repaired still was copied to, and its SHA-256 (hex); None: it was not."""
+        row = self._one("SELECT path, sha256 FROM repaired_copies WHERE id = ?", (id,))
+        return None if row is None else (path_of(row[0]), row[1])
+
+    def in_place_repair(self, backup: Path) -> InPlaceRepairRecord | None:
+        """Returns what the still was repaired to whose original lies at `backup`, relative to the
+        folder of originals; None: nothing is recorded of it."""
+        row = self._one(
+            "SELECT now, sha256, repairs FROM in_place_repairs WHERE backup = ?",
+            (path_in(backup),),
+        )
+        return None if row is None else InPlaceRepairRecord(path_of(row[0]), row[1], row[2])
 
     def has_moved_to(self, path: Path) -> bool:
         """Tells whether a file was moved to this path, relative to the store, or is about to."""

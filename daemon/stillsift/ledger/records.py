@@ -46,6 +46,9 @@ class KeptFile:
     width: int
     height: int
     captured_at_ns: int
+    repairs: str | None = None
+    """What was put right when it was written, for people; None: nothing, it is byte for byte what
+    it came from, or a frame of a clip or stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,17 @@ class AlbumRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignPhotograph:
+    """Describes a kept photograph in the album of a source that another model has made."""
+
+    seq: int
+    """As in `AlbumRow`."""
+    id: str
+    data: bytes
+    """As in `AlbumEntry`."""
+
+
+@dataclass(frozen=True, slots=True)
 class AlbumEntry:
     """Describes one kept photograph that all later ones are compared with."""
 
@@ -152,6 +166,7 @@ class Batch:
 
     config_hash: str
     model: str
+    """Identity of the model that has made all that is measured in it."""
     decisions: list[tuple[Decision, KeptFile | None]] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     gaps: list[GapRecord] = field(default_factory=list)
@@ -181,6 +196,8 @@ class DecisionRecord:
     """Path relative to the store; None: not kept."""
     config_hash: str | None
     model: str | None
+    repairs: str | None = None
+    """As in `KeptFile`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +227,24 @@ class KeptVector:
     file: Path | None
     content_hash: str | None
     """As in `Decision`."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPicture:
+    """Describes a frame that is kept, with its pooled vector, for those who look at all of them."""
+
+    id: str
+    source: str
+    reason: Reason
+    captured_at_ns: int
+    path: Path
+    """Path relative to the store, as in `KeptFile`."""
+    sha256: str
+    """SHA-256 (hex) of the file; "": it is no file of its own."""
+    model: str | None
+    """Name of the model that made the vector."""
+    vector: bytes | None
+    """As in `Batch`; None: none was recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +302,18 @@ class Quarantined:
     """Time of the move, as the clock on the wall told it."""
     lifetime_ns: int = 0
     """The ledger's lifetime at the move, from which its age is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class InPlaceRepairRecord:
+    """Describes what a still was repaired to, where it lay."""
+
+    now: Path
+    """Where the repaired still is."""
+    sha256: str
+    """Hash (hex) of the repaired still."""
+    repairs: str
+    """What was put right, for people."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ..decisions import Decision, Reason
+from ..decisions import Decision, Detection, Reason
 from ..frames import TimeOrigin, bounded_ns
 from ..health import AlarmKind
 from ..sources import FileIdentity
@@ -56,9 +56,12 @@ CHANGE_DECISION = (
 SELECT_DECISION = (
     "SELECT d.seq, "
     + ", ".join(f"d.{name}" for name in _DECISION_FIELDS)
-    + ", d.decided_at_ns, d.kept_path, c.hash, m.name"
+    + ", d.decided_at_ns, d.kept_path, c.hash, m.name, w.repairs"
 )
-ITS_CONTEXT = " LEFT JOIN configs c ON c.key = d.config LEFT JOIN models m ON m.key = d.model"
+ITS_CONTEXT = (
+    " LEFT JOIN configs c ON c.key = d.config LEFT JOIN models m ON m.key = d.model"
+    " LEFT JOIN kept w ON w.id = d.id"
+)
 KEPT_COLUMNS = tuple(f.name for f in fields(KeptFile))
 SELECT_KEPT = "SELECT " + ", ".join(f"k.{name}" for name in KEPT_COLUMNS)
 PUT_KEPT = (
@@ -130,6 +133,24 @@ def _number(measure: float | None) -> float | None:
     return None if measure is None else float(measure)
 
 
+def _objects_in(found: Sequence[Detection] | None) -> str | None:
+    """Returns objects as JSON, [[label, confidence, left, top, right, bottom], ...]."""
+    if found is None:
+        return None
+    rows = [
+        [each.label, round(float(each.confidence), 4), *(round(float(s), 1) for s in each.box)]
+        for each in found
+    ]
+    return json.dumps(rows, separators=(",", ":"))
+
+
+def _objects_out(text: str | None) -> tuple[Detection, ...] | None:
+    """Returns the objects that `_objects_in` turned into this text."""
+    if text is None:
+        return None
+    return tuple(Detection(row[0], row[1], (*row[2:],)) for row in json.loads(text))
+
+
 def decision_row(
     decision: Decision,
     kept: KeptFile | None,
@@ -159,6 +180,7 @@ def decision_row(
         decision.width,
         decision.height,
         text_in(decision.detail),
+        _objects_in(decision.detections),
         decision.dropped_as,
         int(decision.frames),
         decision.outcome,
@@ -176,12 +198,11 @@ def decision_record(row: Sequence[Any]) -> DecisionRecord:
     values["reason"] = Reason(values["reason"])
     values["captured_at_origin"] = TimeOrigin(values["captured_at_origin"])
     values["file"] = path_out(values["file"])
+    values["detections"] = _objects_out(values["detections"])
     if values["dropped_as"] is not None:
         values["dropped_as"] = Reason(values["dropped_as"])
-    decided_at_ns, kept_path, config_hash, model = row[len(_DECISION_FIELDS) + 1 :]
-    return DecisionRecord(
-        row[0], Decision(**values), decided_at_ns, path_out(kept_path), config_hash, model
-    )
+    decided_at_ns, kept_path, *rest = row[len(_DECISION_FIELDS) + 1 :]
+    return DecisionRecord(row[0], Decision(**values), decided_at_ns, path_out(kept_path), *rest)
 
 
 def kept_row(kept: KeptFile, *, adopted: bool) -> tuple[object, ...]:
@@ -195,6 +216,7 @@ def kept_row(kept: KeptFile, *, adopted: bool) -> tuple[object, ...]:
         kept.width,
         kept.height,
         bounded_ns(int(kept.captured_at_ns)),
+        text_in(kept.repairs),
         adopted,
     )
 

@@ -267,9 +267,28 @@ CREATE TABLE restored (
 ) WITHOUT ROWID;
 """
 
+_DETECTIONS = """
+ALTER TABLE decisions ADD COLUMN detections TEXT;
+"""
+
+_REPAIRS = """
+ALTER TABLE kept ADD COLUMN repairs TEXT;
+CREATE TABLE repaired_copies (
+    id TEXT PRIMARY KEY NOT NULL,
+    path NOT NULL,
+    sha256 TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE in_place_repairs (
+    backup PRIMARY KEY NOT NULL,
+    now NOT NULL,
+    sha256 TEXT NOT NULL,
+    repairs TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
 MIGRATIONS = (
     *(_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME, _LEFT_ALONE),
-    *(_DISTANCE, _SEQUENCES, _ALBUM, _REPLACED, _PLACES, _EMBEDDINGS),
+    *(_DISTANCE, _SEQUENCES, _ALBUM, _REPLACED, _PLACES, _EMBEDDINGS, _DETECTIONS, _REPAIRS),
 )
 """Steps in order: step n makes schema version n + 1 out of version n. Never edit a step that was
 released; add a new one."""

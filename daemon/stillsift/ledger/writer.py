@@ -26,6 +26,7 @@ from .records import (
     FileRecord,
     FileState,
     GalleryNow,
+    InPlaceRepairRecord,
     KeptFile,
     Quarantined,
     Replaced,
@@ -363,6 +364,29 @@ class Ledger(LedgerReader):
         """Records where a file is about to lie, before it is moved there."""
         with self._writing() as db:
             self._put_quarantined(db, moved)
+
+    def copied(self, id: str, repairs: str, path: Path, sha256: str) -> None:
+        """Records what was put right in the copy of a still, where that lies, and its SHA-256."""
+        with self._writing() as db:
+            db.execute("UPDATE kept SET repairs = ? WHERE id = ?", (text_in(repairs), id))
+            db.execute(
+                "INSERT OR REPLACE INTO repaired_copies VALUES (?, ?, ?)",
+                (id, path_in(path), sha256),
+            )
+
+    def will_repair(self, original: Quarantined, repair: InPlaceRepairRecord) -> None:
+        """Records where an original is about to lie, and what will be in its place."""
+        with self._writing() as db:
+            self._put_quarantined(db, original)
+            db.execute(
+                "INSERT OR REPLACE INTO in_place_repairs VALUES (?, ?, ?, ?)",
+                (
+                    path_in(original.path),
+                    path_in(repair.now),
+                    repair.sha256,
+                    text_in(repair.repairs),
+                ),
+            )
 
     def left_quarantine(self, keys: Iterable[int]) -> None:
         """Records that files are no longer in quarantine."""

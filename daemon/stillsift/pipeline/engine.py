@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +21,8 @@ from ..config import Config, SourceConfig
 from ..config.password import password_of
 from ..config.reload import in_force
 from ..config.secrets import redacted
-from ..decisions import Decision, Outcome
+from ..config.settings import SourceSettings
+from ..decisions import Decision
 from ..embedding import Embedder, Embedding
 from ..frames import Picture
 from ..ledger import Ledger, LedgerError
@@ -36,17 +39,22 @@ from ..store.in_place import InPlaceStore, Mode, NoListing, Removal
 from ..store.metadata_jsonl import Listing
 from ..store.names import folder_name
 from ..store.recovery import Recovered, recover
+from ..store.repair import Repair
 from ..store.store import READING
 from ..units import counted, shown_size
 from . import model_choice
+from .anonymizing import Cover
 from .choosing import Changed, Chosen, choose
+from .example_folders import ExampleShelf
 from .groups import Groups
 from .kept_pictures import KeptPictures
 from .line import Line
+from .object_finder import ObjectFinder, labels_of
 from .persistence import Storage
 from .reading_mark import ReadingMark
 from .recorded_album import RecordedAlbum
 from .recorder import Recorder
+from .reembedding import GoOn, Interrupted, Reembedding
 from .sequence_check import SequenceCheck
 from .sifting import Sifting
 from .tuning import Tuning
@@ -80,6 +88,10 @@ class Engine:
         self.removal: Removal | None = None
         """Moves or copies files at the end of a source; None: nothing is done in place."""
         self.storage: Storage | None = None
+        self._renewed: set[str] = set()
+        """Sources of which all that is kept was embedded by this model."""
+        self._renewing: dict[str, threading.Lock] = {}
+        """Locks by group, or by the source that has none."""
         self._opened = ExitStack()
         try:
             self._open(dry_run)
@@ -102,6 +114,9 @@ class Engine:
                 "be missed",
                 self.model.spec.name,
             )
+        self._finder = ObjectFinder(self.config.detector, self.metrics)
+        self._finder.open(labels_of(self.config))
+        self._examples = ExampleShelf(self._embedder)
         self.metrics.model(self.model.spec.name, self.model.provider)
         why = "" if self.model.why is None else f" ({self.model.why})"
         log.info("model %s on %s%s", self.model.spec.name, self.model.provider, why)
@@ -112,7 +127,7 @@ class Engine:
         else:
             self._open_storage()
         self.ledger.record_config(self.config.hash, self.config.to_yaml())
-        self.groups = Groups(self.ledger, self.model.spec.name, self._is_there)
+        self.groups = Groups(self.ledger, self.model.identity, self._is_there)
         self.groups.define(self.config.sources)
 
     def _open_storage(self) -> None:
@@ -155,12 +170,24 @@ class Engine:
         """Makes lines that begin from now on follow `config`.
 
         Store and model stay as they are, and so do their settings: the configuration recorded
-        beside a decision is the one it was made with. Raises LedgerError; then nothing has changed.
+        beside a decision is the one it was made with. Raises LedgerError, and ModelError where no
+        detector finds what a source asks for; then nothing has changed.
         """
         config = in_force(self.config, config)
+        self._finder.open(labels_of(config))
         self.ledger.record_config(config.hash, config.to_yaml())
         self.config = config
         self.groups.define(config.sources)
+
+    def read_examples(
+        self, sources: Iterable[SourceConfig], on_step: Callable[[], None] = lambda: None
+    ) -> None:
+        """Reads the examples of these sources, so that `tuning` need not. Raises ExamplesError.
+
+        `on_step` is called after each picture.
+        """
+        for source in sources:
+            self._examples.examples(source, on_step)
 
     def tidy(self, go_on: Callable[[], bool]) -> None:
         """Removes what exceeds the quarantine's limits, and old decisions about frames not kept.
@@ -202,7 +229,7 @@ class Engine:
             self.storage,
             sources,
             most,
-            model=self.model.spec.name,
+            model=self.model.identity,
             config_hash=self.config.hash,
             is_there=self._is_there,
             in_place=self._in_place,
@@ -220,14 +247,19 @@ class Engine:
         on_decision: Callable[[Decision, KeptFile | None], None] | None = None,
         on_replaced: Callable[[Decision], None] = lambda _decision: None,
         on_step: Callable[[], None] = lambda: None,
+        go_on: GoOn = lambda _done, _all: True,
     ) -> Line:
         """Makes the line of one source. `watch` False: it ends after what is there now.
 
+        What its group has kept with another model is embedded again before, as long as `go_on` says
+        so; else it raises Interrupted.
         `replacing`: better photographs may replace those that are kept, until
         `ledger.end_sifting`. `jobs`: threads that work for it; what is decided is the same.
         """
         if watch:
             self.ledger.end_choosing()
+        for each in self.groups.all_of(config):
+            self._renew(each, jobs, go_on)
         tuning = self.tuning(config)
         store = None if self.storage is None else self.storage.store.root
         mark = ReadingMark(None) if config.rtsp else self._mark(config.name)
@@ -236,7 +268,7 @@ class Engine:
                 config.name,
                 self.ledger,
                 config_hash=tuning.config_hash,
-                model=self.model.spec.name,
+                model=self.model.identity,
                 retire=tuning.retire,
                 siblings=tuning.siblings,
                 is_there=self._is_there,
@@ -262,6 +294,7 @@ class Engine:
             mark.close()
             raise
         self.metrics.open_source(config.name, source)
+        self.metrics.looks_for(config.name, tuning.limits.targets.labels)
         return Line(
             source,
             sifter,
@@ -277,6 +310,40 @@ class Engine:
             on_decision=on_decision,
             on_replaced=on_replaced,
             on_step=on_step,
+        )
+
+    def _renew(self, config: SourceConfig, jobs: int, go_on: GoOn) -> None:
+        """Embeds again what a source has kept with another model, in one thread of its group."""
+        lock = self._renewing.setdefault(config.group or config.name, threading.Lock())
+        while not lock.acquire(timeout=1.0):
+            if not go_on(0, 0):
+                raise Interrupted
+        try:
+            if config.name not in self._renewed:
+                self._reembedding(config, jobs, go_on).renew()
+                self._renewed.add(config.name)
+        finally:
+            lock.release()
+
+    def complete_vectors(self, sources: Sequence[SourceConfig], jobs: int, go_on: GoOn) -> None:
+        """Embeds what these have kept without a vector of this model, as `choose` compares them.
+
+        Raises LedgerError, and Interrupted where `go_on` says so.
+        """
+        for each in sources:
+            of_clips = self._in_place is not Mode.REMOVE
+            self._reembedding(each, jobs, go_on).complete_vectors(of_clips=of_clips)
+
+    def _reembedding(self, config: SourceConfig, jobs: int, go_on: GoOn) -> Reembedding:
+        lies_in = None
+        if self.storage is not None and self._in_place is not Mode.REMOVE:
+            lies_in = self.storage.store.root  # also the copies of frames of clips
+        return Reembedding(
+            *(config.name, self.ledger, self.model, self._embed, self._is_there),
+            KeptPictures(self.ledger, lies_in, config.max_pixels),
+            config.limits(self.model.spec.cell_limit).regions,
+            jobs=jobs,
+            go_on=go_on,
         )
 
     def _sifting(self, config: SourceConfig, tuning: Tuning, replacing: bool) -> Sifting | None:
@@ -297,30 +364,39 @@ class Engine:
         return SequenceCheck(self._embed, self.model.spec.cell_limit, config.max_pixels)
 
     def tuning(self, config: SourceConfig) -> Tuning:
-        """Returns the settings of a source that can change while it is being read."""
+        """Returns the settings of a source that can change while it is being read.
+
+        Its examples are read, unless that was done and they are as they were. Raises ExamplesError.
+        """
+        examples = self._examples.examples(config)
         return Tuning(
-            config.limits(self.model.spec.cell_limit),
+            replace(config.limits(self.model.spec.cell_limit), examples=examples),
             gallery=config.gallery,
             max_silence_s=config.max_silence,
             alarms=config.alarms,
             audit=config.audit,
             retire=Retire(config.retire),
+            repair=self.repair(config),
             config_hash=self.config.hash,
             member=self.groups.member(config),
         )
+
+    def repair(self, settings: SourceSettings) -> Repair:
+        """Returns what is put right, and covered, in what a source keeps."""
+        labels = settings.anonymize
+        cover = Cover(labels, self._finder) if labels else None
+        return Repair(**settings.repair.what(settings.max_pixels), cover=cover)
 
     def _sifter(
         self, source: str, tuning: Tuning, pictures: KeptPictures, sifting: Sifting | None
     ) -> Sifter:
         """Makes a sifter that goes on where the last one of this source stopped."""
-        model = self.model.spec.name
+        model = self.model.identity
         kept = [
             GalleryFrame.from_bytes(entry.id, entry.data)
             for entry in self.ledger.gallery(source, model)
             if self._is_there(entry.id)
         ]
-        if not kept:
-            self._tell_of_another_model(source)
         sifter = Sifter(
             tuning.limits,
             self._embed,
@@ -332,6 +408,7 @@ class Engine:
             album=RecordedAlbum(self.ledger, source, model, self._is_there).opened(),
             search_elsewhere=tuning.search_elsewhere,
             picture=pictures.picture,
+            detect=self._finder,
             earlier=sifting,
         )
         if sifter.regions_changed:
@@ -341,17 +418,6 @@ class Engine:
                 source,
             )
         return sifter
-
-    def _tell_of_another_model(self, source: str) -> None:
-        for last in self.ledger.decisions(source=source, outcome=Outcome.KEPT, limit=1):
-            if last.model not in (None, self.model.spec.name):
-                log.warning(
-                    "%s: the last frames were kept by the model %s; its gallery means nothing to "
-                    "%s and begins empty, so what is kept already is kept once more",
-                    source,
-                    last.model,
-                    self.model.spec.name,
-                )
 
     def _is_there(self, id: str) -> bool:
         """Tells whether the file of a kept frame is in the store. What is gone shows nothing."""

@@ -15,6 +15,7 @@ from ..problems import Problem
 from ..service.watchdog import Liveness
 from .engine import Engine
 from .line import Line
+from .reembedding import Interrupted
 
 log = logging.getLogger(__name__)
 
@@ -65,11 +66,21 @@ class _Worker:
 
     def _run_line(self) -> None:
         config = self.config
-        self.line = self.engine.line(config, on_step=self._beat)
+        # That takes a while, and the source has not begun.
+        self.engine.read_examples([config], lambda: self.liveness.beat(config.name))
+        try:
+            self.line = self.engine.line(config, on_step=self._beat, go_on=self._goes_on)
+        except Interrupted:
+            return
         if self.config is not config:  # retuned while the line was made
             self.line.retune(self.engine.tuning(self.config))
         if not self.stopped.is_set():
             self.line.run()
+
+    def _goes_on(self, _done: int, _all: int) -> bool:
+        """Tells whether to go on with the pictures that a line begins with."""
+        self.liveness.beat(self.config.name)
+        return not self.stopped.is_set()
 
     def _beat(self) -> None:
         self.error, self.started = None, True
@@ -164,8 +175,10 @@ class Fleet:
     def reload(self, config: Config, plan: ReloadPlan, timeout_s: float) -> None:
         """Changes to a new configuration; leaves the sources alone that stay as they are.
 
-        A source that is retuned stays open, and a camera connected.
+        A source that is retuned stays open, and a camera connected. Raises LedgerError, and
+        ExamplesError for a source that stays open; then nothing has changed.
         """
+        self._engine.read_examples(plan.retuned)
         self._engine.reconfigure(config)
         again = list(plan.reopened)
         for source in plan.retuned:

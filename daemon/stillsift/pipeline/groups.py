@@ -63,6 +63,12 @@ class Groups:
             self._kept.pop(source.name, None)  # a line begins with what the ledger holds
             return Member(self, source.name, self._turns[source.group])
 
+    def all_of(self, source: SourceConfig) -> tuple[SourceConfig, ...]:
+        """Returns the sources of the source's group, itself first."""
+        others = {*self.siblings(source.name)}
+        with self._lock:
+            return (source, *(each for each in self._sources if each.name in others))
+
     def siblings(self, source: str) -> tuple[str, ...]:
         """Returns the other sources of the source's group."""
         with self._lock:

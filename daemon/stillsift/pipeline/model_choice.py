@@ -8,7 +8,8 @@ from typing import Final
 from ..config.settings import ModelSettings
 from ..embedding import ModelError
 from ..embedding.manifest import InputSpec, ModelSpec, OutputSpec, manifest, manifest_path
-from ..embedding.onnx_model import Model, load, providers
+from ..embedding.onnx_file import providers
+from ..embedding.onnx_model import Model, load
 
 CPU_MODEL: Final = "efficientnet-lite0-trunk-int8"
 CUDA_MODEL: Final = "efficientnet-lite0-fp32"

@@ -26,6 +26,7 @@ from ..store import Quarantine, Store, StoreError
 from ..store.errors import OriginalChanged, StoreUnavailable
 from ..store.metadata_jsonl import Listing
 from ..store.quarantine import AGAIN_S, Fate, Retired
+from ..store.repair import Repair
 from .move_rights import MoveRights
 from .recorder import Recorded
 from .troubles import Troubles
@@ -122,7 +123,7 @@ class Persistence:
                 continue
             decision = verdict.decision
             try:
-                placed[decision.id] = self._placed(store, verdict.frame, decision)
+                placed[decision.id] = self._placed(store, verdict.frame, decision, tuning.repair)
             except (StoreError, ConversionError) as error:
                 self._fail(error, "not kept", logging.ERROR)
                 forget(decision.id)
@@ -139,17 +140,17 @@ class Persistence:
             decision = _without(verdict.decision, failed)
             aside = _audited(decision, tuning)
             if aside is not decision:
-                ended.append(self._set_aside(store, verdict.frame, decision, aside))
+                ended.append(self._set_aside(store, verdict.frame, decision, aside, tuning.repair))
             else:
                 ended.append((decision, placed.get(decision.id)))
         return ended
 
     def _set_aside(
-        self, store: Store, frame: Frame, dropped: Decision, aside: Decision
+        self, store: Store, frame: Frame, dropped: Decision, aside: Decision, repair: Repair
     ) -> tuple[Decision, KeptFile | None]:
         """Writes a frame of the audit sample. One that cannot be written is dropped, as planned."""
         try:
-            return aside, self._placed(store, frame, aside)
+            return aside, self._placed(store, frame, aside, repair)
         except (StoreError, ConversionError) as error:
             self._fail(error, "not laid aside for the audit", logging.WARNING)
             return dropped, None
@@ -164,7 +165,7 @@ class Persistence:
         elif not self._live:
             raise error
 
-    def _placed(self, store: Store, frame: Frame, decision: Decision) -> KeptFile:
+    def _placed(self, store: Store, frame: Frame, decision: Decision, repair: Repair) -> KeptFile:
         """Puts a frame into the store. While the disk takes nothing, a file's frame waits.
 
         Raises StoreUnavailable for a camera then, and any other StoreError for both.
@@ -172,7 +173,7 @@ class Persistence:
         while True:
             try:
                 with self._metrics.stage("persist"):
-                    kept = store.place(frame, decision)
+                    kept = store.place(frame, decision, repair)
             except StoreUnavailable as error:
                 if self._live:
                     self._troubles.begin(_NOTHING_KEPT, str(error))

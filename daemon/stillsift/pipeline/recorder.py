@@ -31,7 +31,7 @@ from ..ledger.records import (
     KeptFile,
     Retire,
 )
-from ..selection import Sifter
+from ..selection import GalleryFrame, Sifter
 from ..selection.replacement import Records
 from ..sources import FileIdentity, Finished, Numbering, Opened, Shorter
 from .reading_mark import ReadingMark
@@ -258,7 +258,7 @@ class Recorder:
         entry = self._open.popleft()
         entry.decision, entry.kept, entry.open = decision, kept, False
         if embedding is not None and decision.outcome is Outcome.KEPT:
-            entry.vector = _vector_bytes(embedding)
+            entry.vector = vector_bytes(embedding)
         if changes is not None:
             entry.changes = changes
             self._instead |= dict.fromkeys((each.id for each in changes.replaced), decision.id)
@@ -545,17 +545,19 @@ class Recorder:
         return id_
 
 
-def _vector_bytes(embedding: Embedding) -> bytes:
+def vector_bytes(embedding: Embedding) -> bytes:
     """Returns a pooled vector as the ledger holds it: little-endian float32."""
     return embedding.vector.astype("<f4").tobytes()
 
 
+def album_entry(kept: GalleryFrame) -> AlbumEntry:
+    """Returns a kept photograph as the album of its source holds it."""
+    return AlbumEntry(kept.id, vector_bytes(kept.embedding), kept.to_bytes())
+
+
 def _album_changes(sifter: Sifter) -> AlbumChanges:
     """Returns which photographs were kept since the last commit, and which are gone."""
-    added = [
-        AlbumEntry(kept.id, _vector_bytes(kept.embedding), kept.to_bytes())
-        for kept in sifter.album.added.values()
-    ]
+    added = [album_entry(kept) for kept in sifter.album.added.values()]
     return AlbumChanges(added, sorted(sifter.album.removed))
 
 

@@ -9,6 +9,7 @@ from ..arrays import Floats
 from ..ledger.records import Retire
 from ..selection import GalleryFrame, Limits
 from ..selection.photographs import none_elsewhere
+from ..store.repair import Repair
 from .groups import Member
 
 
@@ -26,6 +27,8 @@ class Tuning:
     audit: float
     """Share of the dropped frames that is laid aside, 0 to 1."""
     retire: Retire
+    repair: Repair
+    """What is put right in stills that are kept."""
     config_hash: str
     """Hash of the configuration that these settings come from."""
     member: Member | None

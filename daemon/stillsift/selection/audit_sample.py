@@ -23,9 +23,10 @@ def is_chosen(decision: Decision, share: float) -> bool:
     """Tells whether a frame belongs to the sample.
 
     It has to be dropped, and its id has to be among the first `share` (0 to 1) of all ids. A larger
-    share takes the same frames and more.
+    share takes the same frames and more. What must not be kept is not set aside either.
     """
-    return decision.outcome is Outcome.DROPPED and int(decision.id, 16) < share * _IDS
+    able = decision.outcome is Outcome.DROPPED and decision.reason is not Reason.INHIBITED
+    return able and int(decision.id, 16) < share * _IDS
 
 
 def set_aside(dropped: Decision) -> Decision:

@@ -91,7 +91,8 @@ class Bursts:
             return [self._drop(new, Reason.NEAR_DUPLICATE) if kept is None else kept], []
         if (why := self._blur(measured)) is not None:
             return [self._drop(new, Reason.BLURRY, why)], []
-        if (refusal := self._context.refusal(measured)) is not None:
+        refusal = self._context.refusal(measured) or self._context.target_check.refusal(new)
+        if refusal is not None:
             return [self._refused(new, refusal)], []
         self.waiting, self._favourite, self._likes = [new], new, {}
         return self.close() if self._limits.max_wait_s <= 0 else ([], [])
@@ -143,6 +144,8 @@ class Bursts:
         freed = [each.record.captured_at_ns for each in replaced]
         if self._blur(measured) is not None or context.refusal(measured, freed) is not None:
             return None
+        if context.target_check.refusal(new) is not None:
+            return None
         records = context.replacements.records(measured, replaced, context.last_decided)
         if records is None:
             return None
@@ -187,6 +190,8 @@ class Bursts:
         if not self._is_better(new.measured, self._favourite.measured, like):
             return None
         if self._context.refusal(new.measured) is not None:
+            return None
+        if self._context.target_check.refusal(new) is not None:
             return None
         likes = {}
         for each in self.waiting:

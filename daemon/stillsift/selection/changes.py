@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..arrays import Image
-from ..decisions import Reason
+from ..decisions import Outcome, Reason
 from ..frames import SPACING_S, lapse_s
 from .budgets import Refusal
 from .comparison import Comparison, News
@@ -67,7 +67,8 @@ class Changes:
             return [], []
         if new.found.news is None:
             return [self._passed(new)], []
-        if (refusal := self._context.refusal(measured)) is not None:
+        refusal = self._context.refusal(measured) or self._context.target_check.known(measured)
+        if refusal is not None:
             return [self._refused(new, refusal)], []
         self.waiting = [new]
         return self.close() if self._limits.max_wait_s <= 0 else ([], [])
@@ -88,6 +89,18 @@ class Changes:
         """Ends the moment: keeps one of its frames; those after it are to be looked at again."""
         waiting, self.waiting = self.waiting, []
         best = self._best(waiting)
+        news = [each for each in waiting if each.found.news is not None]
+        chosen = self._context.target_check.chosen(news, best)
+        if isinstance(chosen, Refusal):
+            shows = self._context.as_kept(best.measured)
+            self._context.target_check.remember(best.measured, shows, chosen)
+            return [
+                self._passed(replace(each, found=self._compare(each.measured)))
+                if each.found.news is None
+                else self._refused(each, chosen)
+                for each in waiting
+            ], []
+        best = chosen
         sibling = self._sibling(best.measured)
         if sibling is not None and best is not waiting[0]:
             # What another source has kept need not show the frames before this one.
@@ -173,22 +186,28 @@ class Changes:
         return Verdict(record, each.measured.frame)
 
     def _passed(self, each: Candidate) -> Verdict:
-        """Drops a frame that a kept one shows, or keeps it if a heartbeat is due.
+        """Drops a frame that a kept one shows, or keeps it for a heartbeat or a trigger.
 
         The kept frame counts as the newest of the gallery, so that what is seen again and again
         stays in it.
         """
-        context, measured = self._context, each.measured
+        context, measured, check = self._context, each.measured, self._context.target_check
+        beats = context.overdue_s(measured) is not None
+        beats = beats and not check.inhibits(measured)
+        triggered = None
+        if not beats and check.looks(measured.at_s) and context.refusal(measured) is None:
+            triggered = check.triggered(measured, None)
         record = context.record(measured, each.found, Reason.NEAR_DUPLICATE)
-        beats = context.budgets.overdue_s(measured.frame.captured_at_ns) is not None
-        if beats:
-            why = context.budgets.heartbeat_why
-            record = replace(record, reason=Reason.HEARTBEAT, detail=why)
+        if beats or triggered is not None:
+            anyway = Reason.TRIGGER if triggered is not None else Reason.HEARTBEAT
+            why = triggered or context.budgets.heartbeat_why
+            record = replace(record, reason=anyway, detail=why)
             context.take(measured)
+            check.kept(measured)
         assert each.found.nearest is not None
         context.gallery.renew(each.found.nearest)
         self._learn(measured)
-        embedding = measured.embedded.embedding if beats else None
+        embedding = None if record.outcome is Outcome.DROPPED else measured.embedded.embedding
         return Verdict(record, measured.frame, embedding=embedding)
 
     def _refused(self, each: Candidate, refusal: Refusal) -> Verdict:

@@ -11,6 +11,7 @@ from ..decisions import Decision, Reason, about
 from ..embedding import similarity
 from .budgets import Budgets, Refusal
 from .comparison import Comparison
+from .examples import Examples
 from .gallery import Gallery, GalleryFrame
 from .gates import GATE_REASONS
 from .keep_ratio import KeepRatio
@@ -22,7 +23,11 @@ from .photographs import Match, Photographs, Search, none_elsewhere
 from .replacement import Replacement, Replacements
 from .rule import compare
 from .scene import Scene
+from .target_check import TargetCheck
 from .verdict import Verdict
+
+_SHUT_OUT = GATE_REASONS | {Reason.UNLIKE_EXAMPLES, Reason.NO_TARGET, Reason.INHIBITED}
+"""Reasons for which a frame is not kept at any limit of novelty."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,10 +55,13 @@ class Context:
     keep_ratio: KeepRatio
     photographs: Photographs
     replacements: Replacements
+    target_check: TargetCheck
     elsewhere: Callable[[], Sequence[GalleryFrame]] = tuple
     """Returns the last frames kept by the other sources of the group, each with its `by`."""
     search_elsewhere: Search = none_elsewhere
     """Returns the nearest of all photographs that they have kept, each with its `by`."""
+    examples: Examples | None = None
+    """Pictures that a kept frame has to resemble; None: it need not."""
     decided: EmbeddedPicture | None = None
     """What the last decided frame showed; None: no frame was decided."""
     last: Comparison | None = None
@@ -83,7 +91,24 @@ class Context:
         `freed`: times (ns) of kept photographs that it would replace.
         """
         at_ns = measured.frame.captured_at_ns
-        return self.budgets.refusal(at_ns, timed=measured.timed, freed=freed)
+        refusal = self.budgets.refusal(at_ns, timed=measured.timed, freed=freed)
+        return self._unwanted(measured) if refusal is None else refusal
+
+    def overdue_s(self, measured: Measured) -> float | None:
+        """Returns for how long a heartbeat has been due; None: none is, or not with this frame."""
+        overdue_s = self.budgets.overdue_s(measured.frame.captured_at_ns)
+        return None if overdue_s is None or self._unwanted(measured) is not None else overdue_s
+
+    def _unwanted(self, measured: Measured) -> Refusal | None:
+        """Returns why a frame may never be kept, by what it shows; None: it may be.
+
+        What is asked here is the same for a frame whenever it is asked.
+        """
+        if self.examples is None:
+            return None
+        if measured.unlike is None:
+            measured.unlike = self.examples.unlike(measured.embedded.embedding) or ""
+        return Refusal(Reason.UNLIKE_EXAMPLES, measured.unlike) if measured.unlike else None
 
     def take(self, measured: Measured) -> None:
         """Counts a kept frame in the budgets."""
@@ -99,11 +124,9 @@ class Context:
             at_ns, kept = verdict.frame.captured_at_ns, verdict.is_kept
             if on_time_line(verdict.frame):
                 self.budgets.decided(at_ns, kept=kept)
-            # A frame that a gate drops or a spent budget refuses would not be kept at any limit
-            # of novelty, so the keep ratio must not learn from it.
-            shut = (
-                verdict.decision.reason in GATE_REASONS or self.budgets.exhausted(at_ns) is not None
-            )
+            # A frame that a gate drops, or that is refused for what it shows or by a spent budget,
+            # would not be kept at any limit of novelty: the keep ratio must not learn from it.
+            shut = verdict.decision.reason in _SHUT_OUT or self.budgets.exhausted(at_ns) is not None
             if kept or not shut:
                 self.keep_ratio.decided(kept=kept - len(verdict.replaced))
         if self.keep_ratio.on:
@@ -137,6 +160,7 @@ class Context:
         `soft`: whether it may be blurred.
         """
         self.take(waiting.measured)
+        self.target_check.kept(waiting.measured)
         kept = self.as_kept(waiting.measured)
         self.gallery.add(replace(kept, soft=waiting.measured.sharp.value) if soft else kept)
         self.last = None
@@ -273,6 +297,7 @@ class Context:
             novelty_limit=limit,
             nearest_kept=nearest,
             detail=found.why or None,
+            detections=measured.detections,
         )
 
 

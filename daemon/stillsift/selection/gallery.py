@@ -48,6 +48,16 @@ class GalleryFrame:
             arrays["soft"] = np.array(self.soft)
         return packed(arrays)
 
+    def embedded_again(self, embedding: Embedding, tint: Image | None) -> GalleryFrame:
+        """Returns the same frame as another model sees it.
+
+        `tint`: `thumbnail.colours` of it; None: its colours do not count.
+        """
+        cells = Cells.of(embedding)
+        return replace(
+            self, embedding=embedding, cells=cells if tint is None else cells.coloured(tint)
+        )
+
     @classmethod
     def from_bytes(cls, id_: str, data: bytes) -> GalleryFrame:
         """Reads a frame from what `to_bytes` returned."""

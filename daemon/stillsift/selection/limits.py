@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .budgets import UNLIMITED, Amounts
+from .examples import Examples
 from .gates import NO_GATES, Gates
 from .regions import EVERYTHING, Regions
 from .sensitivity import Sensitivity
+from .targets import NO_TARGETS, Targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,5 +32,9 @@ class Limits:
     """Whether every visible change is news, instead of each new thing once."""
     regions: Regions = EVERYTHING
     """Which parts of a picture count."""
+    targets: Targets = NO_TARGETS
+    """Objects that have to be seen in what is kept, or must not be."""
     amounts: Amounts = UNLIMITED
     """How much may be kept."""
+    examples: Examples | None = None
+    """Pictures that a frame has to resemble to be kept; None: it need not."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..arrays import Image
+from ..decisions import Detection
 from ..embedding import Embedding
 from ..frames import Frame
 from .cells import Cells
@@ -74,8 +75,15 @@ class Measured:
     nothing in it can be sharp, or it is sharp as a whole."""
     small: Image | None = None
     """The frame as a `small_picture`. None: nothing is compared by it."""
+    shown: Image | None = None
+    """(height, width, 3) BGR of a still, made small, for detectors. None: the frame's picture is
+    asked for it, or nobody looks."""
+    detections: tuple[Detection, ...] | None = None
+    """Objects found in it; None: no detector has looked at it."""
     luma: Image | None = None
     """Luma of the frame while it is in memory. None: the frame's picture must be asked for it."""
+    unlike: str | None = None
+    """Why it does not resemble the examples; empty: it does. None: that was not asked yet."""
 
     @property
     def sharp(self) -> Sharpness:

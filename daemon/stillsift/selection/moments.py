@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..decisions import Decision, Reason
+from ..decisions import Decision, Outcome, Reason
 from ..frames import SPACING_S, lapse_s
 from .budgets import Refusal
 from .comparison import Comparison, News
@@ -59,7 +59,9 @@ class Moments:
             return [self._passed(measured, found, found.repeat)], []
         found = self._context.compare(measured)
         if self._opens_moment(found, measured.at_s):
-            if (refusal := self._context.refusal(measured)) is not None:
+            refusal = self._context.refusal(measured)
+            refusal = refusal or self._context.target_check.known(measured)
+            if refusal is not None:
                 return [self._refused(measured, found, refusal)], []
             measured.measure()
             self.waiting = [Candidate(measured, found)]
@@ -219,6 +221,10 @@ class Moments:
         if (small and _fleeting(waiting)) or (lone and _seen_once(waiting)):
             why = "seen in a few frames only, as noise is"
             return self._none_kept(waiting, Reason.FLEETING, why)
+        chosen = self._context.target_check.chosen(able, best)
+        if isinstance(chosen, Refusal):
+            return self._all_refused(waiting, best, chosen)
+        best = chosen
         reason = Reason.SHARPEST if blurred else Reason.NOVEL
         best, sibling = self._shown_elsewhere(able, best)
         place = waiting.index(best)
@@ -338,6 +344,18 @@ class Moments:
             verdicts.append(self._passed(each.measured, found, reason, known))
         return verdicts, []
 
+    def _all_refused(self, waiting: list[Candidate], best: Candidate, refusal: Refusal) -> Step:
+        """Drops all frames of a moment that shows no object for which it is to be kept."""
+        shows = self._context.as_kept(best.measured)
+        self._context.target_check.remember(best.measured, shows, refusal)
+        verdicts = []
+        for each in waiting:
+            if each.found.news is None:
+                verdicts.append(self._passed(each.measured, each.found, each.found.repeat))
+            else:
+                verdicts.append(self._refused(each.measured, each.found, refusal))
+        return verdicts, []
+
     # -- decisions ---------------------------------------------------------------------------------
 
     def _decided(
@@ -361,7 +379,9 @@ class Moments:
         Moving objects are still followed from the best frame. The frame is dropped if it may not be
         kept or another source has kept the same.
         """
-        if (refusal := self._context.refusal(each.measured)) is not None:
+        refusal = self._context.refusal(each.measured)
+        refusal = refusal or self._context.target_check.refusal(each)
+        if refusal is not None:
             found = replace(each.found, why=refusal.of(each.found.why))
             record = self._record(each.measured, found, refusal.reason)
             return Verdict(record, each.measured.frame)
@@ -392,30 +412,44 @@ class Moments:
         *,
         refused: bool = False,
     ) -> Verdict:
-        """Drops a frame, or keeps it if a heartbeat is due; learns the same in both cases."""
-        beats = self._beats(measured)  # first, since it may measure the sharpness for the record
+        """Drops a frame, or keeps it if a heartbeat or a trigger asks for it; learns the same."""
+        # First, since these may measure the sharpness for the record, and look for objects.
+        beats = self._beats(measured)
+        triggered = None if beats else self._triggered(measured, found)
         record = self._record(measured, found, reason, instead)
-        if beats:
-            why = self._context.budgets.heartbeat_why
-            record = replace(record, reason=Reason.HEARTBEAT, detail=why)
+        if beats or triggered is not None:
+            anyway = Reason.TRIGGER if triggered is not None else Reason.HEARTBEAT
+            why = triggered or self._context.budgets.heartbeat_why
+            record = replace(record, reason=anyway, detail=why)
             self._context.take(measured)
+            self._context.target_check.kept(measured)
         sharp, context = measured.sharpness, self._context
         context.learning.passed(found, sharp, measured.at_s, refused=refused)
         context.decided, context.last = measured.embedded, found.at_rest()
         # Only a refused frame might be kept at another time; noise and blur are no other view.
-        embedding = measured.embedded.embedding if beats else None
+        embedding = None if record.outcome is Outcome.DROPPED else measured.embedded.embedding
         return Verdict(record, measured.frame, refused and found.other_view, embedding=embedding)
+
+    def _triggered(self, measured: Measured, found: Comparison) -> str | None:
+        """Returns why a frame without news is kept for an object in it; None: it is not."""
+        check, context = self._context.target_check, self._context
+        if not check.looks(measured.at_s) or context.refusal(measured) is not None:
+            return None
+        if self._blurred(measured):
+            return None
+        return check.triggered(measured, found.changed)
 
     def _beats(self, measured: Measured) -> bool:
         """Tells whether this frame is kept as a heartbeat.
 
         A blurred frame is not kept until the heartbeat is `max_wait_s` late: a sharp one may come.
         """
-        overdue_s = self._context.budgets.overdue_s(measured.frame.captured_at_ns)
+        overdue_s = self._context.overdue_s(measured)
         if overdue_s is None:
             return False
         soft = self._blurred(measured) or self._in_transit(measured)
-        return overdue_s >= self._limits.max_wait_s or not soft
+        due = overdue_s >= self._limits.max_wait_s or not soft
+        return due and not self._context.target_check.inhibits(measured)
 
     def _lesser(self, each: Candidate, shows: GalleryFrame, most: float) -> Verdict:
         """Drops a frame that came before the best one of its moment.

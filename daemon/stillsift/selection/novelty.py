@@ -122,6 +122,21 @@ class Novelty:
             return float(distances[0] / 2 / self.pooled_limit)
         return self.apart_by(cells, distances, self.limit(scene), scene)
 
+    def changed(self, cells: Cells, other: Cells, scene: Scene) -> Mask | None:
+        """Returns the (rows, columns) cells that differ from those of another frame.
+
+        None: too many do, so that it is another view, or there is no grid.
+        """
+        other = other.scaled(cells.shape)
+        distances = cell_distances(cells, other) + self.scale * colour_distances(cells, other)
+        if len(distances) == 1:
+            return None
+        whole = distances[None]
+        if float(median(self.counting(whole, cells))[0]) > self.numbers.view:
+            return None
+        _, _, over = self.nearest(cells, whole - self.light(whole, cells), scene)
+        return np.asarray(over > 0)
+
     def apart_by(self, cells: Cells, distances: Floats, limit: float, scene: Scene) -> float:
         """Returns the same from the (cells,) distances to the kept frame."""
         whole = distances[None]

@@ -96,18 +96,18 @@ def overview_of(
     `paint` covers what does not count, at any size.
     """
     luma = picture.luma() if luma is None else luma
-    small = paint(_within(picture.bgr(), LONGEST))
+    small = paint(within(picture.bgr(), LONGEST))
     whole = picture.whole if isinstance(picture, ArrayPicture) else None
     page = None
     if is_document(_luma(small)):
         if whole is not None and max(luma.shape) < PAGE and (pixels := whole()) is not None:
             luma, whole = _luma(pixels), None
-        page = paint(_within(luma, PAGE))
+        page = paint(within(luma, PAGE))
     known = 1.0 if whole is not None else resolution(luma)
     return Overview(small, picture.width, picture.height, quality, page, whole, known)
 
 
-def _within(pixels: Image, longest: int) -> Image:
+def within(pixels: Image, longest: int) -> Image:
     """Returns pixels of any number of channels, scaled down to this longer side."""
     height, width = pixels.shape[:2]
     share = min(1.0, longest / max(width, height))

@@ -25,7 +25,10 @@ _MOST_READ_AGAIN = 32
 """Most dropped pictures that are read again for one better copy, as many as a burst has at most.
 Each takes as long as a picture that is offered."""
 _COMPARABLE = frozenset(
-    {Reason.NEAR_DUPLICATE, Reason.NOVEL, Reason.BLURRY, Reason.RATE_LIMITED, Reason.BUDGET}
+    {
+        *(Reason.NEAR_DUPLICATE, Reason.NOVEL, Reason.BLURRY),
+        *(Reason.RATE_LIMITED, Reason.BUDGET, Reason.UNLIKE_EXAMPLES),
+    }
 )
 """Reasons for which photographs name a kept one. With others, frames of a clip do, which cannot be
 had again."""

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Arrays, Image, optional_floats, optional_mask, packed, unpacked
-from ..decisions import Reason, about
+from ..decisions import Detection, Reason, about
 from ..embedding import Embedding
 from ..frames import ArrayPicture, Frame, Picture
 from ..health import Alarm, CameraHealth, Sighting
@@ -38,12 +38,14 @@ from .measured import Ahead, EmbeddedPicture, Measured, on_time_line
 from .moments import Moments
 from .moved_view import Move
 from .novelty import Novelty
-from .overview import Overviews, overview_of
+from .overview import Overviews, overview_of, within
 from .photographs import Photographs, Search, none_elsewhere
 from .replacement import Earlier, Replacements
 from .scene import Scene
 from .sharpness import Sharpness, sharpest_part, sharpness
 from .small_picture import small_picture
+from .target_check import TargetCheck
+from .targets import LOOKED_AT, Box, Detect, Targets
 from .thumbnail import GLANCE_S, changed, colours, difference, recoloured, thumbnail
 from .verdict import Step, Verdict
 
@@ -65,6 +67,13 @@ def _no_picture(_id: str) -> ArrayPicture | None:
     return None
 
 
+def _nothing_found(
+    _picture: Image, _parts: Sequence[Box], _targets: Targets
+) -> Sequence[Detection]:
+    """Finds no object, where nobody asks for one."""
+    return ()
+
+
 class Sifter:
     """Decides about the frames of one source, one after the other."""
 
@@ -81,6 +90,7 @@ class Sifter:
         album: Album | None = None,
         search_elsewhere: Search = none_elsewhere,
         picture: Callable[[str], ArrayPicture | None] = _no_picture,
+        detect: Detect = _nothing_found,
         earlier: Earlier | None = None,
     ) -> None:
         """Starts with a gallery, and goes on from a `state` if there is one.
@@ -93,7 +103,8 @@ class Sifter:
         `elsewhere`: gives the frames that the other sources of the group have kept; it is asked
         before a frame is kept. `search_elsewhere`: finds among all the photographs that they have
         kept. `album`: all photographs kept so far; None: none was. `picture`: returns the picture
-        of a kept frame by its id, as it was offered; None: it cannot be had. `earlier`: lets better
+        of a kept frame by its id, as it was offered; None: it cannot be had. `detect`: finds the
+        objects that `limits.targets` asks for. `earlier`: lets better
         photographs replace those that were kept earlier; None: what is kept stays.
         """
         self.limits = limits
@@ -103,6 +114,7 @@ class Sifter:
         self._embed = embed
         self.album = Album() if album is None else album
         self._picture = picture
+        self._detect = detect
         self._earlier = earlier
         novelty = Novelty(limits.novelty, limits.sensitivity, limits.regions, limits.asked)
         scene = Scene(limits.novelty)
@@ -117,8 +129,16 @@ class Sifter:
             KeepRatio(limits.amounts.keep_ratio),
             photographs,
             Replacements(photographs, earlier, self._look_again, limits.min_sharpness),
+            TargetCheck(
+                limits.targets,
+                detect,
+                limits.regions,
+                lambda new, old: novelty.direct(new.embedded.cells, old.cells, scene),
+                lambda new, old: novelty.changed(new.embedded.cells, old.cells, scene),
+            ),
             elsewhere,
             search_elsewhere,
+            limits.examples,
         )
         self._moments = (Changes if limits.every_change else Moments)(limits, self._context)
         self._bursts = Bursts(limits, self._context)
@@ -223,6 +243,7 @@ class Sifter:
             album=self.album.copy(),
             search_elsewhere=search_elsewhere,
             picture=self._picture,
+            detect=self._detect,
             earlier=self._earlier,
         )
         waiting = iter([*self._moments.waiting, *self._bursts.waiting])
@@ -335,6 +356,8 @@ class Sifter:
         elif not timed:
             measured.overview = overview_of(frame.picture, frame.quality, luma, regions.paint)
             measured.sharpest_part = self._sharpest_part(luma, measured.sharp)
+        if frame.content_hash is not None and self.limits.targets:
+            measured.shown = within(frame.picture.bgr(), LOOKED_AT)
         return measured
 
     def ahead(self, picture: ArrayPicture) -> Ahead:
@@ -404,6 +427,7 @@ class Sifter:
             **self._context.budgets.arrays(),
             **self._context.keep_ratio.arrays(),
             **self._bursts.arrays(),
+            **self._context.target_check.arrays(),
         }
         if self._context.decided is not None:
             arrays["seen_thumbnail"] = self._context.decided.thumbnail
@@ -450,6 +474,7 @@ class Sifter:
             return
         self._context.scene.restore(arrays)
         self._context.keep_ratio.restore(arrays)
+        self._context.target_check.restore(arrays)
         self._context.novelty.tune(self._context.keep_ratio.factor)
         if "seen_thumbnail" not in arrays:
             return

@@ -24,7 +24,7 @@ from ..ledger.records import KeptFile
 from ..problems import Problem
 from ..sources import Source
 
-STAGES = ("decide", "embed", "persist")
+STAGES = ("decide", "embed", "detect", "persist")
 _ANSWER_S = 1.0
 """Seconds that a scrape waits for the store's disk to answer."""
 _STAGE_BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
@@ -47,6 +47,8 @@ class _Accounts(Collector):
         self._again: Counter[str] = Counter()
         self._decided: Counter[tuple[str, Reason]] = Counter()
         self._kept_bytes: Counter[str] = Counter()
+        self._detected: Counter[tuple[str, str]] = Counter()
+        """Objects found, by source and label."""
         self._gap_seconds: dict[str, float] = {}
         self._away_seconds: dict[str, float] = {}
         """How long the outage lasts so far that is going on now."""
@@ -77,6 +79,13 @@ class _Accounts(Collector):
             for decision, kept in decisions:
                 self._decided[decision.source, decision.reason] += decision.frames
                 self._kept_bytes[decision.source] += 0 if kept is None else kept.bytes
+                for each in decision.detections or ():
+                    self._detected[decision.source, each.label] += 1
+
+    def looks_for(self, source: str, labels: Iterable[str]) -> None:
+        with self._lock:
+            for label in labels:
+                self._detected[source, label] += 0
 
     def gap(self, source: str, seconds: float) -> None:
         with self._lock:
@@ -115,6 +124,11 @@ class _Accounts(Collector):
             "Bytes of kept frames, those for the audit included.",
             labels=["source"],
         )
+        detected = CounterMetricFamily(
+            "stillsift_detections",
+            "Objects found in frames that were looked at, of the labels that the source asks for.",
+            labels=["source", "label"],
+        )
         gaps = CounterMetricFamily(
             "stillsift_gap_seconds", "Time a camera was away, also now.", labels=["source"]
         )
@@ -134,7 +148,9 @@ class _Accounts(Collector):
                 kept.add_metric([source], self._kept_bytes[source])
                 gaps.add_metric([source], self._gap(source))
                 last.add_metric([source], self._last_frame[source])
-        return iter((offered, frames, in_flight, kept, gaps, last))
+            for (source, label), count in self._detected.items():
+                detected.add_metric([source, label], count)
+        return iter((offered, frames, in_flight, kept, detected, gaps, last))
 
     def totals(self) -> Counter[Reason]:
         """Returns the number of frames by reason, of all sources together."""
@@ -292,6 +308,10 @@ class Metrics:
         for limit, gauge in self._limits.items():
             for value in _known(decisions, limit)[-1:]:
                 gauge.labels(source).set(value)
+
+    def looks_for(self, source: str, labels: Iterable[str]) -> None:
+        """Makes the counts of these labels exist."""
+        self._accounts.looks_for(source, labels)
 
     def gap(self, source: str, seconds: float) -> None:
         """Counts an outage that is over."""

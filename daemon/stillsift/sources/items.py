@@ -223,6 +223,8 @@ class Position:
     """Number of files that are read, or were read earlier."""
     clip: ClipPosition | None = None
     """The clip that is being read; None: there is none."""
+    things: str = "files"
+    """What is counted: before the first file it may be something else."""
 
 
 @dataclass(frozen=True, slots=True)

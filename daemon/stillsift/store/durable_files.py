@@ -11,6 +11,7 @@ from typing import BinaryIO
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _READ_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _RENAME_NOREPLACE = 1
+_RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
 _CANNOT_RENAME_SO = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
 """The C library, the kernel or the file system has no rename that replaces nothing."""
@@ -84,6 +85,22 @@ def _renamed(
     if code in _CANNOT_RENAME_SO:
         return False
     raise OSError(code, os.strerror(code), str(target))
+
+
+def exchange(one: str, other: str, folder: int) -> bool:
+    """Swaps two files of an open folder in one step; returns False where that is not possible here.
+
+    Raises OSError, FileNotFoundError where one of them is missing.
+    """
+    if not hasattr(_LIBC, "renameat2"):
+        return False
+    names = (os.fsencode(one), os.fsencode(other))
+    if _LIBC.renameat2(folder, names[0], folder, names[1], _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _CANNOT_RENAME_SO:
+        return False
+    raise OSError(code, os.strerror(code), other)
 
 
 def _exists(name: Path | str, folder: int | None) -> bool:

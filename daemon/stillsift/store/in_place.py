@@ -7,6 +7,7 @@ path below the folder that was sifted. All state lies in its subfolder .stillsif
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import BinaryIO
 
 from ..decisions import Decision, Outcome, Reason
 from ..escapes import escaped
@@ -37,8 +39,10 @@ from .quarantine import (
     holds_content,
     holds_data,
     moved_to,
+    write_with_facts,
 )
-from .store import KEPT, ImageFormat, Store, kept_as
+from .repair import NOTHING, ImageFormat, Repair, Repaired, repaired_names
+from .store import KEPT, Store, kept_as
 
 LIST = "removed.csv"
 """Name of the list of what was moved."""
@@ -51,10 +55,17 @@ class Mode(StrEnum):
 
     REMOVE = "remove"
     COPY = "copy"
+    REPAIR = "repair"
+    """Originals of stills that were repaired where they lie."""
+
+    @property
+    def made_by(self) -> str:
+        """Names the option that makes such a folder."""
+        return "repair --backup-to" if self is Mode.REPAIR else f"--{self}-to"
 
 
 def mode_of(root: Path) -> Mode | None:
-    """Returns what a folder takes; None: it was not made by `--remove-to` or `--copy-to`."""
+    """Returns what a folder takes; None: it was made by none of `Mode.made_by`."""
     try:
         return Mode((root / STATE / "mode").read_text().strip())
     except (OSError, ValueError):
@@ -70,7 +81,8 @@ def ledger_of(root: Path) -> Path:
 class InPlaceStore(Store):
     """Keeps stills by leaving them where they are; frames of clips are not kept, or become files.
 
-    `bases` names for each source the folder from which the paths of its files are told.
+    `bases` names for each source the folder from which the paths of its files are told, `repairs`
+    what is put right in its stills when they are copied.
     """
 
     def __init__(
@@ -83,6 +95,7 @@ class InPlaceStore(Store):
         super().__init__(root, 0, image_format, jpeg_quality)
         self.mode = mode
         self.bases: dict[str, Path] = {}
+        self.repairs: dict[str, Repair] = {}
 
     @property
     def state(self) -> Path:
@@ -105,14 +118,16 @@ class InPlaceStore(Store):
         clip = self.below(frame.source, frame.file)
         return clip.with_name(f"{clip.name}_{frame.frame_index:06d}{suffix}")
 
-    def place(self, frame: Frame, decision: Decision) -> KeptFile:
+    def place(self, frame: Frame, decision: Decision, repair: Repair = NOTHING) -> KeptFile:
         """Returns what is kept: the still itself, or the frame of a clip.
+
+        `repair` is for what is copied at the end of the source, see `Removal.finish`.
 
         Raises OriginalChanged where the still is gone, and what `Store.place` raises.
         """
         assert frame.file is not None
         if frame.content_hash is None and self.mode is Mode.COPY:
-            return super().place(frame, decision)
+            return super().place(frame, decision, repair)
         path, size, sha256 = frame.file, 0, frame.content_hash
         if sha256 is None:  # no file of its own
             path, sha256 = path / f"#{frame.frame_index}", ""
@@ -165,9 +180,13 @@ class Removal(Quarantine):
         super().__init__(store, ledger)
         self._place_in = store
 
-    def define(self, bases: dict[str, Path]) -> None:
-        """Sets for each source the folder from which the paths of its files are told."""
+    def define(self, bases: dict[str, Path], repairs: dict[str, Repair] | None = None) -> None:
+        """Sets for each source the folder from which the paths of its files are told.
+
+        `repairs`: what is put right in the stills of each source when they are copied.
+        """
         self._place_in.bases = bases
+        self._place_in.repairs = repairs or {}
 
     def _target_in(self, to: Path, one: Quarantined) -> Path:
         return to / one.path  # two files of one name come from two folders
@@ -297,34 +316,76 @@ class Removal(Quarantine):
             if decision.content_hash is None or decision.file is None:
                 done.moved += 1  # a frame of a clip became a file when it was kept
                 continue
-            why = self._copy(decision.file, decision.content_hash, source)
+            why = self._copy(decision.file, decision.content_hash, decision)
             if why is None:
                 done.moved += 1
             else:
                 done.told.append(f"{decision.file}: not copied: {why}")
 
-    def _copy(self, file: Path, content_hash: str, source: str) -> str | None:
-        """Copies a kept file; returns why it could not be done, None: the copy is there."""
-        target = self._place_in.root / self._place_in.below(source, file)
-        if holds_content(target, content_hash):
+    def _copy(self, file: Path, content_hash: str, decision: Decision) -> str | None:
+        """Copies a kept file; returns why it could not be done, None: the copy is there.
+
+        A still that is repaired gets the suffix that fits, behind its own where the shorter name is
+        taken.
+        """
+        target = self._place_in.root / self._place_in.below(decision.source, file)
+        copied = self._ledger.repaired_copy(decision.id)
+        if holds_content(target, content_hash) or (
+            copied is not None and holds_content(self._place_in.root / copied[0], copied[1])
+        ):
             return None
+        repair = self._place_in.repairs.get(decision.source, NOTHING)
         with ExitStack() as stack, os_errors_about(target):
             try:
                 read = stack.enter_context(opened(file))
             except OSError as error:
                 return error.strerror
-            facts = os.fstat(read.fileno())
+            made, done = None, None
+            if repair.asked:
+                try:
+                    made, done = self._place_in.repaired(read, file, content_hash, repair)
+                except OriginalChanged:
+                    return "it changed after it was read"
+            names = (target,) if made is None else repaired_names(target, made.suffix)
+            placed = self._placed_copy(read, names, content_hash, made)
+            if isinstance(placed, str):
+                return placed
+            if done is not None:
+                path, sha256 = placed
+                self._ledger.copied(
+                    decision.id, done, path.relative_to(self._place_in.root), sha256
+                )
+        return None
+
+    def _placed_copy(
+        self, read: BinaryIO, names: Iterable[Path], content_hash: str, made: Repaired | None
+    ) -> tuple[Path, str] | str:
+        """Writes a copy under the first name that is free; returns its path and SHA-256 (hex).
+
+        A sentence: why it could not be done. Raises OSError and StoreError.
+        """
+        data = None if made is None else made.data
+        sha256 = content_hash if data is None else hashlib.sha256(data).hexdigest()
+        for target in names:
+            if holds_content(target, sha256):
+                return target, sha256
             if target.exists():
-                return "another file is there"
-            self._place_in.require_room(facts.st_size)
+                continue
+            facts = os.fstat(read.fileno())
+            self._place_in.require_room(facts.st_size if data is None else len(data))
             self._place_in.make_folder(target.parent)
             with self._place_in.temporary(KEPT) as temporary:
-                copy_with_facts(read, temporary)
-                if content_of(temporary) != content_hash:
-                    return "it changed after it was read"
+                if data is None:
+                    copy_with_facts(read, temporary)
+                    if content_of(temporary) != content_hash:
+                        return "it changed after it was read"
+                else:
+                    with temporary.open("xb") as written:
+                        write_with_facts(data, written, facts)
                 move_without_overwrite(temporary, target)
             sync_folder(target.parent)
-        return None
+            return target, sha256
+        return "another file is there"
 
 
 @dataclass(slots=True)

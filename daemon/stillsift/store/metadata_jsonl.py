@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from ..decisions import Decision, Reason, told_measure
+from ..decisions import Decision, Detection, Reason, told_measure
 from ..ledger import Ledger
 from ..ledger.records import KeptFile
 from .durable_files import sync_folder
@@ -180,7 +180,7 @@ def line(kept: KeptFile, decision: Decision) -> bytes:
     line, so only numbers can be lost.
     """
     at = instant(decision.captured_at_ns)
-    columns = {
+    columns: dict[str, object] = {
         "file_name": kept.path.name,
         "id": kept.id,
         "source": kept.source,
@@ -197,10 +197,25 @@ def line(kept: KeptFile, decision: Decision) -> bytes:
         "height": kept.height,
         "bytes": kept.bytes,
         "sha256": kept.sha256,
+        "repairs": kept.repairs or "",
+        "original_sha256": decision.content_hash or "",
     }
+    if decision.detections:
+        columns["objects"] = _objects(decision.detections)
     if decision.reason is Reason.AUDIT:  # only in audit/, where every line has it
         columns["dropped_as"] = str(decision.dropped_as or "")
     return json.dumps(columns, allow_nan=False).encode() + b"\n"
+
+
+def _objects(found: Iterable[Detection]) -> dict[str, list[object]]:
+    """Returns objects as `datasets` has them: boxes as left, top, width and height in pixels."""
+    told: dict[str, list[object]] = {"bbox": [], "label": [], "confidence": []}
+    for each in found:
+        left, top, right, bottom = (round(side, 1) for side in each.box)
+        told["bbox"].append([left, top, round(right - left, 1), round(bottom - top, 1)])
+        told["label"].append(each.label)
+        told["confidence"].append(round(each.confidence, 3))
+    return told
 
 
 def _measures(decision: Decision, *names: str) -> dict[str, float]:

@@ -196,7 +196,10 @@ class Quarantine:
         lying, original = self._store.root / one.path, one.original
         target = _free_name(self._place(original), original)
         with os_errors_about(target):
-            stays = original.retire is Retire.LEAVE and _is_at(original.file, original.content_hash)
+            there = _is_at(original.file, original.content_hash)
+            stays = original.retire is Retire.LEAVE and there
+            if not stays and self._is_repaired(one):
+                return self._take_in_repaired(one, there=there)
             if not stays and lying.exists() and not target.exists():
                 self._store.make_folder(target.parent)
                 self._move_in(original, lying, target)
@@ -204,6 +207,39 @@ class Quarantine:
                 lying.unlink(missing_ok=True)
                 sync_folder(lying.parent)
             return moved_to(original, target, self._store) if target.exists() else None
+
+    def _is_repaired(self, one: Replaced) -> bool:
+        """Tells whether what was kept of an original has, or had, other bytes than it."""
+        lying = self._store.root / one.path
+        if lying.exists():
+            return content_of(lying) != one.original.content_hash
+        return self._place_of_repaired(one).exists()
+
+    def _place_of_repaired(self, one: Replaced) -> Path:
+        place = self._place(one.original)
+        return place.with_name(f"{place.name.partition('_')[0]}_repaired{one.path.suffix}")
+
+    def _take_in_repaired(self, one: Replaced, *, there: bool) -> Quarantined | None:
+        """Takes in what was kept of a still, repaired; None: its original can be had itself.
+
+        `there`: the original lies where it did. Else what was kept is all that is left of it, and
+        is restored beside where it was.
+        """
+        lying, original = self._store.root / one.path, one.original
+        target = self._place_of_repaired(one)
+        moves = there and original.retire is Retire.MOVE
+        if lying.exists() and not moves and self._ledger.moved_from(original) is None:
+            self._store.make_folder(target.parent)
+            self._move_in(original, lying, target)
+        if lying.parent.is_dir():
+            lying.unlink(missing_ok=True)
+            sync_folder(lying.parent)
+        if not target.exists():
+            return None
+        beside = original.file.with_name(f"{original.file.stem}_repaired{one.path.suffix}")
+        moved = moved_to(original, target, self._store)
+        size, sha256 = target.stat().st_size, content_of(target)
+        return replace(moved, original=beside, size=size, sha256=sha256)
 
     def _move_in(self, original: FileRecord, lying: Path, target: Path) -> None:
         """Moves what was kept of an original to its place in quarantine."""
@@ -499,6 +535,18 @@ def copy_with_facts(source: BinaryIO, target: Path) -> None:
     with target.open("xb") as written:
         copy_data(source, written)
         _copy_facts(source, written)
+
+
+def write_with_facts(data: bytes, target: BinaryIO, facts: os.stat_result) -> None:
+    """Writes data to an open file, with the times and the mode of another, and syncs it.
+
+    Raises OSError.
+    """
+    target.write(data)
+    target.flush()
+    os.fchmod(target.fileno(), stat.S_IMODE(facts.st_mode))
+    os.utime(target.fileno(), ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    os.fsync(target.fileno())
 
 
 def _copy_facts(source: BinaryIO, target: BinaryIO) -> None:

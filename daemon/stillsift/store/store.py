@@ -8,19 +8,22 @@ quarantine/<source>/..., lock, ledger.sqlite. An OSError becomes a `StoreFull`, 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import cv2
 
 from ..decisions import Decision, Reason
 from ..frames import Frame
 from ..ledger.records import KeptFile
+from ..sources.files import DecodeError
 from ..sources.files.opening import opened
 from .durable_files import (
     copy_data,
@@ -31,8 +34,9 @@ from .durable_files import (
 from .errors import OriginalChanged, StoreError, StoreFull, os_errors_about
 from .lock import StoreLock
 from .names import day_folder, stem, still_suffix
+from .repair import NOTHING, ImageFormat, Repair, Repaired, repaired, unrepaired
 
-ImageFormat = Literal["jpeg", "png", "webp"]
+log = logging.getLogger(__name__)
 
 KEPT = Path("kept")
 AUDIT = Path("audit")
@@ -67,6 +71,7 @@ class Store:
         """
         self.root = root.absolute()
         self.min_free = min_free
+        self.jpeg_quality = jpeg_quality
         self._suffix = _SUFFIX[image_format]
         self._parameters = {
             "jpeg": [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality],
@@ -132,12 +137,13 @@ class Store:
         name = f"{stem(frame.captured_at_ns, frame.id)}{suffix}"
         return day_folder(area, frame.source, frame.captured_at_ns) / name
 
-    def place(self, frame: Frame, decision: Decision) -> KeptFile:
+    def place(self, frame: Frame, decision: Decision, repair: Repair = NOTHING) -> KeptFile:
         """Puts a frame into the store; on return it is on the disk.
 
         A kept frame goes into kept/, an audit sample into audit/. A still goes there byte for byte,
         a frame of a clip or stream is encoded. Placing the same frame again is no error and changes
-        no file.
+        no file. A still that has what `repair` asks to be put right is written anew; one that
+        cannot be goes there byte for byte as well, and its record says so.
 
         A still is copied (as a reflink, where the file system can) and never linked: a program that
         writes the next picture into the same file would change the kept one.
@@ -148,13 +154,24 @@ class Store:
             StoreError: any other failure, also other content under the same name.
         """
         if frame.file is not None and frame.content_hash is not None:
-            return self._place_still(frame, frame.file, frame.content_hash, decision)
-        return self._place_encoded(frame, decision)
+            return self._place_still(frame, frame.file, frame.content_hash, decision, repair)
+        return self._place_encoded(frame, decision, repair)
 
     def _place_still(
-        self, frame: Frame, original: Path, content_hash: str, decision: Decision
+        self,
+        frame: Frame,
+        original: Path,
+        content_hash: str,
+        decision: Decision,
+        repair: Repair,
     ) -> KeptFile:
         with _opened(original) as source, os_errors_about(original):
+            done: str | None = None
+            if repair.asked:
+                made, done = self.repaired(source, original, content_hash, repair)
+                if made is not None and made.data is not None:
+                    return self._place_repaired(frame, decision, made, made.data)
+                source.seek(0)
             size = os.fstat(source.fileno()).st_size
             suffix = still_suffix(source.read(32), original.suffix)
             source.seek(0)
@@ -165,17 +182,63 @@ class Store:
                 self._copy(source, temporary)
                 sha256, size = self._synced(temporary)
                 if sha256 != content_hash:
-                    raise OriginalChanged(
-                        f"{original}: changed after it was read; it is looked at again"
-                    )
+                    raise _changed(original)
                 self._name(temporary, self.root / path, sha256)
-        return kept_as(frame, decision, path, size, sha256)
+        return replace(kept_as(frame, decision, path, size, sha256), repairs=done)
 
-    def _place_encoded(self, frame: Frame, decision: Decision) -> KeptFile:
+    def repaired(
+        self, source: BinaryIO, original: Path, content_hash: str, repair: Repair
+    ) -> tuple[Repaired | None, str | None]:
+        """Returns an open still as it is to be written, and what is recorded of that.
+
+        None: it stays as it is; nothing is recorded where nothing was wrong. Raises OriginalChanged
+        and OSError.
+        """
+        data = source.read()
+        if hashlib.sha256(data).hexdigest() != content_hash:
+            raise _changed(original)
+        try:
+            made = repaired(data, original, repair, self.jpeg_quality)
+        except DecodeError as error:
+            if repair.cover is not None:
+                raise StoreError(
+                    f"{original}: not kept, as it cannot be made anonymous: {error.reason}"
+                ) from error
+            log.warning("%s: kept as it is: %s", original, error.reason)
+            return None, unrepaired(error)
+        if made is None:
+            return None, None
+        return made, made.done
+
+    def _place_repaired(
+        self, frame: Frame, decision: Decision, made: Repaired, data: bytes
+    ) -> KeptFile:
+        area = _area(decision)
+        path = self.path_of(frame, made.suffix, area)
+        sha256 = self._place_data(data, path, area)
+        kept = kept_as(frame, decision, path, len(data), sha256)
+        return replace(kept, width=made.width, height=made.height, repairs=made.done)
+
+    def _place_data(self, data: bytes | memoryview, path: Path, area: Path) -> str:
+        """Writes data to a path of the store, relative to it; returns its SHA-256 (hex)."""
+        self.require_room(len(data))
+        with self.temporary(area) as temporary:
+            with os_errors_about(temporary), temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            sha256 = hashlib.sha256(data).hexdigest()
+            self._name(temporary, self.root / path, sha256)
+        return sha256
+
+    def _place_encoded(self, frame: Frame, decision: Decision, repair: Repair) -> KeptFile:
         area = _area(decision)
         path = self.path_of(frame, self._suffix, area)
         pixels = frame.picture.bgr()
         assert pixels.shape[:2] == (frame.picture.height, frame.picture.width), "decoded smaller"
+        covered = None
+        if repair.cover is not None:
+            pixels, covered = repair.cover(pixels)
         try:
             done, encoded = cv2.imencode(self._suffix, pixels, self._parameters)
         except cv2.error as error:
@@ -186,15 +249,8 @@ class Store:
         if not done:
             raise StoreError(f"{path.name}: OpenCV could not encode it as {self._suffix[1:]}")
         data = encoded.data
-        self.require_room(len(data))
-        with self.temporary(area) as temporary:
-            with os_errors_about(temporary), temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            sha256 = hashlib.sha256(data).hexdigest()
-            self._name(temporary, self.root / path, sha256)
-        return kept_as(frame, decision, path, len(data), sha256)
+        sha256 = self._place_data(data, path, area)
+        return replace(kept_as(frame, decision, path, len(data), sha256), repairs=covered)
 
     def holds(self, kept: KeptFile) -> bool:
         """Tells whether the file of a kept frame is there with its size."""
@@ -275,6 +331,10 @@ class Store:
                             "overwritten. Move that file away"
                         ) from error
             sync_folder(target.parent)
+
+
+def _changed(original: Path) -> OriginalChanged:
+    return OriginalChanged(f"{original}: changed after it was read; it is looked at again")
 
 
 @contextmanager

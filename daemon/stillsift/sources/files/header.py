@@ -157,6 +157,16 @@ def read_header(data: bytes, path: Path, max_pixels: int) -> Header:
         raise
 
 
+def exif_of(data: bytes, path: Path) -> Image.Exif:
+    """Returns the EXIF data of a photo; empty: it has none. Raises DecodeError."""
+    kind = kind_of(data[:64], path.suffix.lower())
+    with bad_file(path, "damaged EXIF"):
+        if kind is Kind.RAW:
+            return raw_exif(data)
+        with opened(data, path) as image:
+            return _exif_of(image, data, kind)()
+
+
 _UPRIGHT = frozenset((Kind.TIFF, Kind.HEIC))
 """Kinds that decoders turn upright; of a HEIC its own boxes count, and never its EXIF data."""
 _SEVERAL = frozenset((Kind.WEBP, Kind.AVIF, Kind.HEIC))

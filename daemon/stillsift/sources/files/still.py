@@ -81,17 +81,29 @@ def size_at(path: Path, max_pixels: int) -> tuple[int, int]:
         raise Unreadable(str(error)) from error
 
 
-def looked_at(path: Path, max_pixels: int) -> tuple[Header, ArrayPicture]:
-    """Returns a still that is looked at, but not decided. Raises Unreadable."""
+def still_at(path: Path, max_pixels: int) -> ReadStill:
+    """Reads the still at an absolute path; of a file of several pictures, the first one.
+
+    Raises Unreadable.
+    """
     try:
         with opened(path) as file:
             _refused(file, path, max_pixels)
             file.seek(0)
             data = file.read()
         header = read_header(data, path, max_pixels)
-        return header, decoded(data, header, path)
-    except (OSError, DecodeError) as error:
-        raise Unreadable(str(error)) from error
+        digest = sha256(data).hexdigest()
+        return ReadStill(digest, header, decoded(data, header, path, digest), None)
+    except OSError as error:
+        raise Unreadable(error.strerror or str(error)) from error
+    except DecodeError as error:
+        raise Unreadable(error.reason) from error
+
+
+def looked_at(path: Path, max_pixels: int) -> tuple[Header, ArrayPicture]:
+    """Returns a still that is looked at, but not decided. Raises Unreadable."""
+    read = still_at(path, max_pixels)
+    return read.header, read.picture
 
 
 def _refused(file: BinaryIO, path: Path, max_pixels: int) -> Kind:

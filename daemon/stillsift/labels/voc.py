@@ -1,0 +1,189 @@
+"""Reads and mends Pascal VOC: one XML file for each picture.
+
+Of XML only elements and their text are read. A DOCTYPE, without which there are no entities, is
+refused before anything in it is looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.parsers import expat
+
+from .findings import Box, Edges, Kind, Labels, Read, Wrong
+
+_MOST_DEEP = 32
+_EDGES = ("xmin", "ymin", "xmax", "ymax")
+_WAY_OUT = "mend it by hand, or export it again"
+
+
+@dataclass(slots=True)
+class _Element:
+    """Holds the text of an element, and where both stand in the file."""
+
+    text: str
+    line: int
+    begin: int
+    """Place of its text, bytes."""
+    end: int
+
+
+@dataclass(slots=True)
+class _Object:
+    line: int
+    begin: int
+    end: int = 0
+    found: dict[str, _Element] = field(default_factory=dict)
+
+
+class _Refused(Exception):
+    """Says why a file is not read."""
+
+
+class _Parser:
+    """Collects what matters of one file."""
+
+    def __init__(self, data: bytes) -> None:
+        self.path: list[str] = []
+        self.root = ""
+        self.found: dict[str, _Element] = {}
+        """Text of the elements that are about the picture, by their path."""
+        self.objects: list[_Object] = []
+        self._text: list[str] = []
+        self._begin = 0
+        self._data = data
+        self._expat = expat.ParserCreate()
+        self._expat.buffer_text = True
+        self._expat.StartDoctypeDeclHandler = self._doctype
+        self._expat.StartElementHandler = self._start
+        self._expat.EndElementHandler = self._end
+        self._expat.CharacterDataHandler = self._text.append
+        self._expat.Parse(data, True)
+
+    def _doctype(self, *_: object) -> None:
+        raise _Refused("has a DOCTYPE, which no label needs and which is not read")
+
+    def _start(self, name: str, _attributes: object) -> None:
+        at = self._expat.CurrentByteIndex
+        self.root = self.root or name
+        self.path.append(name)
+        if len(self.path) > _MOST_DEEP:
+            raise _Refused(f"has elements {_MOST_DEEP} deep, which no label has")
+        if self.path == [self.root, "object"]:
+            self.objects.append(_Object(self._expat.CurrentLineNumber, at))
+        self._text.clear()
+        self._begin = self._data.find(b">", at) + 1
+
+    def _end(self, _name: str) -> None:
+        at = self._expat.CurrentByteIndex
+        where = "/".join(self.path[1:])
+        begin = min(self._begin, at)
+        element = _Element("".join(self._text).strip(), self._expat.CurrentLineNumber, begin, at)
+        if where == "object":
+            self.objects[-1].end = self._data.find(b">", at) + 1
+        elif where.startswith("object/"):
+            # Parts of a thing (object/part) have boxes of their own, which are not read.
+            self.objects[-1].found.setdefault(where.removeprefix("object/"), element)
+        else:
+            self.found.setdefault(where, element)
+        self._text.clear()
+        self.path.pop()
+
+
+def is_voc(data: bytes, path: Path) -> bool:
+    """Tells whether an XML file holds, or is meant to hold, labels."""
+    return b"<annotation" in data[:4096] or path.parent.name.lower() == "annotations"
+
+
+def read_voc(data: bytes, path: Path) -> Read:
+    """Reads the labels of one picture."""
+    read = Read()
+    try:
+        parsed = _Parser(data)
+    except expat.ExpatError as error:
+        why = f"is no XML: {expat.ErrorString(error.code)}"
+        read.wrong.append(Wrong(path, error.lineno, Kind.UNPARSABLE, why, _WAY_OUT))
+        return read
+    except _Refused as error:
+        read.wrong.append(Wrong(path, None, Kind.UNPARSABLE, str(error), _WAY_OUT))
+        return read
+    if parsed.root != "annotation":
+        return read
+    boxes = []
+    for index, one in enumerate(parsed.objects):
+        edges = _edges(one)
+        if edges is None:
+            why = "an object without xmin, ymin, xmax and ymax that are numbers"
+            read.wrong.append(Wrong(path, one.line, Kind.UNPARSABLE, why, _WAY_OUT))
+            continue
+        name = one.found.get("name")
+        label = "" if name is None else name.text
+        boxes.append(Box(index, one.line, "", label, edges))
+    name = parsed.found.get("filename")
+    read.labels.append(
+        Labels(
+            path,
+            boxes,
+            image=None if name is None or not name.text else name.text,
+            line=None if name is None else name.line,
+            size=_size(parsed),
+        )
+    )
+    return read
+
+
+def _edges(one: _Object) -> Edges | None:
+    values = []
+    for edge in _EDGES:
+        element = one.found.get(f"bndbox/{edge}")
+        try:
+            value = math.nan if element is None else float(element.text)
+        except ValueError:
+            return None
+        if not math.isfinite(value):
+            return None
+        values.append(value)
+    return values[0], values[1], values[2], values[3]
+
+
+def _size(parsed: _Parser) -> tuple[int, int] | None:
+    sides = [parsed.found.get(f"size/{side}") for side in ("width", "height")]
+    numbers = [int(each.text) for each in sides if each is not None and each.text.isdecimal()]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 and all(numbers) else None
+
+
+def mended_voc(data: bytes, mended: Mapping[int, Edges | None]) -> bytes | None:
+    """Returns a file with these boxes changed, or without them (None); the rest byte for byte.
+
+    None: it is written in an encoding in which digits are no single bytes.
+    """
+    if b"\0" in data:
+        return None
+    cuts: list[tuple[int, int, bytes]] = []
+    for index, one in enumerate(_Parser(data).objects):
+        if index not in mended:
+            continue
+        edges = mended[index]
+        if edges is None:
+            begin = len(data[: one.begin].rstrip(b" \t"))
+            begin -= data[:begin].endswith(b"\n")
+            cuts.append((begin - data[:begin].endswith(b"\r"), one.end, b""))
+            continue
+        for name, value in zip(_EDGES, edges, strict=True):
+            element = one.found[f"bndbox/{name}"]
+            if float(element.text) != value:
+                cuts.append((element.begin, element.end, number(value).encode()))
+    for begin, end, instead in sorted(cuts, reverse=True):
+        data = data[:begin] + instead + data[end:]
+    try:
+        _Parser(data)
+    except (expat.ExpatError, _Refused):  # the places were not where they seemed to be
+        return None
+    return data
+
+
+def number(value: float) -> str:
+    """Returns a number as labels have it: whole where it is, else with six digits behind it."""
+    return str(int(value)) if value == int(value) else f"{value:.6f}".rstrip("0")

@@ -1,0 +1,144 @@
+"""Reads and mends YOLO: one text file for each picture, a line for each box, in shares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .findings import Box, Edges, Kind, Labels, Read, Wrong
+
+CLASSES = ("classes.txt", "obj.names", "_darknet.labels")
+"""Files with the name of a class on each line."""
+DATA = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+"""Files of ultralytics with `names`."""
+OTHER_TEXTS = frozenset({*CLASSES, "train.txt", "val.txt", "test.txt", "trainval.txt"})
+"""Text files beside labels that are none."""
+_WAY_OUT = "mend the line by hand, or export the labels again"
+_COLUMNS = "a label has class, x, y, width and height, or class and the corners of an outline"
+
+
+def read_yolo(data: bytes, path: Path, *, keypoints: bool = False) -> Read:
+    """Reads the labels of one picture. `keypoints`: points of a pose stand behind each box."""
+    read = Read()
+    boxes: list[Box] = []
+    for number, line in enumerate(data.decode("utf-8", "replace").split("\n"), 1):
+        words = line.split()
+        if not words:
+            continue
+        values = _numbers(words)
+        if values is None or values[0] != int(values[0]):
+            why = "is no label: class and numbers are wanted"
+            read.wrong.append(Wrong(path, number, Kind.UNPARSABLE, why, _WAY_OUT))
+            continue
+        box = _edges(values, keypoints=keypoints)
+        if box is None:
+            why = f"has {len(values)} numbers; {_COLUMNS}"
+            read.wrong.append(Wrong(path, number, Kind.UNPARSABLE, why, _WAY_OUT))
+            continue
+        corners = () if len(values) == 5 else tuple(values[1:])
+        boxes.append(Box(number - 1, number, "", int(values[0]), box, corners))
+    read.labels.append(Labels(path, boxes, shares=True))
+    return read
+
+
+def _numbers(words: list[str]) -> list[float] | None:
+    try:
+        values = [float(word) for word in words]
+    except ValueError:
+        return None
+    return values if all(map(math.isfinite, values)) else None
+
+
+def _edges(values: list[float], *, keypoints: bool) -> Edges | None:
+    if len(values) == 5 or (keypoints and len(values) > 5):
+        x, y, width, height = values[1:5]
+        return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+    if len(values) >= 7 and len(values) % 2:
+        return min(values[1::2]), min(values[2::2]), max(values[1::2]), max(values[2::2])
+    return None
+
+
+def may_be_yolo(data: bytes) -> bool:
+    """Tells whether a text beside a picture may be labels: empty, or it begins with a number.
+
+    What describes a picture in words is none.
+    """
+    words = data[:4096].decode("utf-8", "replace").split(maxsplit=1)
+    return not words or _numbers(words[:1]) is not None
+
+
+def looks_like_yolo(data: bytes) -> bool:
+    """Tells whether a text is nothing but lines of labels, one at least."""
+    lines = [line.split() for line in data[:65536].decode("utf-8", "replace").splitlines()]
+    lines = [line for line in lines if line]
+    return bool(lines) and all(len(line) >= 5 and _numbers(line) is not None for line in lines)
+
+
+class Names:
+    """Finds the names of classes that hold for a folder: in it, or in one above it."""
+
+    def __init__(self, roots: tuple[Path, ...]) -> None:
+        """Looks no further up than the folder above each of `roots`."""
+        self._tops = {root.parent for root in roots}
+        self._known: dict[Path, tuple[frozenset[str | int] | None, bool]] = {}
+
+    def of(self, folder: Path) -> tuple[frozenset[str | int] | None, bool]:
+        """Returns the numbers that have a name, and whether keypoints follow each box.
+
+        None: there is no list of names.
+        """
+        if folder not in self._known:
+            found = _names_in(folder)
+            up = folder not in self._tops and folder.parent != folder
+            self._known[folder] = (
+                self.of(folder.parent)
+                if found is None and up
+                else ((None, False) if found is None else found)
+            )
+        return self._known[folder]
+
+
+def _names_in(folder: Path) -> tuple[frozenset[str | int], bool] | None:
+    for name in DATA:
+        try:
+            with (folder / name).open(encoding="utf-8") as file:
+                told: Any = yaml.safe_load(file)
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
+            continue
+        names = told.get("names") if isinstance(told, dict) else None
+        if isinstance(names, list | dict):
+            numbers = names.keys() if isinstance(names, dict) else range(len(names))
+            return frozenset(n for n in numbers if isinstance(n, int)), "kpt_shape" in told
+    for name in CLASSES:
+        try:
+            lines = (folder / name).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            continue
+        return frozenset(range(len([line for line in lines if line.strip()]))), False
+    return None
+
+
+def mended_yolo(data: bytes, mended: Mapping[int, Edges | None]) -> bytes:
+    """Returns a file with these lines changed, or without them (None); the rest byte for byte."""
+    lines = data.split(b"\n")
+    kept: list[bytes] = []
+    for index, line in enumerate(lines):
+        if index not in mended:
+            kept.append(line)
+            continue
+        edges = mended[index]
+        if edges is None:
+            continue
+        words = line.split()
+        if len(words) >= 7 and len(words) % 2:  # an outline: each corner on its own
+            values = [f"{min(1.0, max(0.0, float(word))):.6g}".encode() for word in words[1:]]
+        else:
+            left, top, right, bottom = edges
+            box = ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top)
+            values = [f"{value:.6f}".encode() for value in box] + words[5:]
+        kept.append(b" ".join([words[0], *values]) + (b"\r" if line.endswith(b"\r") else b""))
+    return b"\n".join(kept)

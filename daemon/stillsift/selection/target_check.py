@@ -1,0 +1,243 @@
+"""Asks a detector about frames that are about to be kept, and remembers what it has refused.
+
+Only what would be kept is looked at, and what shows the same as a refused frame is refused without
+another look, so that a picture at rest costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import Arrays, Image, Mask
+from ..decisions import Detection, Reason
+from ..detection import DetectError
+from ..frames import lapse_s
+from .budgets import Refusal
+from .gallery import GalleryFrame
+from .measured import Candidate, Measured
+from .regions import Regions
+from .targets import MOST_TRIED, TRIGGER_RATE, Box, Detect, Target, Targets
+
+_REMEMBERED = 4
+"""Refused views that are remembered: a day, a night, and something new in each."""
+_AGAIN_S = 60.0
+"""Seconds after which a refused view is looked at again: a miss must not last."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Refused:
+    """Describes a view that was refused."""
+
+    frame: GalleryFrame
+    at_s: float
+    refusal: Refusal
+
+
+class TargetCheck:
+    """Tells of the frames of one source whether they show what has to be in them."""
+
+    def __init__(
+        self,
+        targets: Targets,
+        detect: Detect,
+        regions: Regions,
+        apart: Callable[[Measured, GalleryFrame], float],
+        changed: Callable[[Measured, GalleryFrame], Mask | None],
+    ) -> None:
+        """Takes what tells how far a frame lies from another one (up to 1 they show the same), and
+        which (rows, columns) cells of it differ from that one (None: it is another view)."""
+        self._targets = targets
+        self._detect = detect
+        self._regions = regions
+        self._apart = apart
+        self._changed = changed
+        self._refused: OrderedDict[str, _Refused] = OrderedDict()
+        """By id, the one that was named last at the end."""
+        self._looked_s = np.inf
+        """Time of the last frame that was looked at for a trigger; infinite: there was none."""
+        self._kept_s: dict[str, float] = {}
+        """Time of the last frame kept that shows an object for which frames are kept, by label."""
+
+    @property
+    def on(self) -> bool:
+        return bool(self._targets)
+
+    # -- what is about to be kept ------------------------------------------------------------------
+
+    def refusal(self, new: Candidate) -> Refusal | None:
+        """Returns why a frame may not be kept, by what is in it; None: it may."""
+        if not self.on:
+            return None
+        cells = new.found.unexplained
+        if cells is None and new.measured.timed and self._refused:
+            # Nothing is kept yet, or not of this view: what has come in since it was refused?
+            cells = self._changed(new.measured, next(reversed(self._refused.values())).frame)
+        found = self._found(new.measured, cells)
+        if found is None:
+            return self._unknown()
+        picture = new.measured.frame.picture
+        return self._targets.refusal(found, picture.width, picture.height)
+
+    def chosen(self, able: Sequence[Candidate], best: Candidate) -> Candidate | Refusal:
+        """Returns the frame of a moment that may be kept, the best one if it may.
+
+        Else it is one of those with news. A refusal: none of those that were tried may be kept.
+        """
+        if not self.on:
+            return best
+        refused = None
+        for each in _spread(best, able):
+            refusal = self.refusal(each)
+            if refusal is None:
+                return each
+            refused = refused or refusal
+        assert refused is not None
+        return refused
+
+    def known(self, measured: Measured) -> Refusal | None:
+        """Returns why a frame is refused that shows what a refused one has shown; None: none has,
+        or that is long ago."""
+        for id_, one in reversed(self._refused.items()):
+            if not 0 <= lapse_s(one.at_s, measured.at_s) < _AGAIN_S:
+                continue
+            if self._apart(measured, one.frame) <= 1:
+                self._refused.move_to_end(id_)
+                return one.refusal
+        return None
+
+    def remember(self, measured: Measured, frame: GalleryFrame, refusal: Refusal) -> None:
+        """Remembers a view that was refused."""
+        self._refused[frame.id] = _Refused(frame, measured.at_s, refusal)
+        while len(self._refused) > _REMEMBERED:
+            self._refused.popitem(last=False)
+
+    def kept(self, measured: Measured) -> None:
+        """Notes a kept frame: it shows that objects are there, so no trigger has to."""
+        for label in {each.label for each in measured.detections or ()}:
+            self._kept_s[label] = measured.at_s
+
+    # -- what would be dropped ---------------------------------------------------------------------
+
+    def inhibits(self, measured: Measured) -> bool:
+        """Tells whether a frame must not be kept, whatever it is kept for."""
+        if not self._targets.inhibit:
+            return False
+        found = self._found(measured)
+        picture = measured.frame.picture
+        seen = found is None or self._targets.inhibited(found, picture.width, picture.height)
+        return bool(seen)
+
+    def looks(self, at_s: float) -> bool:
+        """Tells whether a frame of this time is to be looked at for a trigger."""
+        if not self._targets.trigger:
+            return False
+        return not 0 <= lapse_s(self._looked_s, at_s) < 1 / TRIGGER_RATE
+
+    def triggered(self, measured: Measured, new: Mask | None) -> str | None:
+        """Returns why a frame without news is kept; None: nothing in it asks for that.
+
+        `new`: (rows, columns) cells that have changed, which are looked at closely; None: none.
+        """
+        self._looked_s = measured.at_s
+        found = self._found(measured, new)
+        picture = measured.frame.picture
+        if not found or self._targets.inhibited(found, picture.width, picture.height) is not None:
+            return None
+        due = tuple(each for each in self._targets.trigger if self._due(each, measured.at_s))
+        return Targets(trigger=due).triggered(found, picture.width, picture.height)
+
+    def _due(self, trigger: Target, at_s: float) -> bool:
+        last_s = self._kept_s.get(trigger.label)
+        return last_s is None or not 0 <= lapse_s(last_s, at_s) < trigger.every_s
+
+    # -- looking -----------------------------------------------------------------------------------
+
+    def _found(self, measured: Measured, new: Mask | None = None) -> Sequence[Detection] | None:
+        """Returns the objects in a frame; None: it cannot be looked at.
+
+        A frame is looked at once. `new`: cells that are looked at closely.
+        """
+        if measured.detections is None:
+            pixels = measured.frame.picture.bgr() if measured.shown is None else measured.shown
+            painted = self._regions.paint(pixels)
+            try:
+                found = self._detect(painted, _boxes(new, painted), self._targets)
+            except DetectError:
+                return None
+            picture = measured.frame.picture
+            scale = picture.width / painted.shape[1], picture.height / painted.shape[0]
+            measured.detections = self._targets.counting(_scaled(one, *scale) for one in found)
+        return measured.detections
+
+    def _unknown(self) -> Refusal | None:
+        """Returns what becomes of a frame that cannot be looked at: it is kept, unless something
+        must not be in it."""
+        if not self._targets.inhibit:
+            return None
+        return Refusal(Reason.INHIBITED, "no detector can look at it, and inhibit must be sure")
+
+    # -- state -------------------------------------------------------------------------------------
+
+    def arrays(self) -> Arrays:
+        """Returns what is remembered, for the state; empty if nothing is looked for."""
+        if not self.on:
+            return {}
+        arrays: Arrays = {
+            "targets_looked_s": np.array(self._looked_s),
+            "targets_labels": np.array(list(self._kept_s) or [""]),
+            "targets_kept_s": np.array(list(self._kept_s.values())),
+        }
+        for number, one in enumerate(self._refused.values()):
+            told = (one.frame.id, one.refusal.reason.value, one.refusal.why)
+            arrays[f"targets_refused_{number}"] = np.frombuffer(one.frame.to_bytes(), np.uint8)
+            arrays[f"targets_refused_{number}_told"] = np.array(told)
+            arrays[f"targets_refused_{number}_s"] = np.array(one.at_s)
+        return arrays
+
+    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Takes over what `arrays` gave."""
+        if not self.on or "targets_looked_s" not in arrays:
+            return
+        self._looked_s = float(arrays["targets_looked_s"])
+        labels, kept_s = arrays["targets_labels"], arrays["targets_kept_s"]
+        self._kept_s = {str(a): float(b) for a, b in zip(labels, kept_s, strict=False)}
+        for number in range(_REMEMBERED):
+            if f"targets_refused_{number}" not in arrays:
+                break
+            id_, reason, why = map(str, arrays[f"targets_refused_{number}_told"])
+            frame = GalleryFrame.from_bytes(id_, arrays[f"targets_refused_{number}"].tobytes())
+            at_s = float(arrays[f"targets_refused_{number}_s"])
+            self._refused[id_] = _Refused(frame, at_s, Refusal(Reason(reason), why))
+
+
+def _spread(best: Candidate, able: Sequence[Candidate]) -> Iterator[Candidate]:
+    """Yields the best frame, then others spread over all, no two of which were looked at as one."""
+    last = len(able) - 1
+    places = dict.fromkeys((last, 0, last // 2, last // 4, 3 * last // 4))
+    looks: set[int] = set()
+    for each in (best, *(able[place] for place in places)):
+        if id(each.measured.embedded) not in looks and len(looks) < MOST_TRIED:
+            looks.add(id(each.measured.embedded))
+            yield each
+
+
+def _scaled(found: Detection, across: float, down: float) -> Detection:
+    left, top, right, bottom = found.box
+    box = (left * across, top * down, right * across, bottom * down)
+    return Detection(found.label, found.confidence, box)
+
+
+def _boxes(new: Mask | None, picture: Image) -> list[Box]:
+    """Returns the box around (rows, columns) cells in pixels of a picture; none without cells."""
+    if new is None or not new.any():
+        return []
+    height, width = picture.shape[:2]
+    rows, columns = np.flatnonzero(new.any(1)), np.flatnonzero(new.any(0))
+    down, across = height / new.shape[0], width / new.shape[1]
+    low, right = (float(each[-1] + 1) for each in (rows, columns))
+    return [(float(columns[0]) * across, float(rows[0]) * down, right * across, low * down)]

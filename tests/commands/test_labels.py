@@ -1,0 +1,68 @@
+"""`stillsift labels`: as a linter it ends with 1; what it mends can be had back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from conftest import Command
+
+LINES = "0 0.5 0.5 0.2 0.2\n0 0.5 0.5 0.2 0.2\n1 0.95 0.5 0.2 0.2\n"
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    root = tmp_path / "set"
+    for folder in ("images", "labels"):
+        (root / folder).mkdir(parents=True)
+    for name in ("a", "b"):
+        Image.new("RGB", (200, 100)).save(root / "images" / f"{name}.png")
+    (root / "labels" / "a.txt").write_text(LINES)
+    return root
+
+
+def test_each_mistake_has_its_line_and_a_clean_set_ends_with_0(
+    stillsift: Command, dataset: Path
+) -> None:
+    file = dataset / "labels" / "a.txt"
+    done = stillsift("labels", dataset)
+    assert done.status == 1
+    assert done.out.splitlines() == [
+        f"{file}:2: duplicate: the same box as line 1: take one out",
+        f"{file}:3: outside: (0.85, 0.4, 1.05, 0.6) reaches beyond the picture:"
+        " clip it to the picture",
+    ]
+    assert "1 label file, 3 boxes, 2 pictures: 2 wrong, 0 mended" in done.err
+    assert "1 picture without a label: b.png" in done.err
+    assert file.read_text() == LINES
+    file.write_text("0 0.5 0.5 0.2 0.2\n")
+    assert stillsift("labels", dataset).status == 0
+    assert stillsift("labels", dataset / "nowhere").status == 2
+
+
+def test_what_needs_no_guess_is_mended_and_can_be_undone(
+    stillsift: Command, dataset: Path, tmp_path: Path
+) -> None:
+    file, originals = dataset / "labels" / "a.txt", tmp_path / "originals"
+    with file.open("a") as more:
+        more.write("no label\n")
+    was = file.read_text()
+    done = stillsift("labels", dataset, "--backup-to", originals, "--json")
+    assert done.status == 1  # one line is left
+    rows = json.loads(done.out)["wrong"]
+    assert [(row["line"], row["kind"], row["mended"]) for row in rows] == [
+        *((2, "duplicate", True), (3, "outside", True), (4, "unparsable", False))
+    ]
+    assert (
+        file.read_text() == "0 0.5 0.5 0.2 0.2\n1 0.925000 0.500000 0.150000 0.200000\nno label\n"
+    )
+    assert (originals / "labels" / "a.txt").read_text() == was
+    assert "duplicate the same box as line 1" in (originals / "repaired.csv").read_text()
+    assert stillsift("restore", "--store", originals, "--all").status == 0
+    assert file.read_text() == was
+    again = stillsift("labels", dataset, "--backup-to", originals)
+    assert again.out.count("not done: it was repaired before, and brought back") == 2
+    assert file.read_text() == was

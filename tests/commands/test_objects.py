@@ -1,0 +1,195 @@
+"""From a configuration that asks for objects to the store, its records and its metrics."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from test_run import sample
+
+import tiny_onnx
+from clips import real_clip
+from conftest import Command
+from photographs import textured
+from running import daemon, decided
+from stillsift.arrays import Image
+from stillsift.decisions import Reason
+from stillsift.detection import detectors, open_detector
+
+DARK: tuple[Image, ...] = tuple(textured(number, 640, 480) // 2 for number in range(4))
+
+
+def with_light(picture: Image, left: int = 100, top: int = 200, side: int = 120) -> Image:
+    made = picture.copy()
+    made[top : top + side, left : left + side] = 250
+    return made
+
+
+def written(folder: Path, *pictures: Image) -> Path:
+    folder.mkdir(exist_ok=True, parents=True)
+    for number, pixels in enumerate(pictures):
+        cv2.imwrite(str(folder / f"{number}.png"), pixels)
+    return folder
+
+
+def config(folder: Path, **defaults: object) -> Path:
+    """A configuration with a detector of light."""
+    path = folder / "config.yaml"
+    detector = {"path": str(tiny_onnx.bright_box(folder / "light.onnx")), "labels": ["light"]}
+    path.write_text(yaml.safe_dump({"detector": detector, "defaults": defaults}), "utf-8")
+    return path
+
+
+def test_what_was_found_is_in_the_records_and_beside_the_pictures(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    photos = written(tmp_path / "in", DARK[0], with_light(DARK[1]), DARK[2], with_light(DARK[3]))
+    given, out = config(tmp_path, require=["light"]), tmp_path / "out"
+    done = stillsift("sift", photos, "-c", given, "-o", out)
+    assert done.status == 0, done.err
+    assert "  dropped  no_target 2" in done.out
+    rows = stillsift("decisions", "--store", out, "--json").out.splitlines()
+    told = {Path(row["file"]).stem: row["detections"] for row in map(json.loads, rows)}
+    found = {name: json.loads(text) for name, text in told.items()}
+    assert (found["0"], found["2"]) == ([], [])
+    ((one,), (other,)) = found["1"], found["3"]
+    assert one == other
+    assert (one["label"], one["confidence"]) == ("light", 1)
+    assert np.allclose(one["box"], (100, 200, 220, 320), atol=3)
+    (listing,) = (out / "kept").rglob("metadata.jsonl")
+    for line in map(json.loads, listing.read_text("utf-8").splitlines()):
+        (box,) = line["objects"]["bbox"]
+        assert np.allclose(box, (100, 200, 120, 120), atol=4), "left, top, width, height"
+        assert (line["objects"]["label"], line["objects"]["confidence"]) == (["light"], [1])
+    text = stillsift("decisions", "--store", out).out
+    assert "light 1.00" in text
+    told = json.loads(stillsift("balance", "--store", out, "--json").out)
+    assert next(each for each in told if each["by"] == "object")["labels"] == [
+        {"label": "light", "pictures": 2, "objects": 2, "share": 1}
+    ]
+    assert "require asks for light of 0.3, and it shows nothing of it" in text
+    table = stillsift("decisions", "--store", out, "--format", "csv").out
+    assert '""label"": ""light""' in table, "as JSON"
+
+
+def test_what_shows_no_object_is_moved_away(stillsift: Command, tmp_path: Path) -> None:
+    photos = written(tmp_path / "in", DARK[0], with_light(DARK[1]))
+    given, out = config(tmp_path, require=["light"]), tmp_path / "out"
+    assert stillsift("sift", photos, "-c", given, "--remove-to", out).status == 0
+    assert [path.name for path in photos.iterdir()] == ["1.png"]
+    assert "no_target" in (out / "removed.csv").read_text("utf-8")
+    assert stillsift("restore", "--store", out, "--all").status == 0
+    assert len(list(photos.iterdir())) == 2
+
+
+def test_a_detector_that_is_not_there_ends_it_before_anything_is_done(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    photos = written(tmp_path / "in", DARK[0])
+    given = config(tmp_path, require=["light"])
+    (tmp_path / "light.onnx").unlink()
+    done = stillsift("sift", photos, "-c", given, "-o", tmp_path / "out")
+    assert done.status == 78
+    assert f"{tmp_path}/light.onnx" in done.err
+    assert not (tmp_path / "out").exists()
+    checked = stillsift("check-config", given)
+    assert "detector.path: is" in checked.err
+
+
+def test_an_object_that_the_file_of_a_detector_does_not_name_is_told(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    outputs = {"boxes": np.zeros((1, 1, 4), np.float32), "scores": np.zeros((1, 1, 1), np.float32)}
+    path = tiny_onnx.detector(tmp_path / "own.onnx", outputs, names="{0: 'bolt'}")
+    given = tmp_path / "config.yaml"
+    asked = {"detector": {"path": str(path)}, "defaults": {"inhibit": ["screw"]}}
+    given.write_text(yaml.safe_dump(asked), "utf-8")
+    done = stillsift("sift", written(tmp_path / "in", DARK[0]), "-c", given, "--dry-run")
+    assert done.status == 78
+    assert f"{path}: no detector finds 'screw'" in done.err
+
+
+def test_the_daemon_counts_objects_and_takes_up_other_ones(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    detector = {"path": str(tiny_onnx.bright_box(tmp_path / "light.onnx")), "labels": ["light"]}
+    source = {"name": "gate", "directory": str(gate), "require": ["light"]}
+    with daemon(tmp_path, [source], detector=detector) as running:
+        written(gate, DARK[0], with_light(DARK[1]))
+        running.start()
+        running.until_done(2)
+        assert sample(running, "stillsift_detections_total", source="gate", label="light") == 1
+        reasons = {"source": "gate", "outcome": "dropped", "reason": "no_target"}
+        assert sample(running, "stillsift_frames_total", **reasons) == 1
+        assert sample(running, "stillsift_stage_seconds_count", stage="detect") == 2
+        assert running.stop() == 0
+    assert [each.decision.reason for each in decided(running.store)] == [
+        Reason.NO_TARGET,
+        Reason.NOVEL,
+    ]
+
+
+@pytest.mark.parametrize(("label", "kept"), [("person", True), ("zebra", False)])
+def test_the_detector_that_comes_along_tells_people_from_zebras(
+    label: str, kept: bool, stillsift: Command
+) -> None:
+    done = stillsift(
+        "sift", real_clip("bikes"), "--dry-run", "--json", "--set", f"require=[{label}]"
+    )
+    (source,) = json.loads(done.out)["sources"]
+    assert (source["kept"] > 0) == kept
+    assert kept or set(source["reasons"]) == {"no_target"}
+
+
+def blocks(pixels: Image) -> int:
+    """Number of colours in a part of a picture."""
+    return len(np.unique(pixels.reshape(-1, 3), axis=0))
+
+
+@pytest.mark.parametrize("into", ["--output", "--copy-to"])
+def test_what_is_covered_cannot_be_had_back(into: str, stillsift: Command, tmp_path: Path) -> None:
+    """And no still is kept byte for byte, be there something in it or not."""
+    photos = written(tmp_path / "in", with_light(DARK[0], side=60), DARK[1])
+    before = {path.name: path.read_bytes() for path in photos.iterdir()}
+    given, out = config(tmp_path, anonymize=["light"]), tmp_path / "out"
+    done = stillsift("sift", photos, "-c", given, into, out)
+    assert done.status == 0, done.err
+    kept = sorted(out.rglob("*.png"))
+    assert len(kept) == 2
+    assert not {path.read_bytes() for path in kept} & set(before.values())
+    store = out if into == "--output" else out / ".stillsift"
+    told = {str(record.decision.file): record.repairs for record in decided(store)}
+    assert sorted(map(str, told.values())) == [
+        "made anonymous: 1 light",
+        "made anonymous: no light found",
+    ]
+    pictures = [np.asarray(cv2.imread(str(path)), np.uint8) for path in kept]
+    (pixels,) = [each for each in pictures if np.array_equal(each[0], DARK[0][0])]
+    assert blocks(pixels[200:260, 100:160]) <= 25, "five by five blocks"
+    assert np.array_equal(pixels[:180], DARK[0][:180]), "the rest is as it was"
+    assert {path.name: path.read_bytes() for path in photos.iterdir()} == before
+
+
+def test_faces_of_a_clip_are_covered(stillsift: Command, tmp_path: Path) -> None:
+    """The detector that found them finds none in what was kept."""
+    look = open_detector(detectors()["centerface-640"])
+    clip = real_clip("carphone_pristine")
+    for anonymous in (False, True):
+        out = tmp_path / str(anonymous)
+        words = ("--set", "anonymize=[face]") if anonymous else ()
+        assert stillsift("sift", clip, "-o", out, *words).status == 0
+        kept = sorted(out.rglob("*.jpg"))
+        assert kept
+        faces = [look(np.asarray(cv2.imread(str(path)), np.uint8), 0.5) for path in kept]
+        assert all(not found for found in faces) if anonymous else all(faces)
+
+
+def test_what_stays_in_place_cannot_be_made_anonymous(stillsift: Command, tmp_path: Path) -> None:
+    photos = written(tmp_path / "in", DARK[0])
+    given = config(tmp_path, anonymize=["light"])
+    done = stillsift("sift", photos, "-c", given, "--remove-to", tmp_path / "out")
+    assert done.status == 2
+    assert "leaves what is kept as it is, and anonymize must not" in done.err

@@ -1,0 +1,265 @@
+"""`stillsift repair` lists what trainers trip over and puts it right in place; it can be undone."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import Command
+from footage import write_clip
+from photographs import textured
+from stillsift.store import in_place_repair
+
+CUT_OFF = (sys.executable, Path(__file__).with_name("cut_off_repair.py"))
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file by its path below the folder, hidden ones too."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file() and ".stillsift" not in path.parts
+    }
+
+
+def turned(path: Path, seed: int) -> None:
+    exif = Image.Exif()
+    exif[274] = 8
+    Image.fromarray(textured(seed, 160, 120)).save(path, exif=exif, quality=95)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "b").mkdir(parents=True)
+    Image.fromarray(textured(1, 160, 120)).save(folder / "fine.jpg")
+    turned(folder / "turned.jpg", 2)
+    Image.fromarray(textured(3, 160, 120)).convert("L").save(folder / "b" / "lies.jpg", "PNG")
+    os.utime(folder / "turned.jpg", (1_700_000_000, 1_700_000_000))
+    (folder / "turned.jpg").chmod(0o640)
+    return folder
+
+
+@pytest.fixture
+def all_kinds(photos: Path) -> Path:
+    whole = (photos / "fine.jpg").read_bytes()
+    (photos / "cut off.jpg").write_bytes(whole[: len(whole) // 2])
+    (photos / "empty.png").touch()
+    (photos / "text.png").write_text("no picture")
+    pages = [Image.fromarray(textured(number, 64, 48)) for number in (5, 6)]
+    pages[0].convert("L").save(photos / "pages.tif", save_all=True, append_images=pages[1:])
+    write_clip(photos / "a.mp4", [1, 2])
+    (photos / "fine.txt").write_text("0 0.5 0.5 0.1 0.1")
+    (photos / "link.jpg").symlink_to(photos / "turned.jpg")
+    return photos
+
+
+def test_a_list_names_what_is_wrong_and_changes_nothing(
+    stillsift: Command, all_kinds: Path
+) -> None:
+    before = contents(all_kinds)
+    done = stillsift("repair", all_kinds, "--json")
+    assert done.status == 1
+    found = json.loads(done.out)
+    assert (found["files"], found["wrong"], found["repaired"]) == (7, 5, 0)
+    rows = {(Path(row["file"]).name, row["fault"]): row for row in found["faults"]}
+    assert set(rows) == {
+        *(("turned.jpg", "orientation"), ("lies.jpg", "suffix"), ("lies.jpg", "colour")),
+        *(("cut off.jpg", "unreadable"), ("empty.png", "unreadable"), ("text.png", "unreadable")),
+    }
+    assert rows["turned.jpg", "orientation"]["what"] == "EXIF orientation 8"
+    assert rows["lies.jpg", "suffix"]["way_out"] == "name it .png"
+    assert "end marker is missing" in rows["cut off.jpg", "unreadable"]["what"]
+    shown = stillsift("repair", all_kinds)
+    assert f"{all_kinds / 'turned.jpg'}: EXIF orientation 8: turn its pixels" in shown.out
+    assert "7 stills: 5 wrong, 0 repaired" in shown.err
+    assert "--backup-to originals" in shown.err
+    assert contents(all_kinds) == before
+
+
+def test_a_clean_folder_ends_with_0_and_limits_can_be_asked_for(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.fromarray(textured(1, 160, 120)).save(folder / "fine.jpg")
+    assert stillsift("repair", folder).status == 0
+    assert stillsift("repair", folder, "--longest-side", 160, "--format", "jpeg").status == 0
+    done = stillsift("repair", folder, "--longest-side", 100, "--format", "png")
+    assert (done.status, done.out.count("160x120: make its longer side 100")) == (1, 1)
+    assert "a JPEG, not png: write it as png" in done.out
+    for words in (("--longest-side", "0"), ("--only", "size")):
+        assert stillsift("repair", folder, *words).status == 2
+    assert stillsift("repair", tmp_path / "nowhere").status == 2
+
+
+def test_stills_are_repaired_and_originals_lie_below_the_other_folder(
+    stillsift: Command, all_kinds: Path, tmp_path: Path
+) -> None:
+    before, originals = contents(all_kinds), tmp_path / "originals"
+    facts = (all_kinds / "turned.jpg").stat()
+    done = stillsift("repair", all_kinds, "--backup-to", originals)
+    assert done.status == 1  # three cannot be repaired
+    assert "7 stills: 5 wrong, 2 repaired" in done.err
+    now = contents(all_kinds)
+    changed = {"turned.jpg", "b/lies.jpg", "b/lies.png", "link.jpg"}
+    assert {name for name in before.keys() | now if before.get(name) != now.get(name)} == changed
+    with Image.open(all_kinds / "turned.jpg") as image:
+        assert image.getexif().get(274, 1) == 1
+        upright = np.rot90(textured(2, 160, 120))
+        assert np.abs(np.asarray(image, int) - upright).mean() < 15  # two JPEGs lie between them
+        assert np.abs(np.asarray(image, int) - upright[::-1]).mean() > 40
+    with Image.open(all_kinds / "b" / "lies.png") as image:
+        assert image.mode == "RGB"
+    assert contents(originals) == {
+        "turned.jpg": before["turned.jpg"],
+        "b/lies.jpg": before["b/lies.jpg"],
+        "repaired.csv": contents(originals)["repaired.csv"],
+    }
+    new = (all_kinds / "turned.jpg").stat()
+    assert (new.st_mtime_ns, new.st_mode) == (facts.st_mtime_ns, facts.st_mode)
+    with (originals / "repaired.csv").open(encoding="utf-8", newline="") as file:
+        rows = {Path(row["file"]).name: row for row in csv.DictReader(file)}
+    assert rows["turned.jpg"]["repairs"] == "EXIF orientation 8 applied"
+    assert rows["lies.jpg"]["now"] == str(all_kinds / "b" / "lies.png")
+    assert rows["lies.jpg"]["sha256"] == before["b/lies.jpg"]
+    assert "2 repaired" not in stillsift("repair", all_kinds, "--backup-to", originals).err
+
+
+def test_restore_puts_all_back_and_a_second_run_leaves_it(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    before, originals = contents(photos), tmp_path / "originals"
+    assert stillsift("repair", photos, "--backup-to", originals).status == 0
+    assert stillsift("restore", "--store", originals, "turned.jpg").status == 0
+    assert contents(photos)["turned.jpg"] == before["turned.jpg"]
+    assert (photos / "b" / "lies.png").is_file()
+    assert stillsift("restore", "--store", originals, "--all").status == 0
+    assert contents(photos) == before
+    assert list(contents(originals)) == ["repaired.csv"]
+    done = stillsift("repair", photos, "--backup-to", originals)
+    assert done.status == 1
+    assert done.out.count("it was repaired before, and brought back") == 2
+    assert contents(photos) == before
+
+
+def test_what_was_repaired_twice_is_undone_to_its_first_original(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    before, words = contents(photos), ("--backup-to", tmp_path / "originals")
+    assert stillsift("repair", photos, *words).status == 0
+    assert stillsift("repair", photos, *words, "--longest-side", 100).status == 0
+    assert {"turned.jpg", "2_turned.jpg"} <= set(contents(tmp_path / "originals"))
+    with Image.open(photos / "turned.jpg") as image:
+        assert image.size == (75, 100)
+    assert stillsift("restore", "--store", tmp_path / "originals", "--all").status == 0
+    assert contents(photos) == before
+
+
+def test_restore_overwrites_nothing_that_was_changed_since(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    before, originals = contents(photos), tmp_path / "originals"
+    stillsift("repair", photos, "--backup-to", originals)
+    Image.fromarray(textured(9, 160, 120)).save(photos / "turned.jpg")
+    changed = contents(photos)["turned.jpg"]
+    done = stillsift("restore", "--store", originals, "--all")
+    assert (done.status, "nothing overwritten" in done.out) == (1, True)
+    assert contents(photos) == {**before, "turned.jpg": changed}
+    done = stillsift("restore", "--store", originals, "--all", "--output", tmp_path / "back")
+    assert done.status == 0, done
+    assert contents(tmp_path / "back") == {"turned.jpg": before["turned.jpg"]}
+
+
+def test_names_that_are_taken_are_left_to_their_files(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "b" / "lies.png").write_bytes((photos / "fine.jpg").read_bytes())
+    before, originals = contents(photos), tmp_path / "originals"
+    (originals / "b").mkdir(parents=True)
+    (originals / "b" / "lies.jpg").write_text("somebody else's")
+    words = ("--only", "orientation", "--only", "colour", "--backup-to", originals)
+    assert stillsift("repair", photos, *words).status == 0
+    made = {*contents(photos)} - {*before}
+    assert made == {"b/lies.jpg.png"}
+    assert (originals / "b" / "lies.jpg").read_text() == "somebody else's"
+    assert contents(originals)["b/2_lies.jpg"] == before["b/lies.jpg"]
+    assert stillsift("restore", "--store", originals, "--all").status == 0
+    assert contents(photos) == before
+
+
+def test_an_original_with_other_names_is_copied_and_so_is_one_on_another_disk(
+    stillsift: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.link(photos / "turned.jpg", tmp_path / "other name")
+    monkeypatch.setattr(in_place_repair, "exchange", lambda *_: False)  # as on an old kernel
+    before, originals = contents(photos), tmp_path / "originals"
+    assert stillsift("repair", photos, "--backup-to", originals).status == 0
+    assert (originals / "turned.jpg").stat().st_nlink == 1
+    with (tmp_path / "other name").open("r+b") as file:
+        file.write(b"changed by who has the other name")
+    assert contents(originals)["turned.jpg"] == before["turned.jpg"]
+    assert stillsift("restore", "--store", originals, "--all").status == 0
+    assert contents(photos) == before
+
+
+def test_what_somebody_writes_to_stays(stillsift: Command, photos: Path, tmp_path: Path) -> None:
+    before = contents(photos)
+    with (photos / "turned.jpg").open("r+b"):
+        done = stillsift("repair", photos, "--backup-to", tmp_path / "originals")
+    assert (done.status, "not done: somebody has it open for writing" in done.out) == (1, True)
+    assert contents(photos)["turned.jpg"] == before["turned.jpg"]
+
+
+def test_folders_of_other_commands_are_refused(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    originals, store = tmp_path / "originals", tmp_path / "store"
+    stillsift("repair", photos, "--backup-to", originals)
+    assert stillsift("sift", photos, "--remove-to", originals).status == 2
+    assert "made by repair --backup-to" in stillsift("sift", photos, "--output", originals).err
+    stillsift("sift", photos, "--output", store)
+    assert stillsift("repair", photos, "--backup-to", store).status == 2
+    assert stillsift("repair", originals, "--backup-to", originals).status == 2
+    # What lies in a folder of originals is never looked at.
+    stillsift("repair", photos, "--backup-to", photos / "originals", "--only", "suffix")
+    assert "originals" not in stillsift("repair", photos).out
+
+
+def test_killed_at_any_step_nothing_is_lost_and_the_next_run_ends_alike(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    before, into = contents(photos), tmp_path / "into"
+    subprocess.run([*CUT_OFF, photos, into], check=True, capture_output=True)
+    cut_off = sorted(into.iterdir(), key=lambda folder: int(folder.name))
+    assert len(cut_off) > 20
+    expected = contents(cut_off[-1] / "photos")
+    assert set(expected) == {"fine.jpg", "turned.jpg", "b/lies.png"}
+    for folder in cut_off:
+        here, originals = folder / "photos", folder / "originals"
+        safe = contents(originals) if originals.is_dir() else {}
+        there = {*contents(here).values(), *safe.values()}
+        assert {*before.values()} <= there, folder
+        for path in here.rglob("[!.]*.*"):
+            with Image.open(path) as image:
+                image.load()  # a whole file under each name
+        for name in ("turned.jpg", "fine.jpg"):
+            assert (here / name).is_file(), folder
+        if int(folder.name) % 3 == 0 and originals.is_dir():
+            assert stillsift("restore", "--store", originals, "--all").status == 0
+            found = {name: each for name, each in contents(here).items() if "/." not in f"/{name}"}
+            assert {**found, **before} == found, folder
+            continue
+        assert stillsift("repair", here, "--backup-to", originals).status == 0
+        assert contents(here) == expected, folder
+        assert stillsift("restore", "--store", originals, "--all").status == 0
+        assert contents(here) == before, folder

@@ -1,0 +1,113 @@
+"""Labels from class folders, YOLO and COCO files, and how even they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stillsift.dataset.annotations import Yolo, of_coco
+from stillsift.dataset.balance import Labelling, balance_of
+from stillsift.dataset.pictures import Entry, SetError
+
+
+def test_rare_labels_come_first_and_none_is_forgotten() -> None:
+    pictures = [["cat", "cat", "dog"], ["cat"], [], ["dog", "cow"]]
+    found = balance_of(Labelling("yolo", pictures, ("cat", "dog", "hen"), of_objects=True))
+    assert [(c.label, c.pictures, c.objects) for c in found.counts] == [
+        ("hen", 0, 0),
+        ("cow", 1, 1),
+        ("dog", 2, 2),
+        ("cat", 2, 3),
+    ]
+    assert (found.pictures, found.unlabelled) == (4, 1)
+    assert sum(each.share for each in found.counts) == pytest.approx(1)
+    assert found.entropy == pytest.approx(1.4591, abs=1e-4)  # of 1/6, 1/3, 1/2
+    assert found.effective == pytest.approx(2.7496, abs=1e-3)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_even_labels_are_as_many_as_they_are(count: int) -> None:
+    found = balance_of(Labelling("folder", [[str(n % count)] for n in range(3 * count)]))
+    assert found.effective == pytest.approx(count)
+    assert balance_of(Labelling("folder", [[]])).effective == 0
+
+
+def entry(path: Path) -> Entry:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
+    return Entry(path.name, path)
+
+
+@pytest.mark.parametrize(
+    ("picture", "text"),
+    [
+        ("a.jpg", "a.txt"),
+        ("a.jpg", "labels/a.txt"),
+        ("val/a.jpg", "val/labels/a.txt"),
+        ("val/a.jpg", "labels/val/a.txt"),
+        ("images/val/a.jpg", "labels/val/a.txt"),
+    ],
+)
+def test_yolo_files_are_found_where_they_are_kept(tmp_path: Path, picture: str, text: str) -> None:
+    entries = [entry(tmp_path / picture), entry(tmp_path / "other.jpg")]
+    file = tmp_path / text
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("1 0.5 0.5 0.1 0.1\n0 .1 .1 .1 .1 .2 .2\n\n1 x y 0 0\n")
+    (tmp_path / "data.yaml").write_text("names: [person, dog, hen]\n")
+    yolo = Yolo(tmp_path, entries)
+    assert yolo.is_there()
+    labelling = yolo.labelling()
+    assert list(labelling.pictures) == [["dog", "person"], []]
+    assert list(labelling.names) == ["person", "dog", "hen"]
+    assert yolo.unread == [(f"{file}:4", "no class with its place: '1 x y 0 0'")]
+
+
+def test_a_caption_beside_a_picture_is_no_yolo(tmp_path: Path) -> None:
+    entries = [entry(tmp_path / "a.jpg")]
+    (tmp_path / "a.txt").write_text("3 dogs on a lawn in the sun\n")
+    assert not Yolo(tmp_path, entries).is_there()
+
+
+def test_names_that_cannot_be_read_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text("names: [a, b\n")
+    with pytest.raises(SetError, match=r"data\.yaml: the names of the classes cannot be read"):
+        Yolo(tmp_path, []).labelling()
+
+
+def test_coco(tmp_path: Path) -> None:
+    file = tmp_path / "train.json"
+    told = {
+        "images": [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}],
+        "annotations": [
+            {"image_id": 1, "category_id": 7},
+            {"image_id": 1, "category_id": 7},
+            {"image_id": 1, "category_id": 9},
+        ],
+        "categories": [{"id": 7, "name": "cat"}, {"id": 8, "name": "dog"}],
+    }
+    file.write_text(json.dumps(told))
+    found = balance_of(of_coco(file))
+    assert [(c.label, c.objects) for c in found.counts] == [
+        ("dog", 0),
+        ("category 9", 1),
+        ("cat", 2),
+    ]
+    assert (found.pictures, found.unlabelled) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", r"train\.json:1: is no JSON"),
+        ("[]", "not as COCO writes it"),
+        ('{"images": [], "categories": []}', "lacks 'annotations'"),
+        ('{"images": [], "categories": [], "annotations": [{}]}', "lacks 'category_id'"),
+    ],
+)
+def test_what_is_no_coco_is_an_error(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "train.json"
+    file.write_text(text)
+    with pytest.raises(SetError, match=message):
+        of_coco(file)

@@ -1,0 +1,286 @@
+"""What is asked for by its label: required, inhibited, or worth a frame of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sifting import LIMITS, blocks, frame, noisy, photo, reasons, scene, sift
+from stillsift.arrays import Image
+from stillsift.decisions import Detection, Reason
+from stillsift.detection import DetectError
+from stillsift.frames import Frame
+from stillsift.selection import Gallery, GalleryFrame, Limits, Sifter, Verdict
+from stillsift.selection.budgets import Amounts
+from stillsift.selection.targets import Box, Target, Targets
+
+COLOURS = {"red": (20, 20, 230), "blue": (230, 20, 20)}
+
+
+@dataclass
+class Seen:
+    """A small honest detector of plates of one colour; it counts how often it is asked."""
+
+    asked: int = 0
+    closely: list[Sequence[Box]] = field(default_factory=list)
+    broken: bool = False
+
+    def __call__(self, picture: Image, parts: Sequence[Box], targets: Targets) -> list[Detection]:
+        self.asked += 1
+        self.closely.append(parts)
+        if self.broken:
+            raise DetectError("out of order")
+        found = []
+        for label in targets.labels:
+            apart = np.abs(picture.astype(np.int16) - COLOURS[label]).max(2)
+            _, _, stats, _ = cv2.connectedComponentsWithStats((apart < 40).astype(np.uint8))
+            for left, top, width, height, area in stats[1:].tolist():
+                confidence = min(1.0, area / 1000)
+                if confidence >= targets.least:
+                    box = (float(left), float(top), float(left + width), float(top + height))
+                    found.append(Detection(label, confidence, box))
+        return found
+
+
+def plate(picture: Image, label: str, x: int = 100, y: int = 60, side: int = 36) -> Image:
+    made = picture.copy()
+    made[y : y + side, x : x + side] = COLOURS[label]
+    return made
+
+
+def sifter(
+    targets: Targets, seen: Seen, limits: Limits = LIMITS, state: Sifter | None = None
+) -> Sifter:
+    """A new sifter, or one that goes on from another as after a restart."""
+    gallery = Gallery(32)
+    if state is not None:
+        kept = [GalleryFrame.from_bytes(each.id, each.to_bytes()) for each in state.gallery.kept]
+        gallery = Gallery(32, kept)
+    return Sifter(
+        replace(limits, targets=targets),
+        blocks,
+        gallery,
+        None if state is None else state.state(),
+        model="blocks",
+        detect=seen,
+    )
+
+
+def film(*shots: tuple[Image, float]) -> list[Frame]:
+    """Pictures, each for so many seconds, 5 frames/s."""
+    pictures = [picture for picture, for_s in shots for _ in range(round(5 * for_s))]
+    return [frame(noisy(picture, index), index) for index, picture in enumerate(pictures)]
+
+
+def shown(verdicts: Sequence[Verdict], reason: Reason) -> list[int]:
+    return [v.decision.frame_index for v in verdicts if v.decision.reason is reason]
+
+
+RED = Target("red")
+VIEW = scene(0)
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_only_what_shows_the_object_is_kept(changes: bool) -> None:
+    """The empty view is refused, and so is another thing; the object is not lost for that."""
+    frames = film((VIEW, 4), (plate(VIEW, "blue"), 3), (plate(VIEW, "red"), 3), (VIEW, 3))
+    seen = Seen()
+    made = sifter(Targets(require=(RED,)), seen, replace(LIMITS, every_change=changes))
+    verdicts = sift(made, frames)
+    kept = [v.decision for v in verdicts if v.is_kept]
+    assert kept
+    assert all(35 <= each.frame_index < 50 for each in kept), "only while the red plate is there"
+    (found,) = {(each.label, each.box) for one in kept for each in one.detections or ()}
+    assert found[0] == "red"
+    assert np.allclose(found[1], (100, 60, 136, 96), atol=2)
+    assert len(shown(verdicts, Reason.NO_TARGET)) > 20
+    refused = [v.decision for v in verdicts if v.decision.reason is Reason.NO_TARGET]
+    assert all("require asks for red of 0.3" in str(each.detail) for each in refused)
+    assert {each.detections for each in refused} == {(), None}, "None: not looked at"
+
+
+def test_a_view_at_rest_is_looked_at_once_a_minute() -> None:
+    seen = Seen()
+    verdicts = sift(sifter(Targets(require=(RED,)), seen), film((VIEW, 150)))
+    assert not [v for v in verdicts if v.is_kept]
+    assert 3 <= seen.asked <= 15, "at 0 s, 60 s and 120 s, up to five frames each"
+
+
+def test_who_leaves_before_the_best_frame_of_a_moment_is_not_lost() -> None:
+    """Most news is in later frames of the moment, but the object is only in the first ones."""
+    large = VIEW.copy()
+    large[20:130, 20:220] = scene(5)[20:130, 20:220]
+    frames = film((VIEW, 6), (plate(VIEW, "red", side=30), 0.4), (large, 3))
+    verdicts = sift(sifter(Targets(require=(RED,)), Seen()), frames)
+    assert [30 <= v.decision.frame_index < 32 for v in verdicts if v.is_kept] == [True]
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.sampled_from([None, "red", "blue"]), st.integers(5, 12)),
+        min_size=1,
+        max_size=8,
+    ),
+    st.booleans(),
+)
+def test_nothing_is_kept_that_may_not_be_and_every_frame_is_decided(
+    shots: list[tuple[int, str | None, int]], changes: bool
+) -> None:
+    pictures = [
+        (scene(view) if label is None else plate(scene(view), label), count / 5)
+        for view, label, count in shots
+    ]
+    frames = film(*pictures)
+    labels = [label for _, label, count in shots for _ in range(count)]
+    targets = Targets(require=(RED,), inhibit=(Target("blue"),))
+    limits = replace(LIMITS, every_change=changes, amounts=Amounts(heartbeat_s=2))
+    verdicts = sift(sifter(targets, Seen(), limits), frames)
+    assert [v.decision.frame_index for v in verdicts] == list(range(len(frames)))
+    for verdict in verdicts:
+        if verdict.is_kept:
+            label = labels[verdict.decision.frame_index]
+            assert label != "blue"
+            assert label == "red" or verdict.decision.reason is Reason.HEARTBEAT
+    ids = {v.decision.id for v in verdicts if v.is_kept}
+    assert {v.decision.nearest_kept for v in verdicts} <= {None, *ids}
+
+
+def test_a_trigger_keeps_what_is_not_new_at_most_as_often_as_it_says() -> None:
+    target = Target("red", every_s=10)
+    frames = film((VIEW, 4), (plate(VIEW, "red"), 40), (VIEW, 20))
+    seen = Seen()
+    verdicts = sift(sifter(Targets(trigger=(target,)), seen), frames)
+    at = shown(verdicts, Reason.TRIGGER)
+    novel = [i for i in shown(verdicts, Reason.NOVEL) if 20 <= i < 220]
+    assert len(novel) == 1
+    assert len(at) == 3
+    apart = np.diff([*novel, *at])
+    assert all(50 <= between <= 55 for between in apart), "within a second after 10"
+    assert seen.asked <= 70, "once a second"
+    assert "it shows red 1.00; at most one each 10s" in [
+        v.decision.detail for v in verdicts if v.decision.reason is Reason.TRIGGER
+    ]
+
+
+def test_a_trigger_for_the_uncertain_passes_over_what_is_sure() -> None:
+    target = Target("red", 0.3, most=0.6, every_s=2)
+    sure, unsure = plate(VIEW, "red", side=36), plate(VIEW, "red", x=180, side=21)
+    frames = film((VIEW, 4), (sure, 20), (VIEW, 4), (unsure, 20))
+    verdicts = sift(sifter(Targets(trigger=(target,)), Seen()), frames)
+    at = shown(verdicts, Reason.TRIGGER)
+    assert len(at) >= 5
+    assert all(index >= 140 for index in at)
+    assert "of which the detector is not sure" in str(verdicts[at[0]].decision.detail)
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_what_must_not_be_kept_is_neither_heartbeat_nor_trigger(changes: bool) -> None:
+    targets = Targets(inhibit=(Target("blue"),), trigger=(Target("red", every_s=1),))
+    both = plate(plate(VIEW, "red"), "blue", x=180)
+    limits = replace(LIMITS, every_change=changes, amounts=Amounts(heartbeat_s=1))
+    verdicts = sift(sifter(targets, Seen(), limits), film((VIEW, 3), (both, 6), (VIEW, 3)))
+    kept = [v.decision.frame_index for v in verdicts if v.is_kept]
+    assert kept
+    assert not [index for index in kept if 15 <= index < 45]
+    assert Reason.INHIBITED in reasons(verdicts)
+
+
+@pytest.mark.parametrize("inhibit", [False, True])
+def test_a_frame_that_no_detector_can_look_at_is_kept_unless_something_must_not_be(
+    inhibit: bool,
+) -> None:
+    asked = Targets(require=(RED,), inhibit=(Target("blue"),) if inhibit else ())
+    verdicts = sift(sifter(asked, Seen(broken=True)), film((VIEW, 4)))
+    assert bool([v for v in verdicts if v.is_kept]) != inhibit
+    assert (Reason.INHIBITED in reasons(verdicts)) == inhibit
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_a_restart_after_any_frame_changes_nothing(changes: bool) -> None:
+    """What was refused, and when a trigger was last met, is remembered."""
+    targets = Targets(
+        require=(RED, Target("blue", 0.9)), trigger=(Target("red", every_s=3),), inhibit=()
+    )
+    shots = ((VIEW, 3), (scene(3), 3), (plate(VIEW, "red"), 8), (VIEW, 2), (scene(3), 3))
+    frames = film(*shots)
+    limits = replace(LIMITS, every_change=changes)
+    whole = sift(sifter(targets, Seen(), limits), frames)
+    made, verdicts, waiting = sifter(targets, Seen(), limits), list[Verdict](), list[Frame]()
+    for each in frames:
+        waiting.append(each)
+        done = made.offer(each)
+        verdicts += done
+        del waiting[: len(done)]
+        made = sifter(targets, Seen(), limits, made)
+        for again in waiting:
+            assert not made.offer(again)
+    verdicts += made.flush()
+    assert [v.decision for v in verdicts] == [v.decision for v in whole]
+    assert {Reason.NO_TARGET, Reason.TRIGGER, Reason.NOVEL} <= set(reasons(whole))
+
+
+def test_photographs_are_looked_at_one_by_one() -> None:
+    pictures = [scene(1), plate(scene(2), "red"), plate(scene(3), "blue"), plate(scene(4), "red")]
+    targets = Targets(require=(RED,), trigger=(Target("blue"),))
+    verdicts = sift(
+        sifter(targets, Seen()), [photo(each, number) for number, each in enumerate(pictures)]
+    )
+    assert reasons(verdicts) == [Reason.NO_TARGET, Reason.NOVEL, Reason.NO_TARGET, Reason.NOVEL]
+
+
+def test_a_better_copy_without_the_object_replaces_nothing() -> None:
+    """The sharper one of a burst, in which the object has left, is no view of it."""
+    view = scene(1)
+    first = plate(view, "red", side=28)
+    soft = np.asarray(cv2.GaussianBlur(first, (0, 0), 1.2), np.uint8)
+    verdicts = sift(
+        sifter(Targets(require=(RED,)), Seen()), [photo(soft, 0), photo(view, 1), photo(first, 2)]
+    )
+    kept = [v.decision for v in verdicts if v.is_kept]
+    assert all(each.frame_index != 1 for each in kept)
+    assert len(kept) >= 1
+
+
+@pytest.mark.parametrize("targets", [Targets(require=(RED,)), Targets(trigger=(RED,))])
+def test_new_cells_are_looked_at_closely(targets: Targets) -> None:
+    """Beside a kept view, and beside one that was refused."""
+    seen = Seen()
+    frames = film((VIEW, 6), (plate(VIEW, "red", x=180, y=90), 2))
+    sift(sifter(targets, seen), frames)
+    ((left, top, right, bottom),) = next(parts for parts in seen.closely if parts)
+    assert left <= 184
+    assert top <= 94
+    assert right >= 212
+    assert bottom >= 122
+    assert (right - left) * (bottom - top) < 256 * 144 / 4
+
+
+@pytest.mark.parametrize(
+    ("target", "met"),
+    [
+        (Target("red"), True),
+        (Target("blue"), False),
+        (Target("red", confidence=0.9), False),
+        (Target("red", confidence=0.3, most=0.7), False),
+        (Target("red", confidence=0.3, most=0.8), True),
+        (Target("red", min_size=0.25), True),
+        (Target("red", min_size=0.26), False),
+        (Target("red", zone=(((0, 0.5), (1, 0.5), (1, 1), (0, 1)),)), True),
+        (Target("red", zone=(((0, 0), (1, 0), (1, 0.7), (0, 0.7)),)), False),
+        (
+            Target("red", zone=(((0, 0), (0.2, 0), (0, 0.2)), ((0, 0), (1, 0), (1, 1), (0, 1)))),
+            True,
+        ),
+    ],
+)
+def test_a_target_is_met_by_label_confidence_size_and_place(target: Target, met: bool) -> None:
+    """A box of a quarter of the picture that stands on its lower half."""
+    found = Detection("red", 0.8, (100.0, 25.0, 200.0, 75.0))
+    assert target.met_by(found, 200, 100) is met
