@@ -18,10 +18,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import labels
 import numpy as np
-from labels import Labelled
 
+import labels
+from labels import Labelled
 from stillsift.arrays import Image
 from stillsift.config.settings import ModelSettings
 from stillsift.decisions import Reason

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import methods
-from labels import Labelled
 from scores import HEAD, Score, line, score, total
+
+from labels import Labelled
 
 
 @dataclass(frozen=True, slots=True)

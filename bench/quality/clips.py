@@ -12,13 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import days
-import labels
 import methods
 import plots
 from bench import Bench
-from labels import Labelled
 from methods import Kept, Looks
 from scores import HEAD, Score, curve, held_out, line, score, total, tried
+
+import labels
+from labels import Labelled
 
 LIMITS = (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0)
 """Values of novelty_limit; 1 is the default."""

@@ -19,8 +19,9 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from labels import Labelled, Span
 from numpy.typing import NDArray
+
+from labels import Labelled, Span
 
 Image = NDArray[np.uint8]
 WIDTH, HEIGHT, RATE = 640, 360, 5

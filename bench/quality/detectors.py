@@ -25,11 +25,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
-import labels
 import numpy as np
 import people as walkers
-from labels import Span
 
+import labels
+from labels import Span
 from stillsift.arrays import Image
 from stillsift.detection import (
     Detection,

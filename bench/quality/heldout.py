@@ -9,17 +9,17 @@ of shake would take seven times as long, and all that counts in them is what is 
 
 from __future__ import annotations
 
-import labels
 import methods
 import people
 import plots
 import unseen
 import views
 from bench import Bench
-from labels import Labelled
 from scores import HEAD, Tried, curve, held_out, line, total, tried
 
+import labels
 from clips import LIMITS
+from labels import Labelled
 
 
 def measure(bench: Bench) -> None:

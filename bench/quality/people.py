@@ -17,9 +17,10 @@ import numpy as np
 import plots
 from bench import Bench, judged
 from days import HEIGHT, RATE, WIDTH, Image, Weather, fitted, made
-from labels import Labelled, Span
 from numpy.typing import NDArray
 from scores import total
+
+from labels import Labelled, Span
 
 PEOPLE = 24
 GAPS = {"gaps of 1-4 s": (1.0, 4.0), "gaps of 3-8 s": (3.0, 8.0), "overlapping": (-3.0, 2.0)}

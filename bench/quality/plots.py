@@ -8,8 +8,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from labels import Labelled
 from methods import Kept, Looks
+
+from labels import Labelled
 
 Curves = dict[str, list[tuple[float, float]]]
 """(x, y) points of each line by its name."""

@@ -14,10 +14,10 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-import labels
 import numpy as np
-from labels import Labelled
 
+import labels
+from labels import Labelled
 from stillsift.arrays import Image
 from stillsift.config.settings import ModelSettings
 from stillsift.embedding import Embedder, Embedding

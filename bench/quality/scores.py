@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import days
 import numpy as np
-from labels import Labelled
 from methods import Kept, Looks
+
+from labels import Labelled
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import av
 import cv2
-import labels
 import methods
 import plots
 from bench import Bench
+
+import labels
 from labels import Labelled
 
 RATES: dict[str, float | None] = {"own rate": None, "5/s": 5.0, "2/s": 2.0}

@@ -18,9 +18,10 @@ import numpy as np
 import plots
 from bench import Bench, judged
 from days import HEIGHT, RATE, WIDTH, Image, Weather, made, read_still
-from labels import Labelled, Span
 from people import Cutout, paste, pedestrians
 from scores import total
+
+from labels import Labelled, Span
 
 KINDS = ("sway", "jitter", "sway and jitter")
 MINUTES = 20

@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import labels
 import methods
 import numpy as np
 import plots
 from bench import Bench
 from days import HEIGHT, RATE, WIDTH, Image, Weather, fitted, made, read_pictures, read_still
-from labels import Labelled, Span
 
+import labels
+from labels import Labelled, Span
 from stillsift.config.settings import ModelSettings
 from stillsift.embedding import Embedder
 from stillsift.frames import Frame

@@ -20,11 +20,11 @@ import numpy as np
 import plots
 from bench import Bench
 from days import HEIGHT, WIDTH, Image, Weather, filled, made, read_still
-from labels import Labelled, Span
 from methods import engine, look, spread, uniform
 from people import Cutout, paste
 from scores import HEAD, Score, line, score, total
 
+from labels import Labelled, Span
 from stillsift.selection.sensitivity import Sensitivity
 
 RATE = 10
