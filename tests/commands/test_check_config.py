@@ -124,9 +124,13 @@ def test_mistakes_of_the_web_configuration_are_told_with_their_lines(
         ([{"min_gap": "1m"}], {"heartbeat": "10s"}, {"sources.a.min_gap": "heartbeat is 10s"}),
         (
             *([{}], {"inhibit": ["face"], "audit": 0.01}),
-            {"defaults.audit": "that no detector has looked at"},
+            {"defaults.audit": "that a detector has looked at, and these are few"},
         ),
-        ([{"inhibit": ["face"]}], {"audit": 0.01}, {"sources.a.inhibit": "no detector has looked"}),
+        (
+            [{"inhibit": ["face"]}],
+            {"audit": 0.01},
+            {"sources.a.inhibit": "a detector has looked at"},
+        ),
         ([{}], {"max_per_minute": 10, "max_per_hour": 600, "max_per_day": 600}, {}),
         (
             *([{}], {"max_per_minute": 10, "max_per_hour": 5}),

@@ -839,9 +839,9 @@ def test_an_original_that_vanishes_before_it_is_kept_is_a_failure_and_no_endless
 
     place = Store.place
 
-    def vanished(self: Store, frame: Any, decision: Any) -> Any:
+    def vanished(self: Store, frame: Any, decision: Any, repair: Any) -> Any:
         frame.file.unlink()
-        return place(self, frame, decision)
+        return place(self, frame, decision, repair)
 
     monkeypatch.setattr(Store, "place", vanished)
     write_stills(tmp_path / "gate", [1])

@@ -236,9 +236,20 @@ MISTAKES = [
     ),
     (
         "an unknown kind of detector",
-        "detector: {kind: yolo}",
+        "detector: {path: a.onnx, kind: yolo}",
         "c:1: detector.kind: must be auto, boxes, yolov5, yolov8, end_to_end, detr or rtdetr, not "
         "'yolo'",
+    ),
+    (
+        "a description of no detector",
+        "detector: {labels: [bolt]}",
+        "c:1: detector.labels: describes a detector of your own, and path names none",
+    ),
+    (
+        "two confidences",
+        "defaults: {trigger: [{label: car, confidence: 0.9, uncertain: [0.3, 0.6]}]}",
+        "c:1: defaults.trigger[0]: has confidence and uncertain, which stands for it; give one of "
+        "them",
     ),
     ("value for a section", "store: 5", "c:1: store: must be a section of keys, not 5"),
     (

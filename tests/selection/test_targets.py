@@ -15,9 +15,10 @@ from sifting import LIMITS, blocks, frame, noisy, photo, reasons, scene, sift
 from stillsift.arrays import Image
 from stillsift.decisions import Detection, Reason
 from stillsift.detection import DetectError
-from stillsift.frames import Frame
+from stillsift.frames import ArrayPicture, Frame
 from stillsift.selection import Gallery, GalleryFrame, Limits, Sifter, Verdict
 from stillsift.selection.budgets import Amounts
+from stillsift.selection.regions import Regions
 from stillsift.selection.targets import Box, Target, Targets
 
 COLOURS = {"red": (20, 20, 230), "blue": (230, 20, 20)}
@@ -284,3 +285,85 @@ def test_a_target_is_met_by_label_confidence_size_and_place(target: Target, met:
     """A box of a quarter of the picture that stands on its lower half."""
     found = Detection("red", 0.8, (100.0, 25.0, 200.0, 75.0))
     assert target.met_by(found, 200, 100) is met
+
+
+def test_an_inhibited_object_in_an_ignored_part_is_still_inhibited() -> None:
+    """What is kept is kept whole. A required one counts only where the picture counts."""
+    left = Regions(ignore=(((0, 0), (0.5, 0), (0.5, 1), (0, 1)),))
+    limits = replace(LIMITS, regions=left)
+    frames = film((plate(VIEW, "blue", x=20), 3), (VIEW, 3))
+    verdicts = sift(sifter(Targets(inhibit=(Target("blue"),)), Seen(), limits), frames)
+    assert [v.decision.frame_index for v in verdicts if v.is_kept]
+    assert all(v.decision.frame_index >= 15 for v in verdicts if v.is_kept)
+    for x, kept in ((20, False), (180, True)):
+        frames = film((plate(VIEW, "red", x=x), 3))
+        verdicts = sift(sifter(Targets(require=(RED,)), Seen(), limits), frames)
+        assert any(v.is_kept for v in verdicts) == kept
+
+
+def test_what_must_not_be_kept_is_told_though_another_frame_lacks_the_object() -> None:
+    """The best frame shows nothing that is required, a later one what is inhibited."""
+    targets = Targets(require=(RED,), inhibit=(Target("blue"),))
+    other = scene(3)
+    frames = film((other, 0.4), (plate(other, "blue", side=24), 0.4), (scene(4), 2))
+    verdicts = sift(sifter(targets, Seen()), frames)
+    seen = [v.decision for v in verdicts if v.decision.detections]
+    assert seen
+    assert {each.reason for each in seen} == {Reason.INHIBITED}
+
+
+def test_other_objects_are_not_refused_by_what_was_refused_before() -> None:
+    frames = film((plate(VIEW, "blue"), 30))
+    first = sifter(Targets(require=(RED,)), Seen())
+    for each in frames[:50]:
+        first.offer(each)
+    heir, _ = first.successor(
+        replace(LIMITS, targets=Targets(require=(Target("blue"),))), 32, alarms=False
+    )
+    verdicts = sift(heir, frames[50:])
+    kept = [v.decision.frame_index for v in verdicts if v.is_kept]
+    assert kept
+    assert kept[0] < 60, "at once, and not after a minute"
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_a_heartbeat_and_a_trigger_come_also_where_the_required_object_is_missing(
+    changes: bool,
+) -> None:
+    targets = Targets(require=(RED,), trigger=(Target("blue", every_s=4),))
+    limits = replace(LIMITS, every_change=changes, amounts=Amounts(heartbeat_s=10))
+    frames = film((VIEW, 25), (plate(VIEW, "blue"), 13))
+    verdicts = sift(sifter(targets, Seen(), limits), frames)
+    assert len(shown(verdicts, Reason.HEARTBEAT)) >= 2
+    assert len(shown(verdicts, Reason.TRIGGER)) >= 3
+
+
+def test_a_heartbeat_that_may_not_come_looks_once_a_second() -> None:
+    targets = Targets(inhibit=(Target("blue"),))
+    seen = Seen()
+    limits = replace(LIMITS, amounts=Amounts(heartbeat_s=1))
+    sift(sifter(targets, seen, limits), film((plate(VIEW, "blue"), 40)))
+    assert seen.asked <= 55
+
+
+def test_a_frame_that_cannot_be_converted_loses_no_other() -> None:
+    class Broken(ArrayPicture):
+        def bgr(self) -> Image:
+            raise DetectError("cannot be converted")
+
+    frames = film((VIEW, 4))
+    frames = [replace(each, picture=Broken(each.picture.bgr())) for each in frames]
+    verdicts = sift(sifter(Targets(require=(RED,)), Seen()), frames)
+    assert [v.decision.frame_index for v in verdicts] == list(range(20))
+    assert any(v.is_kept for v in verdicts)
+
+
+def test_a_change_without_the_object_is_no_repeat_of_one_with_it() -> None:
+    """A near duplicate is within the limit of the frame that it names, also then."""
+    limits = replace(LIMITS, every_change=True)
+    pictures = [(scene(number), 0.4) for number in (1, 2)] + [(plate(scene(1), "red"), 0.4)]
+    verdicts = sift(sifter(Targets(require=(RED,)), Seen(), limits), film(*pictures, (VIEW, 2)))
+    for each in verdicts:
+        if each.decision.reason is Reason.NEAR_DUPLICATE:
+            assert each.decision.distance is not None
+            assert each.decision.distance <= 1

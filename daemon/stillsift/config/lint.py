@@ -71,10 +71,12 @@ def _shared_directories(sources: tuple[SourceConfig, ...]) -> Iterator[LintWarni
 def _unseen(
     place: Place, given: SourceSettings, own: frozenset[str] | set[str]
 ) -> Iterator[LintWarning]:
-    """Yields an audit that lays aside what nobody has looked at, where something is inhibited."""
+    """Yields an audit of little use, as something is inhibited and few frames are looked at."""
     if given.inhibit and given.audit and (key := _one_of(own, "audit", "inhibit")):
-        why = "does not fit: audit lays dropped frames aside that no detector has looked at, and "
-        yield (*place, key), f"{why}inhibit leaves objects out of what is kept"
+        why = (
+            "does not fit: with inhibit, audit lays only dropped frames aside that a detector has "
+        )
+        yield (*place, key), f"{why}looked at, and these are few"
 
 
 def _amounts(

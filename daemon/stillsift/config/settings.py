@@ -190,6 +190,12 @@ class TriggerSettings(TargetSettings):
             raise ValueError("must be two confidences above 0 and up to 1, the lower one first")
         return given
 
+    @model_validator(mode="after")
+    def _one_confidence(self) -> Self:
+        if self.uncertain is not None and "confidence" in self.model_fields_set:
+            raise ValueError("has confidence and uncertain, which stands for it; give one of them")
+        return self
+
     @property
     def target(self) -> Target:
         least, most = self.uncertain or (self.confidence, 1.0)
@@ -533,6 +539,10 @@ def contradictions(given: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
             ("model", "custom", "cell_limit"),
             "is missing; a model of your own needs its limit",
         )
+    detector = _section(given, "detector")
+    for key in ("labels", "kind"):
+        if detector.get("path") is None and detector.get(key) not in (None, "auto"):
+            yield ("detector", key), "describes a detector of your own, and path names none"
     sources = given.get("sources")
     sources = sources if isinstance(sources, list | tuple) else ()
     store = Path(str(_section(given, "store").get("path") or StoreSettings().path))

@@ -95,6 +95,8 @@ class Detector:
             boxes, scores = candidates(
                 outputs, self._kind, len(self._classes), (box.width, box.height)
             )
+        except OutputError as error:
+            raise DetectError(f"{self.spec.name}: {error}") from error
         except ORT_ERRORS as error:
             raise DetectError(f"{self.spec.name}: {sentence(error)}") from error
         if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):

@@ -294,7 +294,6 @@ class Engine:
             mark.close()
             raise
         self.metrics.open_source(config.name, source)
-        self.metrics.looks_for(config.name, tuning.limits.targets.labels)
         return Line(
             source,
             sifter,
@@ -368,6 +367,7 @@ class Engine:
 
         Its examples are read, unless that was done and they are as they were. Raises ExamplesError.
         """
+        self.metrics.looks_for(config.name, config.targets.labels)
         examples = self._examples.examples(config)
         return Tuning(
             replace(config.limits(self.model.spec.cell_limit), examples=examples),

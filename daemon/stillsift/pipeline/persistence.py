@@ -248,7 +248,15 @@ class Persistence:
 
 
 def _audited(decision: Decision, tuning: Tuning) -> Decision:
-    """Returns the same decision, or one that takes the frame into the audit sample."""
+    """Returns the same decision, or one that takes the frame into the audit sample.
+
+    Where some objects must not be kept, only what a detector has looked at is set aside.
+    """
+    targets = tuning.limits.targets
+    if targets.inhibit:
+        found, size = decision.detections, (decision.width or 1, decision.height or 1)
+        if found is None or targets.inhibited(found, *size) is not None:
+            return decision
     return set_aside(decision) if is_chosen(decision, tuning.audit) else decision
 
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..arrays import Image
-from ..decisions import Outcome, Reason
+from ..decisions import Reason
 from ..frames import SPACING_S, lapse_s
 from .budgets import Refusal
 from .comparison import Comparison, News
@@ -89,25 +89,29 @@ class Changes:
         """Ends the moment: keeps one of its frames; those after it are to be looked at again."""
         waiting, self.waiting = self.waiting, []
         best = self._best(waiting)
-        news = [each for each in waiting if each.found.news is not None]
-        chosen = self._context.target_check.chosen(news, best)
-        if isinstance(chosen, Refusal):
-            shows = self._context.as_kept(best.measured)
-            self._context.target_check.remember(best.measured, shows, chosen)
-            return [
-                self._passed(replace(each, found=self._compare(each.measured)))
-                if each.found.news is None
-                else self._refused(each, chosen)
-                for each in waiting
-            ], []
-        best = chosen
+        refused: dict[int, Refusal] = {}
+        if (why := self._context.target_check.refusal(best)) is not None:
+            able = [each for each in waiting if each.found.news is not None]
+            able = [each for each in able if self._context.refusal(each.measured) is None]
+            chosen, refused = self._context.target_check.first(able)
+            if chosen is None:
+                return self._all_refused(waiting, best, why), []
+            best = chosen
         sibling = self._sibling(best.measured)
         if sibling is not None and best is not waiting[0]:
             # What another source has kept need not show the frames before this one.
             best, sibling = waiting[0], self._sibling(waiting[0].measured)
         place = waiting.index(best)
         shows = self._context.as_kept(best.measured)
-        verdicts = [self._before(each, best, shows) for each in waiting[:place]]
+        verdicts = []
+        for each in waiting[:place]:
+            why = None if each.found.news is None else refused.get(id(each.measured.embedded))
+            refusal = why if why is not None else self._context.refusal(each.measured)
+            shown = self._apart(each.measured, best.measured) <= self.limit
+            if each.found.news is not None and not shown and refusal is not None:
+                verdicts.append(self._refused(each, refusal))
+            else:
+                verdicts.append(self._before(each, best, shows))
         # What was named meanwhile has another place in the gallery now.
         best = replace(best, found=self._compare(best.measured))
         self._learn(best.measured)
@@ -117,6 +121,21 @@ class Changes:
             record = self._context.record(best.measured, best.found, Reason.NOVEL)
             verdicts.append(self._context.keep(best, record))
         return verdicts, [each.measured.again() for each in waiting[place + 1 :]]
+
+    def _all_refused(
+        self, waiting: Sequence[Candidate], best: Candidate, refusal: Refusal
+    ) -> list[Verdict]:
+        """Drops the frames of a moment that shows no object for which it is to be kept."""
+        shows = self._context.as_kept(best.measured)
+        self._context.target_check.remember(best.measured, shows, refusal)
+        verdicts = []
+        for each in waiting:
+            if each.found.news is None:
+                each = replace(each, found=self._compare(each.measured))
+                verdicts.append(self._passed(each))
+            else:
+                verdicts.append(self._refused(each, refusal))
+        return verdicts
 
     def _best(self, waiting: Sequence[Candidate]) -> Candidate:
         """Returns the last waiting frame that shows all those before it that no kept one shows."""
@@ -191,31 +210,35 @@ class Changes:
         The kept frame counts as the newest of the gallery, so that what is seen again and again
         stays in it.
         """
+        verdict = self._dropped(each, Reason.NEAR_DUPLICATE)
+        assert each.found.nearest is not None
+        self._context.gallery.renew(each.found.nearest)
+        self._learn(each.measured)
+        return verdict
+
+    def _dropped(self, each: Candidate, reason: Reason, *, other_view: bool = False) -> Verdict:
+        """Drops a frame for a reason, or keeps it for a heartbeat or a trigger."""
         context, measured, check = self._context, each.measured, self._context.target_check
-        beats = context.overdue_s(measured) is not None
-        beats = beats and not check.inhibits(measured)
+        beats = context.overdue_s(measured) is not None and not check.inhibits(measured)
         triggered = None
         if not beats and check.looks(measured.at_s) and context.refusal(measured) is None:
             triggered = check.triggered(measured, None)
-        record = context.record(measured, each.found, Reason.NEAR_DUPLICATE)
-        if beats or triggered is not None:
-            anyway = Reason.TRIGGER if triggered is not None else Reason.HEARTBEAT
-            why = triggered or context.budgets.heartbeat_why
-            record = replace(record, reason=anyway, detail=why)
-            context.take(measured)
-            check.kept(measured)
-        assert each.found.nearest is not None
-        context.gallery.renew(each.found.nearest)
-        self._learn(measured)
-        embedding = None if record.outcome is Outcome.DROPPED else measured.embedded.embedding
-        return Verdict(record, measured.frame, embedding=embedding)
+        record = context.record(measured, each.found, reason)
+        if not beats and triggered is None:
+            return Verdict(record, measured.frame, other_view)
+        anyway = Reason.TRIGGER if triggered is not None else Reason.HEARTBEAT
+        why = triggered or context.budgets.heartbeat_why
+        record = replace(record, reason=anyway, detail=why)
+        context.take(measured)
+        check.kept(measured)
+        return Verdict(record, measured.frame, embedding=measured.embedded.embedding)
 
     def _refused(self, each: Candidate, refusal: Refusal) -> Verdict:
         """Drops a frame that no kept one shows, and that may not be kept now."""
         found = replace(each.found, why=refusal.of(each.found.why))
         self._learn(each.measured)
-        record = self._context.record(each.measured, found, refusal.reason)
-        return Verdict(record, each.measured.frame, found.other_view)
+        new = replace(each, found=found)
+        return self._dropped(new, refusal.reason, other_view=found.other_view)
 
     # -- learning ----------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ _COMPARABLE = frozenset(
     {
         *(Reason.NEAR_DUPLICATE, Reason.NOVEL, Reason.BLURRY),
         *(Reason.RATE_LIMITED, Reason.BUDGET, Reason.UNLIKE_EXAMPLES),
+        *(Reason.NO_TARGET, Reason.INHIBITED),
     }
 )
 """Reasons for which photographs name a kept one. With others, frames of a clip do, which cannot be

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ..arrays import Arrays, Image, Mask
 from ..decisions import Detection, Reason
-from ..detection import DetectError
-from ..frames import lapse_s
+from ..frames import Picture, lapse_s
+from ..problems import Problem
 from .budgets import Refusal
 from .gallery import GalleryFrame
 from .measured import Candidate, Measured
@@ -25,6 +25,8 @@ from .targets import MOST_TRIED, TRIGGER_RATE, Box, Detect, Target, Targets
 
 _REMEMBERED = 4
 """Refused views that are remembered: a day, a night, and something new in each."""
+_ROWS, _COLUMNS = 36, 64
+"""Fields of a picture by which it is told whether an object lies where the picture counts."""
 _AGAIN_S = 60.0
 """Seconds after which a refused view is looked at again: a miss must not last."""
 
@@ -60,8 +62,15 @@ class TargetCheck:
         """By id, the one that was named last at the end."""
         self._looked_s = np.inf
         """Time of the last frame that was looked at for a trigger; infinite: there was none."""
+        self._beat_s = np.inf
+        """The same for a heartbeat."""
         self._kept_s: dict[str, float] = {}
         """Time of the last frame kept that shows an object for which frames are kept, by label."""
+
+    @property
+    def _key(self) -> str:
+        """Gives a text that differs if other objects are asked for, or elsewhere."""
+        return repr((self._targets, self._regions.key))
 
     @property
     def on(self) -> bool:
@@ -81,7 +90,10 @@ class TargetCheck:
         if found is None:
             return self._unknown()
         picture = new.measured.frame.picture
-        return self._targets.refusal(found, picture.width, picture.height)
+        seen = self._targets.inhibited(found, picture.width, picture.height)
+        return seen or self._targets.missing(
+            self._counting(found, picture), picture.width, picture.height
+        )
 
     def chosen(self, able: Sequence[Candidate], best: Candidate) -> Candidate | Refusal:
         """Returns the frame of a moment that may be kept, the best one if it may.
@@ -95,9 +107,28 @@ class TargetCheck:
             refusal = self.refusal(each)
             if refusal is None:
                 return each
-            refused = refused or refusal
+            # What must not be kept is told, though another frame does not show it.
+            if refused is None or refusal.reason is Reason.INHIBITED:
+                refused = refusal
         assert refused is not None
         return refused
+
+    def first(self, able: Sequence[Candidate]) -> tuple[Candidate | None, dict[int, Refusal]]:
+        """Returns the first of these frames that may be kept, and why those before it may not.
+
+        The refusals are by `id` of the embedded picture. None: none of those that were tried.
+        """
+        refused: dict[int, Refusal] = {}
+        for each in able:
+            look = id(each.measured.embedded)
+            if look in refused:
+                continue
+            if len(refused) >= MOST_TRIED:
+                break
+            if (refusal := self.refusal(each)) is None:
+                return each, refused
+            refused[look] = refusal
+        return None, refused
 
     def known(self, measured: Measured) -> Refusal | None:
         """Returns why a frame is refused that shows what a refused one has shown; None: none has,
@@ -111,7 +142,13 @@ class TargetCheck:
         return None
 
     def remember(self, measured: Measured, frame: GalleryFrame, refusal: Refusal) -> None:
-        """Remembers a view that was refused."""
+        """Remembers a view that was refused.
+
+        Not so where an object in a part that does not count may be the reason: nobody would see it
+        leave.
+        """
+        if self._regions and refusal.reason is Reason.INHIBITED:
+            return
         self._refused[frame.id] = _Refused(frame, measured.at_s, refusal)
         while len(self._refused) > _REMEMBERED:
             self._refused.popitem(last=False)
@@ -124,9 +161,13 @@ class TargetCheck:
     # -- what would be dropped ---------------------------------------------------------------------
 
     def inhibits(self, measured: Measured) -> bool:
-        """Tells whether a frame must not be kept, whatever it is kept for."""
+        """Tells whether a frame must not be kept as a heartbeat; one a second is looked at."""
         if not self._targets.inhibit:
             return False
+        soon = 0 <= lapse_s(self._beat_s, measured.at_s) < 1 / TRIGGER_RATE
+        if soon and measured.detections is None:
+            return True
+        self._beat_s = measured.at_s
         found = self._found(measured)
         picture = measured.frame.picture
         seen = found is None or self._targets.inhibited(found, picture.width, picture.height)
@@ -149,7 +190,8 @@ class TargetCheck:
         if not found or self._targets.inhibited(found, picture.width, picture.height) is not None:
             return None
         due = tuple(each for each in self._targets.trigger if self._due(each, measured.at_s))
-        return Targets(trigger=due).triggered(found, picture.width, picture.height)
+        counting = self._counting(found, picture)
+        return Targets(trigger=due).triggered(counting, picture.width, picture.height)
 
     def _due(self, trigger: Target, at_s: float) -> bool:
         last_s = self._kept_s.get(trigger.label)
@@ -163,16 +205,29 @@ class TargetCheck:
         A frame is looked at once. `new`: cells that are looked at closely.
         """
         if measured.detections is None:
-            pixels = measured.frame.picture.bgr() if measured.shown is None else measured.shown
-            painted = self._regions.paint(pixels)
-            try:
-                found = self._detect(painted, _boxes(new, painted), self._targets)
-            except DetectError:
-                return None
             picture = measured.frame.picture
-            scale = picture.width / painted.shape[1], picture.height / painted.shape[0]
+            try:
+                pixels = picture.bgr() if measured.shown is None else measured.shown
+                found = self._detect(pixels, _boxes(new, pixels), self._targets)
+            except Problem:  # it cannot be converted, or no detector takes it
+                return None
+            scale = picture.width / pixels.shape[1], picture.height / pixels.shape[0]
             measured.detections = self._targets.counting(_scaled(one, *scale) for one in found)
         return measured.detections
+
+    def _counting(self, found: Sequence[Detection], picture: Picture) -> list[Detection]:
+        """Returns the objects whose middle lies where the picture counts."""
+        counts = self._regions.counting(_ROWS, _COLUMNS)
+        if counts is None:
+            return list(found)
+        inside = []
+        for each in found:
+            left, top, right, bottom = each.box
+            row = int((top + bottom) / 2 / picture.height * _ROWS)
+            column = int((left + right) / 2 / picture.width * _COLUMNS)
+            if counts[min(row, _ROWS - 1), min(column, _COLUMNS - 1)]:
+                inside.append(each)
+        return inside
 
     def _unknown(self) -> Refusal | None:
         """Returns what becomes of a frame that cannot be looked at: it is kept, unless something
@@ -188,7 +243,9 @@ class TargetCheck:
         if not self.on:
             return {}
         arrays: Arrays = {
+            "targets_key": np.array(self._key),
             "targets_looked_s": np.array(self._looked_s),
+            "targets_beat_s": np.array(self._beat_s),
             "targets_labels": np.array(list(self._kept_s) or [""]),
             "targets_kept_s": np.array(list(self._kept_s.values())),
         }
@@ -204,8 +261,11 @@ class TargetCheck:
         if not self.on or "targets_looked_s" not in arrays:
             return
         self._looked_s = float(arrays["targets_looked_s"])
+        self._beat_s = float(arrays["targets_beat_s"])
         labels, kept_s = arrays["targets_labels"], arrays["targets_kept_s"]
         self._kept_s = {str(a): float(b) for a, b in zip(labels, kept_s, strict=False)}
+        if str(arrays["targets_key"]) != self._key:
+            return  # what was refused then may be asked for now
         for number in range(_REMEMBERED):
             if f"targets_refused_{number}" not in arrays:
                 break

@@ -105,10 +105,9 @@ class Targets:
         some = [one for one in found if one.confidence >= least.get(one.label, 2.0)]
         return tuple(sorted(some, key=lambda one: -one.confidence))
 
-    def refusal(self, found: Sequence[Detection], width: int, height: int) -> Refusal | None:
-        """Returns why a picture of this size with these objects may not be kept; None: it may."""
-        if (seen := self.inhibited(found, width, height)) is not None:
-            return seen
+    def missing(self, found: Sequence[Detection], width: int, height: int) -> Refusal | None:
+        """Returns the refusal of a picture of this size that shows none of the required objects;
+        None: it shows one, or none is required."""
         if self.require and not _met(self.require, found, width, height):
             told = ", ".join(map(str, found)) or "nothing of it"
             wanted = " or ".join(dict.fromkeys(map(str, self.require)))
