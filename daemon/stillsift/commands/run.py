@@ -75,7 +75,12 @@ def run(given: argparse.Namespace) -> int:
         with Engine(config, metrics, patient=True) as engine:
             fleet = Fleet(engine, liveness)
             daemon = _Daemon(
-                file, config, fleet, metrics, lambda: liveness.stale(time.monotonic(), _SILENT_S)
+                file,
+                config,
+                fleet,
+                metrics,
+                lambda: liveness.stale(time.monotonic(), _SILENT_S),
+                notifier.watchdog,
             )
             server = daemon.serve(config)
             fleet.begin(config.sources)
@@ -151,8 +156,13 @@ class _Daemon:
         fleet: Fleet,
         metrics: Metrics,
         stuck: Callable[[], list[str]],
+        on_step: Callable[[], None],
     ) -> None:
-        """Takes the parts of the daemon; `stuck` names the sources that make no progress."""
+        """Takes the parts of the daemon; `stuck` names the sources that make no progress.
+
+        `on_step` is called while a reload takes long.
+        """
+        self._on_step = on_step
         self._file = file
         self._config = config
         self._fleet = fleet
@@ -235,7 +245,7 @@ class _Daemon:
             log.info("configuration read again: nothing changed")
             return
         try:
-            self._fleet.reload(config, plan, _DRAIN_S)
+            self._fleet.reload(config, plan, _DRAIN_S, self._on_step)
         except (LedgerError, ModelError, ExamplesError) as error:
             log.error("configuration not changed: %s", error)
             return

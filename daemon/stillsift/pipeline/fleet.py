@@ -6,7 +6,7 @@ import ctypes
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ..config import Config, SourceConfig
@@ -172,13 +172,20 @@ class Fleet:
             _give_memory_back()
             self._ended.wait(_TIDY_EVERY_S)
 
-    def reload(self, config: Config, plan: ReloadPlan, timeout_s: float) -> None:
+    def reload(
+        self,
+        config: Config,
+        plan: ReloadPlan,
+        timeout_s: float,
+        on_step: Callable[[], None] = lambda: None,
+    ) -> None:
         """Changes to a new configuration; leaves the sources alone that stay as they are.
 
-        A source that is retuned stays open, and a camera connected. Raises LedgerError, and
-        ExamplesError for a source that stays open; then nothing has changed.
+        A source that is retuned stays open, and a camera connected. `on_step` is called after each
+        example that is read. Raises LedgerError, and ExamplesError for a source that stays open;
+        then nothing has changed.
         """
-        self._engine.read_examples(plan.retuned)
+        self._engine.read_examples(plan.retuned, on_step)
         self._engine.reconfigure(config)
         again = list(plan.reopened)
         for source in plan.retuned:
