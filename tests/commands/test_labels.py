@@ -66,3 +66,17 @@ def test_what_needs_no_guess_is_mended_and_can_be_undone(
     again = stillsift("labels", dataset, "--backup-to", originals)
     assert again.out.count("not done: it was repaired before, and brought back") == 2
     assert file.read_text() == was
+
+
+def test_equal_files_of_one_name_are_mended_and_undone_each(
+    stillsift: Command, dataset: Path, tmp_path: Path
+) -> None:
+    words = ("--backup-to", tmp_path / "originals")
+    files = [dataset / folder / "labels" / "a.txt" for folder in ("x", "y")]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.write_text(LINES)
+        Image.new("RGB", (200, 100)).save(file.with_suffix(".png"))
+        assert stillsift("labels", file.parents[1], *words).status == 0
+    assert stillsift("restore", "--store", tmp_path / "originals", "--all").status == 0
+    assert [file.read_text() for file in files] == [LINES, LINES]

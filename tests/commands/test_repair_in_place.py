@@ -197,6 +197,20 @@ def test_names_that_are_taken_are_left_to_their_files(
     assert contents(photos) == before
 
 
+def test_files_of_one_name_and_the_same_bytes_have_an_original_each(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    photos, words = tmp_path / "photos", ("--backup-to", tmp_path / "originals")
+    for folder in ("x", "y"):
+        (photos / folder).mkdir(parents=True)
+        turned(photos / folder / "a.jpg", 2)
+    before = contents(photos)
+    for folder in ("x", "y"):  # of each it is a.jpg
+        assert stillsift("repair", photos / folder, *words).status == 0
+    assert stillsift("restore", "--store", tmp_path / "originals", "--all").status == 0
+    assert contents(photos) == before
+
+
 def test_an_original_with_other_names_is_copied_and_so_is_one_on_another_disk(
     stillsift: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

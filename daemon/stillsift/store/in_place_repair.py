@@ -176,18 +176,22 @@ class InPlaceRepair(Quarantine):
             raise NotRepaired("another file was put in its place")
 
     def _backup_place(self, still: OpenStill, below: Path) -> Path:
-        """Returns where the original goes: where nothing lies, or the very same bytes do."""
+        """Returns where the original goes: where nothing lies, or the very same bytes do.
+
+        A place that is recorded for another file is left to that, whatever its bytes.
+        """
         target = candidate = self._store_in.root / below
         number = 1
-        while not holds_content(candidate, still.sha256) and (
-            candidate.exists()
-            or self._ledger.has_moved_to(candidate.relative_to(self._store_in.root))
-        ):
-            if not candidate.exists() and self._is_for(candidate, still):
-                break  # an attempt that was cut off before it had brought it there
+        while not self._is_free(candidate, still):
             number += 1
             candidate = target.with_name(f"{number}_{target.name}")
         return candidate
+
+    def _is_free(self, candidate: Path, still: OpenStill) -> bool:
+        if candidate.exists() and not holds_content(candidate, still.sha256):
+            return False
+        recorded = self._ledger.has_moved_to(candidate.relative_to(self._store_in.root))
+        return not recorded or self._is_for(candidate, still)  # of an attempt that was cut off
 
     def _is_for(self, candidate: Path, still: OpenStill) -> bool:
         path = candidate.relative_to(self._store_in.root)
