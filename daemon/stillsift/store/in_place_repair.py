@@ -223,24 +223,26 @@ class InPlaceRepair(Quarantine):
     def restore(self, wanted: Iterable[Quarantined], to: Path | None = None) -> list[Restored]:
         """Brings originals back; what they were repaired to goes, where nobody has changed it.
 
-        With `to` they go there, and repaired stills stay. Nothing else is overwritten.
+        An original takes the name of what it was repaired to in one step; what has another name
+        goes once it is there. With `to` they go there, and repaired stills stay. Nothing else is
+        overwritten.
         """
-        done: list[Restored] = []
-        for one in reversed(list(wanted)):  # the last repair of a still is undone first
-            if to is None:
-                self._take_away(one)
-            done += super().restore([one], to)
-        return done[::-1]
+        # The last repair of a still is undone first.
+        return super().restore(reversed(list(wanted)), to)[::-1]
 
-    def _take_away(self, one: Quarantined) -> None:
-        """Removes what a still was repaired to, if its original can be had."""
+    def _instead_of(self, one: Quarantined) -> str | None:
         record = self._ledger.in_place_repair(one.path)
-        if record is None or not holds_content(self._store_in.root / one.path, one.sha256):
+        return record.sha256 if record is not None and record.now == one.original else None
+
+    def _came_back(self, one: Quarantined) -> None:
+        """Removes what a still was repaired to under another name."""
+        record = self._ledger.in_place_repair(one.path)
+        if record is None or record.now == one.original:
             return
-        itself = (record.now, record.sha256) == (one.original, one.sha256)
-        if not itself and holds_content(record.now, record.sha256):
+        if holds_content(record.now, record.sha256):
             with suppress(OSError), opened_folder(record.now.parent) as folder:
                 os.unlink(record.now.name, dir_fd=folder)
+                sync_open_folder(folder)
 
     def write_list(self) -> None:
         """Writes the list of what was repaired and not brought back; whole or not at all.
