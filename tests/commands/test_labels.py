@@ -66,3 +66,36 @@ def test_what_needs_no_guess_is_mended_and_can_be_undone(
     again = stillsift("labels", dataset, "--backup-to", originals)
     assert again.out.count("not done: it was repaired before, and brought back") == 2
     assert file.read_text() == was
+
+
+def test_equal_files_of_one_name_are_mended_and_undone_each(
+    stillsift: Command, dataset: Path, tmp_path: Path
+) -> None:
+    words = ("--backup-to", tmp_path / "originals")
+    files = [dataset / folder / "labels" / "a.txt" for folder in ("x", "y")]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.write_text(LINES)
+        Image.new("RGB", (200, 100)).save(file.with_suffix(".png"))
+        assert stillsift("labels", file.parents[1], *words).status == 0
+    assert stillsift("restore", "--store", tmp_path / "originals", "--all").status == 0
+    assert [file.read_text() for file in files] == [LINES, LINES]
+
+
+@pytest.mark.parametrize(
+    ("shape", "line", "clipped"),
+    [
+        # a point: x, y and whether it is seen, 2: it is
+        ("[2, 3]", "0 .9 .5 .4 .2 .85 .5 2 .95 .45 2", "0.850000 0.500000 0.300000 0.200000"),
+        ("[1, 2]", "0 .5 .95 .2 .2 .5 1.02", "0.500000 0.925000 0.200000 0.150000"),
+    ],
+)
+def test_of_a_pose_the_box_is_mended_and_no_point_of_it(
+    stillsift: Command, dataset: Path, tmp_path: Path, shape: str, line: str, clipped: str
+) -> None:
+    file, points = dataset / "labels" / "a.txt", line.split()[5:]
+    (dataset / "data.yaml").write_text(f"names: [person]\nkpt_shape: {shape}\n")
+    file.write_text(f"{line}\n")
+    assert stillsift("labels", dataset, "--backup-to", tmp_path / "originals").status == 0
+    assert file.read_text() == f"0 {clipped} {' '.join(points)}\n"
+    assert stillsift("labels", dataset).status == 0

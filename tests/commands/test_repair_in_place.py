@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import Command
+from conftest import Command, Disks
 from footage import write_clip
 from photographs import textured
-from stillsift.store import in_place_repair
+from stillsift.store import in_place_repair, quarantine
+from stillsift.store.durable_files import exchange
 
 CUT_OFF = (sys.executable, Path(__file__).with_name("cut_off_repair.py"))
 
@@ -180,6 +182,52 @@ def test_restore_overwrites_nothing_that_was_changed_since(
     assert contents(tmp_path / "back") == {"turned.jpg": before["turned.jpg"]}
 
 
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_restore_overwrites_nothing_that_is_put_there_meanwhile(
+    stillsift: Command,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    can_exchange: bool,
+) -> None:
+    before, originals = contents(photos), tmp_path / "originals"
+    assert stillsift("repair", photos, "--backup-to", originals).status == 0
+    another = tmp_path / "another.jpg"
+    Image.fromarray(textured(9, 160, 120)).save(another)
+
+    def after_another_came(one: str, other: str, folder: int) -> bool:
+        if another.exists():
+            another.replace(photos / "turned.jpg")
+        return can_exchange and exchange(one, other, folder)
+
+    monkeypatch.setattr(quarantine, "exchange", after_another_came)
+    done = stillsift("restore", "--store", originals, "turned.jpg")
+    assert (done.status, "another file was put there meanwhile" in done.out) == (1, True)
+    with Image.open(photos / "turned.jpg") as image:
+        assert image.size == (160, 120)  # the other one; the repaired still was 120x160
+    assert contents(originals)["turned.jpg"] == before["turned.jpg"]
+    assert not [*photos.glob(".*")]
+
+
+def test_a_full_disk_leaves_the_repaired_still_and_room_brings_the_original_back(
+    stillsift: Command, photos: Path, tmp_path: Path, disks: Disks
+) -> None:
+    disk, originals = disks("size=2m"), tmp_path / "originals"
+    here = disk.path / "photos"
+    shutil.copytree(photos, here)
+    before = contents(here)
+    words = ("--longest-side", 40, "--backup-to", originals)
+    assert stillsift("repair", here, *words).status == 0
+    repaired = contents(here)  # smaller than the originals
+    disk.fill()
+    done = stillsift("restore", "--store", originals, "--all")
+    assert contents(here) == repaired
+    assert (done.status, done.out.count("the disk is full")) == (1, 3)
+    disk.free()
+    assert stillsift("restore", "--store", originals, "--all").status == 0
+    assert contents(here) == before
+
+
 def test_names_that_are_taken_are_left_to_their_files(
     stillsift: Command, photos: Path, tmp_path: Path
 ) -> None:
@@ -197,11 +245,26 @@ def test_names_that_are_taken_are_left_to_their_files(
     assert contents(photos) == before
 
 
+def test_files_of_one_name_and_the_same_bytes_have_an_original_each(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    photos, words = tmp_path / "photos", ("--backup-to", tmp_path / "originals")
+    for folder in ("x", "y"):
+        (photos / folder).mkdir(parents=True)
+        turned(photos / folder / "a.jpg", 2)
+    before = contents(photos)
+    for folder in ("x", "y"):  # of each it is a.jpg
+        assert stillsift("repair", photos / folder, *words).status == 0
+    assert stillsift("restore", "--store", tmp_path / "originals", "--all").status == 0
+    assert contents(photos) == before
+
+
 def test_an_original_with_other_names_is_copied_and_so_is_one_on_another_disk(
     stillsift: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.link(photos / "turned.jpg", tmp_path / "other name")
-    monkeypatch.setattr(in_place_repair, "exchange", lambda *_: False)  # as on an old kernel
+    for module in (in_place_repair, quarantine):
+        monkeypatch.setattr(module, "exchange", lambda *_: False)  # as on an old kernel
     before, originals = contents(photos), tmp_path / "originals"
     assert stillsift("repair", photos, "--backup-to", originals).status == 0
     assert (originals / "turned.jpg").stat().st_nlink == 1
@@ -262,4 +325,25 @@ def test_killed_at_any_step_nothing_is_lost_and_the_next_run_ends_alike(
         assert stillsift("repair", here, "--backup-to", originals).status == 0
         assert contents(here) == expected, folder
         assert stillsift("restore", "--store", originals, "--all").status == 0
+        assert contents(here) == before, folder
+
+
+def test_undoing_killed_at_any_step_leaves_a_whole_file_under_each_name(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    before, into = contents(photos), tmp_path / "into"
+    subprocess.run([*CUT_OFF, photos, into, "restore"], check=True, capture_output=True)
+    cut_off = sorted(into.iterdir(), key=lambda folder: int(folder.name))
+    assert len(cut_off) > 10
+    assert contents(cut_off[-1] / "photos") == before
+    for folder in cut_off:
+        here, originals = folder / "photos", folder / "originals"
+        assert {*before.values()} <= {*contents(here).values(), *contents(originals).values()}
+        names = {str(path.relative_to(here)) for path in here.rglob("[!.]*.*")}
+        assert {"turned.jpg", "fine.jpg"} <= names, folder
+        assert {"b/lies.jpg", "b/lies.png"} & names, folder
+        for name in names:
+            with Image.open(here / name) as image:
+                image.load()
+        assert stillsift("restore", "--store", originals, "--all").status == 0, folder
         assert contents(here) == before, folder

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..config import load
 from ..escapes import escaped, json_text
-from ..labels import Wrong, checked
+from ..labels import Checked, Wrong, checked
 from ..labels.checks import mended
 from ..sources.files.opening import opened_folder
 from ..sources.files.tree import STATE
@@ -69,7 +69,7 @@ def labels(given: argparse.Namespace) -> int:
     roots = [path.resolve() for path in given.paths]
     files = list(_files(roots, given.backup_to))
     found = checked(roots, files, config.defaults.max_pixels)
-    done = _mended(given.backup_to, roots, found.wrong) if given.backup_to is not None else {}
+    done = _mended(given.backup_to, roots, found) if given.backup_to is not None else {}
     rows = [_row(one, done.get(one.file, _Done())) for one in found.wrong]
     left = sum(not row["mended"] for row in rows)
     if given.json:
@@ -105,10 +105,10 @@ def labels(given: argparse.Namespace) -> int:
     return 1 if left else 0
 
 
-def _mended(backup: Path, roots: list[Path], wrong: list[Wrong]) -> dict[Path, _Done]:
+def _mended(backup: Path, roots: list[Path], found: Checked) -> dict[Path, _Done]:
     """Mends the files in which something is fixable, and tells what became of each."""
     by_file: defaultdict[Path, list[Wrong]] = defaultdict(list)
-    for one in wrong:
+    for one in found.wrong:
         if one.fixable:
             by_file[one.file].append(one)
     done: dict[Path, _Done] = {}
@@ -118,15 +118,16 @@ def _mended(backup: Path, roots: list[Path], wrong: list[Wrong]) -> dict[Path, _
                 with opened_folder(path.parent) as folder:
                     still = read_still(path, folder)
                     with still.file:
-                        ended = originals.put_right(still, partial(_new, still, its))
+                        new = partial(_new, still, its, keypoints=path in found.poses)
+                        ended = originals.put_right(still, new)
             except OSError as error:
                 ended = error.strerror or str(error)
             done[path] = _Done(why=ended) if isinstance(ended, str) else _Done(ended[1])
     return done
 
 
-def _new(still: OpenStill, wrong: list[Wrong]) -> Repaired | None:
-    data = mended(still.data, still.path, wrong)
+def _new(still: OpenStill, wrong: list[Wrong], *, keypoints: bool) -> Repaired | None:
+    data = mended(still.data, still.path, wrong, keypoints=keypoints)
     if data is None:
         return None
     what = "; ".join(f"{each.kind} {each.what}" for each in wrong)

@@ -36,6 +36,8 @@ class Checked:
     pictures: int = 0
     wrong: list[Wrong] = field(default_factory=list)
     """In the order of files and lines."""
+    poses: set[Path] = field(default_factory=set)
+    """Label files in which points of a pose stand behind each box (YOLO)."""
     unlabelled: list[Path] = field(default_factory=list)
     """Pictures without a label, which may be meant so; empty where there are no labels at all."""
 
@@ -116,6 +118,8 @@ def checked(roots: Sequence[Path], paths: Iterable[Path], max_pixels: int) -> Ch
         if read is None:
             continue
         found.files += 1
+        if read.keypoints:
+            found.poses.add(path)
         of_file = [*read.wrong]
         for labels in read.labels:
             found.boxes += len(labels.boxes)
@@ -257,8 +261,13 @@ def _shown(edges: Edges) -> str:
     return f"({', '.join(f'{round(edge, 4):g}' for edge in edges)})"
 
 
-def mended(data: bytes, path: Path, wrong: Sequence[Wrong]) -> bytes | None:
-    """Returns a label file with what is fixable of `wrong` mended; None: nothing is."""
+def mended(
+    data: bytes, path: Path, wrong: Sequence[Wrong], *, keypoints: bool = False
+) -> bytes | None:
+    """Returns a label file with what is fixable of `wrong` mended; None: nothing is.
+
+    `keypoints`: it is one of `Checked.poses`.
+    """
     boxes: dict[int, Edges | None] = {}
     for one in wrong:
         if one.fixable and one.box is not None:
@@ -271,5 +280,5 @@ def mended(data: bytes, path: Path, wrong: Sequence[Wrong]) -> bytes | None:
         case ".json":
             made = mended_coco(data, boxes)
         case _:
-            made = mended_yolo(data, boxes)
+            made = mended_yolo(data, boxes, keypoints=keypoints)
     return None if made == data else made

@@ -89,3 +89,5 @@ class Read:
     wrong: list[Wrong] = field(default_factory=list)
     names: frozenset[str | int] | None = None
     """Classes that have a name; None: it is not known which."""
+    keypoints: bool = False
+    """Whether points of a pose stand behind each box (YOLO)."""

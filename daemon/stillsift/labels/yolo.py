@@ -23,7 +23,7 @@ _COLUMNS = "a label has class, x, y, width and height, or class and the corners 
 
 def read_yolo(data: bytes, path: Path, *, keypoints: bool = False) -> Read:
     """Reads the labels of one picture. `keypoints`: points of a pose stand behind each box."""
-    read = Read()
+    read = Read(keypoints=keypoints)
     boxes: list[Box] = []
     for number, line in enumerate(data.decode("utf-8", "replace").split("\n"), 1):
         words = line.split()
@@ -122,8 +122,13 @@ def _names_in(folder: Path) -> tuple[frozenset[str | int], bool] | None:
     return None
 
 
-def mended_yolo(data: bytes, mended: Mapping[int, Edges | None]) -> bytes:
-    """Returns a file with these lines changed, or without them (None); the rest byte for byte."""
+def mended_yolo(
+    data: bytes, mended: Mapping[int, Edges | None], *, keypoints: bool = False
+) -> bytes:
+    """Returns a file with these lines changed, or without them (None); the rest byte for byte.
+
+    `keypoints`: points of a pose stand behind each box, as in `read_yolo`; they stay as they are.
+    """
     lines = data.split(b"\n")
     kept: list[bytes] = []
     for index, line in enumerate(lines):
@@ -134,7 +139,8 @@ def mended_yolo(data: bytes, mended: Mapping[int, Edges | None]) -> bytes:
         if edges is None:
             continue
         words = line.split()
-        if len(words) >= 7 and len(words) % 2:  # an outline: each corner on its own
+        outline = not keypoints and len(words) >= 7 and len(words) % 2
+        if outline:  # each corner on its own
             values = [f"{min(1.0, max(0.0, float(word))):.6g}".encode() for word in words[1:]]
         else:
             left, top, right, bottom = edges

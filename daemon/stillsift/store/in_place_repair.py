@@ -176,18 +176,22 @@ class InPlaceRepair(Quarantine):
             raise NotRepaired("another file was put in its place")
 
     def _backup_place(self, still: OpenStill, below: Path) -> Path:
-        """Returns where the original goes: where nothing lies, or the very same bytes do."""
+        """Returns where the original goes: where nothing lies, or the very same bytes do.
+
+        A place that is recorded for another file is left to that, whatever its bytes.
+        """
         target = candidate = self._store_in.root / below
         number = 1
-        while not holds_content(candidate, still.sha256) and (
-            candidate.exists()
-            or self._ledger.has_moved_to(candidate.relative_to(self._store_in.root))
-        ):
-            if not candidate.exists() and self._is_for(candidate, still):
-                break  # an attempt that was cut off before it had brought it there
+        while not self._is_free(candidate, still):
             number += 1
             candidate = target.with_name(f"{number}_{target.name}")
         return candidate
+
+    def _is_free(self, candidate: Path, still: OpenStill) -> bool:
+        if candidate.exists() and not holds_content(candidate, still.sha256):
+            return False
+        recorded = self._ledger.has_moved_to(candidate.relative_to(self._store_in.root))
+        return not recorded or self._is_for(candidate, still)  # of an attempt that was cut off
 
     def _is_for(self, candidate: Path, still: OpenStill) -> bool:
         path = candidate.relative_to(self._store_in.root)
@@ -219,24 +223,26 @@ class InPlaceRepair(Quarantine):
     def restore(self, wanted: Iterable[Quarantined], to: Path | None = None) -> list[Restored]:
         """Brings originals back; what they were repaired to goes, where nobody has changed it.
 
-        With `to` they go there, and repaired stills stay. Nothing else is overwritten.
+        An original takes the name of what it was repaired to in one step; what has another name
+        goes once it is there. With `to` they go there, and repaired stills stay. Nothing else is
+        overwritten.
         """
-        done: list[Restored] = []
-        for one in reversed(list(wanted)):  # the last repair of a still is undone first
-            if to is None:
-                self._take_away(one)
-            done += super().restore([one], to)
-        return done[::-1]
+        # The last repair of a still is undone first.
+        return super().restore(reversed(list(wanted)), to)[::-1]
 
-    def _take_away(self, one: Quarantined) -> None:
-        """Removes what a still was repaired to, if its original can be had."""
+    def _instead_of(self, one: Quarantined) -> str | None:
         record = self._ledger.in_place_repair(one.path)
-        if record is None or not holds_content(self._store_in.root / one.path, one.sha256):
+        return record.sha256 if record is not None and record.now == one.original else None
+
+    def _came_back(self, one: Quarantined) -> None:
+        """Removes what a still was repaired to under another name."""
+        record = self._ledger.in_place_repair(one.path)
+        if record is None or record.now == one.original:
             return
-        itself = (record.now, record.sha256) == (one.original, one.sha256)
-        if not itself and holds_content(record.now, record.sha256):
+        if holds_content(record.now, record.sha256):
             with suppress(OSError), opened_folder(record.now.parent) as folder:
                 os.unlink(record.now.name, dir_fd=folder)
+                sync_open_folder(folder)
 
     def write_list(self) -> None:
         """Writes the list of what was repaired and not brought back; whole or not at all.

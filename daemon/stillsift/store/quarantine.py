@@ -25,6 +25,7 @@ from ..sources import FileIdentity
 from ..sources.files.opening import open_beneath, opened_folder
 from .durable_files import (
     copy_data,
+    exchange,
     move_without_overwrite,
     sync_folder,
     sync_open_folder,
@@ -444,15 +445,20 @@ class Quarantine:
                 why = "not the bytes that were put there any more; take it from there by hand"
                 return Restored(one, None, f"{lying}: {why}")
             with opened_folder(target.parent, make=True) as folder:
+                with suppress(OSError):
+                    _discard(_temporary(one), folder)  # of an attempt that was cut off
                 if to is not None and _hash_in(folder, target.name) not in (None, one.sha256):
                     target = target.with_name(one.path.name)
                 there = _hash_in(folder, target.name)
-                if there is None:
-                    self._bring_out(one, lying, target, folder)
-                elif there != one.sha256:
+                instead = None if to is not None else self._instead_of(one)
+                if there not in (None, one.sha256, instead):
                     why = "another file is there; nothing overwritten"
                     return Restored(one, None, f"{target}: {why}")
+                if there != one.sha256:
+                    self._bring_out(one, lying, target, folder, there)
                 sync_open_folder(folder)
+            if to is None:
+                self._came_back(one)
             lying.unlink(missing_ok=True)
         except OSError as error:
             told = "the disk is full" if error.errno in _NO_ROOM else error.strerror
@@ -465,34 +471,52 @@ class Quarantine:
         """Returns where a file is put that goes into another directory."""
         return to / one.original.name
 
-    def _bring_out(self, one: Quarantined, lying: Path, target: Path, folder: int) -> None:
-        """Puts a file at `target`, and records it as done before a watching source can see it."""
-        if lying.stat().st_dev == os.fstat(folder).st_dev:
-            self._register(one, target, lying.stat())
-            try:
-                os.link(lying, target.name, dst_dir_fd=folder, follow_symlinks=False)
-            except FileExistsError:
-                raise
-            except OSError:
-                pass
-            else:
-                return
-        temporary = f".stillsift-{one.key}.tmp"
-        with suppress(FileNotFoundError):
-            os.unlink(temporary, dir_fd=folder)
+    def _instead_of(self, one: Quarantined) -> str | None:  # noqa: ARG002 - other folders do
+        """Returns the SHA-256 of what has its place and gives it back; None: nothing does."""
+        return None
+
+    def _came_back(self, one: Quarantined) -> None:
+        """Is called when a file is where it was, durably, and before it leaves quarantine."""
+
+    def _bring_out(
+        self, one: Quarantined, lying: Path, target: Path, folder: int, there: str | None
+    ) -> None:
+        """Puts a file at `target`, and records it as done before a watching source can see it.
+
+        `there`: SHA-256 of the file whose place it takes in one step; None: there is none.
+        """
+        temporary = _temporary(one)
         try:
-            with lying.open("rb") as read, _created(folder, temporary) as written:
-                copy_data(read, written)
-                _copy_facts(read, written)
-                self._register(one, target, os.fstat(written.fileno()))
-            if _hash_in(folder, temporary) != one.sha256:
-                raise OSError(errno.EIO, "the copy differs from what lies in quarantine")
-            move_without_overwrite(
-                temporary, target.name, source_folder=folder, target_folder=folder
-            )
+            if there is None and self._linked(one, lying, target, target.name, folder):
+                return
+            if there is None or not self._linked(one, lying, target, temporary, folder):
+                with lying.open("rb") as read, _created(folder, temporary) as written:
+                    copy_data(read, written)
+                    _copy_facts(read, written)
+                    self._register(one, target, os.fstat(written.fileno()))
+                if _hash_in(folder, temporary) != one.sha256:
+                    raise OSError(errno.EIO, "the copy differs from what lies in quarantine")
+            if there is None:
+                move_without_overwrite(
+                    temporary, target.name, source_folder=folder, target_folder=folder
+                )
+            else:
+                _replace(target.name, there, temporary, folder)
         finally:
-            with suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=folder)
+            _discard(temporary, folder)
+
+    def _linked(self, one: Quarantined, lying: Path, target: Path, name: str, folder: int) -> bool:
+        """Gives a file a second name in an open folder; returns False where that cannot be."""
+        if lying.stat().st_dev != os.fstat(folder).st_dev:
+            return False
+        self._register(one, target, lying.stat())
+        try:
+            os.link(lying, name, dst_dir_fd=folder, follow_symlinks=False)
+        except FileExistsError:
+            raise
+        except OSError:
+            return False
+        return True
 
     def _register(self, one: Quarantined, target: Path, facts: os.stat_result) -> None:
         self._ledger.register_done(one.source, target, FileIdentity.from_stat(facts), one.sha256)
@@ -572,6 +596,34 @@ def _hash_in(folder: int, name: str) -> str | None:
         return None
     with os.fdopen(descriptor, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _temporary(one: Quarantined) -> str:
+    """Returns the name of a file beside its place while it is brought back."""
+    return f".stillsift-{one.key}.tmp"
+
+
+def _discard(name: str, folder: int) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
+
+
+def _replace(name: str, sha256: str, by: str, folder: int) -> None:
+    """Gives the file `by` the name of one with these bytes, both in an open folder, in one step.
+
+    Raises OSError; FileExistsError, with both as they were, where that has other bytes by now.
+    """
+    exchanged = exchange(by, name, folder)
+    try:
+        same = _hash_in(folder, by if exchanged else name) == sha256
+    except OSError:
+        same = False
+    if same and not exchanged:
+        os.rename(by, name, src_dir_fd=folder, dst_dir_fd=folder)
+    elif not same:
+        if exchanged:
+            exchange(by, name, folder)
+        raise FileExistsError(errno.EEXIST, "another file was put there meanwhile", name)
 
 
 def _is_at(path: Path, sha256: str) -> bool:
