@@ -173,6 +173,28 @@ def test_what_is_covered_cannot_be_had_back(into: str, stillsift: Command, tmp_p
     assert {path.name: path.read_bytes() for path in photos.iterdir()} == before
 
 
+@pytest.mark.parametrize("earlier", [(), ("--set", "repair={longest_side: 320}")])
+def test_a_copy_that_is_not_anonymous_does_not_count_as_the_copy(
+    earlier: tuple[str, ...], stillsift: Command, tmp_path: Path
+) -> None:
+    photos = written(tmp_path / "in", with_light(DARK[0]))
+    given, out = config(tmp_path), tmp_path / "out"
+    assert stillsift("sift", photos, "-c", given, "--copy-to", out, *earlier).status == 0
+    uncovered = (out / "0.png").read_bytes()
+    command = ("sift", photos, "-c", given, "--copy-to", out, "--set", "anonymize=[light]")
+    done = stillsift(*command)
+    assert done.status == 1, done
+    assert "0.png: not copied: another file is there: its copy of an earlier run" in done.out
+    assert "Copies        0 files" in done.out
+    assert (out / "0.png").read_bytes() == uncovered, "nothing is overwritten"
+    (out / "0.png").unlink()
+    for _ in range(2):  # the second run has nothing to do
+        done = stillsift(*command)
+        assert (done.status, "Copies        1 file" in done.out) == (0, True), done
+    pixels = np.asarray(cv2.imread(str(out / "0.png")), np.uint8)
+    assert blocks(pixels[200:320, 100:220]) <= 25, "five by five blocks"
+
+
 def test_faces_of_a_clip_are_covered(stillsift: Command, tmp_path: Path) -> None:
     """The detector that found them finds none in what was kept."""
     look = open_detector(detectors()["centerface-640"])

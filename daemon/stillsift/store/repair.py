@@ -31,8 +31,11 @@ ImageFormat = Literal["jpeg", "png", "webp"]
 
 
 Cover = Callable[[NDArray[np.uint8]], tuple[NDArray[np.uint8], str]]
-"""Returns a (height, width, 3) BGR picture with objects covered, and what was done. Raises
-StoreError."""
+"""Returns a (height, width, 3) BGR picture with objects covered, and what was done, which begins
+with `ANONYMOUS`. Raises StoreError."""
+
+ANONYMOUS = "made anonymous"
+"""Begins what is recorded of a picture in which objects were covered."""
 
 
 class Fault(StrEnum):
