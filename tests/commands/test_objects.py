@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -20,6 +23,7 @@ from stillsift.arrays import Image
 from stillsift.decisions import Reason
 from stillsift.detection import detectors, open_detector
 
+CUT_OFF = Path(__file__).with_name("cut_off_sift.py")
 DARK: tuple[Image, ...] = tuple(textured(number, 640, 480) // 2 for number in range(4))
 
 
@@ -171,6 +175,28 @@ def test_what_is_covered_cannot_be_had_back(into: str, stillsift: Command, tmp_p
     assert blocks(pixels[200:260, 100:160]) <= 25, "five by five blocks"
     assert np.array_equal(pixels[:180], DARK[0][:180]), "the rest is as it was"
     assert {path.name: path.read_bytes() for path in photos.iterdir()} == before
+
+
+def test_what_was_found_after_a_crash_is_covered_as_well(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    """The first run is killed between the file and its record, and asked for nothing to cover."""
+    photos = written(tmp_path / "in", with_light(DARK[0]))
+    words, out = (photos, "-c", config(tmp_path), "-o", tmp_path / "out"), tmp_path / "out"
+    killed = subprocess.run(
+        [sys.executable, CUT_OFF, "record", "1", *words], check=False, capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed
+    (kept,) = (out / "kept").rglob("*.png")
+    assert kept.read_bytes() == (photos / "0.png").read_bytes()
+    done = stillsift("sift", *words, "--set", "anonymize=[light]")
+    assert done.status == 0, done
+    assert list((out / "kept").rglob("*.png")) == [kept]
+    pixels = np.asarray(cv2.imread(str(kept)), np.uint8)
+    assert blocks(pixels[200:320, 100:220]) <= 25, "five by five blocks"
+    (record,) = decided(out)
+    assert record.repairs == "made anonymous: 1 light"
+    assert record.decision.detail == "nothing was kept before"
 
 
 @pytest.mark.parametrize("earlier", [(), ("--set", "repair={longest_side: 320}")])
