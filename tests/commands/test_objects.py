@@ -221,6 +221,20 @@ def test_a_copy_that_is_not_anonymous_does_not_count_as_the_copy(
     assert blocks(pixels[200:320, 100:220]) <= 25, "five by five blocks"
 
 
+def test_what_cannot_be_covered_stops_no_other_copy(stillsift: Command, tmp_path: Path) -> None:
+    """A WebP has 16,383 pixels a side at most."""
+    wide = np.tile(DARK[0], (1, 27, 1))[:64]
+    photos = written(tmp_path / "in", wide, DARK[1], with_light(DARK[2]))
+    given, out = config(tmp_path, anonymize=["light"]), tmp_path / "out"
+    words = ("-c", given, "--copy-to", out, "--set", "repair={format: webp}")
+    for _ in range(2):
+        done = stillsift("sift", photos, *words)
+        assert done.status == 1, done
+        assert "Copies        2 files" in done.out
+        assert f"{photos}/0.png: not copied: not kept, as it cannot be made anonymous" in done.out
+        assert sorted(path.name for path in out.iterdir()) == [".stillsift", "1.webp", "2.webp"]
+
+
 def test_faces_of_a_clip_are_covered(stillsift: Command, tmp_path: Path) -> None:
     """The detector that found them finds none in what was kept."""
     look = open_detector(detectors()["centerface-640"])

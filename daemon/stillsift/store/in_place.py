@@ -27,7 +27,7 @@ from ..sources.files.contents import RAW_SUFFIXES
 from ..sources.files.opening import opened
 from ..sources.files.tree import STATE
 from .durable_files import move_without_overwrite, sync_folder
-from .errors import OriginalChanged, StoreError, os_errors_about
+from .errors import OriginalChanged, StoreError, StoreUnavailable, os_errors_about
 from .metadata_jsonl import Listing
 from .original import ClaimedOriginal, OriginalDiffers, OriginalInUse, claimed
 from .quarantine import (
@@ -316,7 +316,12 @@ class Removal(Quarantine):
             if decision.content_hash is None or decision.file is None:
                 done.moved += 1  # a frame of a clip became a file when it was kept
                 continue
-            why = self._copy(decision.file, decision.content_hash, record)
+            try:
+                why = self._copy(decision.file, decision.content_hash, record)
+            except StoreUnavailable:  # no other can be copied either
+                raise
+            except StoreError as error:
+                why = str(error).removeprefix(f"{decision.file}: ")
             if why is None:
                 done.moved += 1
             else:
