@@ -10,6 +10,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.ExifTags
+import PIL.Image
+import PIL.ImageOps
 import pytest
 import yaml
 from test_run import sample
@@ -78,6 +81,35 @@ def test_what_was_found_is_in_the_records_and_beside_the_pictures(
     assert "require asks for light of 0.3, and it shows nothing of it" in text
     table = stillsift("decisions", "--store", out, "--format", "csv").out
     assert '""label"": ""light""' in table, "as JSON"
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize(
+    "repair", ["longest_side: 320", "longest_side: 320, orientation: true", "orientation: true"]
+)
+def test_boxes_beside_a_picture_that_was_repaired_are_in_its_pixels(
+    orientation: int, repair: str, stillsift: Command, tmp_path: Path
+) -> None:
+    """Upright, as `datasets` turns a picture by its EXIF data when it opens it."""
+    photos = tmp_path / "in"
+    photos.mkdir()
+    exif = PIL.Image.Exif()
+    exif[PIL.ExifTags.Base.Orientation] = orientation
+    lit = with_light(DARK[0], left=420)
+    PIL.Image.fromarray(lit).save(photos / "0.jpg", exif=exif, quality=95)
+    given, out = config(tmp_path, require=["light"]), tmp_path / "out"
+    words = ("-c", given, "-o", out, "--set", f"repair={{{repair}}}")
+    done = stillsift("sift", photos, *words)
+    assert done.status == 0, done
+    (listing,) = (out / "kept").rglob("metadata.jsonl")
+    line = json.loads(listing.read_text("utf-8"))
+    with PIL.Image.open(listing.with_name(line["file_name"])) as kept:
+        assert max(kept.size) == (320 if "longest_side" in repair else 640)
+        pixels = np.asarray(PIL.ImageOps.exif_transpose(kept).convert("L"))
+    rows, columns = np.nonzero(pixels > 200)
+    (box,) = line["objects"]["bbox"]
+    seen = (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
+    assert np.allclose(box, seen, atol=4), "left, top, width, height"
 
 
 def test_what_shows_no_object_is_moved_away(stillsift: Command, tmp_path: Path) -> None:
