@@ -3,6 +3,7 @@
 cut_off_sift.py kill STEP WORDS...      at a step of a removal
 cut_off_sift.py choose STEP WORDS...    at a step of the choice of `--keep`
 cut_off_sift.py renew STEP WORDS...     while what another model has measured is embedded again
+cut_off_sift.py record STEP WORDS...    at a step of the records of what is kept
 cut_off_sift.py without FILE WORDS...
 """
 
@@ -68,5 +69,6 @@ if how == "choose":
     setattr(engine, "choose", choosing_now)  # noqa: B010 - as above
 if how == "renew":
     setattr(reembedding, "_AT_ONCE", 2)  # noqa: B010 - as above
+if how in ("renew", "record"):
     count(Ledger, "commit")
 sys.exit(main(["sift", *words]))

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.ExifTags
+import PIL.Image
+import PIL.ImageOps
 import pytest
 import yaml
 from test_run import sample
@@ -20,6 +26,7 @@ from stillsift.arrays import Image
 from stillsift.decisions import Reason
 from stillsift.detection import detectors, open_detector
 
+CUT_OFF = Path(__file__).with_name("cut_off_sift.py")
 DARK: tuple[Image, ...] = tuple(textured(number, 640, 480) // 2 for number in range(4))
 
 
@@ -74,6 +81,35 @@ def test_what_was_found_is_in_the_records_and_beside_the_pictures(
     assert "require asks for light of 0.3, and it shows nothing of it" in text
     table = stillsift("decisions", "--store", out, "--format", "csv").out
     assert '""label"": ""light""' in table, "as JSON"
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize(
+    "repair", ["longest_side: 320", "longest_side: 320, orientation: true", "orientation: true"]
+)
+def test_boxes_beside_a_picture_that_was_repaired_are_in_its_pixels(
+    orientation: int, repair: str, stillsift: Command, tmp_path: Path
+) -> None:
+    """Upright, as `datasets` turns a picture by its EXIF data when it opens it."""
+    photos = tmp_path / "in"
+    photos.mkdir()
+    exif = PIL.Image.Exif()
+    exif[PIL.ExifTags.Base.Orientation] = orientation
+    lit = with_light(DARK[0], left=420)
+    PIL.Image.fromarray(lit).save(photos / "0.jpg", exif=exif, quality=95)
+    given, out = config(tmp_path, require=["light"]), tmp_path / "out"
+    words = ("-c", given, "-o", out, "--set", f"repair={{{repair}}}")
+    done = stillsift("sift", photos, *words)
+    assert done.status == 0, done
+    (listing,) = (out / "kept").rglob("metadata.jsonl")
+    line = json.loads(listing.read_text("utf-8"))
+    with PIL.Image.open(listing.with_name(line["file_name"])) as kept:
+        assert max(kept.size) == (320 if "longest_side" in repair else 640)
+        pixels = np.asarray(PIL.ImageOps.exif_transpose(kept).convert("L"))
+    rows, columns = np.nonzero(pixels > 200)
+    (box,) = line["objects"]["bbox"]
+    seen = (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
+    assert np.allclose(box, seen, atol=4), "left, top, width, height"
 
 
 def test_what_shows_no_object_is_moved_away(stillsift: Command, tmp_path: Path) -> None:
@@ -171,6 +207,64 @@ def test_what_is_covered_cannot_be_had_back(into: str, stillsift: Command, tmp_p
     assert blocks(pixels[200:260, 100:160]) <= 25, "five by five blocks"
     assert np.array_equal(pixels[:180], DARK[0][:180]), "the rest is as it was"
     assert {path.name: path.read_bytes() for path in photos.iterdir()} == before
+
+
+def test_what_was_found_after_a_crash_is_covered_as_well(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    """The first run is killed between the file and its record, and asked for nothing to cover."""
+    photos = written(tmp_path / "in", with_light(DARK[0]))
+    words, out = (photos, "-c", config(tmp_path), "-o", tmp_path / "out"), tmp_path / "out"
+    killed = subprocess.run(
+        [sys.executable, CUT_OFF, "record", "1", *words], check=False, capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed
+    (kept,) = (out / "kept").rglob("*.png")
+    assert kept.read_bytes() == (photos / "0.png").read_bytes()
+    done = stillsift("sift", *words, "--set", "anonymize=[light]")
+    assert done.status == 0, done
+    assert list((out / "kept").rglob("*.png")) == [kept]
+    pixels = np.asarray(cv2.imread(str(kept)), np.uint8)
+    assert blocks(pixels[200:320, 100:220]) <= 25, "five by five blocks"
+    (record,) = decided(out)
+    assert record.repairs == "made anonymous: 1 light"
+    assert record.decision.detail == "nothing was kept before"
+
+
+@pytest.mark.parametrize("earlier", [(), ("--set", "repair={longest_side: 320}")])
+def test_a_copy_that_is_not_anonymous_does_not_count_as_the_copy(
+    earlier: tuple[str, ...], stillsift: Command, tmp_path: Path
+) -> None:
+    photos = written(tmp_path / "in", with_light(DARK[0]))
+    given, out = config(tmp_path), tmp_path / "out"
+    assert stillsift("sift", photos, "-c", given, "--copy-to", out, *earlier).status == 0
+    uncovered = (out / "0.png").read_bytes()
+    command = ("sift", photos, "-c", given, "--copy-to", out, "--set", "anonymize=[light]")
+    done = stillsift(*command)
+    assert done.status == 1, done
+    assert "0.png: not copied: another file is there: its copy of an earlier run" in done.out
+    assert "Copies        0 files" in done.out
+    assert (out / "0.png").read_bytes() == uncovered, "nothing is overwritten"
+    (out / "0.png").unlink()
+    for _ in range(2):  # the second run has nothing to do
+        done = stillsift(*command)
+        assert (done.status, "Copies        1 file" in done.out) == (0, True), done
+    pixels = np.asarray(cv2.imread(str(out / "0.png")), np.uint8)
+    assert blocks(pixels[200:320, 100:220]) <= 25, "five by five blocks"
+
+
+def test_what_cannot_be_covered_stops_no_other_copy(stillsift: Command, tmp_path: Path) -> None:
+    """A WebP has 16,383 pixels a side at most."""
+    wide = np.tile(DARK[0], (1, 27, 1))[:64]
+    photos = written(tmp_path / "in", wide, DARK[1], with_light(DARK[2]))
+    given, out = config(tmp_path, anonymize=["light"]), tmp_path / "out"
+    words = ("-c", given, "--copy-to", out, "--set", "repair={format: webp}")
+    for _ in range(2):
+        done = stillsift("sift", photos, *words)
+        assert done.status == 1, done
+        assert "Copies        2 files" in done.out
+        assert f"{photos}/0.png: not copied: not kept, as it cannot be made anonymous" in done.out
+        assert sorted(path.name for path in out.iterdir()) == [".stillsift", "1.webp", "2.webp"]
 
 
 def test_faces_of_a_clip_are_covered(stillsift: Command, tmp_path: Path) -> None:

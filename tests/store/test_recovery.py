@@ -13,16 +13,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import cut_off_line
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillsift.decisions import Outcome, Reason, about
-from stillsift.frames import Frame, TimeOrigin
+from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.ledger import Ledger
 from stillsift.ledger.records import Batch, FileState, KeptFile, Retire
 from stillsift.selection.audit_sample import set_aside
-from stillsift.store import Quarantine, Store
+from stillsift.store import Quarantine, Store, StoreError
 from stillsift.store.metadata_jsonl import Listing
 from stillsift.store.names import folder_name, source_name
 from stillsift.store.recovery import Recovered, recover
@@ -133,6 +134,7 @@ class Box:
         self.store = Store(root / "store", min_free=0, image_format=image_format)  # type: ignore[arg-type]
         self.store.prepare()
         self.ledger = Ledger(self.store.ledger_path)
+        self.store.is_unfinished = self.ledger.is_unfinished
         # Far ahead, so that every folder counts as settled.
         self.listing = Listing(self.store, self.ledger, clock=lambda: 2**62)
 
@@ -263,6 +265,48 @@ def test_an_adopted_frame_kept_in_another_format_is_there_once(tmp_path: Path) -
     assert [line["file_name"] for line in second.lines()] == [kept.path.name]
     assert second.recover() == Recovered()
     second.ledger.close()
+
+
+@pytest.mark.parametrize("adopted", [True, False])
+def test_what_has_no_finished_record_gives_way_to_other_content(box: Box, adopted: bool) -> None:
+    """As after a crash between a frame and its record, and a start with another `anonymize`."""
+    placed = orphan(box, 1)
+    if adopted:
+        assert box.recover().adopted == [placed]
+    other = replace(frame(1), picture=ArrayPicture(np.zeros((24, 32, 3), np.uint8)))
+    decision = about(other, Reason.NOVEL, sharpness=1.0)
+    kept = box.store.place(other, decision)
+    assert (kept.path, kept.sha256 != placed.sha256) == (placed.path, True)
+    lies = (box.store.root / kept.path).read_bytes()
+    assert hashlib.sha256(lies).hexdigest() == kept.sha256
+    box.ledger.commit(Batch("c", "m", [(decision, kept)]))
+    box.listing.append([(decision, kept)])
+    assert [line["sha256"] for line in box.lines()] == [kept.sha256]
+    assert box.recover() == Recovered()
+    assert kept_files(box.store) == {kept.path}
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_what_is_recorded_as_kept_is_never_overwritten(box: Box, away: bool) -> None:
+    (kept,) = keep(box, 1)
+    if away:  # as while its disk was
+        box.ledger.mark_missing([kept])
+    before = (box.store.root / kept.path).read_bytes()
+    other = replace(frame(1), picture=ArrayPicture(np.zeros((24, 32, 3), np.uint8)))
+    with pytest.raises(StoreError, match="another picture is there under this name"):
+        box.store.place(other, about(other, Reason.NOVEL))
+    assert (box.store.root / kept.path).read_bytes() == before
+
+
+def test_what_waits_to_be_taken_away_is_not_overwritten(box: Box) -> None:
+    placed = orphan(box, 1)
+    box.recover()
+    assert box.ledger.commit(Batch("c", "m", [(about(frame(1), Reason.BLURRY), None)])) == (
+        placed.path,
+    )
+    other = replace(frame(1), picture=ArrayPicture(np.zeros((24, 32, 3), np.uint8)))
+    with pytest.raises(StoreError, match="another picture is there under this name"):
+        box.store.place(other, about(other, Reason.NOVEL))
 
 
 def test_a_missing_file_is_told_once_and_found_again(box: Box) -> None:

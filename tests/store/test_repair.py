@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from clips import SHARED_MEDIA
@@ -21,6 +22,7 @@ from stillsift.sources.files.header import read_header
 from stillsift.store import Store
 from stillsift.store.errors import OriginalChanged
 from stillsift.store.repair import (
+    ANONYMOUS,
     Fault,
     Repair,
     Repaired,
@@ -207,6 +209,32 @@ def test_all_get_one_format(format: Any, suffix: str) -> None:
         assert (image.format, made.suffix) == (format.upper(), suffix)
         if has_exif:
             assert image.getexif()[ExifTags.Base.Model] == "X100"
+
+
+def uncovered(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], str]:
+    return pixels.copy(), f"{ANONYMOUS}: no face found"
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("format", ["PNG", "WEBP"])
+@pytest.mark.parametrize("colour", [True, False])
+def test_what_is_cut_out_stays_so_in_what_is_covered(
+    orientation: int, format: str, colour: bool
+) -> None:
+    """It is laid over the ground that it was looked at on."""
+    clear = picture("RGBA")
+    clear.putalpha(Image.new("L", clear.size))
+    clear.paste((200, 30, 30, 255), (0, 0, 64, 64))
+    options = {"lossless": True, "exact": True} if format == "WEBP" else {}
+    data = saved(clear, format, exif=exif(orientation), **options)
+    cover = Repair(colour=colour, cover=uncovered)
+    _, image = after(data, f"a.{format.lower()}", cover)
+    assert image.mode == "RGB"
+    pixels = np.asarray(image)
+    assert np.abs(pixels[:32, :32].astype(int) - (200, 30, 30)).max() < 12
+    hidden = np.ones(pixels.shape[:2], bool)
+    hidden[:80, :80] = False
+    assert pixels[hidden].min() > 250, "white, where it was cut out"
 
 
 def test_a_lying_suffix_changes_no_byte() -> None:

@@ -583,6 +583,20 @@ class LedgerReader:
         row = self._one(f"{SELECT_KEPT} FROM kept k WHERE k.id = ? AND k.missing = 0", (id,))
         return kept_file(row) if row else None
 
+    def is_unfinished(self, path: Path) -> bool:
+        """Tells whether what lies at a path, relative to the store, has no finished record.
+
+        It has none before its frame is recorded, and after recovery has adopted it. What waits to
+        be taken away has one.
+        """
+        found = self._one(
+            "SELECT 1 FROM kept WHERE path = ? AND adopted = 0"
+            " UNION ALL SELECT 1 FROM replaced WHERE path = ?"
+            " UNION ALL SELECT 1 FROM superseded WHERE path = ?",
+            (path_in(path),) * 3,
+        )
+        return found is None
+
     def gaps(
         self,
         *,

@@ -15,6 +15,7 @@ from ..decisions import Detection
 from ..detection import DetectError
 from ..selection.targets import Box
 from ..store import StoreError
+from ..store.repair import ANONYMOUS
 from ..units import counted
 
 LEAST = 0.3
@@ -57,7 +58,7 @@ class Cover:
             _cover(covered, each.box)
         numbers = Counter(each.label for each in _once(found))
         told = ", ".join(counted(number, label) for label, number in sorted(numbers.items()))
-        return covered, f"made anonymous: {told or f'no {_or(self.labels)} found'}"
+        return covered, f"{ANONYMOUS}: {told or f'no {_or(self.labels)} found'}"
 
     def _found(self, pixels: Image) -> list[Detection]:
         """Returns what is found in the whole picture and in the parts of a large one.

@@ -149,6 +149,7 @@ class Engine:
                 raise
             log.error("%s", error)  # lines wait for room, and the quarantine may make some
         self.ledger = self._opened.enter_context(Ledger(store.ledger_path))
+        store.is_unfinished = self.ledger.is_unfinished
         listing = Listing(store, self.ledger)
         self._opened.callback(_close, listing)
         quarantine = Quarantine(store, self.ledger, patient=self._patient)

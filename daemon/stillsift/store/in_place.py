@@ -21,13 +21,13 @@ from ..decisions import Decision, Outcome, Reason
 from ..escapes import escaped
 from ..frames import Frame
 from ..ledger import Ledger, LedgerReader
-from ..ledger.records import FileRecord, KeptFile, Quarantined
+from ..ledger.records import DecisionRecord, FileRecord, KeptFile, Quarantined
 from ..sources import FileIdentity
 from ..sources.files.contents import RAW_SUFFIXES
 from ..sources.files.opening import opened
 from ..sources.files.tree import STATE
 from .durable_files import move_without_overwrite, sync_folder
-from .errors import OriginalChanged, StoreError, os_errors_about
+from .errors import OriginalChanged, StoreError, StoreUnavailable, os_errors_about
 from .metadata_jsonl import Listing
 from .original import ClaimedOriginal, OriginalDiffers, OriginalInUse, claimed
 from .quarantine import (
@@ -41,7 +41,7 @@ from .quarantine import (
     moved_to,
     write_with_facts,
 )
-from .repair import NOTHING, ImageFormat, Repair, Repaired, repaired_names
+from .repair import ANONYMOUS, NOTHING, ImageFormat, Repair, Repaired, repaired_names
 from .store import KEPT, Store, kept_as
 
 LIST = "removed.csv"
@@ -316,25 +316,37 @@ class Removal(Quarantine):
             if decision.content_hash is None or decision.file is None:
                 done.moved += 1  # a frame of a clip became a file when it was kept
                 continue
-            why = self._copy(decision.file, decision.content_hash, decision)
+            try:
+                why = self._copy(decision.file, decision.content_hash, record)
+            except StoreUnavailable:  # no other can be copied either
+                raise
+            except StoreError as error:
+                why = str(error).removeprefix(f"{decision.file}: ")
             if why is None:
                 done.moved += 1
             else:
                 done.told.append(f"{decision.file}: not copied: {why}")
 
-    def _copy(self, file: Path, content_hash: str, decision: Decision) -> str | None:
+    def _copy(self, file: Path, content_hash: str, record: DecisionRecord) -> str | None:
         """Copies a kept file; returns why it could not be done, None: the copy is there.
 
         A still that is repaired gets the suffix that fits, behind its own where the shorter name is
         taken.
         """
+        decision = record.decision
         target = self._place_in.root / self._place_in.below(decision.source, file)
-        copied = self._ledger.repaired_copy(decision.id)
-        if holds_content(target, content_hash) or (
-            copied is not None and holds_content(self._place_in.root / copied[0], copied[1])
-        ):
-            return None
         repair = self._place_in.repairs.get(decision.source, NOTHING)
+        copied = self._ledger.repaired_copy(decision.id)
+        repaired = copied is not None and holds_content(self._place_in.root / copied[0], copied[1])
+        as_it_is = holds_content(target, content_hash)
+        covered = not as_it_is and (record.repairs or "").startswith(ANONYMOUS)
+        if (repaired or as_it_is) and repair.cover is not None and not covered:
+            return (
+                "another file is there: its copy of an earlier run, which is not anonymous; move "
+                "that away"
+            )
+        if repaired or as_it_is:
+            return None
         with ExitStack() as stack, os_errors_about(target):
             try:
                 read = stack.enter_context(opened(file))

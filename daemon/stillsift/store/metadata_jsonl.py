@@ -201,17 +201,34 @@ def line(kept: KeptFile, decision: Decision) -> bytes:
         "original_sha256": decision.content_hash or "",
     }
     if decision.detections:
-        columns["objects"] = _objects(decision.detections)
+        columns["objects"] = _objects(decision.detections, *_scales(kept, decision))
     if decision.reason is Reason.AUDIT:  # only in audit/, where every line has it
         columns["dropped_as"] = str(decision.dropped_as or "")
     return json.dumps(columns, allow_nan=False).encode() + b"\n"
 
 
-def _objects(found: Iterable[Detection]) -> dict[str, list[object]]:
-    """Returns objects as `datasets` has them: boxes as left, top, width and height in pixels."""
+def _scales(kept: KeptFile, decision: Decision) -> tuple[float, float]:
+    """Returns how many times wider and higher the kept file is, looked at upright, than what was
+    decided about.
+
+    A repair may have made it smaller, and have left it as it was stored: on its side.
+    """
+    if not (kept.width and kept.height and decision.width and decision.height):
+        return 1.0, 1.0
+    width, height = kept.width, kept.height
+    if (width > height) != (decision.width > decision.height):
+        width, height = height, width
+    return width / decision.width, height / decision.height
+
+
+def _objects(found: Iterable[Detection], across: float, down: float) -> dict[str, list[object]]:
+    """Returns objects as `datasets` has them: boxes as left, top, width and height in pixels of the
+    kept file, upright."""
     told: dict[str, list[object]] = {"bbox": [], "label": [], "confidence": []}
     for each in found:
-        left, top, right, bottom = (round(side, 1) for side in each.box)
+        x1, y1, x2, y2 = each.box
+        box = (x1 * across, y1 * down, x2 * across, y2 * down)
+        left, top, right, bottom = (round(side, 1) for side in box)
         told["bbox"].append([left, top, round(right - left, 1), round(bottom - top, 1)])
         told["label"].append(each.label)
         told["confidence"].append(round(each.confidence, 3))

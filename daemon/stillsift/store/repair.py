@@ -31,8 +31,11 @@ ImageFormat = Literal["jpeg", "png", "webp"]
 
 
 Cover = Callable[[NDArray[np.uint8]], tuple[NDArray[np.uint8], str]]
-"""Returns a (height, width, 3) BGR picture with objects covered, and what was done. Raises
-StoreError."""
+"""Returns a (height, width, 3) BGR picture with objects covered, and what was done, which begins
+with `ANONYMOUS`. Raises StoreError."""
+
+ANONYMOUS = "made anonymous"
+"""Begins what is recorded of a picture in which objects were covered."""
 
 
 class Fault(StrEnum):
@@ -304,13 +307,14 @@ def _pixels(
     """Returns the picture as stored, and the colour profile that holds for it; None: it is sRGB.
 
     It is RGB as the picture is measured. Where colours are not to be repaired, grey stays grey, and
-    transparent stays transparent where the new format can be.
+    transparent stays transparent where the new format can be. What is to be covered is laid over
+    the ground, so that nothing shows in it that was cut out.
     """
     if kind is Kind.RAW or not header.mode:  # Pillow does not know the layout of every TIFF
         return _rgb(data, path, header), None
     profile = opened(data, path).info.get("icc_profile")
     if not repair.colour:
-        if header.transparent and made in _ENDS_WITH_ALPHA:
+        if header.transparent and made in _ENDS_WITH_ALPHA and repair.cover is None:
             return _converted(data, path, kind, "RGBA"), profile
         if header.mode in ("1", "L") and not header.transparent:
             return _converted(data, path, kind, "L"), profile

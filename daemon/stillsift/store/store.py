@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import count
@@ -81,6 +81,9 @@ class Store:
         self._numbers = count()
         self._folders: set[Path] = set()
         self._folders_lock = threading.Lock()
+        self.is_unfinished: Callable[[Path], bool] = lambda _: False
+        """Tells whether what lies at a path, relative to the store, has no finished record and may
+        give way, see `LedgerReader.is_unfinished`; as it is made, nothing may."""
 
     @property
     def state(self) -> Path:
@@ -142,8 +145,8 @@ class Store:
 
         A kept frame goes into kept/, an audit sample into audit/. A still goes there byte for byte,
         a frame of a clip or stream is encoded. Placing the same frame again is no error and changes
-        no file. A still that has what `repair` asks to be put right is written anew; one that
-        cannot be goes there byte for byte as well, and its record says so.
+        no file that is recorded. A still that has what `repair` asks to be put right is written
+        anew; one that cannot be goes there byte for byte as well, and its record says so.
 
         A still is copied (as a reflink, where the file system can) and never linked: a program that
         writes the next picture into the same file would change the kept one.
@@ -314,10 +317,10 @@ class Store:
             return sha256, os.fstat(file.fileno()).st_size
 
     def _name(self, temporary: Path, target: Path, sha256: str) -> None:
-        """Renames a finished file to `target` without overwriting.
+        """Renames a finished file to `target` without overwriting what is recorded.
 
-        Where `target` holds the same content already, it stays. Raises `StoreError` where it holds
-        other content.
+        Where `target` holds the same content already, it stays. Other content gives way where it
+        `is_unfinished`: what was asked for has changed since a crash. Else raises `StoreError`.
         """
         self.make_folder(target.parent)
         with os_errors_about(target):
@@ -325,11 +328,14 @@ class Store:
                 move_without_overwrite(temporary, target)
             except FileExistsError as error:
                 with target.open("rb") as there:
-                    if hashlib.file_digest(there, "sha256").hexdigest() != sha256:
-                        raise StoreError(
-                            f"{target}: another picture is there under this name; nothing is "
-                            "overwritten. Move that file away"
-                        ) from error
+                    same = hashlib.file_digest(there, "sha256").hexdigest() == sha256
+                if not same and not self.is_unfinished(target.relative_to(self.root)):
+                    raise StoreError(
+                        f"{target}: another picture is there under this name; nothing is "
+                        "overwritten. Move that file away"
+                    ) from error
+                if not same:
+                    temporary.replace(target)
             sync_folder(target.parent)
 
 
