@@ -131,6 +131,11 @@ def test_mistakes_of_the_web_configuration_are_told_with_their_lines(
             {"audit": 0.01},
             {"sources.a.inhibit": "a detector has looked at"},
         ),
+        (
+            *([{"require": ["car"]}], {"inhibit": ["car", "bus"]}),
+            {"sources.a.require": "inhibit leaves out car, which require asks for"},
+        ),
+        ([{"require": ["car", "bus"]}], {"inhibit": ["car"]}, {}),
         ([{}], {"max_per_minute": 10, "max_per_hour": 600, "max_per_day": 600}, {}),
         (
             *([{}], {"max_per_minute": 10, "max_per_hour": 5}),

@@ -211,7 +211,7 @@ MISTAKES = [
         "an unknown object of a detector of one's own",
         "detector: {path: a.onnx, labels: [bolt]}\ndefaults: {inhibit: [face, bolt, screw]}",
         "c:2: defaults.inhibit[2].label: is 'screw', which no detector finds; `stillsift models "
-        "list` names them",
+        "list --json` names them",
     ),
     (
         "unknown key of an object",
@@ -239,6 +239,11 @@ MISTAKES = [
         "detector: {path: a.onnx, kind: yolo}",
         "c:1: detector.kind: must be auto, boxes, yolov5, yolov8, end_to_end, detr or rtdetr, not "
         "'yolo'",
+    ),
+    (
+        "the same examples for good and bad",
+        "defaults: {examples: {positive: /a/b, negative: /a/../a/b}}",
+        "c:1: defaults.examples.negative: is the folder of the good examples, too",
     ),
     (
         "a description of no detector",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 
 from ..config.field_types import zone
@@ -60,6 +61,9 @@ def add(commands: Commands) -> None:
 def balance(given: argparse.Namespace) -> int:
     """Prints how often each label occurs."""
     labellings = list(_of_paths(given) if names_folders(given) else _of_store(given))
+    if len(given.paths) > 1 and names_folders(given):
+        pairs = zip(labellings, given.paths, strict=True)
+        labellings = [replace(each, by=f"{each.by} of {path}") for each, path in pairs]
     found = [balance_of(each) for each in labellings]
     if given.json:
         print_json([_as_json(each) for each in found])

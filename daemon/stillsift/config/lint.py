@@ -21,12 +21,14 @@ def lint(config: Config) -> Iterator[LintWarning]:
     own = frozenset(SourceSettings.model_fields)
     yield from _amounts(("defaults",), config.defaults, own)
     yield from _unseen(("defaults",), config.defaults, own)
+    yield from _contrary(("defaults",), config.defaults, own)
     yield from _originals(("defaults",), config.defaults, own)
     yield from _in_the_clear(("defaults",), config.defaults, own)
     for index, source in enumerate(config.sources):
         # What a source only takes over from the defaults is reported there.
         yield from _amounts(("sources", index), source, source.model_fields_set)
         yield from _unseen(("sources", index), source, source.model_fields_set)
+        yield from _contrary(("sources", index), source, source.model_fields_set)
         yield from _originals(("sources", index), source, source.model_fields_set)
         yield from _in_the_clear(("sources", index), source, source.model_fields_set)
 
@@ -77,6 +79,20 @@ def _unseen(
             "does not fit: with inhibit, audit lays only dropped frames aside that a detector has "
         )
         yield (*place, key), f"{why}looked at, and these are few"
+
+
+def _contrary(
+    place: Place, given: SourceSettings, own: frozenset[str] | set[str]
+) -> Iterator[LintWarning]:
+    """Yields where all that is required is inhibited; `own`: as below."""
+    inhibited = {each.label for each in given.inhibit}
+    required = [each.label for each in given.require]
+    key = _one_of(own, "require", "inhibit")
+    if required and key is not None and all(label in inhibited for label in required):
+        yield (
+            (*place, key),
+            f"does not fit: inhibit leaves out {required[0]}, which require asks for",
+        )
 
 
 def _amounts(

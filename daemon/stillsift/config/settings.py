@@ -584,6 +584,10 @@ def impossible(config: Config) -> Iterator[tuple[Place, str]]:
     places += [(("sources", index), source) for index, source in enumerate(config.sources)]
     yield from _blind(places)
     yield from _unknown_labels(config.detector, places)
+    for place, settings in places:
+        good, bad = settings.examples.positive, settings.examples.negative
+        if good is not None and bad is not None and _real(good) == _real(bad):
+            yield (*place, "examples", "negative"), "is the folder of the good examples, too"
 
 
 def _unknown_labels(
@@ -608,7 +612,9 @@ def _unknown_labels(
     for place, label in asked:
         if label not in known:
             near = get_close_matches(label, sorted(known), 1)
-            hint = f"did you mean {near[0]}?" if near else "`stillsift models list` names them"
+            hint = (
+                f"did you mean {near[0]}?" if near else "`stillsift models list --json` names them"
+            )
             yield place, f"is {label!r}, which no detector finds; {hint}"
 
 

@@ -141,7 +141,7 @@ def with_overrides(config: Config, assignments: Iterable[str]) -> Config:
         own = SourceSettings.model_validate(given, context=_FROM_FILE)
     except ValidationError as error:
         mistakes += [
-            Mistake(None, ".".join(map(str, each["loc"])), reason_of(each, ("defaults",)))
+            Mistake(None, dotted(each["loc"], None), reason_of(each, ("defaults",)))
             for each in error.errors()
         ]
         own = SourceSettings()
@@ -151,7 +151,10 @@ def with_overrides(config: Config, assignments: Iterable[str]) -> Config:
     defaults = config.defaults.model_copy(update=changed)
     sources = tuple(source.under(defaults) for source in config.sources)
     made = config.model_copy(update={"defaults": defaults, "sources": sources})
-    if mistakes := [Mistake(None, str(place[-1]), reason) for place, reason in impossible(made)]:
+    if mistakes := [
+        Mistake(None, dotted(place, None).removeprefix("defaults."), reason)
+        for place, reason in impossible(made)
+    ]:
         raise OverrideError("--set", mistakes)
     return made
 

@@ -165,7 +165,9 @@ def _wrong_with(labels: Labels, read: Read, pictures: _Pictures) -> Iterator[Wro
     file, line, name = labels.file, labels.line, labels.image
     picture = pictures.beside(labels.file) if name is None else pictures.named(name, file)
     size: tuple[int, int] | None = labels.size
+    sure = True  # of the picture that the boxes were drawn on
     if picture is None:
+        sure = False
         what = f"there is no picture {name}" if name else "there is no picture of its name"
         other = None if name is None else pictures.beside(file)
         if other is not None and file.suffix.lower() == ".xml":
@@ -185,8 +187,11 @@ def _wrong_with(labels: Labels, read: Read, pictures: _Pictures) -> Iterator[Wro
                 what = f"{picture.name} is {real}, and the labels say {told}"
                 way_out = "scale the boxes, or correct the size where they fit"
                 yield Wrong(file, line, Kind.SIZE, what, way_out)
+                sure = False
             size = size if size in sizes else sizes[0]
     limits = (1.0, 1.0) if labels.shares else size
+    if not sure and not labels.shares:
+        limits = None  # what reaches beyond one picture may lie in another, or in a larger one
     slack = (_SLACK_PX, _SLACK_PX)
     if labels.shares:
         width, height = size or (5000, 5000)

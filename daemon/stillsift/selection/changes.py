@@ -25,6 +25,7 @@ from .gallery import GalleryFrame
 from .limits import Limits
 from .measured import Candidate, Measured, full
 from .small_picture import changed
+from .target_check import for_others
 from .verdict import Step, Verdict
 
 _CHANGED = 0.0054
@@ -134,7 +135,7 @@ class Changes:
                 each = replace(each, found=self._compare(each.measured))
                 verdicts.append(self._passed(each))
             else:
-                verdicts.append(self._refused(each, refusal))
+                verdicts.append(self._refused(each, for_others(each, refusal)))
         return verdicts
 
     def _best(self, waiting: Sequence[Candidate]) -> Candidate:

@@ -21,6 +21,7 @@ from .gallery import GalleryFrame
 from .limits import Limits
 from .measured import Candidate, EmbeddedPicture, Measured, full
 from .numbers import Numbers
+from .target_check import for_others
 from .thumbnail import GLANCE_S, same_but_blurred
 from .tracking import Foreground, carried, connected
 from .verdict import Step, Verdict
@@ -353,7 +354,7 @@ class Moments:
             if each.found.news is None:
                 verdicts.append(self._passed(each.measured, each.found, each.found.repeat))
             else:
-                verdicts.append(self._refused(each.measured, each.found, refusal))
+                verdicts.append(self._refused(each.measured, each.found, for_others(each, refusal)))
         return verdicts, []
 
     # -- decisions ---------------------------------------------------------------------------------

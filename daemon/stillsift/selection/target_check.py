@@ -138,7 +138,8 @@ class TargetCheck:
                 continue
             if self._apart(measured, one.frame) <= 1:
                 self._refused.move_to_end(id_)
-                return one.refusal
+                refusal = one.refusal
+                return Refusal(refusal.reason, f"as in a frame that shows the same, {refusal.why}")
         return None
 
     def remember(self, measured: Measured, frame: GalleryFrame, refusal: Refusal) -> None:
@@ -261,10 +262,10 @@ class TargetCheck:
         if not self.on or "targets_looked_s" not in arrays:
             return
         self._looked_s = float(arrays["targets_looked_s"])
-        self._beat_s = float(arrays["targets_beat_s"])
+        self._beat_s = float(arrays.get("targets_beat_s", np.inf))
         labels, kept_s = arrays["targets_labels"], arrays["targets_kept_s"]
         self._kept_s = {str(a): float(b) for a, b in zip(labels, kept_s, strict=False)}
-        if str(arrays["targets_key"]) != self._key:
+        if str(arrays.get("targets_key", "")) != self._key:
             return  # what was refused then may be asked for now
         for number in range(_REMEMBERED):
             if f"targets_refused_{number}" not in arrays:
@@ -273,6 +274,13 @@ class TargetCheck:
             frame = GalleryFrame.from_bytes(id_, arrays[f"targets_refused_{number}"].tobytes())
             at_s = float(arrays[f"targets_refused_{number}_s"])
             self._refused[id_] = _Refused(frame, at_s, Refusal(Reason(reason), why))
+
+
+def for_others(each: Candidate, refusal: Refusal) -> Refusal:
+    """Returns the refusal of a moment as it is told of one of its frames."""
+    if each.measured.detections is not None:
+        return refusal
+    return Refusal(refusal.reason, f"in another frame of its moment, {refusal.why}")
 
 
 def _spread(best: Candidate, able: Sequence[Candidate]) -> Iterator[Candidate]:
