@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from conftest import Command
+from stillsift.commands import labels as command
+from stillsift.labels import Checked, checked
 
 LINES = "0 0.5 0.5 0.2 0.2\n0 0.5 0.5 0.2 0.2\n1 0.95 0.5 0.2 0.2\n"
 
@@ -99,3 +102,48 @@ def test_of_a_pose_the_box_is_mended_and_no_point_of_it(
     assert stillsift("labels", dataset, "--backup-to", tmp_path / "originals").status == 0
     assert file.read_text() == f"0 {clipped} {' '.join(points)}\n"
     assert stillsift("labels", dataset).status == 0
+
+
+def coco(*boxes: list[float]) -> str:
+    told = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 200, "height": 100}],
+        "categories": [{"id": 7, "name": "cat"}],
+        "annotations": [
+            {"id": number, "image_id": 1, "category_id": 7, **({"bbox": box} if box else {})}
+            for number, box in enumerate(boxes, 1)
+        ],
+    }
+    return json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    ("name", "was", "edited"),
+    [
+        ("labels/a.txt", LINES, "1 0.1 0.1 0.1 0.1\n" + LINES),
+        ("ann.json", coco([150, 10, 100, 20]), coco([], [150, 10, 100, 20])),
+    ],
+    ids=["yolo", "coco"],
+)
+def test_what_was_edited_after_the_check_is_left_as_it_is(
+    stillsift: Command,
+    dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    was: str,
+    edited: str,
+) -> None:
+    (dataset / name).write_text(was)
+
+    def edited_meanwhile(roots: Sequence[Path], files: Sequence[Path], most: int) -> Checked:
+        found = checked(roots, files, most)
+        (dataset / name).write_text(edited)
+        return found
+
+    monkeypatch.setattr(command, "checked", edited_meanwhile)
+    done = stillsift("labels", dataset, "--backup-to", tmp_path / "originals")
+    assert (dataset / name).read_text() == edited
+    assert done.status == 1
+    told = [line for line in done.out.splitlines() if line.startswith(str(dataset / name))]
+    assert told
+    assert all(line.endswith("not done: it changed after it was read") for line in told)

@@ -17,7 +17,7 @@ from ..labels import Checked, Wrong, checked
 from ..labels.checks import mended
 from ..sources.files.opening import opened_folder
 from ..sources.files.tree import STATE
-from ..store.in_place_repair import LIST, OpenStill, read_still
+from ..store.in_place_repair import LIST, NotRepaired, OpenStill, read_still
 from ..store.repair import Repaired
 from ..units import counted
 from .arguments import Commands, UsageError, add_command, add_json
@@ -118,7 +118,7 @@ def _mended(backup: Path, roots: list[Path], found: Checked) -> dict[Path, _Done
                 with opened_folder(path.parent) as folder:
                     still = read_still(path, folder)
                     with still.file:
-                        new = partial(_new, still, its, keypoints=path in found.poses)
+                        new = partial(_new, still, its, found)
                         ended = originals.put_right(still, new)
             except OSError as error:
                 ended = error.strerror or str(error)
@@ -126,8 +126,11 @@ def _mended(backup: Path, roots: list[Path], found: Checked) -> dict[Path, _Done
     return done
 
 
-def _new(still: OpenStill, wrong: list[Wrong], *, keypoints: bool) -> Repaired | None:
-    data = mended(still.data, still.path, wrong, keypoints=keypoints)
+def _new(still: OpenStill, wrong: list[Wrong], found: Checked) -> Repaired | None:
+    # Checking the other files takes minutes; lines and boxes are those of what was checked.
+    if still.sha256 != found.sha256.get(still.path):
+        raise NotRepaired("it changed after it was read")
+    data = mended(still.data, still.path, wrong, keypoints=still.path in found.poses)
     if data is None:
         return None
     what = "; ".join(f"{each.kind} {each.what}" for each in wrong)

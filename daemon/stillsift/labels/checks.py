@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class Checked:
     """In the order of files and lines."""
     poses: set[Path] = field(default_factory=set)
     """Label files in which points of a pose stand behind each box (YOLO)."""
+    sha256: dict[Path, str] = field(default_factory=dict)
+    """SHA-256 (hex) of each label file as it was read; lines and boxes are told of these bytes."""
     unlabelled: list[Path] = field(default_factory=list)
     """Pictures without a label, which may be meant so; empty where there are no labels at all."""
 
@@ -120,6 +123,8 @@ def checked(roots: Sequence[Path], paths: Iterable[Path], max_pixels: int) -> Ch
         found.files += 1
         if read.keypoints:
             found.poses.add(path)
+        if read.sha256 is not None:
+            found.sha256[path] = read.sha256
         of_file = [*read.wrong]
         for labels in read.labels:
             found.boxes += len(labels.boxes)
@@ -144,6 +149,14 @@ def _read(path: Path, pictures: _Pictures, names: Names) -> Read | None:
     except OSError as error:
         why = f"cannot be read: {error.strerror}"
         return Read(wrong=[Wrong(path, None, Kind.UNPARSABLE, why, "give this user the right")])
+    read = _parsed(data, path, pictures, names)
+    if read is not None:
+        read.sha256 = hashlib.sha256(data).hexdigest()
+    return read
+
+
+def _parsed(data: bytes, path: Path, pictures: _Pictures, names: Names) -> Read | None:
+    suffix = path.suffix.lower()
     if suffix == ".xml":
         return read_voc(data, path) if is_voc(data, path) else None
     if suffix == ".json":

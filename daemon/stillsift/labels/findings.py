@@ -91,3 +91,5 @@ class Read:
     """Classes that have a name; None: it is not known which."""
     keypoints: bool = False
     """Whether points of a pose stand behind each box (YOLO)."""
+    sha256: str | None = None
+    """SHA-256 (hex) of what was read; None: it could not be read."""
