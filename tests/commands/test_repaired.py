@@ -116,6 +116,19 @@ def test_copies_are_repaired_under_the_name_that_fits_and_only_once(
     assert json.loads(shown.out)["repairs"] == "640x480 to 320x240; a TIFF to PNG"
 
 
+@pytest.mark.parametrize("words", ["suffix: true", "format: png", "longest_side: 320"])
+def test_what_stays_in_place_is_not_repaired(
+    words: str, stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    for way in ((), ("--dry-run",)):
+        command = ("sift", photos, "--remove-to", tmp_path / "to", *way)
+        done = stillsift(*command, "--set", f"repair={{{words}}}")
+        assert done.status == 2, done
+        assert "--remove-to leaves what is kept as it is, and repair must not" in done.err
+    assert not (tmp_path / "to").exists()
+    assert stillsift(*command, "--set", "repair={suffix: false, colour: keep}").status == 0
+
+
 def test_what_cannot_be_repaired_is_kept_as_it_is(stillsift: Command, tmp_path: Path) -> None:
     """A WebP has 16,383 pixels a side at most."""
     folder = tmp_path / "photos"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,58 @@ def test_all_get_one_format(format: Any, suffix: str) -> None:
 
 def uncovered(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], str]:
     return pixels.copy(), f"{ANONYMOUS}: no face found"
+
+
+def grey_profile() -> bytes:
+    """A profile of grey light, by the parts that the ICC asks for."""
+
+    def s15(*values: float) -> bytes:
+        return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
+
+    name = b"grey as of sRGB\0"
+    tags = {
+        b"desc": b"desc" + bytes(4) + struct.pack(">I", len(name)) + name + bytes(78),
+        b"cprt": b"text" + bytes(4) + b"none\0",
+        b"wtpt": b"XYZ " + bytes(4) + s15(0.9642, 1, 0.8249),
+        b"kTRC": b"curv" + bytes(4) + struct.pack(">IH", 1, round(2.2 * 256)),
+    }
+    table, body = struct.pack(">I", len(tags)), b""
+    for tag, data in tags.items():
+        table += tag + struct.pack(">II", 128 + 4 + 12 * len(tags) + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    head = struct.pack(
+        ">I4sI4s4s4s12x4s",
+        132 + len(table) - 4 + len(body),
+        b"none",
+        0x02100000,
+        b"mntr",
+        b"GRAY",
+        b"XYZ ",
+        b"acsp",
+    )
+    return head.ljust(68, b"\0") + s15(0.9642, 1, 0.8249) + bytes(48) + table + body
+
+
+@pytest.mark.parametrize(
+    ("was", "before", "repair", "mode"),
+    [
+        ("L", "JPEG", Repair(cover=uncovered), "RGB"),
+        ("L", "PNG", Repair(cover=uncovered), "RGB"),
+        ("L", "PNG", Repair(cover=uncovered, colour=True), "RGB"),
+        ("L", "PNG", Repair(format="webp"), "RGB"),
+        ("LA", "PNG", Repair(longest_side=100), "RGBA"),
+        ("L", "JPEG", Repair(longest_side=100), "L"),
+        ("L", "PNG", Repair(format="jpeg"), "L"),
+    ],
+)
+def test_a_profile_goes_with_the_layout_that_it_is_for(
+    was: str, before: str, repair: Repair, mode: str
+) -> None:
+    profile = grey_profile()
+    assert ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space == "GRAY"
+    data = saved(picture("L").convert(was), before, icc_profile=profile)
+    _, image = after(data, f"a.{before.lower()}", repair)
+    assert (image.mode, image.info.get("icc_profile")) == (mode, profile if mode == "L" else None)
 
 
 @pytest.mark.parametrize("orientation", [1, 6])

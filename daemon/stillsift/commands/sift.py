@@ -178,6 +178,11 @@ def sift(given: argparse.Namespace) -> int:
             "sift: --remove-to leaves what is kept as it is, and anonymize must not; use "
             "--copy-to DIR or --output DIR"
         )
+    if given.remove_to and (config.defaults.repair.rewrites or config.defaults.repair.suffix):
+        raise UsageError(
+            "sift: --remove-to leaves what is kept as it is, and repair must not; use --copy-to "
+            "DIR or --output DIR, or `stillsift repair` afterwards"
+        )
     sources = sources_of(given.paths, config, given.password_file)
     check_examples(sources, config, given.config, given.set)
     if in_place is not None or given.list or given.print0:

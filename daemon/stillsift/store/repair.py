@@ -346,6 +346,8 @@ def _converted(data: bytes, path: Path, kind: Kind, mode: str) -> Image.Image:
 
 
 _SRGB = ImageCms.createProfile("sRGB")
+_SPACE = slice(16, 20)
+"""Where a profile names the colour space that it is for (ICC.1, 7.2.6)."""
 
 
 def _space_of(profile: bytes) -> str | None:
@@ -415,9 +417,15 @@ def _encoded(
     exif: bytes | None,
     profile: bytes | None,
 ) -> bytes:
-    """Returns the file of a picture. Raises DecodeError."""
+    """Returns the file of a picture, without a profile of grey where it is grey no longer.
+
+    Raises DecodeError.
+    """
     name = _WRITTEN[kind][0]
     given: dict[str, Any] = {}
+    colours = image.mode != "L" or kind is Kind.WEBP
+    if profile is not None and colours and profile[_SPACE] == b"GRAY":
+        profile = None
     if kind in (Kind.JPEG, Kind.WEBP):
         given["quality"] = jpeg_quality
     if kind in (Kind.JPEG, Kind.PNG, Kind.WEBP, Kind.TIFF):
