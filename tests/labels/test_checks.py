@@ -186,6 +186,17 @@ def test_voc_is_mended_and_all_else_stays_byte_for_byte(tmp_path: Path) -> None:
     assert after(root, "a.xml") == VOC.format(objects=expected)
 
 
+def test_boxes_of_another_size_are_not_clipped(tmp_path: Path) -> None:
+    """They fit the size that the labels say, and have to be scaled; so it is without a picture."""
+    root = voc(tmp_path, (150, 10, 190, 90))
+    picture(root / "JPEGImages" / "a.jpg", (100, 50))
+    found = check(root)
+    assert told(found) == {("a.xml", 3, Kind.SIZE)}
+    assert not any(one.fixable for one in found.wrong)
+    (root / "JPEGImages" / "a.jpg").unlink()
+    assert {one.kind for one in check(root).wrong} == {Kind.NO_IMAGE}
+
+
 def test_voc_names_its_picture_and_its_size(tmp_path: Path) -> None:
     root = voc(tmp_path, (5, 5, 10, 10), name="")
     assert told(check(root)) == {("a.xml", 5, Kind.NO_NAME)}

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sifting import LIMITS, blocks, frame, noisy, photo, reasons, scene, sift
-from stillsift.arrays import Image
+from stillsift.arrays import Image, packed, unpacked
 from stillsift.decisions import Detection, Reason
 from stillsift.detection import DetectError
 from stillsift.frames import ArrayPicture, Frame
@@ -367,3 +367,23 @@ def test_a_change_without_the_object_is_no_repeat_of_one_with_it() -> None:
         if each.decision.reason is Reason.NEAR_DUPLICATE:
             assert each.decision.distance is not None
             assert each.decision.distance <= 1
+
+
+def test_a_state_that_lacks_what_is_remembered_now_is_taken_all_the_same() -> None:
+    targets = Targets(require=(RED,))
+    frames = film((VIEW, 20))
+    first = sifter(targets, Seen())
+    for each in frames[:40]:
+        first.offer(each)
+    arrays = unpacked(first.state())
+    for name in ("targets_beat_s", "targets_key"):
+        del arrays[name]
+    heir = Sifter(
+        replace(LIMITS, targets=targets),
+        blocks,
+        Gallery(32),
+        packed(arrays),
+        model="blocks",
+        detect=Seen(),
+    )
+    assert reasons(sift(heir, frames[40:])) == [Reason.NO_TARGET] * 60
