@@ -32,7 +32,7 @@ class Covered:
     slots: list[Slot]
     """Sorted by source and time."""
     standing: list[tuple[str, int]]
-    """Ids of the kept frames that the most dropped frames name, and how many do."""
+    """Ids of the kept frames that show the most dropped frames, and how many they show."""
     distances: list[tuple[Reason, float, int]]
     """Distances of dropped frames to the kept frame that each names, to 0.01, by reason and then
     ascending, and how many have each. 0: the same, 1: the limit."""
@@ -64,8 +64,8 @@ def covered(
     dropped = f"FROM decisions WHERE {asked} AND outcome = 'dropped'"
     standing = db.execute(
         f"SELECT nearest_kept, sum(frames) {dropped} AND nearest_kept IS NOT NULL"
-        " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?",
-        (*values, most),
+        f" AND reason IN ({', '.join('?' * len(shown))}) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?",
+        (*values, *shown, most),
     ).fetchall()
     distances = db.execute(
         f"SELECT reason, CAST(round(min(distance, {_MOST}) * {_STEPS}) AS INTEGER), sum(frames)"
