@@ -267,12 +267,20 @@ def test_an_adopted_frame_kept_in_another_format_is_there_once(tmp_path: Path) -
     second.ledger.close()
 
 
-@pytest.mark.parametrize("adopted", [True, False])
-def test_what_has_no_finished_record_gives_way_to_other_content(box: Box, adopted: bool) -> None:
+def test_what_nobody_knows_is_not_overwritten(box: Box) -> None:
+    """Only what recovery has adopted may give way."""
+    placed = orphan(box, 1)
+    before = (box.store.root / placed.path).read_bytes()
+    other = replace(frame(1), picture=ArrayPicture(np.zeros((24, 32, 3), np.uint8)))
+    with pytest.raises(StoreError, match="another picture is there under this name"):
+        box.store.place(other, about(other, Reason.NOVEL))
+    assert (box.store.root / placed.path).read_bytes() == before
+
+
+def test_what_was_adopted_gives_way_to_other_content(box: Box) -> None:
     """As after a crash between a frame and its record, and a start with another `anonymize`."""
     placed = orphan(box, 1)
-    if adopted:
-        assert box.recover().adopted == [placed]
+    assert box.recover().adopted == [placed]
     other = replace(frame(1), picture=ArrayPicture(np.zeros((24, 32, 3), np.uint8)))
     decision = about(other, Reason.NOVEL, sharpness=1.0)
     kept = box.store.place(other, decision)

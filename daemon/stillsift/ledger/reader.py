@@ -584,18 +584,18 @@ class LedgerReader:
         return kept_file(row) if row else None
 
     def is_unfinished(self, path: Path) -> bool:
-        """Tells whether what lies at a path, relative to the store, has no finished record.
+        """Tells whether recovery has adopted what lies at a path, relative to the store.
 
-        It has none before its frame is recorded, and after recovery has adopted it. What waits to
-        be taken away has one.
+        Its record is not finished then. What waits to be taken away has one, and what nobody knows
+        has none.
         """
         found = self._one(
-            "SELECT 1 FROM kept WHERE path = ? AND adopted = 0"
-            " UNION ALL SELECT 1 FROM replaced WHERE path = ?"
-            " UNION ALL SELECT 1 FROM superseded WHERE path = ?",
-            (path_in(path),) * 3,
+            "SELECT 1 FROM kept WHERE path = ?1 AND adopted = 1"
+            " AND NOT EXISTS (SELECT 1 FROM replaced WHERE path = ?1)"
+            " AND NOT EXISTS (SELECT 1 FROM superseded WHERE path = ?1)",
+            (path_in(path),),
         )
-        return found is None
+        return found is not None
 
     def gaps(
         self,

@@ -82,8 +82,8 @@ class Store:
         self._folders: set[Path] = set()
         self._folders_lock = threading.Lock()
         self.is_unfinished: Callable[[Path], bool] = lambda _: False
-        """Tells whether what lies at a path, relative to the store, has no finished record and may
-        give way, see `LedgerReader.is_unfinished`; as it is made, nothing may."""
+        """Tells whether recovery has adopted what lies at a path, relative to the store, so that it
+        may give way, see `LedgerReader.is_unfinished`; as it is made, nothing may."""
 
     @property
     def state(self) -> Path:
