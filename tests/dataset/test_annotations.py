@@ -61,7 +61,7 @@ def test_yolo_files_are_found_where_they_are_kept(tmp_path: Path, picture: str, 
     labelling = yolo.labelling()
     assert list(labelling.pictures) == [["dog", "person"], []]
     assert list(labelling.names) == ["person", "dog", "hen"]
-    assert yolo.unread == [(f"{file}:4", "no class with its place: '1 x y 0 0'")]
+    assert yolo.unread == [(f"{file}:4", "is no label: class and numbers are wanted")]
 
 
 def test_a_caption_beside_a_picture_is_no_yolo(tmp_path: Path) -> None:

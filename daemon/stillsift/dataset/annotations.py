@@ -6,11 +6,14 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ..labels.findings import Read
+from ..labels.yolo import CLASSES, DATA, Names, read_yolo
 from .balance import Labelled, Labelling
 from .pictures import Entry, SetError
 
@@ -26,13 +29,13 @@ def of_folders(entries: Sequence[Entry]) -> Labelling:
 # -- YOLO ------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
+@dataclass
 class Yolo:
     """Reads the text file of each picture: a line an object, its class first.
 
     It lies beside the picture, or in `labels` where the picture is in `images`, or in a folder
-    `labels` beside it or in the root. Names of classes come from data.yaml, dataset.yaml or
-    classes.txt in the root, else a class is called by its number.
+    `labels` beside it or in the root. Names of classes come from one of `DATA` or `CLASSES` in the
+    root, else a class is called by its number.
     """
 
     root: Path
@@ -42,11 +45,8 @@ class Yolo:
 
     def is_there(self) -> bool:
         """Tells whether any picture has such a file."""
-        return any(
-            any(_class_of(line) is not None for line in _lines(text))
-            for text in map(self._text_of, self.entries)
-            if text is not None
-        )
+        texts = (text for text in map(self._text_of, self.entries) if text is not None)
+        return any(self._read(text).labels[0].boxes for text in texts)
 
     def labelling(self) -> Labelling:
         """Reads all of them. Raises SetError for names that cannot be read."""
@@ -56,14 +56,20 @@ class Yolo:
 
     def _labels(self, entry: Entry, names: Mapping[int, str]) -> Labelled:
         text = self._text_of(entry)
-        found = []
-        for number, line in enumerate(() if text is None else _lines(text), 1):
-            class_ = _class_of(line)
-            if class_ is not None:
-                found.append(names.get(class_, str(class_)))
-            elif line.strip():
-                self.unread.append((f"{text}:{number}", f"no class with its place: {line[:40]!r}"))
-        return found
+        if text is None:
+            return []
+        read = self._read(text)
+        self.unread += [(f"{one.file}:{one.line}", one.what) for one in read.wrong]
+        numbers = [int(box.label) for box in read.labels[0].boxes]
+        return [names.get(number, str(number)) for number in numbers]
+
+    def _read(self, text: Path) -> Read:
+        _, keypoints = self._listed.of(self.root)
+        return read_yolo(_bytes(text), text, keypoints=keypoints)
+
+    @cached_property
+    def _listed(self) -> Names:
+        return Names((self.root,))
 
     def _text_of(self, entry: Entry) -> Path | None:
         if entry.path is None:
@@ -80,34 +86,22 @@ class Yolo:
         return next((place for place in places if place.is_file()), None)
 
     def _names(self) -> dict[int, str]:
-        for name in ("data.yaml", "dataset.yaml", "data.yml"):
-            file = self.root / name
-            if file.is_file():
+        for name in DATA:
+            if (file := self.root / name).is_file():
                 return _yaml_names(file)
-        file = self.root / "classes.txt"
-        if file.is_file():
-            return dict(enumerate(line for line in _lines(file) if line.strip()))
+        for name in CLASSES:
+            if (file := self.root / name).is_file():
+                lines = _bytes(file).decode("utf-8", "replace").splitlines()
+                return dict(enumerate(line for line in lines if line.strip()))
         return {}
 
 
-def _lines(file: Path) -> list[str]:
-    """Returns the lines of a small text file; none of what cannot be read."""
+def _bytes(file: Path) -> bytes:
+    """Returns a small text file; nothing of what cannot be read."""
     try:
-        return file.read_text("utf-8", errors="replace").splitlines()
+        return file.read_bytes()
     except OSError:
-        return []
-
-
-def _class_of(line: str) -> int | None:
-    """Returns the class of a line such as `0 0.5 0.5 0.2 0.3`; None: it is none of these."""
-    first, *place = line.split() or [""]
-    if len(place) < 4 or not first.isascii() or not first.isdigit():
-        return None
-    try:
-        [float(each) for each in place]
-    except ValueError:
-        return None
-    return int(first)
+        return b""
 
 
 def _yaml_names(file: Path) -> dict[int, str]:
