@@ -10,7 +10,7 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -503,14 +503,20 @@ def write_list(store: InPlaceStore, ledger: LedgerReader) -> None:
 
     Raises StoreError.
     """
-    if store.mode is Mode.COPY:
-        return
+    if store.mode is Mode.REMOVE:
+        write_table(store, LIST, COLUMNS, removed_rows(ledger, store.root))
+
+
+def write_table(
+    store: Store, name: str, columns: Sequence[str], rows: Iterable[dict[str, object]]
+) -> None:
+    """Writes rows as CSV into the folder of a store; whole or not at all. Raises StoreError."""
     text = io.StringIO(newline="")
-    out = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    out = csv.DictWriter(text, columns, lineterminator="\n")
     out.writeheader()
-    for row in removed_rows(ledger, store.root):
-        out.writerow({name: shown_in_csv(value) for name, value in row.items()})
-    path = store.root / LIST
+    for row in rows:
+        out.writerow({key: shown_in_csv(value) for key, value in row.items()})
+    path = store.root / name
     with store.temporary(KEPT) as temporary, os_errors_about(path):
         with temporary.open("x", encoding="utf-8", newline="") as file:
             file.write(text.getvalue())

@@ -6,10 +6,8 @@ whole file: the original is in the folder and recorded before the repaired still
 
 from __future__ import annotations
 
-import csv
 import errno
 import hashlib
-import io
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -23,7 +21,7 @@ from ..sources import FileIdentity
 from ..sources.files.opening import being_written, open_beneath, opened_folder
 from .durable_files import exchange, move_without_overwrite, sync_folder, sync_open_folder
 from .errors import os_errors_about
-from .in_place import InPlaceStore, shown_in_csv
+from .in_place import InPlaceStore, write_table
 from .quarantine import (
     Quarantine,
     Restored,
@@ -249,19 +247,7 @@ class InPlaceRepair(Quarantine):
 
         Raises StoreError and LedgerError.
         """
-        text = io.StringIO(newline="")
-        out = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        out.writeheader()
-        for row in self.rows():
-            out.writerow({name: shown_in_csv(value) for name, value in row.items()})
-        root = self._store_in.root
-        with self._store_in.temporary(KEPT) as temporary, os_errors_about(root / LIST):
-            with temporary.open("x", encoding="utf-8", newline="") as file:
-                file.write(text.getvalue())
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(root / LIST)
-            sync_folder(root)
+        write_table(self._store_in, LIST, COLUMNS, self.rows())
 
     def rows(self) -> Iterator[dict[str, object]]:
         """Yields a row of `COLUMNS` for each original that lies in the folder."""
