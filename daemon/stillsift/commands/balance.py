@@ -25,7 +25,7 @@ from .arguments import (
     known_source,
     opened_ledger,
 )
-from .picture_sets import add_named, names_folders, print_json, whole_number
+from .picture_sets import add_most, add_named, names_folders, print_json
 from .tables import table
 
 _EXAMPLES = """\
@@ -48,13 +48,7 @@ def add(commands: Commands) -> None:
         default="auto",
         help="what the labels of a folder are (default: YOLO files where there are some)",
     )
-    parser.add_argument(
-        "--most",
-        type=whole_number,
-        default=30,
-        metavar="N",
-        help="labels to show, the rarest first (default: 30; JSON has all)",
-    )
+    add_most(parser, 30, "labels to show, the rarest first (default: 30; JSON has all)")
     add_json(parser)
 
 

@@ -16,6 +16,7 @@ from ..ledger.covered import Covered
 from ..units import counted, shown_duration
 from .arguments import Commands, UsageError, add_command, known_source, opened_ledger, store_path
 from .picture_sets import (
+    add_most,
     add_pictures,
     add_sheet,
     check_sheet,
@@ -26,7 +27,6 @@ from .picture_sets import (
     print_json,
     print_unread,
     unread_json,
-    whole_number,
 )
 from .tables import table
 
@@ -57,12 +57,10 @@ def add(commands: Commands) -> None:
         metavar="COSINE",
         help="of folders: from which on one picture shows another (default: as `groups`)",
     )
-    parser.add_argument(
-        "--most",
-        type=whole_number,
-        default=10,
-        metavar="N",
-        help="kept frames, dropped frames and gaps to name, or pictures on the sheet (default: 10)",
+    add_most(
+        parser,
+        10,
+        "kept frames, dropped frames and gaps to name, or pictures on the sheet (default: 10)",
     )
     add_sheet(parser)
 

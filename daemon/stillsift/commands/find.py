@@ -13,6 +13,7 @@ from ..sources.files.still import Unreadable, still_at
 from ..units import counted
 from .arguments import Commands, add_command, configured
 from .picture_sets import (
+    add_most,
     add_pictures,
     add_sheet,
     check_sheet,
@@ -21,7 +22,6 @@ from .picture_sets import (
     print_json,
     print_unread,
     unread_json,
-    whole_number,
 )
 from .tables import table
 
@@ -37,9 +37,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("picture", type=Path, metavar="PICTURE", help="the picture to search by")
     add_pictures(parser)
-    parser.add_argument(
-        "--most", type=whole_number, default=10, metavar="N", help="pictures to show (default: 10)"
-    )
+    add_most(parser, 10, "pictures to show (default: 10)")
     add_sheet(parser)
 
 

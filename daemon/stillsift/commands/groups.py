@@ -12,6 +12,7 @@ from ..decisions import told_measure
 from ..units import counted
 from .arguments import Commands, add_command
 from .picture_sets import (
+    add_most,
     add_pictures,
     add_sheet,
     check_sheet,
@@ -21,7 +22,6 @@ from .picture_sets import (
     print_json,
     print_unread,
     unread_json,
-    whole_number,
 )
 from .tables import table
 
@@ -45,13 +45,7 @@ def add(commands: Commands) -> None:
         metavar="COSINE",
         help="least similarity within a group (default: taken from the set)",
     )
-    parser.add_argument(
-        "--most",
-        type=whole_number,
-        default=20,
-        metavar="N",
-        help="groups to show, the largest first (default: 20; JSON has all)",
-    )
+    add_most(parser, 20, "groups to show, the largest first (default: 20; JSON has all)")
     add_sheet(parser)
 
 

@@ -11,6 +11,7 @@ from ..decisions import told_measure
 from ..units import counted
 from .arguments import Commands, add_command
 from .picture_sets import (
+    add_most,
     add_pictures,
     add_sheet,
     check_sheet,
@@ -19,7 +20,6 @@ from .picture_sets import (
     print_json,
     print_unread,
     unread_json,
-    whole_number,
 )
 from .tables import table
 
@@ -34,13 +34,7 @@ def add(commands: Commands) -> None:
         commands, "outliers", outliers, "Show the odd pictures of a set first.", _EXAMPLES
     )
     add_pictures(parser)
-    parser.add_argument(
-        "--most",
-        type=whole_number,
-        default=20,
-        metavar="N",
-        help="pictures to show, the oddest first (default: 20; JSON has all)",
-    )
+    add_most(parser, 20, "pictures to show, the oddest first (default: 20; JSON has all)")
     add_sheet(parser)
 
 

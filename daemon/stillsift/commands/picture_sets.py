@@ -92,6 +92,11 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_most(parser: argparse.ArgumentParser, most: int, what: str) -> None:
+    """Adds --most; `what` it shows at most, `most` of them by default."""
+    parser.add_argument("--most", type=_whole_number, default=most, metavar="N", help=what)
+
+
 def add_sheet(parser: argparse.ArgumentParser) -> None:
     """Adds --json and --sheet."""
     add_json(parser)
@@ -101,13 +106,13 @@ def add_sheet(parser: argparse.ArgumentParser) -> None:
 
 
 def _threads(text: str) -> int:
-    number = whole_number(text)
+    number = _whole_number(text)
     if number > _MOST_JOBS:
         raise argparse.ArgumentTypeError(f"from 1 to {_MOST_JOBS}")
     return number
 
 
-def whole_number(text: str) -> int:
+def _whole_number(text: str) -> int:
     """Reads a number from 1 on. Raises ArgumentTypeError."""
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError("a whole number from 1 on")
