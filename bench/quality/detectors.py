@@ -31,6 +31,7 @@ import people as walkers
 import labels
 from labels import Span
 from stillsift.arrays import Image
+from stillsift.decisions import Box
 from stillsift.detection import (
     Detection,
     Detector,
@@ -39,7 +40,6 @@ from stillsift.detection import (
     detectors,
     open_detector,
 )
-from stillsift.detection.detector import Box
 from stillsift.embedding import Embedder
 from stillsift.embedding.manifest import manifest
 from stillsift.embedding.onnx_model import load

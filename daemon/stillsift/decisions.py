@@ -91,6 +91,10 @@ def outcome_of(reason: Reason) -> Outcome:
     return _OUTCOMES[reason]
 
 
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom, in pixels."""
+
+
 @dataclass(frozen=True, slots=True)
 class Detection:
     """Describes an object that a detector has found in a picture."""
@@ -98,8 +102,8 @@ class Detection:
     label: str
     confidence: float
     """0 to 1."""
-    box: tuple[float, float, float, float]
-    """Left, top, right, bottom, in pixels of the picture, within it."""
+    box: Box
+    """In pixels of the picture, within it."""
 
     def __str__(self) -> str:
         return f"{self.label} {self.confidence:.2f}"

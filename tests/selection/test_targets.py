@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from sifting import LIMITS, blocks, frame, noisy, photo, reasons, scene, sift
 from stillsift.arrays import Image, packed, unpacked
-from stillsift.decisions import Detection, Reason
+from stillsift.decisions import Box, Detection, Reason
 from stillsift.detection import DetectError
 from stillsift.frames import ArrayPicture, Frame
 from stillsift.selection import Gallery, GalleryFrame, Limits, Sifter, Verdict
 from stillsift.selection.budgets import Amounts
 from stillsift.selection.regions import Regions
-from stillsift.selection.targets import Box, Target, Targets
+from stillsift.selection.targets import Target, Targets
 
 COLOURS = {"red": (20, 20, 230), "blue": (230, 20, 20)}
 

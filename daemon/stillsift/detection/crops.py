@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 
 from ..arrays import Image
-from ..decisions import Detection
-from .detector import Box, Detector
+from ..decisions import Box, Detection
+from .detector import Detector
 from .outputs import apart
 
 _MARGIN: Final = 4.0

@@ -11,7 +11,7 @@ import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
 from numpy.typing import NDArray
 
 from ..arrays import Floats, Image
-from ..decisions import Detection
+from ..decisions import Box, Detection
 from ..embedding import ModelError
 from ..embedding.onnx_file import (
     ORT_ERRORS,
@@ -37,10 +37,6 @@ _TYPES: Final[dict[str, Literal["uint8", "float32"]]] = {
     "tensor(uint8)": "uint8",
     "tensor(float)": "float32",
 }
-
-
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom in pixels of a picture."""
 
 
 class DetectError(Problem):

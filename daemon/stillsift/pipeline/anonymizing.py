@@ -11,9 +11,8 @@ import cv2
 import numpy as np
 
 from ..arrays import Image
-from ..decisions import Detection
+from ..decisions import Box, Detection
 from ..detection import DetectError
-from ..selection.targets import Box
 from ..store import StoreError
 from ..store.repair import ANONYMOUS
 from ..units import counted

@@ -9,10 +9,10 @@ from typing import Protocol
 from ..arrays import Image
 from ..config import Config
 from ..config.settings import DetectorSettings
-from ..decisions import Detection
+from ..decisions import Box, Detection
 from ..detection import Detector, DetectorSpec, detect_around, detectors, open_detector
 from ..embedding import ModelError
-from ..selection.targets import Box, Targets
+from ..selection.targets import Targets
 
 
 class Stages(Protocol):
@@ -33,7 +33,6 @@ class ObjectFinder:
     def __init__(self, settings: DetectorSettings, stages: Stages) -> None:
         self._settings = settings
         self._stages = stages
-        self._known = detectors()
         self._own: Detector | None = None
         self._opened: dict[str, Detector] = {}
         self._by_label: dict[str, Detector] = {}
@@ -53,17 +52,18 @@ class ObjectFinder:
     def _finding(self, label: str) -> Detector:
         if self._own is not None and label in self._own.labels:
             return self._own
-        for name, spec in self._known.items():
+        known = detectors()
+        for name, spec in known.items():
             if label in spec.known:
                 if name not in self._opened:
                     self._opened[name] = self._open(spec)
                 return self._opened[name]
-        known = {each for spec in self._known.values() for each in spec.known}
-        known |= set(() if self._own is None else self._own.labels)
+        labels = {each for spec in known.values() for each in spec.known}
+        labels |= set(() if self._own is None else self._own.labels)
         where = "" if self._own is None else f"{self._own.spec.path}: "
         raise ModelError(
             f"{where}no detector finds {label!r}, which the configuration asks for; the "
-            f"labels are {', '.join(sorted(known))}"
+            f"labels are {', '.join(sorted(labels))}"
         )
 
     def _open(self, spec: DetectorSpec) -> Detector:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Arrays, Image, optional_floats, optional_mask, packed, unpacked
-from ..decisions import Detection, Reason, about
+from ..decisions import Box, Detection, Reason, about
 from ..embedding import Embedding
 from ..frames import ArrayPicture, Frame, Picture
 from ..health import Alarm, CameraHealth, Sighting
@@ -45,7 +45,7 @@ from .scene import Scene
 from .sharpness import Sharpness, sharpest_part, sharpness
 from .small_picture import small_picture
 from .target_check import TargetCheck
-from .targets import LOOKED_AT, Box, Detect, Targets
+from .targets import LOOKED_AT, Detect, Targets
 from .thumbnail import GLANCE_S, changed, colours, difference, recoloured, thumbnail
 from .verdict import Step, Verdict
 

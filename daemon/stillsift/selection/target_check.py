@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Arrays, Image, Mask
-from ..decisions import Detection, Reason
+from ..decisions import Box, Detection, Reason
 from ..frames import Picture, lapse_s
 from ..problems import Problem
 from .budgets import Refusal
 from .gallery import GalleryFrame
 from .measured import Candidate, Measured
 from .regions import Regions
-from .targets import MOST_TRIED, TRIGGER_RATE, Box, Detect, Target, Targets
+from .targets import MOST_TRIED, TRIGGER_RATE, Detect, Target, Targets
 
 _REMEMBERED = 4
 """Refused views that are remembered: a day, a night, and something new in each."""
@@ -80,7 +80,8 @@ class TargetCheck:
 
     def refusal(self, new: Candidate) -> Refusal | None:
         """Returns why a frame may not be kept, by what is in it; None: it may."""
-        if not self.on:
+        asked = self._targets.require or self._targets.inhibit
+        if not self.on or not (asked or new.measured.timed):  # photographs have no trigger
             return None
         cells = new.found.unexplained
         if cells is None and new.measured.timed and self._refused:

@@ -9,13 +9,10 @@ import cv2
 import numpy as np
 
 from ..arrays import Image
-from ..decisions import Detection, Reason
+from ..decisions import Box, Detection, Reason
 from ..units import written_duration
 from .budgets import Refusal
 from .regions import Polygon
-
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom, pixels."""
 
 MOST_TRIED = 5
 """Most frames of one moment that are asked for an object, until one shows it: the best one, then
