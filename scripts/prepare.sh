@@ -100,20 +100,27 @@ prepare_venv() {
     printf '%s\n' "$state" | tee "$stamp" >.venv/installed
 }
 
-# prepare_promtool: .cache/bin/promtool, which the tests of the metrics ask about their form.
-prepare_promtool() {
-    if command -v promtool >/dev/null || [ -x .cache/bin/promtool ]; then return; fi
-    command -v apt-get >/dev/null || { say "no promtool here: the tests that ask it are skipped"; return; }
-    say "unpacking promtool from Debian's package prometheus into .cache/bin"
+# prepare_prometheus: prometheus and promtool in .cache/bin, which the tests of the metrics, the alerts and
+# the dashboard ask.
+prepare_prometheus() {
+    local name missing=()
+    for name in prometheus promtool; do
+        command -v "$name" >/dev/null || [ -x ".cache/bin/$name" ] || missing+=("$name")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    command -v apt-get >/dev/null || { say "no Prometheus here: the tests that ask it are skipped"; return; }
+    say "unpacking Debian's package prometheus into .cache/bin"
     # Unpacked, not installed: installing it would start a Prometheus server on this machine.
     mkdir -p .cache/bin
     (
         cd .cache
         [ "$(id -u)" -ne 0 ] || apt-get update -qq
         apt-get download -qq -o APT::Sandbox::User=root prometheus
-        dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >bin/promtool.part
+        for name in "${missing[@]}"; do
+            dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO "./usr/bin/$name" >"bin/$name.part"
+            chmod +x "bin/$name.part"
+            mv "bin/$name.part" "bin/$name"
+        done
         rm prometheus_*.deb
-        chmod +x bin/promtool.part
-        mv bin/promtool.part bin/promtool
     )
 }

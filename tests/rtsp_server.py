@@ -3,11 +3,12 @@
 
 Runs with Debian's own interpreter, which has the GStreamer bindings:
 
-    /usr/bin/python3 rtsp_server.py PORT [--user U --password P] [--fps F] [--host H] FILE [FILE...]
+    /usr/bin/python3 rtsp_server.py PORT [--user U --password P] [--fps F] [--host H] [--audio]
+        [--path NAME]... FILE [FILE...]
 
 FILE is an elementary stream that begins with a key frame; its suffix says the codec: .h264, .hevc
-or .mjpeg. Says `ready` when rtsp://127.0.0.1:PORT/cam can be played, then takes one command per
-line of standard input and answers each with `ok`:
+or .mjpeg. Says `ready` when rtsp://127.0.0.1:PORT/cam, or each NAME, can be played, then takes one
+command per line of standard input and answers each with `ok`:
 
     file N   go on with the N-th file     stall   send nothing, but stay connected
     go       end a stall                  kick    throw every client out
@@ -94,9 +95,11 @@ class Stream:
 class Camera:
     """The state that commands change and every running media follows."""
 
-    def __init__(self, files: list[Stream], fps: float) -> None:
+    def __init__(self, files: list[Stream], fps: float, paths: list[str], audio: bool) -> None:
         self.files = files
         self.fps = fps
+        self.paths = paths
+        self.audio = audio
         self.file = 0
         self.stalled = False
         self.spoilt = 0.0
@@ -162,9 +165,10 @@ def factory(camera: Camera, protected: bool) -> GstRtspServer.RTSPMediaFactory:
     made = GstRtspServer.RTSPMediaFactory()
     made.set_shared(True)
     made.set_latency(0)
+    sound = "audiotestsrc is-live=true ! alawenc ! rtppcmapay pt=8 name=pay1"
     made.set_launch(
         "( appsrc name=source is-live=true format=time max-bytes=4000000"
-        f" ! {camera.codec.payloader} name=pay0 )"
+        f" ! {camera.codec.payloader} name=pay0 {sound if camera.audio else ''} )"
     )
     if protected:
         role, _ = Gst.Structure.from_string(
@@ -177,7 +181,8 @@ def factory(camera: Camera, protected: bool) -> GstRtspServer.RTSPMediaFactory:
 
 def begin(camera: Camera, server: GstRtspServer.RTSPServer, protected: bool) -> None:
     """Offer the present codec. Whoever is offered another one is thrown out."""
-    server.get_mount_points().add_factory("/cam", factory(camera, protected))
+    for path in camera.paths:
+        server.get_mount_points().add_factory(f"/{path}", factory(camera, protected))
     if not camera.slips:
         kick(server)
 
@@ -214,9 +219,12 @@ def main() -> None:
     parser.add_argument("--password")
     parser.add_argument("--fps", type=float, default=25.0)
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--audio", action="store_true", help="a second track, A-law")
+    parser.add_argument("--path", action="append", help="default: cam")
     given = parser.parse_args()
     Gst.init(None)
-    camera = Camera([Stream.of(path) for path in given.files], given.fps)
+    files = [Stream.of(path) for path in given.files]
+    camera = Camera(files, given.fps, given.path or ["cam"], given.audio)
     server = GstRtspServer.RTSPServer()
     server.set_address(given.host)
     server.set_service(given.port)
