@@ -10,6 +10,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,9 @@ def test_each_panel_has_data_from_a_prometheus_that_scrapes_a_daemon(tmp_path: P
         found = ask("/api/v1/query", query=expression)["result"]
         return float(found[0]["value"][1]) if found else -1.0
 
+    def scraped(frames: int) -> bool:
+        return value('sum(stillsift_frames_total{source="gate"})') >= frames
+
     def ready() -> bool:
         try:
             return value('up{job="stillsift"}') == 1
@@ -150,13 +154,12 @@ def test_each_panel_has_data_from_a_prometheus_that_scrapes_a_daemon(tmp_path: P
         try:
             until(ready, "it scrapes")
             rng = np.random.default_rng(0)
-            frames = 'sum(stillsift_frames_total{source="gate"})'
             for number in range(6):
                 small = rng.integers(0, 255, (9, 16, 3)).astype(np.uint8)
                 picture = cv2.resize(small, (640, 360), interpolation=cv2.INTER_NEAREST)
                 cv2.imwrite(str(gate / f".{number}.jpg"), picture)
                 (gate / f".{number}.jpg").rename(gate / f"{number}.jpg")
-                until(lambda seen=number + 1: value(frames) >= seen, "it is decided and scraped")
+                until(partial(scraped, number + 1), "it is decided and scraped")
             time.sleep(2)  # two scrapes more: a rate needs them
             for title, asked in queries():
                 assert ask("/api/v1/query", query=asked)["result"], f"{title}: nothing for {asked}"
