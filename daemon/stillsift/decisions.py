@@ -148,6 +148,9 @@ class Decision:
     detections: tuple[Detection, ...] | None = None
     """Objects found in it, of the labels that its source asks for, most confident first. None: no
     detector has looked at it."""
+    objects_shown_by: tuple[str, ...] = ()
+    """Of a `SAME_OBJECT`, ids of the kept frames that show its objects best, the largest first, at
+    most four; `nearest_kept` is the frame that it differs from least as a whole."""
     dropped_as: Reason | None = None
     """Reason why a frame of the audit sample was to be dropped. None: it is not in the sample, or
     recovery found only its picture."""
@@ -196,7 +199,9 @@ def without_frame(
 
 
 def about(
-    frame: Frame, reason: Reason, **measures: float | str | tuple[Detection, ...] | None
+    frame: Frame,
+    reason: Reason,
+    **measures: float | str | tuple[Detection, ...] | tuple[str, ...] | None,
 ) -> Decision:
     """Returns a decision about `frame`; `measures` are fields of `Decision`."""
     return Decision(

@@ -8,6 +8,7 @@ import pytest
 
 from sifting import frame, fresh, noisy, sift
 from stillsift.arrays import Image
+from stillsift.decisions import Reason
 from stillsift.selection import Verdict
 
 CELL = 16
@@ -85,3 +86,19 @@ def test_a_known_thing_that_comes_near_and_adds_contrast_is_no_other_view(sizes:
     verdicts = sifted(pictures)
     assert any(index >= 10 for index in kept(verdicts)), "it has grown"
     assert not any(v.other_view for v in verdicts)
+
+
+def test_the_frame_that_shows_a_thing_is_named_though_the_empty_street_is_nearer() -> None:
+    """A thing walks on, and at last shows half of what was kept of it."""
+    pictures = [with_thing(street(), 1 + step // 4, 1, 2, 3, DARK) for step in range(20)]
+    pictures += [with_thing(street(), 6 + step // 4, 1, 1, 3, DARK) for step in range(8)]
+    verdicts = sifted(pictures)
+    shown_by = {v.decision.id: v.decision.frame_index - QUIET for v in verdicts if v.is_kept}
+    explained = [v.decision for v in verdicts if v.decision.reason is Reason.SAME_OBJECT]
+    assert len(explained) >= 5
+    for each in explained:
+        assert each.objects_shown_by
+        assert set(each.objects_shown_by) <= set(shown_by), "a kept frame that shows the thing"
+    assert any(each.nearest_kept not in shown_by for each in explained), "the street is nearer"
+    others = [v.decision for v in verdicts if v.decision.reason is not Reason.SAME_OBJECT]
+    assert not any(each.objects_shown_by for each in others)

@@ -220,8 +220,9 @@ def _cells(row: Row, file_of: FileOf) -> Cells:
     file, detail = _cell(row["file"]), _cell(row["detail"])
     cells["file"] = file if row["file"] is None else f"{file}#{row['frame_index']}"
     repeats = row["outcome"] == Outcome.DROPPED or row["dropped_as"] is not None
-    shown_by = row["nearest_kept"] if repeats else None
-    cells["repeats"] = "-" if shown_by is None else _cell(file_of(str(shown_by)))
+    objects = str(row["objects_shown_by"] or "").split()
+    shown_by = objects[0] if objects else row["nearest_kept"]
+    cells["repeats"] = _cell(file_of(str(shown_by))) if repeats and shown_by is not None else "-"
     found = json.loads(str(row["detections"] or "[]"))
     told = (f"{each['label']} {each['confidence']:.2f}" for each in found)
     cells["objects"] = escaped(", ".join(told)) or "-"

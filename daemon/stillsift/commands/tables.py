@@ -71,6 +71,7 @@ DECISION_COLUMNS: dict[str, ColumnType] = {
     "frames": "whole",
     "detections": "text",
     "repairs": "text",
+    "objects_shown_by": "text",
 }
 """Columns of a decision and their types, in the order in which every format has them."""
 
@@ -102,6 +103,7 @@ def decision_row(decision: Decision, kept_path: Path | None, repairs: str | None
         "frames": decision.frames,
         "detections": None if decision.detections is None else objects(decision.detections),
         "repairs": repairs,
+        "objects_shown_by": " ".join(decision.objects_shown_by) or None,
     }
 
 

@@ -181,6 +181,7 @@ def decision_row(
         decision.height,
         text_in(decision.detail),
         _objects_in(decision.detections),
+        " ".join(decision.objects_shown_by) or None,
         decision.dropped_as,
         int(decision.frames),
         decision.outcome,
@@ -199,6 +200,7 @@ def decision_record(row: Sequence[Any]) -> DecisionRecord:
     values["captured_at_origin"] = TimeOrigin(values["captured_at_origin"])
     values["file"] = path_out(values["file"])
     values["detections"] = _objects_out(values["detections"])
+    values["objects_shown_by"] = tuple((values["objects_shown_by"] or "").split())
     if values["dropped_as"] is not None:
         values["dropped_as"] = Reason(values["dropped_as"])
     decided_at_ns, kept_path, *rest = row[len(_DECISION_FIELDS) + 1 :]

@@ -271,6 +271,10 @@ _DETECTIONS = """
 ALTER TABLE decisions ADD COLUMN detections TEXT;
 """
 
+_OBJECTS_SHOWN_BY = """
+ALTER TABLE decisions ADD COLUMN objects_shown_by TEXT;
+"""
+
 _REPAIRS = """
 ALTER TABLE kept ADD COLUMN repairs TEXT;
 CREATE TABLE repaired_copies (
@@ -289,6 +293,7 @@ CREATE TABLE in_place_repairs (
 MIGRATIONS = (
     *(_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME, _LEFT_ALONE),
     *(_DISTANCE, _SEQUENCES, _ALBUM, _REPLACED, _PLACES, _EMBEDDINGS, _DETECTIONS, _REPAIRS),
+    _OBJECTS_SHOWN_BY,
 )
 """Steps in order: step n makes schema version n + 1 out of version n. Never edit a step that was
 released; add a new one."""

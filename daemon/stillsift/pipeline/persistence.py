@@ -266,6 +266,9 @@ def _without(decision: Decision, failed: dict[str, str]) -> Decision:
     A frame that was to be dropped for one of them fails too, since no kept frame shows it now. One
     that is kept names it no longer.
     """
+    named = tuple(each for each in decision.objects_shown_by if each not in failed)
+    if len(named) < len(decision.objects_shown_by):
+        decision = replace(decision, objects_shown_by=named)
     if decision.outcome is Outcome.KEPT and decision.id not in failed:
         if decision.nearest_kept not in failed:
             return decision

@@ -298,7 +298,18 @@ class Context:
             nearest_kept=nearest,
             detail=found.why or None,
             detections=measured.detections,
+            objects_shown_by=self._objects_shown_by(found, instead)
+            if reason is Reason.SAME_OBJECT
+            else (),
         )
+
+    def _objects_shown_by(self, found: Comparison, instead: GalleryFrame | None) -> tuple[str, ...]:
+        """Returns the ids of the kept frames that show the objects that explain a frame."""
+        if instead is not None:
+            return (instead.id,)
+        if found.things is None or found.distances is None:
+            return ()
+        return self.scene.tracking.frames_of(found.things, found.distances)
 
 
 def _on_scale(found: Comparison, limit: float) -> float:

@@ -35,10 +35,12 @@ class Learning:
         at_s: float,
         *,
         view: bool,
+        shown_by: str,
     ) -> None:
         """Teaches the scene that this frame was kept, as another `view` or for something in it.
 
-        The gallery must hold the frame already.
+        The gallery must hold the frame already. `shown_by`: the id of the kept frame that shows it,
+        which is the frame itself unless another source has kept the same.
         """
         if view:
             self._scene.restart()
@@ -46,7 +48,7 @@ class Learning:
         self._scene.learn_move(None, at_s)
         if not view and found.changed is not None and self._gallery.size > 1:
             self._scene.local_s = at_s
-            self.remember(found, at_s)
+            self.remember(found, at_s, shown_by=shown_by)
             front = self._scene.tracking.kept[-1]
             self._scene.tracking.followed, self._scene.tracking.active_s = front, at_s
         self._learn(found, sharp, at_s, view=view)
@@ -83,13 +85,13 @@ class Learning:
             self._scene.tracking.rest(at_s)
         self._scene.tracking.forget(at_s)
 
-    def remember(self, found: Comparison, at_s: float) -> None:
+    def remember(self, found: Comparison, at_s: float, *, shown_by: str) -> None:
         """Remembers that a kept frame shows what has changed in it."""
         assert found.changed is not None
         assert found.distances is not None
         assert found.things is not None
         shown = shown_by_cell(found.distances * found.changed)
-        self._scene.tracking.keep(found.changed, shown, found.things, found.cells, at_s)
+        self._scene.tracking.keep(shown_by, found.changed, shown, found.things, found.cells, at_s)
 
     def _learn(
         self,

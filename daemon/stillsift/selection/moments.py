@@ -370,7 +370,8 @@ class Moments:
         measured = best.measured
         sharp, at_s = measured.sharp, measured.at_s
         context = self._context
-        context.learning.kept(best.found, sharp, at_s, view=view)
+        shown_by = verdict.decision.shown_by or measured.frame.id
+        context.learning.kept(best.found, sharp, at_s, view=view, shown_by=shown_by)
         context.decided = measured.embedded
         return verdict
 
@@ -389,7 +390,8 @@ class Moments:
         _, sibling = self._shown_elsewhere([each], each)
         verdict = self._verdict(each, Reason.NOVEL, sibling)
         if each.found.changed is not None:
-            self._context.learning.remember(each.found, each.measured.at_s)
+            shown_by = verdict.decision.shown_by or each.measured.frame.id
+            self._context.learning.remember(each.found, each.measured.at_s, shown_by=shown_by)
         return verdict
 
     def _verdict(self, best: Candidate, reason: Reason, sibling: SiblingMatch | None) -> Verdict:

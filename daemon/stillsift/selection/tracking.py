@@ -16,6 +16,8 @@ from .numbers import Numbers
 
 _MOST_THINGS = 256
 """Things of one event that are remembered: on a busy road, those of some minutes."""
+_MOST_NAMED = 4
+"""Kept frames that the record of one frame names: a busy road shows dozens of things at once."""
 _ENOUGH = 0.4
 """Share of a group of changed cells that must follow an object for all of it to belong to it."""
 
@@ -58,6 +60,8 @@ class Tracking:
         """Foregrounds of the frames kept in this event."""
         self.sizes: dict[int, float] = {}
         """By the number of a thing: how much the kept frame shows that shows most of it."""
+        self.shown_by: dict[int, str] = {}
+        """By the number of a thing: the id of that kept frame."""
         self.became: dict[int, int] = {}
         """By the number of a thing that was kept again: the number that it has had since."""
         self.last = 0
@@ -67,7 +71,8 @@ class Tracking:
 
     def end_event(self) -> None:
         """Ends the event: forgets what was followed and what was kept of it."""
-        self.followed, self.kept, self.sizes, self.became = None, (), {}, {}
+        self.followed, self.kept = None, ()
+        self.sizes, self.shown_by, self.became = {}, {}, {}
 
     def is_active(self, at_s: float) -> bool:
         """Tells whether things are being followed now."""
@@ -82,8 +87,10 @@ class Tracking:
         self.followed = Foreground.of(mask, things, cells, at_s)
         self.active_s = at_s
 
-    def keep(self, changed: Mask, shown: Floats, things: Labels, cells: Cells, at_s: float) -> None:
-        """Remembers that a kept frame shows these changed cells: each group of them is a thing.
+    def keep(
+        self, id_: str, changed: Mask, shown: Floats, things: Labels, cells: Cells, at_s: float
+    ) -> None:
+        """Remembers that the kept frame `id_` shows these changed cells, each group a thing.
 
         `shown`: (rows, columns) how much of the change each cell shows. `things`: the numbers so
         far; what a thing showed in an earlier kept frame still counts.
@@ -93,14 +100,27 @@ class Tracking:
             before = self.sizes.keys() & set(things[group].tolist())
             self.last += 1
             numbers[group] = self.last
-            shown_before = [self.sizes[number] for number in before]
             self.became.update(dict.fromkeys(before, self.last))
-            self.sizes[self.last] = max([float(shown[group].sum()), *shown_before])
+            sizes = [(self.sizes[each], self.shown_by.get(each, id_)) for each in sorted(before)]
+            size, frame = max([(float(shown[group].sum()), id_), *sizes], key=lambda each: each[0])
+            self.sizes[self.last], self.shown_by[self.last] = size, frame
         self.kept = (*self.kept, Foreground.of(changed, numbers, cells, at_s))
 
     def kept_size(self, things: Labels) -> float:
         """Returns how much kept frames show of the things of these cells; 0: none was kept."""
         return sum(self.sizes.get(number, 0.0) for number in set(things.tolist()))
+
+    def frames_of(self, things: Labels, weights: Floats) -> tuple[str, ...]:
+        """Returns the ids of the kept frames that show most of these things, at most `_MOST_NAMED`.
+
+        `weights`: (rows, columns) what each cell of `things` weighs; what weighs most comes first.
+        """
+        weighs: dict[str, float] = {}
+        numbers = things[things > 0]
+        for number, weight in zip(self.latest(numbers).tolist(), weights[things > 0], strict=True):
+            if (frame := self.shown_by.get(number)) is not None:
+                weighs[frame] = weighs.get(frame, 0.0) + float(weight)
+        return tuple(sorted(weighs, key=lambda each: -weighs[each])[:_MOST_NAMED])
 
     def latest(self, things: Labels) -> Labels:
         """Returns the numbers that things have now."""
@@ -120,6 +140,7 @@ class Tracking:
         self.kept = self.recent(at_s)
         for number in list(self.sizes)[:-_MOST_THINGS]:
             del self.sizes[number]
+            self.shown_by.pop(number, None)
             self.became.pop(number, None)
 
     def arrays(self) -> Arrays:
@@ -128,6 +149,7 @@ class Tracking:
         made: Arrays = {
             "things": np.array([self.last, *self.sizes]),
             "sizes": np.array(list(self.sizes.values()), np.float64),
+            "shown_by": np.array([self.shown_by.get(each, "") for each in self.sizes], np.str_),
             "became": np.array(list(self.became.items()), np.int64).reshape(-1, 2),
             "fronts": np.array([each.at_s for each in fronts], np.float64),
             "remembered": np.array(len(self.kept)),
@@ -152,6 +174,9 @@ class Tracking:
         self.followed = fronts[kept] if len(fronts) > kept else None
         self.last, *numbers = (int(number) for number in arrays["things"])
         self.sizes = dict(zip(numbers, map(float, arrays["sizes"]), strict=True))
+        if "shown_by" in arrays:  # it is not in the state of older versions
+            named = zip(numbers, map(str, arrays["shown_by"]), strict=True)
+            self.shown_by = {number: id_ for number, id_ in named if id_}
         self.became = {int(old): int(new) for old, new in arrays["became"]}
         self.active_s = active_s
 
