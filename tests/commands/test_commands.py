@@ -30,7 +30,7 @@ from stillsift.decisions import Outcome, Reason, time_text
 from stillsift.ledger import Ledger
 from stillsift.ledger.records import Batch, GapRecord
 
-NAMES = [command.__name__.rpartition(".")[2].replace("_", "-") for command in COMMANDS]
+NAMES = COMMANDS
 PHOTOS = 6
 STILLSIFT_QUIET = (sys.executable, "-W", "ignore", "-m", "stillsift")
 """For commands that import what others wrote."""
