@@ -30,7 +30,6 @@ from stillsift.decisions import Outcome, Reason, time_text
 from stillsift.ledger import Ledger
 from stillsift.ledger.records import Batch, GapRecord
 
-NAMES = [command.__name__.rpartition(".")[2].replace("_", "-") for command in COMMANDS]
 PHOTOS = 6
 STILLSIFT_QUIET = (sys.executable, "-W", "ignore", "-m", "stillsift")
 """For commands that import what others wrote."""
@@ -56,16 +55,32 @@ def store(stillsift: Command, tmp_path: Path) -> Path:
 # -- help ------------------------------------------------------------------------------------------
 
 
+def test_a_command_imports_none_of_the_others_and_sets_aside_what_it_has_imported() -> None:
+    told = """
+import gc, sys
+gc.disable()  # as __main__ does
+from stillsift.cli import main
+main(["stats", "--store", "nowhere"])
+commands = [name for name in sys.modules if name.startswith("stillsift.commands.")]
+print(gc.isenabled(), gc.get_freeze_count() > 10_000, *commands)
+"""
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    enabled, set_aside, *commands = done.stdout.split()
+    assert (enabled, set_aside) == ("True", "True")
+    imported = {name.rpartition(".")[2].replace("_", "-") for name in commands}
+    assert imported & set(COMMANDS) == {"stats"}
+
+
 def test_help_names_every_command(stillsift: Command) -> None:
     done = stillsift("--help")
     assert done.status == 0
-    for name in NAMES:
+    for name in COMMANDS:
         assert re.search(rf"^ +{name}\s+\w", done.out, re.MULTILINE), name
     for status in ("0 done", "1 failed", "2 usage", "75 try again", "78 configuration"):
         assert status in done.out
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_a_command_has_examples_that_parse(stillsift: Command, name: str) -> None:
     done = stillsift(name, "--help")
     assert done.status == 0
@@ -78,7 +93,7 @@ def test_help_of_a_command_has_examples_that_parse(stillsift: Command, name: str
         assert isinstance(parser().parse_args(words), argparse.Namespace), line
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_an_unknown_option_is_usage(stillsift: Command, name: str) -> None:
     done = stillsift(name, "--no-such-option")
     assert done.status == 2

@@ -8,18 +8,17 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
-
-from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn
-from rich.progress import Progress as Bars
-from rich.table import Column
+from typing import TYPE_CHECKING, Protocol
 
 from ..decisions import Outcome
 from ..escapes import escaped
 from ..sources import Position
 from ..units import counted, shown_clock, shown_duration
 from .tally import Tally
+
+if TYPE_CHECKING:  # else only where there is a terminal: it takes as long as 20 frames
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
 
 _LINE_EVERY_S = 10.0
 """Seconds between plain lines, where there is no terminal."""
@@ -204,11 +203,10 @@ def show_progress(
 @contextmanager
 def show(shown: Sequence[_Work], clock: Callable[[], float] = time.monotonic) -> Iterator[Progress]:
     """Shows a bar on a terminal, elsewhere a plain line every 10 s, on standard error."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not sys.stderr.isatty():
         yield _plain_lines(shown, clock)
         return
-    with _bars(console) as bars:
+    with _bars() as bars:
         tasks: dict[str, TaskID] = {}
 
         def draw(each: _Work) -> None:
@@ -235,7 +233,13 @@ def show(shown: Sequence[_Work], clock: Callable[[], float] = time.monotonic) ->
             bars.refresh()
 
 
-def _bars(console: Console) -> Bars:
+def _bars() -> Bars:
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bars
+    from rich.table import Column
+
+    console = Console(stderr=True)
     wide = console.width >= _WIDE
     name = Column(max_width=_NAME if wide else _NAME // 2, no_wrap=True, overflow="ellipsis")
     told = Column(ratio=1, no_wrap=True, overflow="ellipsis")

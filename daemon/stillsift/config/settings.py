@@ -62,7 +62,6 @@ class _Section(BaseModel):
         extra="forbid",
         allow_inf_nan=False,
         hide_input_in_errors=True,  # an input can be a password
-        use_attribute_docstrings=True,
         validate_default=False,
     )
 
@@ -484,7 +483,12 @@ class Config(_Section):
     @property
     def hash(self) -> str:
         """Gives 16 hex digits that change when anything but a secret changes."""
-        return hashlib.sha256(self.to_yaml().encode()).hexdigest()[:16]
+        return hash_of(self.to_yaml())
+
+
+def hash_of(text: str) -> str:
+    """Returns the `Config.hash` of a configuration that `to_yaml` gave as this text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def siblings(name: str, sources: Iterable[SourceConfig]) -> tuple[str, ...]:

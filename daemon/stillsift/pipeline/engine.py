@@ -21,7 +21,7 @@ from ..config import Config, SourceConfig
 from ..config.password import password_of
 from ..config.reload import in_force
 from ..config.secrets import redacted
-from ..config.settings import SourceSettings
+from ..config.settings import SourceSettings, hash_of
 from ..decisions import Decision
 from ..embedding import Embedder, Embedding
 from ..frames import Picture
@@ -126,9 +126,15 @@ class Engine:
             self.ledger.dry = True
         else:
             self._open_storage()
-        self.ledger.record_config(self.config.hash, self.config.to_yaml())
+        self._record_config(self.config)
         self.groups = Groups(self.ledger, self.model.identity, self._is_there)
         self.groups.define(self.config.sources)
+
+    def _record_config(self, config: Config) -> None:
+        """Records the configuration, written once: it takes as long as a hundred frames at rest."""
+        text = config.to_yaml()
+        self.ledger.record_config(hash_of(text), text)
+        self._config_hash = hash_of(text)
 
     def _open_storage(self) -> None:
         settings = self.config.store
@@ -176,7 +182,7 @@ class Engine:
         """
         config = in_force(self.config, config)
         self._finder.open(labels_of(config))
-        self.ledger.record_config(config.hash, config.to_yaml())
+        self._record_config(config)
         self.config = config
         self.groups.define(config.sources)
 
@@ -231,7 +237,7 @@ class Engine:
             sources,
             most,
             model=self.model.identity,
-            config_hash=self.config.hash,
+            config_hash=self._config_hash,
             is_there=self._is_there,
             in_place=self._in_place,
             on_change=on_change,
@@ -378,7 +384,7 @@ class Engine:
             audit=config.audit,
             retire=Retire(config.retire),
             repair=self.repair(config),
-            config_hash=self.config.hash,
+            config_hash=self._config_hash,
             member=self.groups.member(config),
         )
 

@@ -40,6 +40,8 @@ class ReadingMark:
         """
         self._descriptor: int | None = None
         self._length = 0
+        self._rest = ""
+        """JSON of all but the place, which alone changes with each frame."""
         self._file: str | None = None
         self._place: _Place = (-1, True)
         self._ends: dict[str, tuple[_Place, int]] = {}
@@ -57,7 +59,7 @@ class ReadingMark:
         """
         self._file, self._place = origin_of(file, identity), (-1, True)
         (frame, decoding), ends = self._ends.get(self._file, ((-1, True), 0))
-        self._write()
+        self._write_all()
         suspect = decoding and not frame < 0 < next_frame
         if ends < (MOST_ENDS if suspect else _MOST_ENDS_OFTEN_AN_ACCIDENT):
             return None
@@ -90,7 +92,7 @@ class ReadingMark:
         """Takes the mark away: the file is left for an expected reason, and may be read again."""
         if self._file is not None:
             self._file = None
-            self._write()
+            self._write_all()
 
     def close(self) -> None:
         """Closes the file of the mark; what it says stays."""
@@ -111,13 +113,17 @@ class ReadingMark:
             at, number = ends.pop(ended, (place, 0))
             ends[ended] = (place, number + 1 if at == place else 1)
         self._ends = dict(list(ends.items())[-_MOST_FILES:])
+        self._write_all()
+
+    def _write_all(self) -> None:
+        self._rest = json.dumps({"file": self._file, "ends": self._ends})[1:]
         self._write()
 
     def _write(self) -> None:
         if self._descriptor is None:
             return
-        mark = {"file": self._file, "place": self._place, "ends": self._ends}
-        text = json.dumps(mark).encode()
+        frame, decoding = self._place
+        text = f'{{"place": [{frame}, {str(decoding).lower()}], {self._rest}'.encode()
         with suppress(OSError):  # the mark is a help, and no file waits for it
             os.pwrite(self._descriptor, text.ljust(self._length), 0)
             self._length = max(self._length, len(text))

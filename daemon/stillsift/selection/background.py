@@ -92,13 +92,16 @@ class Background:
         rate = np.where(same, self._PER_S * step_s, 0).astype(np.float32)
         if new is not None:
             rate[new.reshape(-1)] = 0
-        features = before.features + rate[:, None] * (cells.features - before.features)
+        features = cells.features - before.features
+        features *= rate[:, None]
+        features += before.features
         longest = 2 * self._STAYS_S
         age_s = np.where(same, np.minimum(self._age_s + step_s, longest), self._age_s - step_s)
         if new is not None:
             age_s = np.where(new.reshape(-1), self._age_s, age_s)
         gone = age_s < 0
-        features[gone] = cells.features[gone]
+        if gone.any():
+            features[gone] = cells.features[gone]
         chroma = cells.chroma
         if chroma is not None and before.chroma is not None:
             mean = before.chroma + rate[:, None] * (chroma - before.chroma)

@@ -120,6 +120,21 @@ def median(values: Floats) -> Floats:
     return np.asarray((parted[..., half - 1] + parted[..., half]) / 2, values.dtype)
 
 
+def percentile(values: Floats, percent: float) -> float:
+    """Returns the percentile of all values, 0 to 100; at least one must be given.
+
+    Equals np.percentile bit for bit, which first imports what costs as much as ten frames.
+    """
+    place = percent / 100 * (values.size - 1)
+    low, high = int(place), min(int(place) + 1, values.size - 1)
+    parted = np.partition(values, (low, high), None)
+    below, above, share = parted[low], parted[high], place - low
+    # The two forms round differently; each is exact at its own end.
+    if share < 0.5:
+        return float(below + (above - below) * share)
+    return float(above - (above - below) * (1 - share))
+
+
 def cell_distances(a: Cells, b: Cells) -> Floats:
     """Returns (cells,) distances of two pictures of one shape, place by place, 0 to about 4.
 

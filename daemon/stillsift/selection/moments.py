@@ -428,7 +428,9 @@ class Moments:
             self._context.target_check.kept(measured)
         sharp, context = measured.sharpness, self._context
         context.learning.passed(found, sharp, measured.at_s, refused=refused)
-        context.decided, context.last = measured.embedded, found.at_rest()
+        context.decided = measured.embedded
+        if found is not context.last:  # else it was made so before
+            context.last = found.at_rest()
         # Only a refused frame might be kept at another time; noise and blur are no other view.
         embedding = None if record.outcome is Outcome.DROPPED else measured.embedded.embedding
         return Verdict(record, measured.frame, refused and found.other_view, embedding=embedding)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Arrays, Floats, floats, optional_floats
 from ..frames import SPACING_S
-from .cells import median
+from .cells import median, percentile
 
 _QUIETEST, _MARGIN = 0.10, 3.0
 """The lowest limit falls to `_QUIETEST` + `_MARGIN` times what nine of ten cells flicker by at
@@ -85,11 +85,11 @@ class NoiseFloor:
             spread = median(np.moveaxis(np.abs(recent - middle), 0, -1)) * 1.4826
             raw = middle + self._DEVIATIONS * spread
             scale = self.lowest / 0.40
-            quiet = _QUIETEST * scale + _MARGIN * float(np.percentile(raw, 90))
+            quiet = _QUIETEST * scale + _MARGIN * percentile(raw, 90)
             lowest = min(quiet, self.lowest)
             own = np.clip(raw, lowest, self.highest)
             start = self._START * scale
-            self._start = float(np.clip(np.percentile(own, 75), lowest, start))
+            self._start = float(np.clip(percentile(own, 75), lowest, start))
             # A swaying branch reaches into the cells around its own.
             around = cv2.dilate(own.astype(np.float32), np.ones((3, 3), np.uint8))
             self._limits = np.asarray(around, np.float32)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -441,7 +442,8 @@ class ClipReader:
 
         start, damaged = self._start, -1
         clock = _clock(container, stream, self._pts_s)
-        pts_s, last_s = self._pts_s or 0.0, 0.0
+        pts_s = self._pts_s or 0.0
+        last: tuple[int, Fraction | None] = (0, None)
         told = time.monotonic()
         for found in decoded(counted(), stream, skipping=skipping, max_pixels=self._max_pixels):
             if self._stopped() or self._error is not None:
@@ -452,7 +454,7 @@ class ClipReader:
                 self._failed(found, origin, known, pts_s)
                 damaged = given
             elif isinstance(found, Skipped):
-                pts_s, last_s = clock.at(found.pts_s), 0.0
+                pts_s, last = clock.at(found.pts_s), (0, None)
                 if start is None:
                     raise UncertainCount
                 items += self._shown(None, origin, start, pts_s)
@@ -466,8 +468,8 @@ class ClipReader:
                 self._pts_s = pts_s
                 items += self._shown(found, origin, start, pts_s)
                 self._index += 1
-                self._lasted_s, last_s = pts_s - start.pts_s, _lasts_s(found)
-                self._at_s = self._lasted_s
+                self._lasted_s = self._at_s = pts_s - start.pts_s
+                last = found.duration, found.time_base
             if not items and time.monotonic() - told >= 1:
                 items = [Idle(busy=True)]
             for item in items:
@@ -478,7 +480,8 @@ class ClipReader:
                     self._start_frame = item.frame_index + 1
         if self._error is not None:
             return
-        if start is not None and (stood := self._standing.for_(round(last_s * 1e9))) is not None:
+        lasts_ns = round(_lasts_s(*last) * 1e9)
+        if start is not None and (stood := self._standing.for_(lasts_ns)) is not None:
             yield from self._looked_at(stood, origin, start)
         # The index at the front of an MP4 that was cut off promises more than there is, and FFmpeg
         # ends such a file without an error. The index may be off by a frame or two; that of an AVI
@@ -679,9 +682,9 @@ def _pts_s(frame: VideoFrame) -> float | None:
     return pts_s if pts_s is not None and math.isfinite(pts_s) else None
 
 
-def _lasts_s(frame: VideoFrame) -> float:
+def _lasts_s(duration: int, time_base: Fraction | None) -> float:
     """Returns how long its container lets a frame stand, seconds; 0: it does not say."""
-    return _sane_s(float(frame.duration * frame.time_base)) if frame.time_base else 0.0
+    return _sane_s(float(duration * time_base)) if time_base else 0.0
 
 
 def _step_s(stream: VideoStream) -> float:
