@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
-from ..arrays import Floats, Mask
+from ..arrays import Floats, Image, Mask, floats
 from .cells import median
 
 _BLOCK = 8
@@ -81,8 +82,8 @@ def beyond_one_tone(sample: Floats) -> Floats:
     return np.asarray(np.hypot(left[:, 0], left[:, 1]), np.float32)
 
 
-def lit_alike(a: Floats, b: Floats, sample_a: Floats, sample_b: Floats) -> tuple[Floats, Floats]:
-    """Returns the lumas of two pictures in the same light.
+def lit_alike(a: Image, b: Image, sample_a: Floats, sample_b: Floats) -> tuple[Floats, Floats]:
+    """Returns the (height, width) lumas of two pictures in the same light.
 
     The darker one is taken to the brighter, and cut off as that one is: light that was cut off
     cannot be had back. The samples are (n,) lumas of the same places in both.
@@ -99,11 +100,11 @@ def lit_alike(a: Floats, b: Floats, sample_a: Floats, sample_b: Floats) -> tuple
     if not (least < slope < most and curve[1] > least / 2):
         curve = np.array([float(np.mean(to - of)), 1, 0], np.float32)
 
-    def lit(luma: Floats) -> Floats:
-        changed = curve[0] + luma * (curve[1] + luma * (curve[2] / np.float32(255)))
-        return np.asarray(np.clip(changed, 0, 255), np.float32)
-
-    return (a, lit(b)) if a_is_brighter else (lit(a), b)
+    levels = np.arange(256, dtype=np.float32)
+    lit = np.clip(curve[0] + levels * (curve[1] + levels * (curve[2] / np.float32(255))), 0, 255)
+    as_it_is = (levels, lit) if a_is_brighter else (lit, levels)
+    one, other = (cv2.LUT(each, table) for each, table in zip((a, b), as_it_is, strict=True))
+    return floats(one), floats(other)
 
 
 def chroma_left(

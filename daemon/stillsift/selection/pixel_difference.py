@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -38,7 +39,8 @@ _COARSE_WINDOW = 12
 _SHIFTS = 1
 """Pixels that a window may lie off, after alignment."""
 _SAME = 0.2
-"""Difference up to which windows are not moved as well, which takes eight times as long."""
+"""Difference up to which only every `_EVERY`th window is looked at, and none is moved: copies that
+lie on each other as they are have less."""
 _ROUNDING = 5.0
 """Grey levels of noise that structure must exceed."""
 _REGISTERED, _EXACT = 0.05, 0.02
@@ -48,7 +50,7 @@ _UNREFINED = 0.15
 """The same before the last alignment, from which they will not: it made three quarters of the
 windows at most 2.1 times as alike, on 76 pairs."""
 _EVERY = 2
-"""Pixels from one of the windows that `typical` is taken of to the next; they are smooth."""
+"""Pixels from one window to the next where not all are looked at; they overlap, and are smooth."""
 _TILE = 64
 """Pixels of a side of the parts in which windows are moved, at most."""
 _UNLIKE = 1.0
@@ -140,9 +142,9 @@ def pixel_difference(a: Overview, b: Overview, *, features: bool = True) -> Pixe
         found, start = _coarse(small, (first, second), features=features)
         if start is None:
             return found
-    found = _judged(first, second, placed(first[..., 0], second[..., 0], start), longest)
+    found = _judged(first, second, placed(first.luma, second.luma, start), longest)
     if found.structure > _STRUCTURE and features and not found.registered:
-        placement = placed_by_features(first[..., 0], second[..., 0])
+        placement = placed_by_features(first.luma, second.luma)
         if placement is not None:
             other = _judged(first, second, placement, longest)
             return other if other.structure < found.structure else found
@@ -163,22 +165,22 @@ def aligned_difference(a: Overview, b: Overview, coarse: PixelDifference) -> Pix
     laid = _Laid.of(first, second, start, longest)
     if laid is None or laid.structures().typical(laid.window) > _UNREFINED:
         return coarse
-    return _judged(first, second, placed(first[..., 0], second[..., 0], start), longest)
+    return _judged(first, second, placed(first.luma, second.luma, start), longest)
 
 
 def _coarse(
-    small: tuple[Image, Image], planes: tuple[Image, Image], *, features: bool
+    small: tuple[_Planes, _Planes], planes: tuple[_Planes, _Planes], *, features: bool
 ) -> tuple[PixelDifference, Placement | None]:
     """Compares at 160 pixels; returns also where to start at full size, or None: too far apart."""
     a, b = small
-    factor = max(planes[0].shape[:2]) / max(a.shape[:2])
-    placement = placed(a[..., 0], b[..., 0])
+    factor = max(planes[0].luma.shape) / max(a.luma.shape)
+    placement = placed(a.luma, b.luma)
     found = _judged(a, b, placement, None)
     if _near(found):
         return found, placement.at(factor)
-    lost = features and correlation(a[..., 0], b[..., 0], placement) < _ALIGNED
+    lost = features and correlation(a.luma, b.luma, placement) < _ALIGNED
     if lost and found.structure > _COARSE_STRUCTURE:
-        by_features = placed_by_features(planes[0][..., 0], planes[1][..., 0])
+        by_features = placed_by_features(planes[0].luma, planes[1].luma)
         if by_features is not None:
             found = _judged(a, b, by_features.at(1 / factor), None)
             if _near(found):
@@ -190,36 +192,70 @@ def _near(found: PixelDifference) -> bool:
     return found.structure <= _COARSE_STRUCTURE and found.chroma <= _COARSE_CHROMA
 
 
-def _near_as_they_are(a: Image, b: Image) -> bool:
+def _near_as_they_are(a: _Planes, b: _Planes) -> bool:
     """Tells `_near` of two that were made coarse, the cheaper part first."""
     laid = _Laid.of(a, b, Placement.same(), None)
     if laid is None:
         return False
     if laid.structures().of(laid.window, typical=False).highest > _COARSE_STRUCTURE:
         return False
-    return _near(_judged(a, b, Placement.same(), None))
+    return laid.colours(alike=True)[1] <= _COARSE_CHROMA
 
 
-def _planes(a: Overview, b: Overview, longest: int) -> tuple[Image, Image]:
-    """Returns both as (height, width, 4) uint8: Y, Cr, Cb and the highest of B, G and R."""
+@dataclass(frozen=True, eq=False)
+class _Planes:
+    """Holds a picture as it is compared: (height, width) uint8 each."""
+
+    luma: Image
+    red: Image
+    blue: Image
+    """Cr and Cb."""
+    brightest: Image
+    """The highest of B, G and R."""
+
+    @classmethod
+    def of(cls, overview: Overview, width: int, height: int) -> _Planes:
+        """Makes them of a photograph, scaled to this size."""
+        bgr = overview.at(width, height)
+        colours = cv2.split(cv2.cvtColor(bgr, cv2.COLOR_BGR2YCrCb))
+        channels = cv2.split(bgr)
+        brightest = cv2.max(cv2.max(channels[0], channels[1]), channels[2])
+        return cls(*(np.asarray(each, np.uint8) for each in (*colours, brightest)))
+
+    @cached_property
+    def halves(self) -> list[Floats]:
+        """Gives Y, Cr and Cb at half of the size."""
+        return [_halved(each.astype(np.float32)) for each in (self.luma, self.red, self.blue)]
+
+    def laid(self, placement: Placement) -> _Planes:
+        """Returns the same as it lies on another picture so."""
+        if not placement.moves:
+            return self
+        merged = cv2.merge([self.luma, self.red, self.blue, self.brightest])
+        laid = cv2.split(placement.laid(np.asarray(merged, np.uint8)))
+        return _Planes(*(np.asarray(each, np.uint8) for each in laid))
+
+
+def _planes(a: Overview, b: Overview, longest: int) -> tuple[_Planes, _Planes]:
+    """Returns both at one size, the longer side of this many pixels."""
     share = longest / max(a.bgr.shape[:2])
     height, width = (max(16, round(side * share)) for side in a.bgr.shape[:2])
-    return _plane(a.at(width, height)), _plane(b.at(width, height))
+    return _Planes.of(a, width, height), _Planes.of(b, width, height)
 
 
-def _plane(bgr: Image) -> Image:
-    luma, red, blue = cv2.split(cv2.cvtColor(bgr, cv2.COLOR_BGR2YCrCb))
-    channels = cv2.split(bgr)
-    brightest = cv2.max(cv2.max(channels[0], channels[1]), channels[2])
-    return np.asarray(cv2.merge([luma, red, blue, brightest]), np.uint8)
+def _halved(values: Floats) -> Floats:
+    """Returns the means of 2 x 2 values each; an odd row or column is left out."""
+    height, width = (side // 2 for side in values.shape)
+    even = values[: 2 * height, : 2 * width]
+    return np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Laid:
-    """Holds two pictures of `_planes` that lie on each other."""
+    """Holds two pictures that lie on each other."""
 
-    first: list[Floats]
-    second: list[Floats]
+    first: _Planes
+    second: _Planes
     samples: list[Floats]
     """(n, 3) YCrCb of each, of blocks that can be compared."""
     inner: Mask | None
@@ -228,24 +264,24 @@ class _Laid:
     chroma_window: int
 
     @classmethod
-    def of(cls, a: Image, b: Image, placement: Placement, longest: int | None) -> _Laid | None:
+    def of(cls, a: _Planes, b: _Planes, placement: Placement, longest: int | None) -> _Laid | None:
         """Lays the second on the first; None: too little of one is in the other.
 
         `longest`: their longer side, which scales the windows; None: they were made coarse.
         """
-        height, width = a.shape[:2]
+        height, width = a.luma.shape
         window, chroma_window = _COARSE_WINDOW, _COARSE_WINDOW
         if longest is not None:
             share = min(1.0, longest / LONGEST)
-            window, chroma_window = (max(6, round(s * share)) for s in (_WINDOW, _CHROMA_WINDOW))
+            window = max(6, round(_WINDOW * share))
+            chroma_window = 2 * max(3, round(_CHROMA_WINDOW * share / 2))
         inner, overlap = None, 1.0
         if placement.moves:
             seen = placement.laid(np.full((height, width), 255, np.uint8), mask=True)
-            b, overlap = placement.laid(b), float((seen > 0).mean())
+            overlap = float((seen > 0).mean())
             border = 2 * (max(window, chroma_window) // 2) + 5
             kernel = np.ones((border, border), np.uint8)
             inner = cv2.erode(seen, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=255) > 0
-        first, second = ([each.astype(np.float32) for each in cv2.split(of)] for of in (a, b))
         size = block_size(width, height)
         inside: Mask | slice = slice(None)
         if inner is not None:
@@ -254,35 +290,58 @@ class _Laid:
                 return None
         elif size[0] * size[1] < LEAST_BLOCKS:
             return None
+        laid = b.laid(placement)
         samples = [
-            np.stack([_reduced(channel, size).ravel()[inside] for channel in every[:3]], 1)
-            for every in (first, second)
+            np.stack([_reduced(each, size).ravel()[inside] for each in planes.halves], 1)
+            for planes in (a, laid)
         ]
-        return cls(first, second, samples, inner, window, chroma_window)
+        return cls(a, laid, samples, inner, window, chroma_window)
 
     def structures(self) -> _Structures:
         one, other = self.samples
-        lumas = lit_alike(self.first[0], self.second[0], one[:, 0], other[:, 0])
+        lumas = lit_alike(self.first.luma, self.second.luma, one[:, 0], other[:, 0])
         return _Structures(*lumas, self.inner, self.window)
 
-    def chroma(self) -> float:
-        return _chroma(self.first, self.second, self.samples, self.inner, self.chroma_window)
+    def colours(self, *, alike: bool) -> tuple[bool, float]:
+        """Returns whether only one of them has colours, and else how far these are apart.
+
+        `alike`: what else is in the two is about the same.
+        """
+        if is_grey_copy(*self.samples):
+            return True, 0.0
+        chroma = self._chroma()
+        if alike and chroma > _CHROMA and is_toned_copy(*self.samples):
+            return True, 0.0
+        return False, chroma
+
+    def _chroma(self) -> float:
+        """Returns the highest difference of colour of any block, levels.
+
+        Blocks are so large that colours at half of the size tell it.
+        """
+        window = self.chroma_window // 2
+        left = chroma_left(self.first.halves, self.second.halves, *self.samples)
+        red, blue = (_mean(each, window) for each in left)
+        apart = red * red + blue * blue
+        if self.inner is not None:
+            height, width = apart.shape
+            apart[~self.inner[: 2 * height : 2, : 2 * width : 2]] = 0
+        blown = cv2.max(self.first.brightest, self.second.brightest) > _BLOWN
+        if blown.any():
+            apart[_mean(_halved(blown.astype(np.float32)), window) > 0.25] /= 4
+        return float(np.sqrt(_highest(apart)))
 
 
-def _judged(a: Image, b: Image, placement: Placement, longest: int | None) -> PixelDifference:
-    """Compares two pictures of `_planes` that lie on each other so; `longest` as in `_Laid.of`."""
+def _judged(a: _Planes, b: _Planes, placement: Placement, longest: int | None) -> PixelDifference:
+    """Compares two pictures that lie on each other so; `longest` as in `_Laid.of`."""
     laid = _Laid.of(a, b, placement, longest)
     if laid is None:
         return _FAR
-    height, width = a.shape[:2]
+    height, width = a.luma.shape
     structures = laid.structures()
     coarser = structures.of(laid.window, typical=longest is not None)
     finer = None if coarser.highest > _STRUCTURE else structures.of(max(5, laid.window // 2))
-    grey = is_grey_copy(*laid.samples)
-    chroma = 0.0 if grey else laid.chroma()
-    alike = coarser.highest <= _COARSE_STRUCTURE
-    if alike and chroma > _CHROMA and is_toned_copy(*laid.samples):
-        grey, chroma = True, 0.0
+    grey, chroma = laid.colours(alike=coarser.highest <= _COARSE_STRUCTURE)
     return PixelDifference(
         coarser.highest,
         0.0 if finer is None else finer.highest - finer.typical,
@@ -321,27 +380,71 @@ class _Structures:
 
     def __init__(self, a: Floats, b: Floats, inner: Mask | None, window: int) -> None:
         """`inner`: where both can be compared; None: everywhere. `window`: the largest one."""
-        self._margin = window // 2 + 1
-        self._one = _padded(_smooth(a), self._margin)
-        self._other = _padded(_smooth(b), self._margin + _SHIFTS)
+        self._margin = 2 * (window // 4) + 2
+        self._lumas = _smooth(a), _smooth(b)
         self._inner = inner
+
+    @cached_property
+    def _one(self) -> Floats:
+        return _padded(self._lumas[0], self._margin)
+
+    @cached_property
+    def _other(self) -> Floats:
+        return _padded(self._lumas[1], self._margin + _SHIFTS)
 
     def of(self, window: int, *, typical: bool = True) -> _Structure:
         """Compares in windows of one size. Without `typical`, that of the result is 1."""
-        windows = _Windows(self._one, self._other, window, self._margin, self._inner)
-        highest = windows.highest
-        if highest > _SAME:
-            highest = windows.highest_moved()
-            for down, right in _MOVES if typical else ():
-                windows.move(down, right)
+        found = self._some(window, typical=typical)
+        if found.highest <= _SAME:
+            return found
+        windows = self._windows(window)
+        highest = windows.highest_moved()
+        for down, right in _MOVES if typical else ():
+            windows.move(down, right)
         return _Structure(highest, windows.typical if typical else 1.0, windows.texture)
 
     def typical(self, window: int) -> float:
         """Returns `_Structure.typical` of windows of one size."""
-        windows = _Windows(self._one, self._other, window, self._margin, self._inner)
+        windows = self._windows(window)
         for down, right in _MOVES:
             windows.move(down, right)
         return windows.typical
+
+    def _windows(self, window: int) -> _Windows:
+        return _Windows(self._one, self._other, window, self._margin, self._inner)
+
+    @cached_property
+    def _moments(self) -> list[Floats]:
+        """Gives both lumas, their squares and their product, padded, at half of the size."""
+        one, other = (_padded(each, self._margin) for each in self._lumas)
+        return [_halved(each) for each in (one, other, one * one, other * other, one * other)]
+
+    def _some(self, window: int, *, typical: bool) -> _Structure:
+        """Compares in every `_EVERY`th window, none of which is moved.
+
+        What is averaged over a window is so of its 2 x 2 pixels each: a third of the time.
+        """
+        height, width = self._lumas[0].shape
+        rows, columns = (
+            slice(self._margin // 2, self._margin // 2 + side // 2) for side in (height, width)
+        )
+        one, other, square, other_square, product = (
+            _mean(each, window // 2)[rows, columns] for each in self._moments
+        )
+        rounding = np.float32(_ROUNDING**2)
+        variance = np.maximum(square - one * one, 0)
+        other_variance = np.maximum(other_square - other * other, 0)
+        textured = np.maximum(variance, other_variance) > 5 * rounding
+        inner = self._inner
+        if inner is not None:
+            inner = inner[: 2 * textured.shape[0] : 2, : 2 * textured.shape[1] : 2]
+            textured &= inner
+        alike = (product - one * other + rounding) / np.sqrt(
+            (variance + rounding) * (other_variance + rounding)
+        )
+        apart = _apart(alike, inner, round(_half(window) / _EVERY))
+        middle = _three_quarters(apart[textured]) if typical else 1.0
+        return _Structure(_highest(apart), middle, float(textured.mean()))
 
 
 class _Windows:
@@ -418,8 +521,7 @@ class _Windows:
         textured = self._textured[::_EVERY, ::_EVERY]
         inner = None if self._inner is None else self._inner[::_EVERY, ::_EVERY]
         half = round(_half(self._window) / _EVERY)
-        some = _apart(self._sampled, inner, half)[textured]
-        return float(np.percentile(some, 75)) if some.size > 20 else 0.0
+        return _three_quarters(_apart(self._sampled, inner, half)[textured])
 
     def highest_moved(self) -> float:
         """Returns the highest 1 - correlation where every window may be moved.
@@ -458,6 +560,11 @@ class _Windows:
         return _highest(apart[:height, :width])
 
 
+def _three_quarters(of: Floats) -> float:
+    """Returns what three quarters of so many windows have at most; 0: they are too few."""
+    return float(np.percentile(of, 75)) if of.size > 20 else 0.0
+
+
 def _highest(values: Floats) -> float:
     return cv2.minMaxLoc(values)[1]  # a tenth of the time that numpy takes for a part of an array
 
@@ -483,20 +590,6 @@ def _apart(best: Floats, inner: Mask | None, half: int) -> Floats:
     if inner is not None:
         apart[~inner] = 0
     return _mean(apart, half)
-
-
-def _chroma(
-    a: list[Floats], b: list[Floats], samples: list[Floats], inner: Mask | None, window: int
-) -> float:
-    """Returns the highest difference of colour of any block, levels."""
-    red, blue = (_mean(each, window) for each in chroma_left(a, b, samples[0], samples[1]))
-    apart = red * red + blue * blue
-    if inner is not None:
-        apart[~inner] = 0
-    blown = np.maximum(a[3], b[3]) > _BLOWN
-    if blown.any():
-        apart[_mean(blown.astype(np.float32), window) > 0.25] /= 4
-    return float(np.sqrt(_highest(apart)))
 
 
 def _smooth(luma: Floats) -> Floats:
