@@ -96,7 +96,7 @@ class Comparer:
             if shown is None:
                 continue
             cells = shown.cells.scaled(new.cells.shape)
-            apart = CellsApart.of(new.cells, cells, self._novelty)
+            (apart,) = CellsApart.of(new.cells, [cells], self._novelty)
             if not apart.is_other:
                 found.append(
                     (apart, place, Shown(shown.id, shown.embedding, cells, shown.overview))

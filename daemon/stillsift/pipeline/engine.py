@@ -281,7 +281,7 @@ class Engine:
                 is_there=self._is_there,
                 mark=mark,
             )
-            ahead = None if watch or jobs < 2 else ReadAhead(jobs - 1, config.max_pixels, is_still)
+            ahead = None if watch or jobs < 2 else ReadAhead(jobs, config.max_pixels, is_still)
             source = open_source(
                 config,
                 recorder,

@@ -8,6 +8,7 @@ cannot be told apart, so neither is called worse.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -120,20 +121,27 @@ def _by_look(a: Overview, b: Overview, looks: _Looks) -> Better:
 
 
 class _Looks:
-    """Measures two copies side by side, at one size."""
+    """Measures two copies side by side, at one size, as far as something depends on it."""
 
     def __init__(self, a: Overview, b: Overview) -> None:
         longest = min(LONGEST, max(a.bgr.shape[:2]), max(b.bgr.shape[:2]))
         share = longest / max(a.bgr.shape[:2])
         height, width = (max(8, round(side * share)) for side in a.bgr.shape[:2])
         self._lumas = scaled(a.luma, width, height), scaled(b.luma, width, height)
-        self.sharp = self._sharpness(1.0)
         coarse = self._sharpness(0.5)
         self.first_is_crisper = coarse[0] > coarse[1]
         self.softness = min(coarse) / max(*coarse, 1e-6)
         """Sharpness of the softer one, at half the size, as a share of the other's."""
-        self.noise = _noise(self._lumas[0]), _noise(self._lumas[1])
-        """Standard deviation of the noise in the quietest parts, grey levels."""
+
+    @cached_property
+    def sharp(self) -> tuple[float, float]:
+        """Gives the sharpness of both."""
+        return self._sharpness(1.0)
+
+    @cached_property
+    def noise(self) -> tuple[float, float]:
+        """Gives the standard deviation of the noise in the quietest parts of both, grey levels."""
+        return _noise(self._lumas[0]), _noise(self._lumas[1])
 
     def _sharpness(self, share: float) -> tuple[float, float]:
         height, width = (max(8, round(side * share)) for side in self._lumas[0].shape)

@@ -8,6 +8,7 @@ an A4 page 0 and 1.000; another colour of .5 to 3 % of the picture .70 and .96.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -77,10 +78,13 @@ class CellsApart:
     """`Novelty.view_apart`, over the factor that was asked for if that is more than 1."""
 
     @classmethod
-    def of(cls, new: Cells, kept: Cells, novelty: Novelty) -> CellsApart:
-        """Compares two grids."""
-        largest, view = novelty.both_apart(new, kept)
-        return cls(largest / novelty.picture_limit(new), view / max(1.0, novelty.picture_factor))
+    def of(cls, new: Cells, kept: Sequence[Cells], novelty: Novelty) -> list[CellsApart]:
+        """Compares a grid with each of others."""
+        if not kept:
+            return []
+        limit, factor = novelty.picture_limit(new), max(1.0, novelty.picture_factor)
+        both = zip(*novelty.both_apart(new, kept), strict=True)
+        return [cls(float(largest) / limit, float(view) / factor) for largest, view in both]
 
     @property
     def is_other(self) -> bool:
@@ -100,7 +104,7 @@ def likeness(
 ) -> Likeness:
     """Compares two photographs. `cells`: what their cells tell; None: not compared yet."""
     if cells is None:
-        cells = CellsApart.of(new.cells, kept.cells, novelty)
+        (cells,) = CellsApart.of(new.cells, [kept.cells], novelty)
     if cells.is_other:
         return cells.other()
     apart = cells.largest

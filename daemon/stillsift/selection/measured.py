@@ -43,15 +43,18 @@ class EmbeddedPicture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ahead:
-    """Holds what the pixels of a still say by themselves, measured before its turn."""
+    """Holds what the pixels of a still say by themselves, measured before its turn.
+
+    What is None was not measured.
+    """
 
     luma: Image
     thumbnail: Image
     """Of the whole picture."""
     sharpness: Sharpness
     sharpest_part: float | None
-    overview: Overview
-    embedding: Embedding
+    overview: Overview | None
+    embedding: Embedding | None
     """In half precision."""
 
 

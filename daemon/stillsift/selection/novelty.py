@@ -7,7 +7,7 @@ events. The cosine to the previous kept frame needs 3.4 frames per event to keep
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -242,7 +242,7 @@ class Novelty:
         Measured on 40 pictures, at most: copies of another size, quality or light .37, noise .49,
         blur by 3 pixels .71, crops of 4 % .54, crops of 10 % .96 in nine of ten.
         """
-        return self._view_apart(cell_distances(a, b.scaled(a.shape)), a)
+        return float(self._view_apart(cell_distances(a, b.scaled(a.shape)), a))
 
     def apart(self, cells: Cells, gallery: Gallery) -> Floats:
         """Returns the (len(gallery),) distances, as in `between`, of a frame of a time line to each
@@ -253,13 +253,14 @@ class Novelty:
         """Returns the largest cell distance, averaged with neighbours and corrected for light."""
         return float(self._largest(cell_distances(a, b.scaled(a.shape))[None], a)[0])
 
-    def both_apart(self, a: Cells, b: Cells) -> tuple[float, float]:
-        """Returns `between` and `view_apart` of two pictures, for little more than one of them."""
-        distances = cell_distances(a, b.scaled(a.shape))
-        return float(self._largest(distances[None], a)[0]), self._view_apart(distances, a)
+    def both_apart(self, a: Cells, others: Sequence[Cells]) -> tuple[Floats, Floats]:
+        """Returns the (len(others),) `between` and `view_apart` of a picture and each of others, of
+        which there is at least one."""
+        distances = np.stack([cell_distances(a, each.scaled(a.shape)) for each in others])
+        return self._largest(distances, a), self._view_apart(distances, a)
 
-    def _view_apart(self, distances: Floats, cells: Cells) -> float:
-        return float(median(self.counting(distances, cells))) / self.numbers.view
+    def _view_apart(self, distances: Floats, cells: Cells) -> Floats:
+        return median(self.counting(distances, cells)) / np.float32(self.numbers.view)
 
     def _largest(self, distances: Floats, cells: Cells) -> Floats:
         if len(cells.energy) == 1:

@@ -94,7 +94,7 @@ class Photographs:
         looked_at = 0
         # Pictures of other shapes are brought to the grid of this one once.
         scaled = [(frame, frame.cells.scaled(shown.cells.shape)) for frame in kept]
-        apart = [CellsApart.of(shown.cells, cells, self._novelty) for _, cells in scaled]
+        apart = CellsApart.of(shown.cells, [cells for _, cells in scaled], self._novelty)
         for place in sorted(range(len(kept)), key=lambda place: apart[place].view):
             (frame, cells), far = scaled[place], apart[place]
             most = _MOST_LOOKED_AT if far.view <= _CLOSE else 1

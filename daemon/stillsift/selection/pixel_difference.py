@@ -442,7 +442,7 @@ class _Structures:
         alike = (product - one * other + rounding) / np.sqrt(
             (variance + rounding) * (other_variance + rounding)
         )
-        apart = _apart(alike, inner, round(_half(window) / _EVERY))
+        apart = _apart(floats(alike), inner, round(_half(window) / _EVERY))
         middle = _three_quarters(apart[textured]) if typical else 1.0
         return _Structure(_highest(apart), middle, float(textured.mean()))
 

@@ -144,6 +144,8 @@ class Sifter:
         self._bursts = Bursts(limits, self._context)
         self._seen: EmbeddedPicture | None = None
         """The last embedded picture; None: none was."""
+        self._rests = False
+        """Whether the last frame looked like that, so that it was not embedded itself."""
         self.regions_changed = False
         """Whether `state` was made with other regions, so that the gallery was emptied."""
         self._health = CameraHealth()
@@ -344,14 +346,14 @@ class Sifter:
         still = frame.page or frame.content_hash is not None
         ahead = _ahead(frame)
         embedded = self._look(frame, thumb, at_s, glance=not still, timed=timed)
-        self._seen = embedded
+        self._rests, self._seen = embedded is self._seen, embedded
         sharp = None
         if still:
             sharp = sharpness(luma) if ahead is None else ahead.sharpness
         measured = Measured(_lightened(frame), timed, at_s, thumb, sharp, embedded, luma=luma)
         if timed and self.limits.every_change:
             measured.small = small_picture(luma, frame.picture.levels, regions.paint)
-        if not timed and ahead is not None:
+        if not timed and ahead is not None and ahead.overview is not None:
             measured.overview, measured.sharpest_part = ahead.overview, ahead.sharpest_part
         elif not timed:
             measured.overview = overview_of(frame.picture, frame.quality, luma, regions.paint)
@@ -360,21 +362,22 @@ class Sifter:
             measured.shown = within(frame.picture.bgr(), LOOKED_AT)
         return measured
 
-    def ahead(self, picture: ArrayPicture) -> Ahead:
+    def ahead(self, picture: ArrayPicture, photograph: bool) -> Ahead:
         """Measures what the pixels of a still say by themselves, before it is offered.
 
-        It changes nothing and may run in another thread. Raises what the embedder raises.
+        It changes nothing and may run in another thread. `photograph`: it is thought to be one; on
+        a time line, less is measured, and while the view rests it is not embedded. Raises what the
+        embedder raises.
         """
         regions, luma = self.limits.regions, picture.luma()
         sharp = sharpness(luma)
-        return Ahead(
-            luma,
-            thumbnail(luma),
-            sharp,
-            self._sharpest_part(luma, sharp),
-            overview_of(picture, picture.quality, luma, regions.paint),
-            self._embed(regions.painted(picture)).in_half_precision(),
-        )
+        part, overview, embedding = None, None, None
+        if photograph:
+            part = self._sharpest_part(luma, sharp)
+            overview = overview_of(picture, picture.quality, luma, regions.paint)
+        if photograph or not self._rests:
+            embedding = self._embed(regions.painted(picture)).in_half_precision()
+        return Ahead(luma, thumbnail(luma), sharp, part, overview, embedding)
 
     def _sharpest_part(self, luma: Image, sharp: Sharpness) -> float | None:
         """Returns `sharpest_part` of a photograph; None: it has none, or is sharp in any case."""
@@ -402,7 +405,9 @@ class Sifter:
             was = seen.colours
             if tint is None or was is None or recoloured(was, tint) <= _TINGED:
                 return seen
-        embedding = self._embed(painted).in_half_precision() if ahead is None else ahead.embedding
+        embedding = None if ahead is None else ahead.embedding
+        if embedding is None:
+            embedding = self._embed(painted).in_half_precision()
         cells = Cells.of(embedding)
         if tint is not None:
             cells = cells.coloured(tint)

@@ -52,7 +52,7 @@ from .numbered import numbered
 from .opening import being_written, opened
 from .pages import PageReader, holds_several
 from .read_ahead import ReadAhead
-from .still import frame_of, taken_of
+from .still import ReadStill, frame_of, taken_of
 from .tree import Found, natural, trees
 
 _LOG = logging.getLogger(__name__)
@@ -495,7 +495,9 @@ class DirectorySource:
         refused = refusal(data, identity.size, self._max_pixels, path.suffix.lower())
         data.seek(0)
         content = b"" if refused is not None else data.read()
-        if not is_still(path, data if refused is not None else io.BytesIO(content)):
+        read = None if self._ahead is None else self._ahead.take(path, content, wait=False)
+        shown = data if refused is not None else io.BytesIO(content)
+        if read is None and not is_still(path, shown):
             content = b""  # a clip is read anew, piece by piece
             reader = ClipReader(
                 path,
@@ -514,7 +516,7 @@ class DirectorySource:
         elif (why := self._known.begin(path, identity, next_frame)) is not None:
             yield from self._refused(path, data, identity, why)
         else:
-            yield from self._still(path, data, identity, content, refused, next_frame)
+            yield from self._still(path, data, identity, content, refused, next_frame, read)
 
     def _refused(
         self, path: Path, data: BinaryIO, identity: FileIdentity, reason: str
@@ -532,10 +534,12 @@ class DirectorySource:
         data: bytes,
         refused: str | None,
         next_frame: int,
+        read: ReadStill | None,
     ) -> Iterator[Item]:
         """Yields the items of a still with this content, or of one that `refused` gives none.
 
-        `next_frame` is the first that is not decided, if it holds several.
+        `next_frame` is the first that is not decided, if it holds several. `read`: what was read of
+        it ahead; None: nothing yet.
         """
         self._look_at_numbers(path.parent)
         if self._stop.is_set():
@@ -549,12 +553,12 @@ class DirectorySource:
             yield Opened(path, identity, "")
             yield from self._failed(path, identity, "", refused)
             return
-        digest = sha256(data).hexdigest()
+        digest = sha256(data).hexdigest() if read is None else read.digest
         if (earlier := self._known.earlier(digest)) is not None:
             yield self._repeated(path, identity, digest, earlier, data)
             return
         yield Opened(path, identity, digest)
-        if holds_several(data, path, self._max_pixels):
+        if read is None and holds_several(data, path, self._max_pixels):
             pages = PageReader(
                 path,
                 self.name,
@@ -568,7 +572,8 @@ class DirectorySource:
             )
             yield from pages.items_of(data)
             return
-        read = None if self._ahead is None else self._ahead.take(path, digest)
+        if read is None and self._ahead is not None:
+            read = self._ahead.take(path, data)
         told = (data, path, identity, digest, self.name)
         try:
             frame = frame_of(*told, self._max_pixels, self._times, read)

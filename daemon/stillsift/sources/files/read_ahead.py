@@ -36,12 +36,13 @@ class ReadAhead:
         is_still: Callable[[Path, BinaryIO], bool],
     ) -> None:
         """Begins no thread yet. `is_still` tells whether a file is a still, as the source does."""
-        self.depth = 2 * jobs + 1
+        self.depth = jobs + 2
         """Stills that are read, or wait for their turn."""
-        self.measure: Callable[[ArrayPicture], object] | None = None
-        """Measures a picture by itself; called in the threads. None: nothing is measured."""
+        self.measure: Callable[[ArrayPicture, bool], object] | None = None
+        """Measures a picture by itself; called in the threads, also with whether it is thought to
+        be a photograph. None: nothing is measured."""
         self.photographs = True
-        """Whether the stills that come are photographs; of others most is never measured."""
+        """Whether the stills that come are photographs, and lie on no time line."""
         self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="ahead")
         self._max_pixels = min(max_pixels, _MOST_PIXELS)
         self._is_still = is_still
@@ -56,11 +57,17 @@ class ReadAhead:
             if path not in self._begun:
                 self._begun[path] = self._pool.submit(self._read, path)
 
-    def take(self, path: Path, digest: str) -> ReadStill | None:
-        """Returns the still at `path` with these bytes; None: it was not read, or could not be."""
-        begun = self._begun.pop(path, None)
-        read = None if begun is None or begun.cancel() else begun.result()
-        return read if read is not None and read.digest == digest else None
+    def take(self, path: Path, data: bytes, *, wait: bool = True) -> ReadStill | None:
+        """Returns the still at `path` with these bytes, which is a file of one picture.
+
+        None: it is none, or was not read. Without `wait`, what is still being read stays.
+        """
+        begun = self._begun.get(path)
+        if begun is None or not (wait or begun.done()):
+            return None
+        del self._begun[path]
+        read = None if begun.cancel() else begun.result()
+        return read if read is not None and read.digest == sha256(data).hexdigest() else None
 
     def close(self) -> None:
         """Ends the threads. What they do is waited for."""
@@ -82,7 +89,7 @@ class ReadAhead:
             header = read_header(data, path, self._max_pixels)
             digest = sha256(data).hexdigest()
             picture = decoded(data, header, path, digest)
-            measured = self.measure(picture) if self.measure and self.photographs else None
+            measured = self.measure(picture, self.photographs) if self.measure else None
         except Exception:  # noqa: BLE001 - the source meets the same when it comes to the file
             return None
         return ReadStill(digest, header, picture, measured)
