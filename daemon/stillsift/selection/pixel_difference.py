@@ -124,17 +124,23 @@ _FAR = PixelDifference(9, 9, 99, 9, 1, 1, 1, is_grey_copy=False, whole=False)
 """Two pictures that cannot be laid on each other."""
 
 
-def pixel_difference(a: Overview, b: Overview, *, features: bool = True) -> PixelDifference:
+def pixel_difference(
+    a: Overview, b: Overview, *, features: bool = True, alike: bool = False
+) -> PixelDifference:
     """Compares two photographs. `features`: also looks for crops that only features find.
 
     The larger is brought to the size of the smaller. Cheapest first: whether they are far apart is
-    seen at 160 pixels, and pictures that lie on each other as they are need no alignment.
+    seen at 160 pixels, and pictures that lie on each other as they are need no alignment. `alike`:
+    they probably do, so that the look at 160 pixels comes only where they do not.
     """
     longest = min(max(a.bgr.shape[:2]), max(b.bgr.shape[:2]))
     first, second = _planes(a, b, longest)
+    as_they_are = _judged(first, second, Placement.same(), longest) if alike else None
+    if as_they_are is not None and as_they_are.distance <= 1:
+        return as_they_are
     small = _planes(a, b, _COARSE) if longest >= 1.5 * _COARSE else None
     if small is None or _near_as_they_are(*small):
-        found = _judged(first, second, Placement.same(), longest)
+        found = as_they_are or _judged(first, second, Placement.same(), longest)
         if found.distance <= 1 or found.is_exact:
             return found
     start = None
