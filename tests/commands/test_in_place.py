@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from photographs import compressed, resized, textured
 from raws import dng
 from running import decided
 from stillsift.decisions import Outcome
+from stillsift.frames import ArrayPicture
 from stillsift.ledger import Ledger
 from stillsift.ledger.reader import LedgerReader
 from stillsift.sources.decoding import MAX_PIXELS
@@ -569,6 +571,31 @@ def test_a_still_that_changes_after_it_was_read_ahead_is_read_again(tmp_path: Pa
         assert ahead.take(path, b"other bytes") is None
         assert ahead.take(path, data) is None
     finally:
+        ahead.close()
+
+
+def test_a_still_that_is_being_read_ahead_is_waited_for_only_when_asked(tmp_path: Path) -> None:
+    path = write(tmp_path / "in", "a", textured(1))
+    data, go_on = path.read_bytes(), threading.Event()
+    ahead = ReadAhead(1, MAX_PIXELS, is_still)
+    measured: list[bool] = []
+
+    def measure(_picture: ArrayPicture, photograph: bool) -> object:
+        go_on.wait(60)
+        measured.append(photograph)
+        return len(measured)
+
+    ahead.measure, ahead.photographs = measure, False
+    try:
+        ahead.begin([path])
+        assert ahead.take(path, data, wait=False) is None
+        go_on.set()
+        read = ahead.take(path, data)
+        assert read is not None
+        assert (read.measured, measured) == (1, [False])
+        assert ahead.take(path, data) is None
+    finally:
+        go_on.set()
         ahead.close()
 
 

@@ -130,3 +130,39 @@ def test_the_worst_window_is_found_though_few_are_moved(window: int, *, inner: b
     apart = cv2.blur(apart, size, borderType=cv2.BORDER_REFLECT)
     assert 0.2 < found.highest < 1
     assert found.highest == pytest.approx(float(apart.max()), abs=1e-3)
+
+
+@pytest.mark.parametrize("inner", [False, True])
+@pytest.mark.parametrize(("width", "height"), [(640, 360), (427, 285)])
+@pytest.mark.parametrize("window", [16, 12, 8])
+def test_every_second_window_tells_of_copies_what_all_do(
+    window: int, width: int, height: int, *, inner: bool
+) -> None:
+    picture = made.real_photo()
+    size = (width, height)
+    lumas = [
+        made.overview(np.asarray(cv2.resize(each, size), np.uint8)).luma.astype(np.float32)
+        for each in (picture, made.compressed(picture, 70))
+    ]
+    mask = None
+    if inner:
+        mask = np.ones(lumas[0].shape, np.bool_)
+        mask[:31] = mask[:, -20:] = False
+    structures = _Structures(*lumas, mask, window)
+    found, known = structures._some(window, typical=True), structures._windows(window)
+    assert 0.005 < found.highest < 0.2
+    assert found.highest == pytest.approx(known.highest, rel=0.2)
+    assert found.typical == pytest.approx(known.typical, rel=0.2)
+    assert found.texture == pytest.approx(known.texture, rel=0.05)
+    assert structures.of(window) == found  # no window was looked at closer
+
+
+def test_copies_that_lie_on_each_other_are_seen_at_once() -> None:
+    """What is known of them beforehand saves a look, and changes nothing."""
+    picture = made.textured(1)
+    pictures = (picture, made.compressed(picture, 60), made.cropped(picture, 0.04), made.page(1))
+    shown = [made.overview(each) for each in pictures]
+    for other in shown[1:]:
+        found = pixel_difference(shown[0], other, alike=True)
+        known = pixel_difference(shown[0], other)
+        assert (found.distance, found.whole) == (known.distance, known.whole)

@@ -23,6 +23,7 @@ from sifting import (
     fresh,
     lite0,
     noisy,
+    photo,
     scene,
     sift,
     with_object,
@@ -32,7 +33,7 @@ from stillsift.arrays import packed
 from stillsift.config.settings import ModelSettings
 from stillsift.decisions import Decision, Outcome, Reason
 from stillsift.embedding import Embedder, Embedding
-from stillsift.frames import Frame, Picture
+from stillsift.frames import ArrayPicture, Frame, Picture
 from stillsift.pipeline.model_choice import CPU_MODEL, CUDA_MODEL, open_model
 from stillsift.selection import Gallery, GalleryFrame, Limits, Sifter
 from stillsift.selection.novelty import Novelty
@@ -357,3 +358,34 @@ def test_the_state_of_another_model_is_forgotten() -> None:
     again = Sifter(LIMITS, blocks, Gallery(32), sifter.state(), model="another")
     new = Sifter(LIMITS, blocks, Gallery(32), model="another")
     assert _asks_the_model(again.state()) == _asks_the_model(new.state())
+
+
+def test_numbered_stills_that_are_measured_ahead_are_decided_alike() -> None:
+    """While the view rests, nothing is embedded ahead that nobody needs."""
+    asked: list[Picture] = []
+
+    def embed(picture: Picture) -> Embedding:
+        asked.append(picture)
+        return blocks(picture)
+
+    view = scene(1)
+    pictures = [*[view] * 6, with_object(view, 40, 1), with_object(view, 120, 1), scene(2)]
+    stills = [
+        replace(photo(picture, index), timed=True, captured_at_ns=round(1e18 + index * 5e8))
+        for index, picture in enumerate(pictures)
+    ]
+    plainly = Sifter(LIMITS, embed, Gallery(32), model="blocks")
+    told = describe(sift(plainly, stills))
+    needed = len(asked)
+    asked.clear()
+    sifter = Sifter(LIMITS, embed, Gallery(32), model="blocks")
+    verdicts = []
+    for still in stills:
+        assert isinstance(still.picture, ArrayPicture)
+        measured = sifter.ahead(still.picture, photograph=False)
+        assert measured.overview is None
+        verdicts += sifter.offer(replace(still, ahead=measured))
+    verdicts += sifter.flush()
+    assert describe(verdicts) == told
+    assert len(asked) <= needed + 1  # the first one at rest
+    assert len(asked) < len(stills)

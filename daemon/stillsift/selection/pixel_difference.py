@@ -428,7 +428,8 @@ class _Structures:
     def _some(self, window: int, *, typical: bool) -> _Structure:
         """Compares in every `_EVERY`th window, none of which is moved.
 
-        What is averaged over a window is so of its 2 x 2 pixels each: a third of the time.
+        What is averaged over a window is so of its 2 x 2 pixels each: a third of the time. A window
+        of an odd size is one pixel smaller, which raises differences.
         """
         height, width = self._lumas[0].shape
         rows, columns = (
