@@ -140,15 +140,15 @@ def test_every_second_window_tells_of_copies_what_all_do(
 ) -> None:
     picture = made.real_photo()
     size = (width, height)
-    lumas = [
+    luma, other = (
         made.overview(np.asarray(cv2.resize(each, size), np.uint8)).luma.astype(np.float32)
         for each in (picture, made.compressed(picture, 70))
-    ]
+    )
     mask = None
     if inner:
-        mask = np.ones(lumas[0].shape, np.bool_)
+        mask = np.ones(luma.shape, np.bool_)
         mask[:31] = mask[:, -20:] = False
-    structures = _Structures(*lumas, mask, window)
+    structures = _Structures(luma, other, mask, window)
     found, known = structures._some(window, typical=True), structures._windows(window)
     assert 0.005 < found.highest < 0.2
     assert found.highest == pytest.approx(known.highest, rel=0.2)
