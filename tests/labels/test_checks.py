@@ -205,6 +205,13 @@ def test_voc_names_its_picture_and_its_size(tmp_path: Path) -> None:
     turned[274] = 6
     Image.new("RGB", (100, 200)).save(root / "JPEGImages" / "a.jpg", exif=turned)
     assert told(check(root)) == set()  # upright it is 200x100
+    for exif in (turned, Image.Exif()):  # labels of it as it is stored; and after it was turned
+        size = (200, 100) if exif else (100, 200)
+        Image.new("RGB", size).save(root / "JPEGImages" / "a.jpg", exif=exif)
+        found = check(root)
+        assert told(found) == {("a.xml", 3, Kind.SIZE)}
+        side = "a.jpg is 100x200, and the labels say 200x100: they fit it lying on its side"
+        assert (found.wrong[0].what, found.wrong[0].way_out[:14]) == (side, "turn the boxes")
     picture(root / "JPEGImages" / "a.jpg", (400, 200))
     found = check(root)
     assert told(found) == {("a.xml", 3, Kind.SIZE)}
