@@ -663,7 +663,10 @@ def _finished(given: argparse.Namespace, store: Path, tallies: list[Tally]) -> I
     if given.copy_to is not None:
         yield escaped(f"Copies        {counted(files, 'file')} in {store}")
     else:
-        yield escaped(f"Moved         {counted(files, 'file')}, {shown_size(size)}, to {store}")
+        sidecars = sum(each.sidecars for each in done)
+        beside = f", and {counted(sidecars, 'file')} beside them" if sidecars else ""
+        moved = f"{counted(files, 'file')}, {shown_size(size)}{beside}"
+        yield escaped(f"Moved         {moved}, to {store}")
         yield escaped(f"List          {store / LIST}")
         yield f"Undo          {pasted('restore', '--store', store, '--all')}"
         if any(tally.of_clips for tally in tallies):

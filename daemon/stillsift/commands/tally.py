@@ -174,6 +174,7 @@ class Tally:
             "replaced": self.replaced,
             "larger_dropped": 0 if self.larger is None else self.larger.number,
             "moved": 0 if self.finished is None else self.finished.moved,
+            "sidecars": 0 if self.finished is None else self.finished.sidecars,
             "stayed": [] if self.finished is None else self.finished.told,
             "seconds": round(self.seconds, 3),
             "failures": self.failures,
