@@ -265,7 +265,8 @@ def test_balance_of_folders_and_of_a_store(
     assert len(tables[1]["labels"]) == 24
     (tmp_path / "bad.json").write_text("{}")
     bad = stillsift("balance", tmp_path / "bad.json")
-    assert (bad.status, "not as COCO writes it" in bad.err) == (1, True)
+    told = "bad.json: images and annotations are not both lists of objects; mend it by hand"
+    assert (bad.status, told in bad.err) == (1, True)
 
 
 def test_coverage_of_a_store_and_of_a_folder(

@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 from ..sources.files.contents import STILL_SUFFIXES
 from ..sources.files.still import Unreadable, looked_at
 from ..sources.files.tree import natural
-from .coco import is_coco, mended_coco, read_coco
+from .coco import MOST_BYTES, is_coco, mended_coco, read_coco
 from .findings import Box, Edges, Kind, Labels, Read, Wrong
 from .voc import is_voc, mended_voc, read_voc
-from .yolo import OTHER_TEXTS, Names, looks_like_yolo, may_be_yolo, mended_yolo, read_yolo
+from .yolo import Names, is_yolo, mended_yolo, read_yolo
 
 _SLACK_PX = 0.5
 """Pixels by which a box may reach beyond a picture: numbers are rounded."""
@@ -176,8 +176,9 @@ def _read(path: Path, pictures: _Pictures, names: Names) -> Read | None:
         return None
     try:
         size = path.stat().st_size
-        if suffix != ".json" and size > _MOST_BYTES:
-            why, way_out = f"has {size:,} bytes, too many for one picture", "take it away"
+        if size > (MOST_BYTES if suffix == ".json" else _MOST_BYTES):
+            what = "a file of labels" if suffix == ".json" else "one picture"
+            why, way_out = f"has {size:,} bytes, too many for {what}", "take it away"
             return Read(wrong=[Wrong(path, None, Kind.UNPARSABLE, why, way_out)])
         data = path.read_bytes()
     except OSError as error:
@@ -195,11 +196,7 @@ def _parsed(data: bytes, path: Path, pictures: _Pictures, names: Names) -> Read 
         return read_voc(data, path) if is_voc(data, path) else None
     if suffix == ".json":
         return read_coco(data, path) if is_coco(data) else None
-    if path.name in OTHER_TEXTS:
-        return None
-    in_labels = any(part.lower() == "labels" for part in path.parent.parts)
-    beside = pictures.beside(path) is not None and may_be_yolo(data)
-    if not in_labels and not beside and not looks_like_yolo(data):
+    if not is_yolo(data, path, beside=pictures.beside(path) is not None):
         return None
     known, keypoints = names.of(path.parent)
     read = read_yolo(data, path, keypoints=keypoints)
