@@ -21,7 +21,7 @@ import tiny_onnx
 from clips import real_clip
 from conftest import Command
 from photographs import textured
-from running import daemon, decided
+from running import daemon, decided, until
 from stillsift.arrays import Image
 from stillsift.decisions import Reason
 from stillsift.detection import detectors, open_detector
@@ -207,6 +207,40 @@ def test_what_is_covered_cannot_be_had_back(into: str, stillsift: Command, tmp_p
     assert blocks(pixels[200:260, 100:160]) <= 25, "five by five blocks"
     assert np.array_equal(pixels[:180], DARK[0][:180]), "the rest is as it was"
     assert {path.name: path.read_bytes() for path in photos.iterdir()} == before
+
+
+def test_what_was_kept_before_it_was_asked_for_is_told(stillsift: Command, tmp_path: Path) -> None:
+    photos, out = written(tmp_path / "in", with_light(DARK[0]), DARK[1]), tmp_path / "store"
+    stillsift("sift", photos, "-c", config(tmp_path), "-o", out)
+    kept = len(decided(out))
+    assert kept == 2
+    cv2.imwrite(str(photos / "9.png"), with_light(DARK[2], side=60))
+    words = ("sift", photos, "-c", config(tmp_path), "-o", out, "--set", "anonymize=[light]")
+    told = (
+        "anonymize covers nothing in 2 frames that were kept before: of `decisions --source in "
+        '--outcome kept --format csv` those whose repairs do not begin with "made anonymous"'
+    )
+    assert f"  earlier  {told}" in stillsift(*words).out
+    again = stillsift(*words, "--json")  # what it has covered itself does not count
+    assert [each["uncovered"] for each in json.loads(again.out)["sources"]] == [told]
+    assert "earlier" not in stillsift(*words[:4], "-o", out).out
+
+    sources = [{"name": "in", "directory": str(photos)}]
+    detector = yaml.safe_load(config(tmp_path).read_text())["detector"]
+    with daemon(tmp_path, sources, detector=detector) as running:
+        assert stillsift("check-config", running.config_file).err == ""
+        running.start()
+        running.config["defaults"] |= {"anonymize": ["light"]}
+        running.write_config()
+        checked = stillsift("check-config", running.config_file)
+        assert f"warning: sources.in: {told}" in checked.err, checked
+        assert checked.status == 0
+        running.signal(signal.SIGHUP)
+        until(lambda: f"in: {told}" in running.log, "told after a reload")
+        assert running.stop() == 0
+        running.start()
+        until(lambda: running.log.count(f"in: {told}") == 2, "told after a start")
+        assert running.stop() == 0
 
 
 def test_what_was_found_after_a_crash_is_covered_as_well(

@@ -350,6 +350,7 @@ class _Run:
         self._tally.position = lambda: self._position(begin)
         self._tally.begun = True
         try:
+            self._tally.uncovered = self._engine.uncovered(self._source)
             self._line = self._engine.line(
                 self._source,
                 watch=False,

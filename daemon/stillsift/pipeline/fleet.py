@@ -96,6 +96,7 @@ class _Worker:
         self.config = config
         if self.line is not None:
             self.line.retune(self.engine.tuning(config))
+            self.engine.tell_uncovered(config)
 
     def stop(self) -> None:
         self.stopped.set()
