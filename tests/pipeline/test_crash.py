@@ -215,6 +215,8 @@ def works_for(
     `over`: it has nothing left to do.
     """
     assert process is not None
+    if over():
+        return
     begun = cpu_s(process)
     until(lambda: over() or cpu_s(process) - begun >= seconds, f"{seconds:.2f} s of work")
 
