@@ -136,6 +136,9 @@ def _looked_at(file: Path, *, probe: bool) -> _Found:
         *(read.mistake_at(*each) for each in lint(read.config)),
         *(read.mistake_at(*each) for each in _uncovered(read.config)),
     ]
+    if "sources" not in read.config.model_fields_set:
+        why = f"{NO_SOURCES}; `stillsift sift -c` takes all else"
+        found.warnings.append(Mistake(None, "sources", why))
     found.warnings.sort(key=lambda each: each.line or 0)
     if probe and not found.mistakes:
         user = service_user(read.config.store.path) if os.geteuid() == 0 else None
@@ -165,7 +168,7 @@ def _refused(config: Config) -> Iterator[tuple[Place, str]]:
             for mistake in str(error).splitlines():
                 yield ("metrics", "web_config_file"), mistake
     yield from refused_examples(config)
-    if not config.sources:
+    if not config.sources and "sources" in config.model_fields_set:
         yield ("sources",), NO_SOURCES
 
 

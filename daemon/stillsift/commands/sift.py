@@ -165,7 +165,8 @@ def sift(given: argparse.Namespace) -> int:
         )
     if given.decisions is not None and not given.decisions.absolute().parent.is_dir():
         raise UsageError(f"sift: --decisions {given.decisions}: there is no such directory")
-    config = with_overrides(load(given.config), given.set)
+    # What is named on the command line follows `defaults:`; sources of the file are not read.
+    config = with_overrides(load(given.config), given.set).model_copy(update={"sources": ()})
     if root is not None:
         store = config.store.model_copy(update={"path": root.absolute()})
         config = config.model_copy(update={"store": store})
