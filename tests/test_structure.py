@@ -54,7 +54,7 @@ MODULES = {
     "ledger": "records schema lifetime rows filters totals covered search reader writer",
     "store": """
         errors durable_files names lock rights repair store metadata_jsonl original quarantine
-        recovery in_place in_place_repair""",
+        recovery sidecars in_place in_place_repair""",
     "dataset": """
         pictures reading neighbours alike groups cover time_cover outliers copies balance
         annotations contact_sheet""",

@@ -52,6 +52,7 @@ def finishing(self: Any, *arguments: Any) -> Any:
         Path(which).unlink()
     elif how == "kill":
         count(original, "move_without_overwrite")
+        count(in_place, "open_beneath")
         count(quarantine, "sync_folder")
         count(Ledger, "retired", "will_move")
         count(in_place, "write_list")

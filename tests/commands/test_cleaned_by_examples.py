@@ -15,7 +15,13 @@ from conftest import Command
 from photographs import page, textured
 from running import daemon, decided, until
 from stillsift.arrays import Image
+from stillsift.config import load
+from stillsift.config.settings import ExampleSettings
 from stillsift.decisions import Outcome, Reason
+from stillsift.embedding import Embedder, Embedding
+from stillsift.frames import Picture
+from stillsift.pipeline.example_folders import ExamplesError, ExampleShelf
+from stillsift.pipeline.model_choice import open_model
 
 
 def put(folder: Path, **pictures: Image) -> Path:
@@ -248,6 +254,34 @@ def test_a_folder_that_is_not_there_ends_sift_with_one_error(
     assert not (tmp_path / "store").exists()
 
 
+def test_folders_that_contradict_each_other_are_read_and_told_once(
+    good: Path, bad: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A source that cannot begin with them tries again every minute."""
+    caplog.set_level("INFO")
+    shutil.copy2(good / "photo1.jpg", bad / "again.jpg")
+    (bad / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    asked = 0
+
+    def embed(picture: Picture) -> Embedding:
+        nonlocal asked
+        asked += 1
+        return embedder(picture)
+
+    embedder = Embedder(open_model(load(None).model))
+    folders = ExampleSettings(positive=good, negative=bad)
+    settings = load(None).defaults.model_copy(update={"examples": folders})
+    shelf = ExampleShelf(embed)
+    for _ in range(3):
+        with pytest.raises(ExamplesError, match="the same picture is good"):
+            shelf.examples(settings)
+    assert asked == 13
+    assert len(caplog.records) == 3, caplog.text
+    (bad / "again.jpg").unlink()
+    assert shelf.examples(settings) is not None
+    assert len(caplog.records) == 5, "the number of bad ones is another now"
+
+
 # -- a reload --------------------------------------------------------------------------------------
 
 
@@ -273,6 +307,11 @@ def test_a_reload_notices_a_changed_folder_and_refuses_one_of_no_use(
         bad.rename(aside)
         reloaded("configuration not changed")
         assert "is not there; name a folder" in running.log
+        bad.mkdir()
+        for number in range(6):
+            (bad / f"torn{number}.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+        reloaded("configuration not changed: gate: examples.negative is")
+        shutil.rmtree(bad)
         # Pages are wanted now, and photographs are not.
         good.rename(bad)
         aside.rename(good)

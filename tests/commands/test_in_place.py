@@ -100,6 +100,69 @@ def test_what_repeats_is_moved_and_what_is_kept_is_not_touched(
     assert f"stillsift restore --store {gone} --all" in done.out
 
 
+def beside(photos: Path) -> set[str]:
+    """Puts files beside pictures; returns those that belong to nothing but dropped ones."""
+    names = {
+        *("a small.xmp", "a small.jpg.XMP", "a small.txt", "b/second small.json"),
+        *("c/a again.aae", "c/a again.xml"),
+    }
+    stays = {"a.xmp", "a small.md", "b/second.txt", "a small again.xmp", "c/a small.xmp"}
+    for name in names | stays:
+        (photos / name).write_text(f"of {name}")
+    return names
+
+
+def test_what_belongs_to_a_still_goes_with_it_and_comes_back(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    going = beside(photos)
+    before, gone = contents(photos), tmp_path / "gone"
+    done = stillsift("sift", photos, "--remove-to", gone)
+    assert {name for name in contents(gone) if name != "removed.csv"} == DROPPED | going
+    expected = {name: each for name, each in before.items() if name not in DROPPED | going}
+    assert contents(photos) == expected
+    assert ", and 6 files beside them, to" in done.out
+    assert listed(gone)["a small.jpg.XMP"]["detail"] == "belongs to a small.jpg"
+    assert stillsift("restore", "--store", gone, "a small.jpg").status == 0
+    assert set(contents(photos)) - set(expected) == {
+        *("a small.jpg", "a small.xmp", "a small.jpg.XMP", "a small.txt")
+    }
+    assert stillsift("restore", "--store", gone, "--all").status == 0
+    assert contents(photos) == before
+    (photos / "a small.txt").write_text("changed since")
+    again = json.loads(stillsift("sift", photos, "--remove-to", gone, "--json").out)
+    assert sum(each["sidecars"] for each in again["sources"]) == 0
+
+
+def test_what_may_belong_to_another_picture_or_clip_stays(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    write(photos, "other", textured(7, 800, 600)).rename(photos / "a small.jpeg")
+    write_clip(photos / "b" / "second small.mp4", [1, 2])
+    shutil.copy2(photos / "a.jpg", photos / "c" / "a again.jpeg")  # dropped, too
+    going = beside(photos)
+    gone = tmp_path / "gone"
+    assert stillsift("sift", photos, "--remove-to", gone).status == 0
+    lying = {name for name in contents(gone) if name != "removed.csv"}
+    assert lying == {*DROPPED, "c/a again.jpeg"} | (
+        going - {"a small.xmp", "a small.txt", "b/second small.json"}
+    )
+
+
+def test_what_cannot_go_with_its_still_is_named(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "elsewhere.xmp").write_text("edits")
+    (photos / "a small.xmp").symlink_to("elsewhere.xmp")
+    (photos / "a small.txt").write_text("label")
+    with (photos / "a small.txt").open("a"):
+        done = stillsift("sift", photos, "--remove-to", tmp_path / "gone")
+    assert f"{photos / 'a small.txt'}: not moved: somebody has it open for writing" in done.out
+    assert (photos / "a small.xmp").is_symlink()
+    assert (photos / "elsewhere.xmp").read_text() == "edits"
+    assert {*listed(tmp_path / "gone")} == {Path(name).name for name in DROPPED}
+
+
 def test_restore_brings_all_back_and_a_second_run_leaves_it(
     stillsift: Command, photos: Path, tmp_path: Path
 ) -> None:
@@ -433,10 +496,11 @@ def test_another_file_system(stillsift: Command, photos: Path, disks: Disks) -> 
 # -- cut off ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", range(2, 44, 6))
+@pytest.mark.parametrize("step", range(2, 92, 6))
 def test_killed_at_any_step_the_next_run_ends_it(
     stillsift: Command, photos: Path, tmp_path: Path, step: int
 ) -> None:
+    going = DROPPED | beside(photos)
     before, gone = contents(photos), tmp_path / "gone"
     done = subprocess.run(
         [*CUT_OFF, "kill", str(step), photos, "--remove-to", gone],
@@ -447,8 +511,8 @@ def test_killed_at_any_step_the_next_run_ends_it(
     there = sorted([*contents(photos).values(), *contents(gone).values()])
     assert set(before.values()) <= set(there)
     assert stillsift("sift", photos, "--remove-to", gone).status == 0
-    assert {name for name in contents(gone) if name != "removed.csv"} == DROPPED
-    assert set(listed(gone)) == {Path(name).name for name in DROPPED}
+    assert {name for name in contents(gone) if name != "removed.csv"} == going
+    assert set(listed(gone)) == {Path(name).name for name in going}
     assert stillsift("restore", "--store", gone, "--all").status == 0
     assert contents(photos) == before
 

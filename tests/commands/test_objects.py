@@ -21,10 +21,12 @@ import tiny_onnx
 from clips import real_clip
 from conftest import Command
 from photographs import textured
-from running import daemon, decided
+from running import daemon, decided, until
 from stillsift.arrays import Image
 from stillsift.decisions import Reason
-from stillsift.detection import detectors, open_detector
+from stillsift.detection import Detector, DetectorSpec, detectors, open_detector
+from stillsift.embedding.onnx_file import Provider
+from stillsift.pipeline import object_finder
 
 CUT_OFF = Path(__file__).with_name("cut_off_sift.py")
 DARK: tuple[Image, ...] = tuple(textured(number, 640, 480) // 2 for number in range(4))
@@ -207,6 +209,70 @@ def test_what_is_covered_cannot_be_had_back(into: str, stillsift: Command, tmp_p
     assert blocks(pixels[200:260, 100:160]) <= 25, "five by five blocks"
     assert np.array_equal(pixels[:180], DARK[0][:180]), "the rest is as it was"
     assert {path.name: path.read_bytes() for path in photos.iterdir()} == before
+
+
+def test_no_detector_is_opened_for_what_no_source_asks_for(
+    stillsift: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labels of `defaults:` that each source overrides are nobody's; `sift` follows those alone."""
+    opened = []
+
+    def noted(spec: DetectorSpec, provider: Provider, threads: int) -> Detector:
+        opened.append(spec.name)
+        return open_detector(spec, provider, threads)
+
+    monkeypatch.setattr(object_finder, "open_detector", noted)
+    photos, given = written(tmp_path / "in", DARK[0]), tmp_path / "config.yaml"
+
+    def of(defaults: list[str], source: list[str]) -> tuple[list[str], list[str]]:
+        """What `check-config --probe` and `sift` open."""
+        sources = [{"name": "in", "directory": str(photos), "require": source}]
+        config = {"store": {"path": str(tmp_path / "store")}, "sources": sources}
+        given.write_text(yaml.safe_dump(config | {"defaults": {"require": defaults}}))
+        opened.clear()
+        assert stillsift("check-config", given, "--probe").status == 0
+        probed = opened.copy()
+        opened.clear()
+        assert stillsift("sift", photos, "-c", given, "--dry-run").status == 0
+        return probed, opened.copy()
+
+    assert of(["face"], []) == ([], ["centerface-640"])
+    assert of([], ["face"]) == (["centerface-640"], [])
+    assert of(["face"], ["face"]) == (["centerface-640"], ["centerface-640"])
+
+
+def test_what_was_kept_before_it_was_asked_for_is_told(stillsift: Command, tmp_path: Path) -> None:
+    photos, out = written(tmp_path / "in", with_light(DARK[0]), DARK[1]), tmp_path / "store"
+    stillsift("sift", photos, "-c", config(tmp_path), "-o", out)
+    kept = len(decided(out))
+    assert kept == 2
+    cv2.imwrite(str(photos / "9.png"), with_light(DARK[2], side=60))
+    words = ("sift", photos, "-c", config(tmp_path), "-o", out, "--set", "anonymize=[light]")
+    told = (
+        "anonymize covers nothing in 2 frames that were kept before: of `decisions --source in "
+        '--outcome kept --format csv` those whose repairs do not begin with "made anonymous"'
+    )
+    assert f"  earlier  {told}" in stillsift(*words).out
+    again = stillsift(*words, "--json")  # what it has covered itself does not count
+    assert [each["uncovered"] for each in json.loads(again.out)["sources"]] == [told]
+    assert "earlier" not in stillsift(*words[:4], "-o", out).out
+
+    sources = [{"name": "in", "directory": str(photos)}]
+    detector = yaml.safe_load(config(tmp_path).read_text())["detector"]
+    with daemon(tmp_path, sources, detector=detector) as running:
+        assert stillsift("check-config", running.config_file).err == ""
+        running.start()
+        running.config["defaults"] |= {"anonymize": ["light"]}
+        running.write_config()
+        checked = stillsift("check-config", running.config_file)
+        assert f"warning: sources.in: {told}" in checked.err, checked
+        assert checked.status == 0
+        running.signal(signal.SIGHUP)
+        until(lambda: f"in: {told}" in running.log, "told after a reload")
+        assert running.stop() == 0
+        running.start()
+        until(lambda: running.log.count(f"in: {told}") == 2, "told after a start")
+        assert running.stop() == 0
 
 
 def test_what_was_found_after_a_crash_is_covered_as_well(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 import yaml
 from PIL import Image as Pillow
@@ -18,6 +19,7 @@ from photographs import blurred, compressed, cropped, real_photo, resized, slide
 from stillsift.arrays import Image
 from stillsift.commands import picture_sets
 from stillsift.config.settings import ModelSettings
+from stillsift.dataset.contact_sheet import Row, Tile, write_sheet
 from tiny_onnx import float_nchw_with_grid
 
 
@@ -265,7 +267,8 @@ def test_balance_of_folders_and_of_a_store(
     assert len(tables[1]["labels"]) == 24
     (tmp_path / "bad.json").write_text("{}")
     bad = stillsift("balance", tmp_path / "bad.json")
-    assert (bad.status, "not as COCO writes it" in bad.err) == (1, True)
+    told = "bad.json: images and annotations are not both lists of objects; mend it by hand"
+    assert (bad.status, told in bad.err) == (1, True)
 
 
 def test_coverage_of_a_store_and_of_a_folder(
@@ -295,3 +298,44 @@ def test_coverage_of_a_store_and_of_a_folder(
     assert stillsift("coverage", "--store", store, "--similarity", "0.9").status == 2
     empty = stillsift("coverage", "--store", tmp_path)
     assert (empty.status, "there is no ledger" in empty.err) == (1, True)
+
+
+def test_a_store_tells_which_model_it_was_made_with(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    store, other = tmp_path / "store", tmp_path / "other.yaml"
+    other.write_text("model: {name: efficientnet-lite0-fp32}\n")
+    stillsift("sift", photos, "-o", store)
+    made = "efficientnet-lite0-trunk-int8"
+    told = f"the store was made with {made}, and efficientnet-lite0-fp32 is not used"
+    assert told in stillsift("groups", "--store", store, "-c", other).err
+    assert "was made with" not in stillsift("groups", "--store", store).err
+    write(photos / "new.jpg", textured(77, 320, 240))
+    again = stillsift("sift", photos, "-o", store, "-c", other).err
+    assert f"made with {made} so far, which `model:` or -c can name" in again
+
+    own = tmp_path / "own.yaml"
+    described = {"size": "48x32", "embedding": "vector", "grid": "map", "cell_limit": 0.1}
+    model = {"path": str(float_nchw_with_grid(tmp_path / "mine.onnx")), "custom": described}
+    own.write_text(yaml.safe_dump({"model": model}))
+    mine = tmp_path / "mine"
+    assert stillsift("sift", photos, "-o", mine, "-c", own).status == 0
+    asked = stillsift("groups", "--store", mine).err
+    assert f"had no vector of {made} in the ledger: embedded anew" in asked
+    assert "; -c with a configuration that names it saves time" in asked
+
+
+def test_no_heading_of_a_sheet_is_cut_off(tmp_path: Path) -> None:
+    """It takes more lines, and the ink of each of its words is there."""
+    Pillow.new("RGB", (40, 30), (90, 90, 90)).save(tmp_path / "a.png")
+    row = Row("title", [Tile(tmp_path / "a.png", "a.png")])
+    words = " ".join(f"word{number}" for number in range(40))
+
+    def ink(heading: str) -> float:
+        write_sheet(tmp_path / "sheet.jpg", heading, [row], 10**6, 1)
+        with Pillow.open(tmp_path / "sheet.jpg") as sheet:
+            return float((np.asarray(sheet.convert("L"), int) > 128).sum())
+
+    nothing = ink(" ")
+    alone = [ink(word) - nothing for word in words.split()]
+    assert ink(words) - nothing == pytest.approx(sum(alone), rel=0.1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -15,9 +16,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clips import SHARED_MEDIA
 from conftest import Command, Disks
 from footage import write_clip
 from photographs import textured
+from stillsift.sources.files import DecodeError
+from stillsift.sources.files.header import read_header
+from stillsift.sources.files.pixels import decoded_pixels, refuse_damaged
 from stillsift.store import in_place_repair, quarantine
 from stillsift.store.durable_files import exchange
 
@@ -86,6 +91,111 @@ def test_a_list_names_what_is_wrong_and_changes_nothing(
     assert "7 stills: 5 wrong, 0 repaired" in shown.err
     assert "--backup-to originals" in shown.err
     assert contents(all_kinds) == before
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_damaged_jpeg_that_gives_a_picture_is_named(
+    stillsift: Command, photos: Path, progressive: bool
+) -> None:
+    """Its lower half is grey, or smeared by bytes that are none of its own."""
+    file = io.BytesIO()
+    image = Image.fromarray(textured(4, 320, 240))
+    image.save(file, "JPEG", quality=90, progressive=progressive)
+    whole = file.getvalue()
+    half = whole.rfind(b"\xff\xda") + 200 if progressive else len(whole) // 2
+    noise = bytes(np.random.default_rng(1).integers(0, 255, 400, np.uint8))
+    damaged = {
+        "grey.jpg": whole[:half] + b"\xff\xd9",
+        "smeared.jpg": whole[:half] + noise + whole[half + 400 :],
+        "zeros.jpg": whole[:half] + bytes(len(whole) - half - 2) + b"\xff\xd9",
+    }
+    for name, data in damaged.items():
+        (photos / name).write_bytes(data)
+        with Image.open(photos / name) as read:
+            read.load()  # no decoder that trainers use refuses it
+    (photos / "padded.jpg").write_bytes(whole[:-2] + bytes(9) + whole[-2:] + b"of a camera")
+    image.convert("CMYK").save(photos / "cmyk.jpg", progressive=progressive, subsampling=1)
+    before = contents(photos)
+    done = stillsift("repair", photos, "--backup-to", photos.parent / "originals", "--json")
+    found = json.loads(done.out)
+    unreadable = {row["file"] for row in found["faults"] if row["fault"] == "unreadable"}
+    assert unreadable == {str(photos / name) for name in damaged}
+    whats = {row["what"] for row in found["faults"] if row["fault"] == "unreadable"}
+    assert whats == {"is damaged: its coded data breaks off or makes no sense somewhere"}
+    now = contents(photos)
+    assert {name: now[name] for name in damaged} == {name: before[name] for name in damaged}
+    assert done.status == 1
+
+
+@pytest.mark.skipif(not SHARED_MEDIA.is_dir(), reason="needs the shared footage")
+def test_no_right_jpeg_is_called_damaged() -> None:
+    damaged, files = [], list(SHARED_MEDIA.rglob("*.jp*g"))
+    for path in files:
+        data = path.read_bytes()
+        try:
+            header = read_header(data, path, 10**8)
+            decoded_pixels(data, header, path, 1)
+        except DecodeError:
+            continue
+        try:
+            refuse_damaged(data, header, path)
+        except DecodeError:
+            damaged.append(path.name)
+    # Looked at: both are striped or smeared.
+    assert (sorted(damaged), len(files) > 50) == (["bitflip.jpg", "pil_hopper_bad_exif.jpg"], True)
+
+
+VOC = """<annotation><filename>{name}</filename>
+<size><width>{width}</width><height>{height}</height></size>
+<object><name>cat</name>
+<bndbox><xmin>5</xmin><ymin>5</ymin><xmax>50</xmax><ymax>60</ymax></bndbox></object></annotation>
+"""
+
+
+def test_a_still_whose_labels_would_not_fit_it_is_left_as_it_is(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    images, labels = photos / "images", photos / "labels"
+    for folder in (images, labels, photos / "Annotations"):
+        folder.mkdir()
+    for seed, name in enumerate(("yolo", "stored", "upright", "coco", "empty", "free")):
+        turned(images / f"{name}.jpg", seed)
+    Image.fromarray(textured(9, 300, 200)).save(images / "large.jpg")
+    Image.fromarray(textured(8, 100, 80)).save(images / "named.jpg", "PNG")
+    (labels / "yolo.txt").write_text("0 0.5 0.5 0.2 0.1\n")
+    (labels / "empty.txt").touch()
+    sizes = {"stored": (160, 120), "upright": (120, 160), "large": (300, 200), "named": (100, 80)}
+    for name, (width, height) in sizes.items():
+        voc = VOC.format(name=f"{name}.jpg", width=width, height=height)
+        (photos / "Annotations" / f"{name}.xml").write_text(voc)
+    coco = {
+        "images": [{"id": 1, "file_name": "coco.jpg"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 30, 40]}],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    (labels / "instances.json").write_text(json.dumps(coco))
+    before, originals = contents(photos), tmp_path / "originals"
+    words = ("repair", images, "--longest-side", 200, "--json")
+    listed = json.loads(stillsift(*words).out)["faults"]
+    done = stillsift(*words, "--backup-to", originals)
+    now = contents(photos)
+    changed = {Path(name).stem for name in before if before[name] != now.get(name)}
+    assert changed == {"upright", "empty", "free"}
+    for rows in (listed, json.loads(done.out)["faults"]):
+        why = {Path(row["file"]).stem: row["done"] for row in rows if row["now"] is None}
+        stays = {name: each for name, each in why.items() if each is not None}
+        turning = "boxes in {} may fit it only as it is stored; move them away first"
+        assert stays == {
+            "yolo": turning.format("yolo.txt"),
+            "stored": turning.format("stored.xml"),
+            "coco": turning.format("instances.json"),
+            "large": "boxes in large.xml are in its pixels; move them away first",
+            "named": "named.xml names it; change that first",
+        }
+    assert done.status == 1
+    assert "coco.jpg: EXIF orientation 8: turn its pixels; not done: boxes in instances.json" in (
+        stillsift("repair", images / "coco.jpg").out
+    )
 
 
 def test_a_clean_folder_ends_with_0_and_limits_can_be_asked_for(

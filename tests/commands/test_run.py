@@ -604,7 +604,6 @@ def test_probes_turn_bad_while_a_worker_is_stuck_or_nothing_has_started(tmp_path
             Fleet(engine, liveness),
             metrics,
             lambda: liveness.stale(clock[0], 30),
-            lambda: None,
         )
         server = inside.serve(config)
         assert server is not None

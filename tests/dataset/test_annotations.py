@@ -6,14 +6,17 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from stillsift.dataset.annotations import Yolo, of_coco
 from stillsift.dataset.balance import Labelling, balance_of
 from stillsift.dataset.pictures import Entry, SetError
+from stillsift.labels import checked
+from stillsift.labels.coco import read_coco
 
 
 def test_rare_labels_come_first_and_none_is_forgotten() -> None:
-    pictures = [["cat", "cat", "dog"], ["cat"], [], ["dog", "cow"]]
+    pictures = [["cat", "cat", "dog"], ["cat"], [], None, ["dog", "cow"], None]
     found = balance_of(Labelling("yolo", pictures, ("cat", "dog", "hen"), of_objects=True))
     assert [(c.label, c.pictures, c.objects) for c in found.counts] == [
         ("hen", 0, 0),
@@ -21,7 +24,7 @@ def test_rare_labels_come_first_and_none_is_forgotten() -> None:
         ("dog", 2, 2),
         ("cat", 2, 3),
     ]
-    assert (found.pictures, found.unlabelled) == (4, 1)
+    assert (found.pictures, found.unlabelled, found.empty) == (6, 2, 1)
     assert sum(each.share for each in found.counts) == pytest.approx(1)
     assert found.entropy == pytest.approx(1.4591, abs=1e-4)  # of 1/6, 1/3, 1/2
     assert found.effective == pytest.approx(2.7496, abs=1e-3)
@@ -59,7 +62,7 @@ def test_yolo_files_are_found_where_they_are_kept(tmp_path: Path, picture: str, 
     yolo = Yolo(tmp_path, entries)
     assert yolo.is_there()
     labelling = yolo.labelling()
-    assert list(labelling.pictures) == [["dog", "person"], []]
+    assert list(labelling.pictures) == [["dog", "person"], None]
     assert list(labelling.names) == ["person", "dog", "hen"]
     assert yolo.unread == [(f"{file}:4", "is no label: class and numbers are wanted")]
 
@@ -76,34 +79,62 @@ def test_names_that_cannot_be_read_are_an_error(tmp_path: Path) -> None:
         Yolo(tmp_path, []).labelling()
 
 
+def test_an_empty_file_is_a_label_as_for_labels(tmp_path: Path) -> None:
+    """`balance` and `labels` agree on which pictures nobody has labelled."""
+    names = ("labels", "empty", "blank", "caption", "none")
+    paths = [tmp_path / f"{name}.png" for name in names]
+    for path in paths:
+        Image.new("RGB", (20, 20)).save(path)
+    texts = {"labels": "0 0.5 0.5 0.2 0.2", "empty": "", "blank": "\n \n", "caption": "a dog"}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    (tmp_path / "classes.txt").write_text("cat\n")
+    yolo = Yolo(tmp_path, [Entry(path.name, path) for path in paths])
+    labelling = yolo.labelling()
+    assert (list(labelling.pictures), yolo.unread) == ([["cat"], [], [], None, None], [])
+    found = balance_of(labelling)
+    assert (found.unlabelled, found.empty) == (2, 2)
+    assert checked([tmp_path], list(tmp_path.iterdir()), 10**6).unlabelled == paths[3:]
+
+
 def test_coco(tmp_path: Path) -> None:
     file = tmp_path / "train.json"
+    images = [{"id": number, "file_name": f"{number}.jpg"} for number in (1, 2)]
     told = {
-        "images": [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}],
+        "images": images,
         "annotations": [
-            {"image_id": 1, "category_id": 7},
-            {"image_id": 1, "category_id": 7},
+            {"image_id": 1, "category_id": 7, "bbox": [1, 1, 5, 5]},
+            {"image_id": 1, "category_id": 7},  # a mask, or points
             {"image_id": 1, "category_id": 9},
+            {"id": 8, "image_id": 1, "category_id": 7, "bbox": "wide"},
+            {"image_id": 3, "category_id": 7},
         ],
         "categories": [{"id": 7, "name": "cat"}, {"id": 8, "name": "dog"}],
     }
     file.write_text(json.dumps(told))
-    found = balance_of(of_coco(file))
+    labelling, unread = of_coco(file)
+    found = balance_of(labelling)
     assert [(c.label, c.objects) for c in found.counts] == [
         ("dog", 0),
         ("category 9", 1),
         ("cat", 2),
     ]
-    assert (found.pictures, found.unlabelled) == (2, 1)
+    assert (found.pictures, found.unlabelled, found.empty) == (2, 0, 1)
+    assert unread == [(str(one.file), one.what) for one in read_coco(file.read_bytes(), file).wrong]
+    assert [why for _, why in unread] == [
+        "annotation 8: its bbox is not four numbers",
+        "annotations name image 3 (1 of them), which is not listed",
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("{", r"train\.json:1: is no JSON"),
-        ("[]", "not as COCO writes it"),
-        ('{"images": [], "categories": []}', "lacks 'annotations'"),
-        ('{"images": [], "categories": [], "annotations": [{}]}', "lacks 'category_id'"),
+        ("[" * 100_000, r"train\.json: is no JSON"),
+        ("[]", "images and annotations are not both lists of objects; mend it by hand"),
+        ('{"images": [], "categories": []}', "images and annotations are not both"),
+        ('{"images": [], "categories": [], "annotations": [{}]}', "image null"),
     ],
 )
 def test_what_is_no_coco_is_an_error(tmp_path: Path, text: str, message: str) -> None:

@@ -205,6 +205,13 @@ def test_voc_names_its_picture_and_its_size(tmp_path: Path) -> None:
     turned[274] = 6
     Image.new("RGB", (100, 200)).save(root / "JPEGImages" / "a.jpg", exif=turned)
     assert told(check(root)) == set()  # upright it is 200x100
+    for exif in (turned, Image.Exif()):  # labels of it as it is stored; and after it was turned
+        size = (200, 100) if exif else (100, 200)
+        Image.new("RGB", size).save(root / "JPEGImages" / "a.jpg", exif=exif)
+        found = check(root)
+        assert told(found) == {("a.xml", 3, Kind.SIZE)}
+        side = "a.jpg is 100x200, and the labels say 200x100: they fit it lying on its side"
+        assert (found.wrong[0].what, found.wrong[0].way_out[:14]) == (side, "turn the boxes")
     picture(root / "JPEGImages" / "a.jpg", (400, 200))
     found = check(root)
     assert told(found) == {("a.xml", 3, Kind.SIZE)}
@@ -292,6 +299,42 @@ def test_an_annotation_of_coco(
     assert [one.what.startswith("annotation 2") for one in found.wrong] == [
         True
     ] * named or not named
+
+
+PACKED = "P:X1l100000fV4kN_jK" + "0" * 77 + "jf:"
+"""Two rectangles in 200x100, as pycocotools writes them."""
+
+
+@pytest.mark.parametrize(
+    ("mask", "kind", "why"),
+    [
+        ([[10, 10, 50, 10, 50, 40]], None, ""),
+        ([[0, 0, 200.5, 0, 200, 100], [1, 1, 2, 2, 3, 1]], None, ""),
+        ({"size": [100, 200], "counts": [300, 50, 19650]}, None, ""),
+        ({"size": [100, 200], "counts": PACKED}, None, ""),
+        ("outline", Kind.UNPARSABLE, "is neither polygons nor runs"),
+        ([10, 10, 50, 10, 50, 40], Kind.UNPARSABLE, "no list of lists of numbers"),
+        ([[10, 10, 50, "10", 50, 40]], Kind.UNPARSABLE, "no list of lists of numbers"),
+        ([[10, 10, float("inf"), 10, 50, 40]], Kind.UNPARSABLE, "no list of lists of numbers"),
+        ([[10, 10, 50, 10]], Kind.UNPARSABLE, "a polygon of 4 numbers"),
+        ([[10, 10, 50, 10, 50, 40, 7]], Kind.UNPARSABLE, "a polygon of 7 numbers"),
+        ([[10, 10, 50, 10, 70, 10]], Kind.NO_AREA, "without area"),
+        ([[10, 10, 250, 10, 50, 40]], Kind.OUTSIDE, "reaches beyond the picture"),
+        ([[10, -9, 50, 10, 50, 40]], Kind.OUTSIDE, "reaches beyond the picture"),
+        ({"counts": [20000]}, Kind.UNPARSABLE, "runs without size"),
+        ({"size": [200, 100], "counts": [20000]}, Kind.UNPARSABLE, "is 100x200, and the picture"),
+        ({"size": [100, 200], "counts": [300, 50]}, Kind.UNPARSABLE, "runs over 350 pixels"),
+        ({"size": [100, 200], "counts": [-300, 20300]}, Kind.UNPARSABLE, "cannot be read"),
+        ({"size": [100, 200], "counts": PACKED[:-4]}, Kind.UNPARSABLE, "runs over"),
+        ({"size": [100, 200], "counts": PACKED + "\u00e4"}, Kind.UNPARSABLE, "cannot be read"),
+        ({"size": [100, 200], "counts": "o" * 100_000}, Kind.UNPARSABLE, "cannot be read"),
+        ({"size": [100, 200], "counts": None}, Kind.UNPARSABLE, "cannot be read"),
+    ],
+)
+def test_a_mask_of_coco(tmp_path: Path, mask: object, kind: Kind | None, why: str) -> None:
+    found = check(coco(tmp_path, {"bbox": [5, 5, 10, 10], "segmentation": mask}))
+    assert told(found) == (set() if kind is None else {("ann.json", None, kind)})
+    assert [why in one.what for one in found.wrong] == [True] * (kind is not None)
 
 
 @pytest.mark.parametrize("indent", [None, 1, 4])

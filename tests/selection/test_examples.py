@@ -60,7 +60,7 @@ def test_a_picture_resembles_the_kind_that_it_is_nearer_to() -> None:
         assert why is not None
         assert "nearer to the bad examples (1-" in why
         assert "than to the good ones (0-" in why
-        assert why.count(" away)") == 2
+        assert (why.count(" away, "), why.count(" with others)")) == (2, 2)
 
 
 def test_good_ones_alone_let_pass_what_is_as_near_as_they_are_to_each_other() -> None:
@@ -129,6 +129,22 @@ def test_what_lies_in_the_wrong_folder_is_named_the_worst_first() -> None:
     assert first.nearest.startswith("1-")
     short = [(each.other or 0) - each.own for each in report.contradictions]
     assert short == sorted(short)
+
+
+def test_the_nearest_picture_is_told_with_its_own_distance() -> None:
+    """That is 0 for the very picture, prototype or not, though more than one decide."""
+    bad = shown(BAD, 40)
+    examples = Examples(shown(GOOD), bad)
+    for seed in (0, 17, 39):
+        why = examples.unlike(embedded(varied(BAD, seed)))
+        assert why is not None
+        assert f"bad examples ({BAD}-{seed}.jpg, 0.00 away, " in why
+    report = Examples([*shown(GOOD), example("odd", varied(BAD, 3))], bad).report()
+    (odd,) = (each for each in report.contradictions if each.name == "odd")
+    assert odd.nearest == f"{BAD}-3.jpg"
+    assert odd.nearest_distance == pytest.approx(0, abs=1e-6)
+    assert odd.other is not None
+    assert odd.other > 0
 
 
 def test_one_folder_tells_who_is_unlike_the_others() -> None:

@@ -42,6 +42,9 @@ class Daemon:
         self.liveness = Liveness(self.clock)
         self.signals = Signals()
         self.reloads = 0
+        self.disk = threading.Event()
+        """A reload waits for it."""
+        self.disk.set()
         self.line = "idle"
         self._thread = threading.Thread(target=self._run, args=(environ,))
 
@@ -57,6 +60,7 @@ class Daemon:
         )
 
     def _reload(self) -> None:
+        self.disk.wait()
         self.reloads += 1
 
     def __enter__(self) -> Daemon:
@@ -100,6 +104,25 @@ def test_sighup_reloads_between_reloading_and_ready(manager: Manager) -> None:
     states = [datagram[0] for datagram in heard if datagram[0] in ("RELOADING=1", "READY=1")]
     assert states == ["RELOADING=1", "READY=1"]
     assert daemon.reloads == 1
+
+
+def test_a_reload_that_waits_for_a_disk_holds_up_nothing(manager: Manager) -> None:
+    daemon = Daemon(manager.environ)
+    daemon.disk.clear()
+    with daemon:
+        daemon.signals.reload.set()
+        assert _hears_within(manager, "RELOADING=1", 5)
+        daemon.signals.reload.set()  # a second one waits for the first
+        heard = {manager.hears()[0] for _ in range(20)}
+        assert heard == {"WATCHDOG=1"}
+        daemon.disk.set()
+        for _ in range(2):
+            assert _hears_within(manager, "READY=1", 20)
+        assert daemon.reloads == 2
+        daemon.disk.clear()
+        daemon.signals.reload.set()
+        assert _hears_within(manager, "RELOADING=1", 20)
+    daemon.disk.set()  # it had ended without it
 
 
 def test_a_status_is_told_once_for_each_change(manager: Manager) -> None:

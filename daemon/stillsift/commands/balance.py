@@ -71,7 +71,9 @@ def _of_paths(given: argparse.Namespace) -> Iterator[Labelling]:
         if path.suffix.lower() == ".json":
             if given.labels != "auto":
                 raise UsageError(f"balance: {path}: a COCO file, which --labels is not for")
-            yield of_coco(path)
+            labelling, unread = of_coco(path)
+            yield labelling
+            _tell_unread(unread)
             continue
         entries = listed([path]).entries
         yolo = Yolo(path.resolve(), entries)
@@ -86,7 +88,7 @@ def _tell_unread(unread: list[tuple[str, str]]) -> None:
     for place, why in unread[:_MOST_NAMED]:
         print(escaped(f"cannot be read: {place}: {why}"), file=sys.stderr)
     if len(unread) > _MOST_NAMED:
-        print(f"cannot be read: {counted(len(unread), 'line')} in all", file=sys.stderr)
+        print(f"cannot be read: {counted(len(unread), 'place')} in all", file=sys.stderr)
 
 
 def _of_store(given: argparse.Namespace) -> Iterator[Labelling]:
@@ -115,6 +117,7 @@ def _labels(kept: KeptPicture, there: tzinfo) -> tuple[str, str, str]:
 def _as_text(found: Balance, most: int) -> str:
     things = "objects" if found.of_objects else "pictures"
     without = f", {found.unlabelled} without a label" if found.unlabelled else ""
+    without += f", {found.empty} labelled as empty" if found.empty else ""
     head = (
         f"by {found.by}: {counted(found.pictures, 'picture')}{without}; "
         f"{counted(len(found.counts), 'label')}, as diverse as {found.effective:.1f} even ones "
@@ -145,6 +148,7 @@ def _as_json(found: Balance) -> dict[str, object]:
         "by": found.by,
         "pictures": found.pictures,
         "unlabelled": found.unlabelled,
+        "empty": found.empty,
         "entropy_bits": told_measure(found.entropy),
         "effective": told_measure(found.effective),
         "labels": [

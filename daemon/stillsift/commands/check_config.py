@@ -25,7 +25,9 @@ from ..config.yaml_file import NO_SOURCES, read_file
 from ..embedding import Embedder, ModelError
 from ..escapes import escaped, json_text
 from ..frames import Frame
+from ..ledger import LedgerError, LedgerReader
 from ..pipeline import model_choice
+from ..pipeline.anonymizing import uncovered
 from ..pipeline.engine import open_source, place_of
 from ..pipeline.example_folders import ExamplesError, ExampleShelf, refused_examples
 from ..pipeline.object_finder import ObjectFinder, labels_of
@@ -38,6 +40,7 @@ from ..sources.files.tree import MOST_DEEP, trees
 from ..store import Store, StoreError
 from ..store.durable_files import move_without_overwrite
 from ..store.errors import StoreInUse
+from ..store.in_place import ledger_of
 from ..store.rights import refusal, sticky_refusal
 from ..store.store import QUARANTINE
 from ..units import counted
@@ -131,7 +134,11 @@ def _looked_at(file: Path, *, probe: bool) -> _Found:
     found.warnings += [
         *read.clear_passwords(),
         *(read.mistake_at(*each) for each in lint(read.config)),
+        *(read.mistake_at(*each) for each in _uncovered(read.config)),
     ]
+    if "sources" not in read.config.model_fields_set:
+        why = f"{NO_SOURCES}; `stillsift sift -c` takes all else"
+        found.warnings.append(Mistake(None, "sources", why))
     found.warnings.sort(key=lambda each: each.line or 0)
     if probe and not found.mistakes:
         user = service_user(read.config.store.path) if os.geteuid() == 0 else None
@@ -161,8 +168,21 @@ def _refused(config: Config) -> Iterator[tuple[Place, str]]:
             for mistake in str(error).splitlines():
                 yield ("metrics", "web_config_file"), mistake
     yield from refused_examples(config)
-    if not config.sources:
+    if not config.sources and "sources" in config.model_fields_set:
         yield ("sources",), NO_SOURCES
+
+
+def _uncovered(config: Config) -> Iterator[tuple[Place, str]]:
+    """Yields sources that cover objects and have kept frames in the store before they did."""
+    if not any(source.anonymize for source in config.sources):
+        return
+    try:
+        with LedgerReader(ledger_of(config.store.path)) as ledger:
+            for index, source in enumerate(config.sources):
+                if source.anonymize and (told := uncovered(ledger, source.name)) is not None:
+                    yield ("sources", index), told
+    except LedgerError:
+        return  # there is none yet, or this user may not read it
 
 
 def _print_json(found: _Found) -> None:

@@ -166,7 +166,7 @@ def _told(each: Contradiction) -> str:
         return f"{kind}, unlike the others: {each.name} ({each.own:.2f} away)"
     return (
         f"{kind}, but nearer to the {others} ones: {each.name} ({each.own:.2f} from its own, "
-        f"{each.other:.2f} from {each.nearest})"
+        f"{each.other:.2f} from the others, {each.nearest_distance:.2f} from {each.nearest})"
     )
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,13 +14,12 @@ from ..escapes import escaped, json_text
 from ..labels import Checked, Wrong, checked
 from ..labels.checks import mended
 from ..sources.files.opening import opened_folder
-from ..sources.files.tree import STATE
 from ..store.in_place_repair import LIST, NotRepaired, OpenStill, read_still
 from ..store.repair import Repaired
 from ..units import counted
 from .arguments import Commands, UsageError, add_command, add_json
 from .pasted import pasted
-from .repair import Originals, base_of
+from .repair import Originals, base_of, files_below
 
 _MOST_TOLD = 5
 """Most pictures without a label that are named; JSON has all."""
@@ -67,7 +64,7 @@ def labels(given: argparse.Namespace) -> int:
         if not path.exists():
             raise UsageError(f"labels: {path}: no such file or folder")
     roots = [path.resolve() for path in given.paths]
-    files = list(_files(roots, given.backup_to))
+    files = list(files_below(roots, given.backup_to))
     found = checked(roots, files, config.defaults.max_pixels)
     done = _mended(given.backup_to, roots, found) if given.backup_to is not None else {}
     rows = [_row(one, done.get(one.file, _Done())) for one in found.wrong]
@@ -135,27 +132,6 @@ def _new(still: OpenStill, wrong: list[Wrong], found: Checked) -> Repaired | Non
         return None
     what = "; ".join(f"{each.kind} {each.what}" for each in wrong)
     return Repaired(data, still.path.suffix.lower(), 0, 0, what)
-
-
-def _files(roots: list[Path], backup: Path | None) -> Iterator[Path]:
-    """Yields all files below some folders, but hidden ones, links, and what commands have moved."""
-    left_out = None if backup is None else backup.resolve()
-    for root in roots:
-        if root.is_file():
-            yield root
-        for folder, inner, names in os.walk(root):
-            here = Path(folder)
-            inner[:] = [
-                name
-                for name in inner
-                if not name.startswith((".", "~"))
-                and here / name != left_out
-                and not (here / name / STATE / "mode").is_file()
-            ]
-            for name in names:
-                path = here / name
-                if not name.startswith((".", "~")) and path.is_file() and not path.is_symlink():
-                    yield path
 
 
 def _row(one: Wrong, done: _Done) -> dict[str, object]:

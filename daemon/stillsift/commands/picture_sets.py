@@ -150,6 +150,7 @@ def picture_set(given: argparse.Namespace) -> tuple[PictureSet, LazyEmbedder]:
         models = ledger.vector_models(source)
         model = max(models, key=models.__getitem__, default=None)
         known = model is not None and model in manifest()
+        asked = config.model.name if config.model.path is None else str(config.model.path)
         embed = LazyEmbedder(
             config.model.model_copy(update={"name": model, "path": None}) if known else config.model
         )
@@ -158,6 +159,11 @@ def picture_set(given: argparse.Namespace) -> tuple[PictureSet, LazyEmbedder]:
                 *(ledger, store_path(given), source, embed, embed.identity, max_pixels),
                 *(given.jobs, tell),
             )
+    if known and asked not in ("auto", model):
+        print(escaped(f"the store was made with {model}, and {asked} is not used"), file=sys.stderr)
+    elif model not in (None, made.model):
+        told = f"the store was made with {model}; -c with a configuration that names it saves time"
+        print(escaped(told), file=sys.stderr)
     return made, embed
 
 

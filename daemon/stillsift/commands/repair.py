@@ -6,22 +6,24 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from ..config import load
 from ..escapes import escaped, json_text
+from ..labels import Labels, label_folders, labels_of
 from ..ledger import Ledger
 from ..problems import Problem
 from ..sources.files import DecodeError
 from ..sources.files.contents import STILL_SUFFIXES
 from ..sources.files.extent import refusal
-from ..sources.files.header import read_header
+from ..sources.files.header import Header, read_header
 from ..sources.files.opening import open_beneath, opened_folder
-from ..sources.files.pixels import decoded_pixels, reduction
-from ..sources.files.tree import Tree, natural
+from ..sources.files.pixels import refuse_damaged
+from ..sources.files.tree import STATE, Tree, natural
 from ..store.in_place import InPlaceStore, Mode, mode_of
 from ..store.in_place_repair import LIST, InPlaceRepair, NotRepaired, OpenStill, read_still
 from ..store.names import still_suffix
@@ -33,8 +35,10 @@ from .pasted import pasted
 _LOOKED_AT = STILL_SUFFIXES | {".gif", ".apng"}
 _CHOSEN = (Fault.SUFFIX, Fault.ORIENTATION, Fault.COLOUR)
 """Faults that are looked for without being asked for; the others need a number or a format."""
-_SMALL = 64
-"""Least width, pixels, at which a JPEG is decoded to see whether it is whole."""
+_MOVING = frozenset(Fault) - {Fault.UNREADABLE, Fault.COLOUR}
+"""Faults after whose repair labels may not fit a still, or not find it."""
+_NAMING = frozenset({Fault.SUFFIX, Fault.FORMAT})
+"""Faults after whose repair it has another name."""
 
 _EXAMPLES = """\
   stillsift repair photos/                                what trainers trip over, file by file
@@ -95,6 +99,11 @@ class Found:
     done: str | None = None
     """What was done, or why nothing could be."""
 
+    @property
+    def can_be_done(self) -> bool:
+        """Tells whether it can be put right, as far as is known before it is tried."""
+        return self.done is None and Fault.UNREADABLE not in self.faults
+
     def rows(self) -> list[dict[str, object]]:
         """Returns one row for each fault."""
         return [
@@ -136,6 +145,7 @@ def repair(given: argparse.Namespace) -> int:
             raise UsageError(f"repair: {path}: no such file or folder")
     roots = [path.resolve() for path in given.paths]
     quality = config.store.jpeg_quality
+    labelled = _Labelled(roots, given.backup_to)
     with ExitStack() as stack:
         repairing = None
         if given.backup_to is not None:
@@ -145,7 +155,7 @@ def repair(given: argparse.Namespace) -> int:
         looked_at, found = 0, []
         for path in _stills(roots, given.backup_to):
             looked_at += 1
-            one = _looked_at(path, wanted, quality, repairing)
+            one = _looked_at(path, wanted, quality, repairing, labelled)
             if one is not None:
                 found.append(one)
                 if not given.json:
@@ -166,7 +176,7 @@ def _tell(given: argparse.Namespace, looked_at: int, found: list[Found]) -> None
         if done:
             undo = pasted("restore", "--store", given.backup_to, "--all")
             print(f"Originals    {given.backup_to / LIST}\nUndo         {undo}", file=sys.stderr)
-    elif any(set(one.faults) - {Fault.UNREADABLE} for one in found):
+    elif any(one.can_be_done for one in found):
         again = pasted("repair", *sys.argv[2:], "--backup-to", "originals")
         print(f"Put right    {again}", file=sys.stderr)
 
@@ -245,8 +255,61 @@ def _stills(roots: list[Path], backup: Path | None) -> Iterator[Path]:
             yield path
 
 
+def files_below(roots: Sequence[Path], backup: Path | None) -> Iterator[Path]:
+    """Yields all files below some folders, but hidden ones, links, and what commands have moved."""
+    left_out = None if backup is None else backup.resolve()
+    for root in roots:
+        if root.is_file():
+            yield root
+        for folder, inner, names in os.walk(root):
+            here = Path(folder)
+            inner[:] = [
+                name
+                for name in inner
+                if not name.startswith((".", "~"))
+                and here / name != left_out
+                and not (here / name / STATE / "mode").is_file()
+            ]
+            for name in names:
+                path = here / name
+                if not name.startswith((".", "~")) and path.is_file() and not path.is_symlink():
+                    yield path
+
+
+class _Labelled:
+    """Knows what labels pictures have; they are read once, when a picture is first asked for."""
+
+    def __init__(self, roots: Sequence[Path], backup: Path | None) -> None:
+        self._roots = [each if each.is_dir() else each.parent for each in roots]
+        self._backup = backup
+
+    @cached_property
+    def _labels(self) -> dict[Path, list[Labels]]:
+        folders = [*self._roots, *(each for root in self._roots for each in label_folders(root))]
+        return labels_of(folders, files_below(folders, self._backup))
+
+    def hinder(self, path: Path, header: Header, faults: AbstractSet[Fault]) -> str | None:
+        """Returns why a still is not repaired: labels would not fit it then. None: they would.
+
+        Nobody can tell whether boxes were drawn on the picture as it is stored or as it is looked
+        at, unless the labels say its size and the two differ.
+        """
+        if not faults & _MOVING:
+            return None
+        for each in self._labels.get(path, ()):
+            upright = each.size not in (None, header.size) and each.size == header.upright_size
+            name = each.file.name
+            if Fault.ORIENTATION in faults and each.boxes and not upright:
+                return f"boxes in {name} may fit it only as it is stored; move them away first"
+            if Fault.SIZE in faults and each.boxes and not each.shares:
+                return f"boxes in {name} are in its pixels; move them away first"
+            if faults & _NAMING and each.image is not None:
+                return f"{name} names it; change that first"
+        return None
+
+
 def _looked_at(
-    path: Path, wanted: Repair, quality: int, repairing: Originals | None
+    path: Path, wanted: Repair, quality: int, repairing: Originals | None, labelled: _Labelled
 ) -> Found | None:
     """Returns what is wrong with a still, repaired where that was asked for; None: nothing."""
     try:
@@ -259,8 +322,8 @@ def _looked_at(
                 return _unreadable(path, reason)
             still = read_still(path, folder)
             with still.file:
-                found = _found(still, wanted)
-                if found is None or repairing is None or Fault.UNREADABLE in found.faults:
+                found = _found(still, wanted, labelled)
+                if found is None or repairing is None or not found.can_be_done:
                     return found
                 made = partial(repaired, still.data, still.path, found.wanted, quality)
                 done = repairing.put_right(still, made)
@@ -273,12 +336,10 @@ def _looked_at(
         return _unreadable(path, error.strerror or str(error))
 
 
-def _found(still: OpenStill, wanted: Repair) -> Found | None:
+def _found(still: OpenStill, wanted: Repair, labelled: _Labelled) -> Found | None:
     try:
         header = read_header(still.data, still.path, wanted.max_pixels)
-        decoded_pixels(
-            still.data, header, still.path, reduction(still.data, header, still.path, _SMALL)
-        )
+        refuse_damaged(still.data, header, still.path)
         if header.mode and holds_several(still.data, still.path):
             # Only its name can be wrong: what is written anew holds one picture.
             wanted = Repair(suffix=wanted.suffix)
@@ -288,7 +349,8 @@ def _found(still: OpenStill, wanted: Repair) -> Found | None:
     if not faults:
         return None
     ways_out = {each: _way_out(each, still, wanted) for each in faults}
-    return Found(still.path, faults, ways_out, wanted)
+    hindered = labelled.hinder(still.path, header, faults.keys())
+    return Found(still.path, faults, ways_out, wanted, done=hindered)
 
 
 def _unreadable(path: Path, why: str) -> Found:

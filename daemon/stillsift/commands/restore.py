@@ -9,7 +9,15 @@ from pathlib import Path
 from ..escapes import escaped, json_text
 from ..ledger import Ledger
 from ..store import Quarantine, Store
-from ..store.in_place import InPlaceStore, Mode, Removal, mode_of, remove_empty, write_list
+from ..store.in_place import (
+    InPlaceStore,
+    Mode,
+    Removal,
+    mode_of,
+    remove_empty,
+    with_sidecars,
+    write_list,
+)
 from ..store.in_place_repair import InPlaceRepair
 from .arguments import (
     Commands,
@@ -69,6 +77,8 @@ def restore(given: argparse.Namespace) -> int:
                     f"restore: not in quarantine: {', '.join(missing)}; --list shows what is"
                 )
             keys = {q.key for named in found.values() for q in named}
+            if mode is Mode.REMOVE:
+                keys |= with_sidecars(wanted, keys)
             wanted = [q for q in wanted if q.key in keys]
         if given.list:
             rows = [{"source": q.source, "file": str(q.original), "bytes": q.size} for q in wanted]

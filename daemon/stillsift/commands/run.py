@@ -22,6 +22,7 @@ from ..ledger import LedgerError
 from ..pipeline import Engine
 from ..pipeline.example_folders import ExamplesError, State, refused_examples, state_of
 from ..pipeline.fleet import Fleet
+from ..pipeline.reembedding import Interrupted
 from ..service import Metrics
 from ..service.deadline import Deadline
 from ..service.http import MetricsServer, serve
@@ -80,7 +81,6 @@ def run(given: argparse.Namespace) -> int:
                 fleet,
                 metrics,
                 lambda: liveness.stale(time.monotonic(), _SILENT_S),
-                notifier.watchdog,
             )
             server = daemon.serve(config)
             fleet.begin(config.sources)
@@ -156,13 +156,8 @@ class _Daemon:
         fleet: Fleet,
         metrics: Metrics,
         stuck: Callable[[], list[str]],
-        on_step: Callable[[], None],
     ) -> None:
-        """Takes the parts of the daemon; `stuck` names the sources that make no progress.
-
-        `on_step` is called while a reload takes long.
-        """
-        self._on_step = on_step
+        """Takes the parts of the daemon; `stuck` names the sources that make no progress."""
         self._file = file
         self._config = config
         self._fleet = fleet
@@ -245,7 +240,9 @@ class _Daemon:
             log.info("configuration read again: nothing changed")
             return
         try:
-            self._fleet.reload(config, plan, _DRAIN_S, self._on_step)
+            self._fleet.reload(config, plan, _DRAIN_S)
+        except Interrupted:
+            return
         except (LedgerError, ModelError, ExamplesError) as error:
             log.error("configuration not changed: %s", error)
             return

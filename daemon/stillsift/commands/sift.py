@@ -165,7 +165,8 @@ def sift(given: argparse.Namespace) -> int:
         )
     if given.decisions is not None and not given.decisions.absolute().parent.is_dir():
         raise UsageError(f"sift: --decisions {given.decisions}: there is no such directory")
-    config = with_overrides(load(given.config), given.set)
+    # What is named on the command line follows `defaults:`; sources of the file are not read.
+    config = with_overrides(load(given.config), given.set).model_copy(update={"sources": ()})
     if root is not None:
         store = config.store.model_copy(update={"path": root.absolute()})
         config = config.model_copy(update={"store": store})
@@ -350,6 +351,7 @@ class _Run:
         self._tally.position = lambda: self._position(begin)
         self._tally.begun = True
         try:
+            self._tally.uncovered = self._engine.uncovered(self._source)
             self._line = self._engine.line(
                 self._source,
                 watch=False,
@@ -663,7 +665,10 @@ def _finished(given: argparse.Namespace, store: Path, tallies: list[Tally]) -> I
     if given.copy_to is not None:
         yield escaped(f"Copies        {counted(files, 'file')} in {store}")
     else:
-        yield escaped(f"Moved         {counted(files, 'file')}, {shown_size(size)}, to {store}")
+        sidecars = sum(each.sidecars for each in done)
+        beside = f", and {counted(sidecars, 'file')} beside them" if sidecars else ""
+        moved = f"{counted(files, 'file')}, {shown_size(size)}{beside}"
+        yield escaped(f"Moved         {moved}, to {store}")
         yield escaped(f"List          {store / LIST}")
         yield f"Undo          {pasted('restore', '--store', store, '--all')}"
         if any(tally.of_clips for tally in tallies):

@@ -57,6 +57,8 @@ class Tally:
     """Folders whose stills are numbered."""
     larger: LargerCopies | None = None
     """Copies that were dropped for much smaller ones of another source; None: there are none."""
+    uncovered: str | None = None
+    """That earlier runs have kept frames in which nothing is covered; None: they have not."""
     by_time_of_file: int = 0
     """Photographs of this run that have no time but that of their file."""
     of_clips: int = 0
@@ -173,7 +175,9 @@ class Tally:
             "kept_bytes": self.kept_bytes,
             "replaced": self.replaced,
             "larger_dropped": 0 if self.larger is None else self.larger.number,
+            "uncovered": self.uncovered,
             "moved": 0 if self.finished is None else self.finished.moved,
+            "sidecars": 0 if self.finished is None else self.finished.sidecars,
             "stayed": [] if self.finished is None else self.finished.told,
             "seconds": round(self.seconds, 3),
             "failures": self.failures,
@@ -198,6 +202,7 @@ class Tally:
             lines = [
                 f"{self.source}: nothing new in {self.place} (what is decided stays; "
                 "to decide anew, use another folder)",
+                *self._uncovered_lines(),
                 *self._finished_lines(),
                 *left_alone_line(self.left_alone),
             ]
@@ -219,6 +224,7 @@ class Tally:
             lines.append(f"  replaced {counted(self.replaced, 'kept frame')}, by better copies")
         if self.larger is not None:
             lines.append(f"  larger   {self._larger_text(self.larger)}")
+        lines += self._uncovered_lines()
         lines += self._finished_lines()
         named = self.failures if self.dry else self.failures[:_MOST_NAMED]
         lines += [f"  failed   {failure}" for failure in named]
@@ -241,6 +247,9 @@ class Tally:
             way = "undo this, and name it first, with another folder for what is moved or copied"
         number = "1 of these has" if larger.number == 1 else f"{larger.number} of these have"
         return f"{number} over twice the pixels of the copy that {larger.kept_by} has kept; {way}"
+
+    def _uncovered_lines(self) -> list[str]:
+        return [] if self.uncovered is None else [f"  earlier  {self.uncovered}"]
 
     def _finished_lines(self) -> list[str]:
         """Returns lines about the files that were to go and stay."""

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import yaml
 
+from ..labels import Labels
+from ..labels.coco import MOST_BYTES, read_coco
 from ..labels.findings import Read
-from ..labels.yolo import CLASSES, DATA, Names, read_yolo
+from ..labels.yolo import CLASSES, DATA, Names, is_yolo, read_yolo
 from .balance import Labelled, Labelling
 from .pictures import Entry, SetError
-
-_LARGEST = 1 << 30
-"""Most bytes of an annotation file; COCO's own largest has half of that."""
 
 
 def of_folders(entries: Sequence[Entry]) -> Labelling:
     """Returns the class folder of each picture as its label."""
-    return Labelling("folder", [[e.label] if e.label is not None else [] for e in entries])
+    return Labelling("folder", [[e.label] if e.label is not None else None for e in entries])
 
 
 # -- YOLO ------------------------------------------------------------------------------------------
@@ -45,8 +41,8 @@ class Yolo:
 
     def is_there(self) -> bool:
         """Tells whether any picture has such a file."""
-        texts = (text for text in map(self._text_of, self.entries) if text is not None)
-        return any(self._read(text).labels[0].boxes for text in texts)
+        found = (self._read(text) for text in map(self._text_of, self.entries) if text is not None)
+        return any(read.labels[0].boxes for read in found if read is not None)
 
     def labelling(self) -> Labelling:
         """Reads all of them. Raises SetError for names that cannot be read."""
@@ -54,18 +50,22 @@ class Yolo:
         pictures = [self._labels(entry, names) for entry in self.entries]
         return Labelling("yolo", pictures, list(names.values()), of_objects=True)
 
-    def _labels(self, entry: Entry, names: Mapping[int, str]) -> Labelled:
+    def _labels(self, entry: Entry, names: Mapping[int, str]) -> Labelled | None:
         text = self._text_of(entry)
-        if text is None:
-            return []
-        read = self._read(text)
+        read = None if text is None else self._read(text)
+        if read is None:
+            return None
         self.unread += [(f"{one.file}:{one.line}", one.what) for one in read.wrong]
         numbers = [int(box.label) for box in read.labels[0].boxes]
         return [names.get(number, str(number)) for number in numbers]
 
-    def _read(self, text: Path) -> Read:
+    def _read(self, text: Path) -> Read | None:
+        """Returns what a text file holds; None: it holds no labels."""
+        data = _bytes(text)
+        if not is_yolo(data, text, beside=True):
+            return None
         _, keypoints = self._listed.of(self.root)
-        return read_yolo(_bytes(text), text, keypoints=keypoints)
+        return read_yolo(data, text, keypoints=keypoints)
 
     @cached_property
     def _listed(self) -> Names:
@@ -118,30 +118,29 @@ def _yaml_names(file: Path) -> dict[int, str]:
 # -- COCO ------------------------------------------------------------------------------------------
 
 
-def of_coco(file: Path) -> Labelling:
-    """Returns the categories of the objects in each picture of a COCO file. Raises SetError."""
-    told = _coco(file)
-    try:
-        names = {each["id"]: str(each["name"]) for each in told["categories"]}
-        objects = defaultdict[Any, list[str]](list)
-        for each in told["annotations"]:
-            category = each["category_id"]
-            objects[each["image_id"]].append(names.get(category, f"category {category}"))
-        pictures: Iterator[Labelled] = (objects.get(each["id"], []) for each in told["images"])
-        return Labelling("coco", list(pictures), list(names.values()), of_objects=True)
-    except (KeyError, TypeError) as error:
-        raise SetError(
-            f"{file}: is JSON, but not as COCO writes it: it lacks {error}; a file with images, "
-            "annotations and categories is needed"
-        ) from error
+def of_coco(file: Path) -> tuple[Labelling, list[tuple[str, str]]]:
+    """Returns the categories of the objects in each picture of a COCO file, and what is left out.
 
-
-def _coco(file: Path) -> Any:
+    The latter as the place in the file and why. Raises SetError.
+    """
     try:
-        if file.stat().st_size > _LARGEST:
-            raise SetError(f"{file}: is larger than {_LARGEST >> 20} MiB")
-        return json.loads(file.read_bytes())
-    except json.JSONDecodeError as error:
-        raise SetError(f"{file}:{error.lineno}: is no JSON: {error.msg}") from error
-    except (OSError, UnicodeDecodeError) as error:
+        if file.stat().st_size > MOST_BYTES:
+            raise SetError(f"{file}: is larger than {MOST_BYTES >> 20} MiB")
+        read = read_coco(file.read_bytes(), file)
+    except OSError as error:
         raise SetError(f"{file}: cannot be read: {error}") from error
+    if not read.labels and read.wrong:
+        one = read.wrong[0]
+        place = file if one.line is None else f"{file}:{one.line}"
+        raise SetError(f"{place}: {one.what}; {one.way_out}")
+    names = read.names or {}
+    pictures = [
+        [names.get(label, f"category {label}") for label in _classes(labels)]
+        for labels in read.labels
+    ]
+    labelling = Labelling("coco", pictures, list(names.values()), of_objects=True)
+    return labelling, [(str(one.file), one.what) for one in read.wrong]
+
+
+def _classes(labels: Labels) -> list[str | int]:
+    return [*(box.label for box in labels.boxes), *labels.unboxed]

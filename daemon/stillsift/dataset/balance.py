@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 Labelled = Sequence[str]
-"""Labels of one picture, one for each object in it, or the one of the whole picture."""
+"""Labels of one picture, one for each object in it, or the one of the whole picture. Empty: it was
+labelled, and shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class Labelling:
 
     by: str
     """What they come from, as it is shown: "folder", "yolo"."""
-    pictures: Iterable[Labelled]
+    pictures: Iterable[Labelled | None]
+    """None for those that nobody has labelled."""
     names: Sequence[str] = ()
     """All labels that there may be; those that none has count 0."""
     of_objects: bool = False
@@ -47,7 +49,9 @@ class Balance:
     by: str
     pictures: int
     unlabelled: int
-    """Pictures without a label."""
+    """Pictures that nobody has labelled."""
+    empty: int
+    """Pictures that are labelled and show nothing."""
     counts: Sequence[LabelCount]
     """The rarest first."""
     of_objects: bool
@@ -67,10 +71,13 @@ def balance_of(labelling: Labelling) -> Balance:
     """Counts the labels of pictures."""
     objects = Counter(dict.fromkeys(labelling.names, 0))
     holding = Counter[str]()
-    pictures = unlabelled = 0
+    pictures = unlabelled = empty = 0
     for labels in labelling.pictures:
         pictures += 1
-        unlabelled += not labels
+        if labels is None:
+            unlabelled += 1
+            continue
+        empty += not labels
         objects.update(labels)
         holding.update(set(labels))
     total = max(1, objects.total())
@@ -79,4 +86,4 @@ def balance_of(labelling: Labelling) -> Balance:
         for label, number in objects.items()
     ]
     counts.sort(key=lambda each: (each.objects, each.label))
-    return Balance(labelling.by, pictures, unlabelled, counts, labelling.of_objects)
+    return Balance(labelling.by, pictures, unlabelled, empty, counts, labelling.of_objects)

@@ -70,15 +70,19 @@ def write_sheet(file: Path, heading: str, rows: Sequence[Row], max_pixels: int, 
         pictures = iter(list(pool.map(lambda tile: _small(tile, max_pixels), tiles)))
     lines = [-(-len(row.tiles) // _COLUMNS) for row in shown]
     tall = _HEIGHT + 2 * _LINE + _GAP
-    height = 3 * _LINE + sum(_LINE + _GAP + count * tall for count in lines)
     across = min(_COLUMNS, max((len(row.tiles) for row in shown), default=1))
-    sheet = Image.new("RGB", (max(3, across) * (_WIDTH + _GAP) + _GAP, height), _GROUND)
-    draw = ImageDraw.Draw(sheet)
+    width = max(3, across) * (_WIDTH + _GAP) + _GAP
     font = ImageFont.load_default(14)
-    _write(draw, font, (_GAP, _GAP), heading, _INK, sheet.width - 2 * _GAP)
-    y = _GAP + 2 * _LINE
+    head = _wrapped(escaped(heading), font, width - 2 * _GAP)
+    height = (2 + len(head)) * _LINE + sum(_LINE + _GAP + count * tall for count in lines)
+    sheet = Image.new("RGB", (width, height), _GROUND)
+    draw = ImageDraw.Draw(sheet)
+    for number, line in enumerate(head):
+        draw.text((_GAP, _GAP + number * _LINE), line, fill=_INK, font=font)
+    y = _GAP + (1 + len(head)) * _LINE
     for row, count in zip(shown, lines, strict=True):
-        _write(draw, font, (_GAP, y), row.title, _INK, sheet.width - 2 * _GAP)
+        title, *more = _wrapped(escaped(row.title), font, width - 2 * _GAP)
+        draw.text((_GAP, y), f"{title} ..." if more else title, fill=_INK, font=font)
         y += _LINE + _GAP // 2
         for number, tile in enumerate(row.tiles):
             x = _GAP + number % _COLUMNS * (_WIDTH + _GAP)
@@ -88,6 +92,20 @@ def write_sheet(file: Path, heading: str, rows: Sequence[Row], max_pixels: int, 
     sheet.save(part, "JPEG", quality=88, comment=_MARK)
     part.replace(file)
     return len(rows) - len(shown)
+
+
+def _wrapped(
+    text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int
+) -> list[str]:
+    """Breaks a text at spaces into lines of so many pixels, one at least."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and font.getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _small(tile: Tile, max_pixels: int) -> Image.Image | str:

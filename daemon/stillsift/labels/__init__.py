@@ -4,7 +4,7 @@ Knows nothing of stores, ledgers and decisions. Read `findings` first (what a la
 be wrong), then `checks`.
 """
 
-from .checks import Checked, checked
-from .findings import Kind, Wrong
+from .checks import Checked, checked, label_folders, labels_of
+from .findings import Kind, Labels, Wrong
 
-__all__ = ["Checked", "Kind", "Wrong", "checked"]
+__all__ = ["Checked", "Kind", "Labels", "Wrong", "checked", "label_folders", "labels_of"]

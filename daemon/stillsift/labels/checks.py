@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 from ..sources.files.contents import STILL_SUFFIXES
 from ..sources.files.still import Unreadable, looked_at
 from ..sources.files.tree import natural
-from .coco import is_coco, mended_coco, read_coco
+from .coco import MOST_BYTES, is_coco, mended_coco, read_coco
 from .findings import Box, Edges, Kind, Labels, Read, Wrong
 from .voc import is_voc, mended_voc, read_voc
-from .yolo import OTHER_TEXTS, Names, looks_like_yolo, may_be_yolo, mended_yolo, read_yolo
+from .yolo import Names, is_yolo, mended_yolo, read_yolo
 
 _SLACK_PX = 0.5
 """Pixels by which a box may reach beyond a picture: numbers are rounded."""
@@ -71,6 +71,12 @@ class _Pictures:
         found = self._by_stem.get(label.stem, [])
         folders = {label.parent, *_mirrored(label.parent)}
         return _nearest([path for path in found if path.parent in folders], label)
+
+    def of(self, labels: Labels) -> Path | None:
+        """Returns the picture that labels are of; None: there is none."""
+        if labels.image is None:
+            return self.beside(labels.file)
+        return self.named(labels.image, labels.file)
 
     def size(self, path: Path) -> tuple[tuple[int, int], tuple[int, int]] | str:
         """Returns (width, height) upright and as stored; a sentence: it cannot be read."""
@@ -135,6 +141,34 @@ def checked(roots: Sequence[Path], paths: Iterable[Path], max_pixels: int) -> Ch
     return found
 
 
+def labels_of(roots: Sequence[Path], paths: Iterable[Path]) -> dict[Path, list[Labels]]:
+    """Returns the labels of each picture among `paths`, files below `roots`, that has some.
+
+    No picture is opened.
+    """
+    paths = sorted(set(paths), key=natural)
+    pictures = _Pictures((each for each in paths if each.suffix.lower() in _STILLS), max_pixels=0)
+    names = Names(tuple(roots))
+    found: defaultdict[Path, list[Labels]] = defaultdict(list)
+    for path in paths:
+        read = _read(path, pictures, names)
+        for labels in () if read is None else read.labels:
+            if (picture := pictures.of(labels)) is not None:
+                found[picture].append(labels)
+    return found
+
+
+def label_folders(folder: Path) -> Iterator[Path]:
+    """Yields the folders of labels that mirror a folder of pictures, whether they are there or not.
+
+    They are the whole trees: what lies in them is matched by its own path.
+    """
+    for at, part in enumerate(folder.parts):
+        if part in (*_IMAGES.values(), _JPEG_IMAGES):
+            for name in (*_IMAGES, "Annotations"):
+                yield Path(*folder.parts[:at], name)
+
+
 def _read(path: Path, pictures: _Pictures, names: Names) -> Read | None:
     """Returns what a file holds; None: it is no label file."""
     suffix = path.suffix.lower()
@@ -142,8 +176,9 @@ def _read(path: Path, pictures: _Pictures, names: Names) -> Read | None:
         return None
     try:
         size = path.stat().st_size
-        if suffix != ".json" and size > _MOST_BYTES:
-            why, way_out = f"has {size:,} bytes, too many for one picture", "take it away"
+        if size > (MOST_BYTES if suffix == ".json" else _MOST_BYTES):
+            what = "a file of labels" if suffix == ".json" else "one picture"
+            why, way_out = f"has {size:,} bytes, too many for {what}", "take it away"
             return Read(wrong=[Wrong(path, None, Kind.UNPARSABLE, why, way_out)])
         data = path.read_bytes()
     except OSError as error:
@@ -161,11 +196,7 @@ def _parsed(data: bytes, path: Path, pictures: _Pictures, names: Names) -> Read 
         return read_voc(data, path) if is_voc(data, path) else None
     if suffix == ".json":
         return read_coco(data, path) if is_coco(data) else None
-    if path.name in OTHER_TEXTS:
-        return None
-    in_labels = any(part.lower() == "labels" for part in path.parent.parts)
-    beside = pictures.beside(path) is not None and may_be_yolo(data)
-    if not in_labels and not beside and not looks_like_yolo(data):
+    if not is_yolo(data, path, beside=pictures.beside(path) is not None):
         return None
     known, keypoints = names.of(path.parent)
     read = read_yolo(data, path, keypoints=keypoints)
@@ -176,7 +207,7 @@ def _parsed(data: bytes, path: Path, pictures: _Pictures, names: Names) -> Read 
 def _wrong_with(labels: Labels, read: Read, pictures: _Pictures) -> Iterator[Wrong]:
     """Yields what is wrong with the labels of one picture."""
     file, line, name = labels.file, labels.line, labels.image
-    picture = pictures.beside(labels.file) if name is None else pictures.named(name, file)
+    picture = pictures.of(labels)
     size: tuple[int, int] | None = labels.size
     sure = True  # of the picture that the boxes were drawn on
     if picture is None:
@@ -195,12 +226,15 @@ def _wrong_with(labels: Labels, read: Read, pictures: _Pictures) -> Iterator[Wro
             way_out = "get the picture again, or take it away with its labels"
             yield Wrong(file, line, Kind.UNREADABLE_IMAGE, f"{picture.name} {sizes}", way_out)
         else:
-            if size is not None and size not in sizes:
+            if size is not None and size != sizes[0]:
                 told, real = (f"{width}x{height}" for width, height in (size, sizes[0]))
                 what = f"{picture.name} is {real}, and the labels say {told}"
                 way_out = "scale the boxes, or correct the size where they fit"
+                if size == sizes[0][::-1]:
+                    what += ": they fit it lying on its side"
+                    way_out = "turn the boxes, or correct the size where they fit"
                 yield Wrong(file, line, Kind.SIZE, what, way_out)
-                sure = False
+                sure = size in sizes
             size = size if size in sizes else sizes[0]
     limits = (1.0, 1.0) if labels.shares else size
     if not sure and not labels.shares:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -79,6 +79,8 @@ class Labels:
     """(width, height) of the picture as the file has it, pixels; None: it does not."""
     shares: bool = False
     """Whether edges are shares of the picture, not pixels."""
+    unboxed: Sequence[str | int] = ()
+    """Classes of what has a mask or points in it, and no box."""
 
 
 @dataclass(slots=True)
@@ -87,7 +89,7 @@ class Read:
 
     labels: list[Labels] = field(default_factory=list)
     wrong: list[Wrong] = field(default_factory=list)
-    names: frozenset[str | int] | None = None
+    names: Mapping[str | int, str] | None = None
     """Classes that have a name; None: it is not known which."""
     keypoints: bool = False
     """Whether points of a pose stand behind each box (YOLO)."""

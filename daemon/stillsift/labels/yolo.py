@@ -15,7 +15,7 @@ CLASSES = ("classes.txt", "obj.names", "_darknet.labels")
 """Files with the name of a class on each line."""
 DATA = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 """Files of ultralytics with `names`."""
-OTHER_TEXTS = frozenset({*CLASSES, "train.txt", "val.txt", "test.txt", "trainval.txt"})
+_OTHER_TEXTS = frozenset({*CLASSES, "train.txt", "val.txt", "test.txt", "trainval.txt"})
 """Text files beside labels that are none."""
 _WAY_OUT = "mend the line by hand, or export the labels again"
 _COLUMNS = "a label has class, x, y, width and height, or class and the corners of an outline"
@@ -62,7 +62,18 @@ def _edges(values: list[float], *, keypoints: bool) -> Edges | None:
     return None
 
 
-def may_be_yolo(data: bytes) -> bool:
+def is_yolo(data: bytes, path: Path, *, beside: bool) -> bool:
+    """Tells whether a text file holds labels; `beside`: it belongs to a picture by its name.
+
+    An empty one does, of a picture that shows nothing.
+    """
+    if path.name in _OTHER_TEXTS:
+        return False
+    in_labels = any(part.lower() == "labels" for part in path.parent.parts)
+    return in_labels or (beside and _may_be_yolo(data)) or _looks_like_yolo(data)
+
+
+def _may_be_yolo(data: bytes) -> bool:
     """Tells whether a text beside a picture may be labels: empty, or it begins with a number.
 
     What describes a picture in words is none.
@@ -71,7 +82,7 @@ def may_be_yolo(data: bytes) -> bool:
     return not words or _numbers(words[:1]) is not None
 
 
-def looks_like_yolo(data: bytes) -> bool:
+def _looks_like_yolo(data: bytes) -> bool:
     """Tells whether a text is nothing but lines of labels, one at least."""
     lines = [line.split() for line in data[:65536].decode("utf-8", "replace").splitlines()]
     lines = [line for line in lines if line]
@@ -84,10 +95,10 @@ class Names:
     def __init__(self, roots: tuple[Path, ...]) -> None:
         """Looks no further up than the folder above each of `roots`."""
         self._tops = {root.parent for root in roots}
-        self._known: dict[Path, tuple[frozenset[str | int] | None, bool]] = {}
+        self._known: dict[Path, tuple[dict[str | int, str] | None, bool]] = {}
 
-    def of(self, folder: Path) -> tuple[frozenset[str | int] | None, bool]:
-        """Returns the numbers that have a name, and whether keypoints follow each box.
+    def of(self, folder: Path) -> tuple[dict[str | int, str] | None, bool]:
+        """Returns the name of each number that has one, and whether keypoints follow each box.
 
         None: there is no list of names.
         """
@@ -102,7 +113,7 @@ class Names:
         return self._known[folder]
 
 
-def _names_in(folder: Path) -> tuple[frozenset[str | int], bool] | None:
+def _names_in(folder: Path) -> tuple[dict[str | int, str], bool] | None:
     for name in DATA:
         try:
             with (folder / name).open(encoding="utf-8") as file:
@@ -111,14 +122,14 @@ def _names_in(folder: Path) -> tuple[frozenset[str | int], bool] | None:
             continue
         names = told.get("names") if isinstance(told, dict) else None
         if isinstance(names, list | dict):
-            numbers = names.keys() if isinstance(names, dict) else range(len(names))
-            return frozenset(n for n in numbers if isinstance(n, int)), "kpt_shape" in told
+            pairs = names.items() if isinstance(names, dict) else enumerate(names)
+            return {n: str(each) for n, each in pairs if isinstance(n, int)}, "kpt_shape" in told
     for name in CLASSES:
         try:
             lines = (folder / name).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError):
             continue
-        return frozenset(range(len([line for line in lines if line.strip()]))), False
+        return dict(enumerate(line for line in lines if line.strip())), False
     return None
 
 

@@ -578,6 +578,18 @@ class LedgerReader:
             for row in rows
         ]
 
+    def kept_without(self, source: str, repairs: str) -> int:
+        """Returns how many kept frames of a source have `repairs` that begin otherwise, or none.
+
+        Those whose file is gone, or that are to be decided again, do not count.
+        """
+        row = self._one(
+            "SELECT count(*) FROM kept WHERE source = ? AND missing = 0 AND adopted = 0"
+            " AND (repairs IS NULL OR substr(repairs, 1, ?) != ?)",
+            (source, len(repairs), repairs),
+        )
+        return int(row[0]) if row else 0
+
     def kept_file(self, id: str) -> KeptFile | None:
         """Returns the kept file of a frame; None: there is none, or it is missing."""
         row = self._one(f"{SELECT_KEPT} FROM kept k WHERE k.id = ? AND k.missing = 0", (id,))

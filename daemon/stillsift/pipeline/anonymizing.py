@@ -13,6 +13,7 @@ import numpy as np
 from ..arrays import Image
 from ..decisions import Box, Detection
 from ..detection import DetectError
+from ..ledger import LedgerReader
 from ..store import StoreError
 from ..store.repair import ANONYMOUS
 from ..units import counted
@@ -26,6 +27,21 @@ _BLOCKS = 5
 _TILE = 960
 """Pixels of a side of the parts in which a large picture is looked at as well: a detector makes it
 640 pixels wide or less, and small faces would be lost."""
+
+
+def uncovered(ledger: LedgerReader, source: str) -> str | None:
+    """Returns a sentence about what a source has kept before anything was covered in it.
+
+    None: there is no such frame. Raises LedgerError.
+    """
+    number = ledger.kept_without(source, ANONYMOUS)
+    if not number:
+        return None
+    which = "1 frame that was" if number == 1 else f"{number} frames that were"
+    return (
+        f"anonymize covers nothing in {which} kept before: of `decisions --source {source} "
+        f'--outcome kept --format csv` those whose repairs do not begin with "{ANONYMOUS}"'
+    )
 
 
 class Finder(Protocol):

@@ -43,7 +43,7 @@ from ..store.repair import Repair
 from ..store.store import READING
 from ..units import counted, shown_size
 from . import model_choice
-from .anonymizing import Cover
+from .anonymizing import Cover, uncovered
 from .choosing import Changed, Chosen, choose
 from .example_folders import ExampleShelf
 from .groups import Groups
@@ -226,6 +226,20 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def uncovered(self, config: SourceConfig) -> str | None:
+        """Returns a sentence about what a source that covers objects has kept before, uncovered.
+
+        None: there is nothing. Raises LedgerError.
+        """
+        if not config.anonymize or self.storage is None or self._in_place is not None:
+            return None  # what is copied is told one by one
+        return uncovered(self.ledger, config.name)
+
+    def tell_uncovered(self, config: SourceConfig) -> None:
+        """Logs that sentence, if there is one. Raises LedgerError."""
+        if (told := self.uncovered(config)) is not None:
+            log.warning("%s: %s", config.name, told)
+
     def choose(self, sources: Sequence[str], most: int, on_change: Changed) -> Chosen:
         """Keeps the `most` frames of these sources that differ most, as `choosing.choose` says.
 
@@ -265,6 +279,7 @@ class Engine:
         """
         if watch:
             self.ledger.end_choosing()
+            self.tell_uncovered(config)
         for each in self.groups.all_of(config):
             self._renew(each, jobs, go_on)
         tuning = self.tuning(config)

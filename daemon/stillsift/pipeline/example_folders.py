@@ -33,10 +33,14 @@ class ExamplesError(Problem):
 
     exit_status = 78
 
-    def __init__(self, key: str, reason: str) -> None:
-        """`key`: that of the folder below `examples`; empty: it is about both."""
+    def __init__(self, key: str, reason: str, source: str = "") -> None:
+        """`key`: that of the folder below `examples`; empty: it is about both.
+
+        `source`: the source that cannot use them, where others may.
+        """
         self.key, self.reason = key, reason
-        super().__init__(f"examples.{key} {reason}" if key else f"examples: {reason}")
+        of_source = f"{source}: " if source else ""
+        super().__init__(f"{of_source}examples{f'.{key}' if key else ':'} {reason}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,9 @@ class ExampleShelf:
     """Reads examples once for all sources that have the same, and again when they have changed."""
 
     embed: Callable[[Picture], Embedding]
-    _held: dict[object, tuple[State, Examples]] = field(default_factory=dict)
+    _held: dict[object, tuple[State, Examples | ExamplesError]] = field(default_factory=dict)
+    _told: dict[tuple[str, Path], tuple[str, ...]] = field(default_factory=dict)
+    """What could not be read of a folder when that was last logged."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def examples(
@@ -164,21 +170,38 @@ class ExampleShelf:
             held = self._held.get(key)
             if held is None or held[0] != state:
                 held = self._held[key] = state, self._read(given, settings, on_step)
+            if isinstance(held[1], ExamplesError):
+                raise ExamplesError(held[1].key, held[1].reason)
             return held[1]
 
     def _read(
         self, given: ExampleSettings, settings: SourceSettings, on_step: Callable[[], None]
-    ) -> Examples:
+    ) -> Examples | ExamplesError:
+        """Returns the examples; an error: they contradict each other, until one of them changes.
+
+        Raises ExamplesError for what may be read later though it stays as it is.
+        """
         folders: dict[str, ExampleFolder] = {}
         for key, path in folders_of(given):
             read = folders[key] = read_folder(key, path, self.embed, settings, on_step)
-            if read.unread:
-                log.warning(
-                    "examples.%s: %s cannot be read and left out, the first is %s",
-                    *(key, counted(len(read.unread), "picture"), read.unread[0]),
-                )
-            log.info("examples.%s: %s", key, counted(len(read.examples), "picture"))
-        return examples_of(folders.get("positive"), folders.get("negative"))
+            self._tell(key, read)
+        try:
+            return examples_of(folders.get("positive"), folders.get("negative"))
+        except ExamplesError as error:
+            return error
+
+    def _tell(self, key: str, read: ExampleFolder) -> None:
+        """Logs what was read, unless the same was said before: a source that fails tries again."""
+        said = (counted(len(read.examples), "picture"), *read.unread)
+        if self._told.get((key, read.path)) == said:
+            return
+        self._told[key, read.path] = said
+        if read.unread:
+            log.warning(
+                "examples.%s: %s: %s cannot be read and left out, the first is %s",
+                *(key, read.path, counted(len(read.unread), "picture"), read.unread[0]),
+            )
+        log.info("examples.%s: %s: %s", key, read.path, said[0])
 
 
 def folders_of(given: ExampleSettings) -> Iterator[tuple[str, Path]]:

@@ -6,7 +6,7 @@ import ctypes
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..config import Config, SourceConfig
@@ -14,6 +14,7 @@ from ..config.reload import ReloadPlan
 from ..problems import Problem
 from ..service.watchdog import Liveness
 from .engine import Engine
+from .example_folders import ExamplesError
 from .line import Line
 from .reembedding import Interrupted
 
@@ -96,6 +97,7 @@ class _Worker:
         self.config = config
         if self.line is not None:
             self.line.retune(self.engine.tuning(config))
+            self.engine.tell_uncovered(config)
 
     def stop(self) -> None:
         self.stopped.set()
@@ -116,6 +118,8 @@ class Fleet:
         self._liveness = liveness
         self._workers: dict[str, _Worker] = {}
         self._ended = threading.Event()
+        self._changing = threading.Lock()
+        """Held while sources are started and stopped."""
         self._tidier = threading.Thread(target=self._tidy, name="quarantine", daemon=True)
 
     def begin(self, sources: Iterable[SourceConfig]) -> None:
@@ -150,7 +154,8 @@ class Fleet:
     def stop_all(self, timeout_s: float) -> list[str]:
         """Ends everything; returns the names of the sources that did not end in time."""
         self._ended.set()
-        late = self.stop(list(self._workers), timeout_s)
+        with self._changing:
+            late = self.stop(list(self._workers), timeout_s)
         self._tidier.join(1.0)
         return late
 
@@ -172,20 +177,27 @@ class Fleet:
             _give_memory_back()
             self._ended.wait(_TIDY_EVERY_S)
 
-    def reload(
-        self,
-        config: Config,
-        plan: ReloadPlan,
-        timeout_s: float,
-        on_step: Callable[[], None] = lambda: None,
-    ) -> None:
+    def reload(self, config: Config, plan: ReloadPlan, timeout_s: float) -> None:
         """Changes to a new configuration; leaves the sources alone that stay as they are.
 
-        A source that is retuned stays open, and a camera connected. `on_step` is called after each
-        example that is read. Raises LedgerError, and ExamplesError for a source that stays open;
-        then nothing has changed.
+        A source that is retuned stays open, and a camera connected. Examples are read first, which
+        takes a while. Raises LedgerError, and ExamplesError for a source that stays open; then
+        nothing has changed. Raises Interrupted where all is about to end.
         """
-        self._engine.read_examples(plan.retuned, on_step)
+        for source in plan.retuned:
+            try:
+                self._engine.read_examples([source], self._go_on)
+            except ExamplesError as error:
+                raise ExamplesError(error.key, error.reason, source.name) from error
+        with self._changing:
+            self._go_on()
+            self._change(config, plan, timeout_s)
+
+    def _go_on(self) -> None:
+        if self._ended.is_set():
+            raise Interrupted
+
+    def _change(self, config: Config, plan: ReloadPlan, timeout_s: float) -> None:
         self._engine.reconfigure(config)
         again = list(plan.reopened)
         for source in plan.retuned:

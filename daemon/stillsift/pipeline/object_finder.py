@@ -22,8 +22,8 @@ class Stages(Protocol):
 
 
 def labels_of(config: Config) -> list[str]:
-    """Returns the labels that any source asks for."""
-    asked = (config.defaults, *config.sources)
+    """Returns the labels that any source asks for; without sources, as for `sift`, the defaults."""
+    asked = config.sources or (config.defaults,)
     return [label for each in asked for label in (*each.targets.labels, *each.anonymize)]
 
 

@@ -100,7 +100,8 @@ class Reembedding:
         self._renew_album(limits)
         if before != name:
             self._renew_gallery(last, album.keys(), limits)
-        self._tell_end(begin, f"; {self._about_limits(former, limits)}")
+        back = f"; made with {former} so far, which `model:` or -c can name"
+        self._tell_end(begin, f"{back}; {self._about_limits(former, limits)}")
 
     def complete_vectors(self, *, of_clips: bool) -> None:
         """Embeds each kept frame without a vector of this model, as `sift --keep` needs them all.

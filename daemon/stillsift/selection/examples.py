@@ -58,8 +58,9 @@ class Contradiction:
     other: float | None
     """Distance to the other folder; None: there is none."""
     nearest: str
-    """Name of the nearest prototype of the other folder, or of its own where that is the only
-    one."""
+    """Name of the nearest picture of the other folder, or of its own where that is the only one."""
+    nearest_distance: float
+    """Distance to that one alone; 0: the same picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,8 @@ class Examples:
                 across = None if other is None else other.away(vector)
                 nearest = own.nearest_to(int(place)) if across is None else across.nearest
                 far = None if across is None else across.distance
-                each = Contradiction(own.names[place], is_good, float(near[place]), far, nearest)
+                name = own.names[place]
+                each = Contradiction(name, is_good, float(near[place]), far, *nearest)
                 wrong.append((float(scores[is_good][place]), each))
         auc = None
         if len(scores) == 2:
@@ -175,11 +177,12 @@ class _Away:
 
     distance: float
     """Mean distance to the nearest prototypes; about 1 between examples of one kind."""
-    nearest: str
-    """Name of the nearest."""
+    nearest: tuple[str, float]
+    """Name of the nearest picture, a prototype or not, and its own distance."""
 
     def __str__(self) -> str:
-        return f"{self.nearest}, {self.distance:.2f} away"
+        name, distance = self.nearest
+        return f"{name}, {distance:.2f} away, {self.distance:.2f} with others"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -200,15 +203,18 @@ class _Folder:
 
     def away(self, vector: Floats) -> _Away:
         """Returns how far a picture is from the prototypes."""
-        distances = _distances(self.vectors[self.chosen], vector)
-        nearest = self.names[self.chosen[int(np.argmin(distances))]]
-        return _Away(_mean_nearest(distances), nearest)
+        distances = _distances(self.vectors, vector)
+        return _Away(_mean_nearest(distances[self.chosen]), self._nearest(distances))
 
-    def nearest_to(self, place: int) -> str:
-        """Returns the name of the picture most like one of them."""
+    def nearest_to(self, place: int) -> tuple[str, float]:
+        """Returns the name of the picture most like one of them, and its distance."""
         distances = _distances(self.vectors, self.vectors[place])
         distances[place] = np.inf
-        return self.names[int(np.argmin(distances))]
+        return self._nearest(distances)
+
+    def _nearest(self, distances: Floats) -> tuple[str, float]:
+        at = int(np.argmin(distances))
+        return self.names[at], float(distances[at])
 
     def left_out(self, burst: float) -> Floats:
         """Returns (n,) distances of each picture to prototypes of the others.

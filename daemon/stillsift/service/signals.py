@@ -28,6 +28,10 @@ class Signals:
         if self._asked_to_stop:
             self.stop.set()
 
+    def wake(self) -> None:
+        """Lets `wait` return as at a signal."""
+        self._news.set()
+
     def __enter__(self) -> Signals:
         # The events are set by a thread that reads the wake-up descriptor, not by the handlers. A
         # handler interrupts the main thread anywhere. If that is in Event.wait, Event.set waits for

@@ -53,21 +53,28 @@ def attend(
 ) -> None:
     """Answers signals and watches the workers until `signals.stop`.
 
-    Each turn tells the manager `status()` if it changed, answers SIGHUP with `reload()`, and sends
-    WATCHDOG=1 while every worker made progress within half of `watchdog_s`. None: the manager asks
-    for none; silence of 30 s is still logged. The first READY and STOPPING are the caller's task.
+    Each turn tells the manager `status()` if it changed, answers SIGHUP with `reload()` in a thread
+    of its own, one after the other, since it may wait for a disk, and sends WATCHDOG=1 while every
+    worker made progress within half of `watchdog_s`. None: the manager asks for none; silence of
+    30 s is still logged. The first READY and STOPPING are the caller's task.
     """
     limit_s = watchdog_s / 2 if watchdog_s else 30.0
     turn_s = min(1.0, limit_s / 2)
     told = ""
     silent: list[str] = []
+    reloading: threading.Thread | None = None
     while not signals.stop.is_set():
-        if signals.reload.is_set():
-            signals.reload.clear()
-            notifier.reloading()
-            reload()
+        if reloading is not None and not reloading.is_alive():
+            reloading = None
             told = status()
             notifier.ready(told)
+        if reloading is None and signals.reload.is_set():
+            signals.reload.clear()
+            notifier.reloading()
+            reloading = threading.Thread(
+                target=_reload, args=(reload, signals), name="reload", daemon=True
+            )
+            reloading.start()
         before, silent = silent, liveness.stale(clock(), limit_s)
         _log_silence(before, silent, limit_s)
         if not silent:
@@ -76,6 +83,13 @@ def attend(
             notifier.status(line)
             told = line
         signals.wait(turn_s)
+
+
+def _reload(reload: Callable[[], None], signals: Signals) -> None:
+    try:
+        reload()
+    finally:
+        signals.wake()
 
 
 def _log_silence(before: list[str], now: list[str], limit_s: float) -> None:

@@ -39,6 +39,7 @@ _ALLOWANCE = 64 << 20
 """Bytes of indices and headers that come with a packet. An MP4 of a day has 50 MB of them."""
 ASSUMED_RATE = 25.0
 """Frames per second of a stream that does not say its rate."""
+NOTHING = "FFmpeg can make nothing of its data"
 _READ_RETRIES = 50
 """Unreadable places in a row after which the rest of a file is given up: otherwise a demuxer that
 fails without moving on would be asked for ever."""
@@ -91,6 +92,8 @@ def reason(error: av.error.FFmpegError | DecodingError) -> str:
         return str(error)
     if isinstance(error, av.error.MemoryError):
         return "takes more memory at once than one frame may (max_clip_pixels)"
+    if isinstance(error, av.error.InvalidDataError):
+        return NOTHING
     return error.strerror or type(error).__name__
 
 

@@ -10,9 +10,9 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
@@ -21,10 +21,17 @@ from ..decisions import Decision, Outcome, Reason
 from ..escapes import escaped
 from ..frames import Frame
 from ..ledger import Ledger, LedgerReader
-from ..ledger.records import DecisionRecord, FileRecord, KeptFile, Quarantined
+from ..ledger.records import (
+    DecisionRecord,
+    FileRecord,
+    FileState,
+    KeptFile,
+    Quarantined,
+    Retire,
+)
 from ..sources import FileIdentity
 from ..sources.files.contents import RAW_SUFFIXES
-from ..sources.files.opening import opened
+from ..sources.files.opening import open_beneath, opened, opened_folder
 from ..sources.files.tree import STATE
 from .durable_files import move_without_overwrite, sync_folder
 from .errors import OriginalChanged, StoreError, StoreUnavailable, os_errors_about
@@ -42,6 +49,8 @@ from .quarantine import (
     write_with_facts,
 )
 from .repair import ANONYMOUS, NOTHING, ImageFormat, Repair, Repaired, repaired_names
+from .sidecars import SUFFIXES as SIDECARS
+from .sidecars import Sidecars
 from .store import KEPT, Store, kept_as
 
 LIST = "removed.csv"
@@ -179,6 +188,7 @@ class Removal(Quarantine):
     def __init__(self, store: InPlaceStore, ledger: Ledger) -> None:
         super().__init__(store, ledger)
         self._place_in = store
+        self._sidecars = Sidecars()
 
     def define(self, bases: dict[str, Path], repairs: dict[str, Repair] | None = None) -> None:
         """Sets for each source the folder from which the paths of its files are told.
@@ -210,6 +220,7 @@ class Removal(Quarantine):
         LedgerError, and StoreError where the list cannot be written.
         """
         done = Finished()
+        self._sidecars = Sidecars()
         try:
             if self._place_in.mode is Mode.COPY:
                 self._copy_kept(source, go_on, done)
@@ -232,11 +243,55 @@ class Removal(Quarantine):
         return done
 
     def _retire(self, file: FileRecord) -> tuple[Retired, Quarantined | None]:
+        retired, moved = self._retire_still(file)
+        if retired.fate is Fate.MOVED:
+            retired = self._with_sidecars(retired)
+        return retired, moved
+
+    def _with_sidecars(self, retired: Retired) -> Retired:
+        """Moves what belongs to a still that has left, before the ledger says that it has."""
+        source, still = retired.file.source, retired.file.file
+        moved, told = 0, []
+        try:
+            its = self._sidecars.going_with(still)
+        except OSError as error:
+            its, told = [], [f"{still}: moved without what is beside it: {error.strerror}"]
+        for path in its:
+            try:
+                moved += self._move_sidecar(source, path)
+            except FileNotFoundError:
+                pass  # somebody has taken it
+            except (OriginalInUse, OriginalDiffers) as error:
+                told.append(f"{path}: not moved: {error}")
+            except OSError as error:
+                told.append(f"{path}: not moved: {error.strerror}")
+        return replace(retired, sidecars=moved, detail="; ".join(told) or None)
+
+    def _move_sidecar(self, source: str, path: Path) -> bool:
+        """Moves one file; returns False where somebody has brought it back before."""
+        with (
+            opened_folder(path.parent) as folder,
+            os.fdopen(open_beneath(folder, path.name), "rb") as data,
+        ):
+            identity = FileIdentity.from_stat(os.fstat(data.fileno()))
+            if self._ledger.is_restored(path, identity):
+                return False
+            sha256 = hashlib.file_digest(data, "sha256").hexdigest()
+            file = FileRecord(
+                *(source, path, identity, sha256, 0, FileState.DONE),
+                error=None,
+                first_kept=None,
+                retire=Retire.MOVE,
+            )
+            # It has no other name meanwhile: by that nobody would know it after a crash.
+            self._bring_away(file, ClaimedOriginal(file, folder, path.name, data))
+        return True
+
+    def _retire_still(self, file: FileRecord) -> tuple[Retired, Quarantined | None]:
         decision = self._dropped(file)
         if decision is None:
             return Retired(file, Fate.LEFT), None
-        intended = self._ledger.moved_from(file)
-        target = None if intended is None else self._place_in.root / intended.path
+        target = self._intended(file)
         try:
             with ExitStack() as opened:
                 try:
@@ -245,7 +300,7 @@ class Removal(Quarantine):
                     # An attempt that was cut off has moved it, or somebody has taken it.
                     there = target is not None and holds_data(target, file)
                     return Retired(file, Fate.MOVED if there else Fate.GONE), None
-                return self._move_away(file, decision, original, target)
+                return self._move_away(file, decision, original)
         except OriginalInUse as error:
             return Retired(file, Fate.WAITS, f"{file.file}: not moved: {error}"), None
         except OriginalDiffers as error:
@@ -258,7 +313,6 @@ class Removal(Quarantine):
         file: FileRecord,
         decision: Decision,
         original: ClaimedOriginal,
-        intended: Path | None,
     ) -> tuple[Retired, Quarantined | None]:
         repeats = decision.reason in SHOWN and _is_repeat(self._ledger, decision)
         if repeats and not self._is_shown(decision):
@@ -268,16 +322,26 @@ class Removal(Quarantine):
         same = FileIdentity.from_stat(os.fstat(original.data.fileno())) == file.identity
         if not same and not original.has_the_content():
             raise OriginalDiffers("it changed after it was read")
+        self._bring_away(file, original)
+        return Retired(file, Fate.MOVED), None
+
+    def _intended(self, file: FileRecord) -> Path | None:
+        """Returns where a file is to lie by an attempt that was cut off; None: there was none."""
+        intended = self._ledger.moved_from(file)
+        return None if intended is None else self._place_in.root / intended.path
+
+    def _bring_away(self, file: FileRecord, original: ClaimedOriginal) -> None:
+        """Moves a file to its path below the folder; that place is recorded first."""
+        intended = self._intended(file)
         if intended is not None and holds_data(intended, file):
             original.delete()  # an attempt that was cut off had copied it there
-            return Retired(file, Fate.MOVED), None
+            return
         target = intended if intended is not None and not intended.exists() else None
         if target is None:
             target = self._free(self._place_in.root / self._place_in.below(file.source, file.file))
             self._ledger.will_move(moved_to(file, target, self._place_in))
         self._place_in.make_folder(target.parent)
         self._bring_in(file, original, target)
-        return Retired(file, Fate.MOVED), None
 
     def _free(self, target: Path) -> Path:
         """Returns a path where nothing lies and nothing is about to; a number before its name."""
@@ -405,8 +469,10 @@ class Finished:
     """Tells what became of the files of one source."""
 
     moved: int = 0
-    """Files moved or copied."""
+    """Stills moved or copied."""
     bytes: int = 0
+    sidecars: int = 0
+    """Files that were moved since they belong to those."""
     restored: int = 0
     """Files that stay, since they were moved before and somebody has brought them back."""
     told: list[str] = field(default_factory=list)
@@ -419,6 +485,7 @@ class Finished:
         return Finished(
             self.moved + other.moved,
             self.bytes + other.bytes,
+            self.sidecars + other.sidecars,
             self.restored + other.restored,
             [*other.told, *self.told],
         )
@@ -428,25 +495,51 @@ class Finished:
         if one.fate is Fate.MOVED:
             self.moved += 1
             self.bytes += one.file.identity.size
-        elif one.detail is not None:
+            self.sidecars += one.sidecars
+        if one.detail is not None:
             self.told.append(one.detail)
 
 
 def removed_rows(ledger: LedgerReader, root: Path) -> Iterator[dict[str, object]]:
     """Yields a row of `COLUMNS` for each file that lies below `root` instead of where it was."""
-    for one in ledger.quarantined():
-        if not (root / one.path).is_file():
-            continue
+    lying = [one for one in ledger.quarantined() if (root / one.path).is_file()]
+    by_name = {name: one.original.name for one in lying for name in _names(one.original)}
+    for one in lying:
         file = ledger.file_with(one.source, one.sha256, one.original)
         record = None if file is None else ledger.decision(file.id_of_still)
-        decision = None if record is None else record.decision
+        why = why_dropped(ledger, None if record is None else record.decision)
+        if _is_sidecar(one.original):
+            its = by_name.get((one.original.parent, one.original.stem))
+            why["detail"] = "" if its is None else f"belongs to {its}"
         yield {
             "file": str(one.original),
             "now": str(root / one.path),
-            **why_dropped(ledger, decision),
+            **why,
             "bytes": one.size,
             "sha256": one.sha256,
         }
+
+
+def with_sidecars(lying: Iterable[Quarantined], keys: Collection[int]) -> set[int]:
+    """Returns the keys of what belongs to these stills, among all that lies in such a folder."""
+    lying = list(lying)
+    names = {name for one in lying if one.key in keys for name in _names(one.original)}
+    return {
+        one.key
+        for one in lying
+        if _is_sidecar(one.original) and (one.original.parent, one.original.stem) in names
+    }
+
+
+def _is_sidecar(file: Path) -> bool:
+    return file.suffix.lower() in SIDECARS
+
+
+def _names(still: Path) -> tuple[tuple[Path, str], ...]:
+    """Returns the folder and the names, without their suffix, of what belongs to a still."""
+    if _is_sidecar(still):
+        return ()
+    return (still.parent, still.stem), (still.parent, still.name)
 
 
 def goes(ledger: LedgerReader, decision: Decision) -> bool:

@@ -84,6 +84,8 @@ class Retired:
     """Why it was left or waits, as a sentence for people; None: it did not."""
     missing: tuple[str, ...] = ()
     """Ids of kept frames that show it and are no longer in the store. It is read again."""
+    sidecars: int = 0
+    """Files that were moved since they belong to it."""
 
 
 @dataclass(frozen=True, slots=True)

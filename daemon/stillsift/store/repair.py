@@ -42,7 +42,7 @@ class Fault(StrEnum):
     """Names what can be wrong with a still."""
 
     UNREADABLE = "unreadable"
-    """It cannot be decoded, or ends early; nothing puts that right."""
+    """It cannot be decoded, is damaged, or ends early; nothing puts that right."""
     SUFFIX = "suffix"
     """Its name says another format than its bytes."""
     ORIENTATION = "orientation"

@@ -325,6 +325,56 @@ def test_a_clip_cut_short_gives_what_it_holds(tmp_path: Path) -> None:
     assert far(result.frames[3], real_pictures()[3]) < 9
 
 
+def whole_mp4(folder: Path, **options: str) -> bytes:
+    with av.open(str(folder / "whole.mp4"), "w", options=options) as container:
+        stream = container.add_stream("h264", rate=25)
+        stream.width, stream.height = 160, 96
+        for number in range(12):
+            pixels = np.full((96, 160, 3), 10 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+        container.mux(stream.encode())
+    return (folder / "whole.mp4").read_bytes()
+
+
+NOTHING = "FFmpeg can make nothing of its data"
+OPENED = "cannot be opened as a video: "
+
+
+def test_each_way_to_be_broken_is_told_with_the_way_out(tmp_path: Path) -> None:
+    whole, ready = whole_mp4(tmp_path), whole_mp4(tmp_path, movflags="faststart")
+    data, matroska = ready.index(b"mdat") + 4, tmp_path / "whole.mkv"
+    write_clip(matroska, real_pictures()[:3], format="matroska")
+    broken = {
+        "empty.mp4": (b"", f"{OPENED}it is empty; get it again"),
+        "zeros.mp4": (bytes(5000), f"{OPENED}it begins with zeros, as what a power cut kept from"),
+        "page.mp4": (b"<html>404", f"{OPENED}it holds an HTML page; get the video itself"),
+        "text.avi": (b"not found\n" * 9, f"{OPENED}it holds text; get the video itself"),
+        "zip.mkv": (b"PK\3\4" + bytes(99), f"{OPENED}it holds an archive; get the video itself"),
+        "noise.mkv": (random.Random(7).randbytes(9999), f"{OPENED}{NOTHING}; get it again"),
+        "recording.mp4": (
+            whole[: whole.index(b"moov") - 4],
+            f"{OPENED}its index (moov) is missing, since the recording was cut off; a tool such",
+        ),
+        "header.mkv": (matroska.read_bytes()[:200], f"{OPENED}it ends within its header; get it"),
+        "secret.mp4": (
+            ready.replace(b"avc1", b"encv"),
+            "holds video in a format that FFmpeg has no decoder for, or that is encrypted; convert",
+        ),
+        "no data.mp4": (ready[:data], "opened, but gave no frame; get it again"),
+        "unwritten.mp4": (
+            ready[:data] + bytes(len(ready) - data),
+            f"damaged from frame 0: {NOTHING}",
+        ),
+    }
+    for name, (content, told) in broken.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        failures = read(path).failures
+        assert failures, name
+        assert failures[0].detail.startswith(told), (name, failures[0].detail)
+        assert failures[0].file == path
+
+
 @pytest.mark.parametrize(
     ("name", "content", "detail"),
     [
@@ -363,7 +413,8 @@ def test_opened_without_a_frame_is_a_failure(tmp_path: Path) -> None:
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
     result = read(path)
-    assert [failure.detail for failure in result.failures] == ["holds no video"]
+    (failure,) = result.failures
+    assert failure.detail == "holds no video, as a recording of sound alone; take it away"
     assert result.finished.frames == 0
 
 

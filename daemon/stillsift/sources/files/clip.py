@@ -8,6 +8,7 @@ looked at costs no conversion, and it is not even decoded where it can be counte
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 import os
@@ -33,6 +34,7 @@ from ..allocation import allow
 from ..decoding import (
     ASSUMED_RATE,
     MAX_CLIP_PIXELS,
+    NOTHING,
     Damage,
     DecodingError,
     decoded,
@@ -63,14 +65,15 @@ from ..picture import Converter, upright
 from ..skipping import Skipped, Skipping, UncertainCount
 from ..times import Times
 from .clip_clock import ABSURD_S, ClipClock
-from .contents import hashing
-from .extent import HEADER_ALLOWANCE
+from .contents import Kind, hashing, kind_of
+from .extent import HEADER_ALLOWANCE, boxes, bytes_at
 from .joined import MOST_PARTS, parts_of
 from .opening import opened
 from .reading import Reading
 
 _LOG = logging.getLogger(__name__)
 
+_NO_FRAME = "opened, but gave no frame; get it again"
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,m4v,gif,asf,flv,"
     "ogg,mxf,ivf,obu,nut,mjpeg,mpjpeg,jpeg_pipe,png_pipe,apng,pbm_pipe,pgm_pipe,ppm_pipe,"
@@ -230,7 +233,7 @@ class ClipReader:
         if self._error is not None:
             raise self._error
         if failure is None and self._index == 0 and self._stretches == 0:
-            failure = "opened, but gave no frame"
+            failure = _NO_FRAME
         if failure is not None:
             yield Failed(self.path, origin, self._index, identity.mtime_ns, failure)
         held = self._standing.held
@@ -352,7 +355,7 @@ class ClipReader:
                 told = time.monotonic()
                 yield Idle(busy=True)
             if failure is None and self._index == index:
-                failure = "opened, but gave no frame"
+                failure = _NO_FRAME
                 self._stretches = stretches
                 del self._failures[noted:]
             if failure is None:
@@ -399,9 +402,12 @@ class ClipReader:
                 with translated():
                     stream = largest_video(container)
                     if stream is None:
-                        return "holds no video"
+                        return "holds no video, as a recording of sound alone; take it away"
                     if stream.codec_context is None:
-                        return "holds video in a format that FFmpeg has no decoder for"
+                        return (
+                            "holds video in a format that FFmpeg has no decoder for, or that is "
+                            "encrypted; convert it where it can be played"
+                        )
                     prepare(stream, self._max_pixels)
                     refused = refusal(stream.codec_context, self._max_pixels)
                 if refused is not None:
@@ -418,9 +424,38 @@ class ClipReader:
                     container, stream, packets, skipping, identity, origin, duration_s
                 )
         except (av.error.FFmpegError, DecodingError) as error:
-            why = endless(reading) if reading.spent else reason(error)
+            why = endless(reading) if reading.spent else self._unopened(data, parts[number], error)
             return f"cannot be opened as a video: {why}"
         return None
+
+    def _unopened(
+        self, data: BinaryIO, part: tuple[int, int], error: av.error.FFmpegError | DecodingError
+    ) -> str:
+        """Returns why a recording was not opened, by what it begins with, and the way out."""
+        if self._error is not None:  # the disk, and nothing in the file
+            return reason(error)
+        head = bytes_at(data, part[0], 64)
+        names = {name for name, *_ in boxes(data)} if head[4:8] == b"ftyp" else set()
+        match kind_of(head):
+            case Kind.EMPTY:
+                return "it is empty; get it again"
+            case Kind.ZEROS:
+                return "it begins with zeros, as what a power cut kept from the disk; get it again"
+            case Kind.HTML | Kind.TEXT | Kind.ARCHIVE as kind:
+                return f"it holds {kind.value}; get the video itself"
+            case _:
+                pass
+        if names and part[0] == 0 and b"moov" not in names:
+            return (
+                "its index (moov) is missing, since the recording was cut off; a tool such as "
+                "untrunc can make one by another clip of the same camera"
+            )
+        number = None if isinstance(error, DecodingError) else error.errno
+        if number == errno.EIO:  # FFmpeg's word for that
+            return "it ends within its header; get it again"
+        if number == errno.EINVAL or isinstance(error, av.error.InvalidDataError):
+            return f"{NOTHING}; get it again"
+        return reason(error)
 
     def _decoded(
         self,

@@ -66,7 +66,7 @@ class Tree:
     def holds(self, path: Path) -> bool:
         """Tells whether a path is below the root and by its name a still or clip to read."""
         inside = path.relative_to(self.root) if path.is_relative_to(self.root) else None
-        if inside is None or self._excluded(path) or not _named_as_footage(path.name):
+        if inside is None or self._excluded(path) or not named_as_footage(path.name):
             return False
         folders = inside.parts[:-1]
         near = len(folders) <= (MOST_DEEP if self.recursive else 0)
@@ -140,7 +140,7 @@ class Tree:
                 left_alone[HIDDEN] += 1
             elif not entry.is_file():
                 left_alone[SPECIAL] += 1
-            elif _named_as_footage(entry.name):
+            elif named_as_footage(entry.name):
                 return Found(path, FileIdentity.from_stat(entry.stat()))
             else:
                 kind = _kind(entry.name)
@@ -179,7 +179,8 @@ def _resolved(path: Path) -> Path:
         return path.absolute()
 
 
-def _named_as_footage(name: str) -> bool:
+def named_as_footage(name: str) -> bool:
+    """Tells whether a file is taken for a picture or a clip by its name."""
     return _visible(name) and PurePath(name).suffix.lower() in _SUFFIXES
 
 
