@@ -20,7 +20,7 @@ from ..export.exporting import (
     export,
 )
 from ..export.folder import ExportError, ExportFolder, check_apart
-from ..export.kept_frames import KeptFrame, Wanted, kept_frames
+from ..export.kept_frames import KeptFrames, Wanted
 from ..units import counted
 from .arguments import (
     Commands,
@@ -104,12 +104,8 @@ def run(given: argparse.Namespace) -> int:
             until_ns=until_ns,
             label=given.label,
         )
-        vectors = given.format in WITH_VECTORS
-
-        def read() -> Iterator[KeptFrame]:
-            return kept_frames(ledger, store, wanted, vectors=vectors)
-
-        if next(read(), None) is None:
+        kept = KeptFrames(ledger, store, wanted, with_vectors=given.format in WITH_VECTORS)
+        if next(kept.records(), None) is None:
             raise ExportError(
                 f"{store}: no frame is kept that was asked for, so there is nothing to export; "
                 "`stillsift stats` tells what is kept"
@@ -120,7 +116,7 @@ def run(given: argparse.Namespace) -> int:
                 places = folder.setting(LOCATIONS) or {}
                 folder.remember(LOCATIONS, {**places, **dict(given.location)})
             with told_progress("frames") as tell:
-                done = export(read, folder, form, Division(given.val, given.val_by), tell)
+                done = export(kept, folder, form, Division(given.val, given.val_by), tell)
             _tell(given, done, folder)
     return 1 if folder.left_out.counts and not done.added else 0
 
@@ -171,18 +167,7 @@ def _warnings(given: argparse.Namespace, done: Exported, folder: ExportFolder) -
             f"--val {given.val:g}: all frames are of one {given.val_by or 'day'}, so none are set "
             "apart"
         )
-    if given.format == "camtrap-dp":
-        places = folder.setting(LOCATIONS) or {}
-        lacking = sorted({entry["source"] for _, entry in folder.entries()} - set(places))
-        if lacking:
-            yield (
-                f"Camtrap DP asks for latitude and longitude, and {', '.join(lacking)} has none: "
-                f"--location '{lacking[0]}=52.70,23.85'"
-            )
-        yield (
-            "datapackage.json does not know title, contributors and licences; write them there, "
-            "they stay"
-        )
+    yield from folder.notes
 
 
 def _share(text: str) -> float:

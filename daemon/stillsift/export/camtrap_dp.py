@@ -26,6 +26,7 @@ LOCATIONS = "locations"
 
 _VERSION = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0.2"
 _PACKAGE = "datapackage.json"
+_NOT_NAMED = "not named"
 _DEPLOYMENTS = (
     *("deploymentID", "locationID", "locationName", "latitude", "longitude"),
     *("coordinateUncertainty", "deploymentStart", "deploymentEnd", "setupBy", "cameraID"),
@@ -87,11 +88,8 @@ class CamtrapDp:
     def write(
         self, frames: Sequence[KeptFrame], _split: str, _path: Path
     ) -> list[tuple[KeptFrame, object]]:
-        return [
-            (frame, _entry(frame))
-            for frame in frames
-            if self._folder.place(frame, f"media/{frame.name}")
-        ]
+        placed = self._folder.placed(frames, lambda frame: f"media/{frame.name}")
+        return [(frame, _entry(frame)) for frame in placed]
 
     def finish(self) -> None:
         spans = self._spans()
@@ -105,6 +103,20 @@ class CamtrapDp:
         self._folder.rewrite("media.csv", _csv(_MEDIA, media))
         self._folder.rewrite("observations.csv", _csv(_OBSERVATIONS, seen))
         self._folder.rewrite(_PACKAGE, [f"{package}\n"], may_differ=True)
+        self._note(spans, places)
+
+    def _note(self, spans: Mapping[str, _Span], places: Mapping[str, Sequence[float]]) -> None:
+        """Notes what the standard asks for and only a person knows."""
+        lacking = [source for source in spans if source not in places]
+        if lacking:
+            self._folder.notes.append(
+                f"Camtrap DP asks for latitude and longitude, and {', '.join(lacking)} has none: "
+                f"--location '{lacking[0]}=52.70,23.85'"
+            )
+        if _NOT_NAMED in (self._folder.root / _PACKAGE).read_text("utf-8"):
+            self._folder.notes.append(
+                f"name the project and who made it in {_PACKAGE}: what you write there stays"
+            )
 
     def _spans(self) -> dict[str, _Span]:
         spans: dict[str, _Span] = {}
@@ -130,9 +142,9 @@ class CamtrapDp:
         points = [[longitude, latitude] for latitude, longitude in places.values()]
         usual = {
             "name": "stillsift-export",
-            "contributors": [{"title": "not named", "role": "contact"}],
+            "contributors": [{"title": _NOT_NAMED, "role": "contact"}],
             "project": {
-                "title": "not named",
+                "title": _NOT_NAMED,
                 "samplingDesign": "opportunistic",
                 "captureMethod": ["activityDetection", "timeLapse"],
                 "individualAnimals": False,

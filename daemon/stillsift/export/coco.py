@@ -25,11 +25,8 @@ class Coco:
         self, frames: Sequence[KeptFrame], split: str, _path: Path
     ) -> list[tuple[KeptFrame, object]]:
         classes = self._folder.classes()
-        return [
-            (frame, _entry(frame, classes))
-            for frame in frames
-            if self._folder.place(frame, f"images/{split}/{frame.name}")
-        ]
+        placed = self._folder.placed(frames, lambda frame: f"images/{split}/{frame.name}")
+        return [(frame, _entry(frame, classes)) for frame in placed]
 
     def finish(self) -> None:
         for split in self._folder.splits():

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+from ..escapes import as_utf8
+from ..ledger.records import KeptRecord
 from .camtrap_dp import CamtrapDp
 from .coco import Coco
 from .cvat import Cvat
 from .folder import ExportFolder
 from .imagefolder import ImageFolder
-from .kept_frames import KeptFrame
+from .kept_frames import KeptFrame, KeptFrames
 from .label_studio import LabelStudio
 from .parquet import Parquet
 from .splits import TRAIN, Whole, divided, group_of
@@ -90,47 +93,47 @@ class Exported:
     """Pictures added of a kind that few trainers read."""
 
 
-Frames = Callable[[], Iterator[KeptFrame]]
 Tell = Callable[[int, int], None]
 """Is told how many frames are done, and how many there are."""
 
 
 def export(
-    read: Frames, folder: ExportFolder, format: Format, division: Division, tell: Tell
+    kept: KeptFrames, folder: ExportFolder, format: Format, division: Division, tell: Tell
 ) -> Exported:
-    """Exports the frames that `read` yields and that are not in the folder yet.
+    """Exports the kept frames that are not in the folder yet.
 
-    They are read twice: to divide them, it has to be known how many there are. Raises ExportError
-    and OSError; what was recorded until then stays, and the next export goes on.
+    To divide them, it has to be known how many there are, so their records are read twice. Raises
+    ExportError and OSError; what was recorded until then stays, and the next export goes on.
     """
     share, whole = _division(folder, division)
     done = Exported()
     sizes = Counter[str]()
-    for frame in read():
-        if folder.has(frame.id):
+    for record in kept.records():
+        if folder.has(record.file.id):
             done.already += 1
         else:
-            sizes[group_of(frame, whole)] += 1
-    total = sizes.total()
+            sizes[_group(record, whole)] += 1
     groups = divided(sizes, folder.setting("groups") or {}, folder.splits(), share)
     folder.remember("groups", groups)
+    total = sizes.total()
+    new = (record for record in kept.records() if not folder.has(record.file.id))
     batches: dict[str, list[KeptFrame]] = defaultdict(list)
-    seen = 0
-    for frame in read():
-        # What was stored since they were counted is for the next export.
-        split = groups.get(group_of(frame, whole), TRAIN)
-        if seen < total and not folder.has(frame.id):
-            seen += 1
-            tell(seen, total)
-            batch = batches[split]
-            batch.append(frame)
-            if _is_full(batch, format):
-                _write(batches.pop(split), split, folder, format, done)
+    # What was stored since they were counted is for the next export.
+    for number, record in enumerate(islice(new, total), 1):
+        split = groups.get(_group(record, whole), TRAIN)
+        batches[split].append(kept.frame(record))
+        if _is_full(batches[split], format):
+            _write(batches.pop(split), split, folder, format, done)
+        tell(number, total)
     for split, batch in batches.items():
         _write(batch, split, folder, format, done)
     if folder.splits():
         format.finish()
     return done
+
+
+def _group(record: KeptRecord, whole: Whole) -> str:
+    return group_of(as_utf8(record.file.source), record.file.captured_at_ns, whole)
 
 
 def _division(folder: ExportFolder, asked: Division) -> tuple[float, Whole]:

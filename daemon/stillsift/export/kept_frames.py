@@ -13,6 +13,15 @@ from ..ledger.records import KeptRecord
 from ..store.metadata_jsonl import columns, objects_in, upright_size
 from ..store.names import instant, stem
 
+NUMBERS = (
+    *("pts_s", "sharpness", "sharpness_limit", "similarity", "distance", "novelty"),
+    "novelty_limit",
+)
+"""Columns that a frame may lack, as not every measure is taken of every one."""
+OBJECTS = "objects"
+"""Column that a frame lacks in which nothing was found."""
+NO_OBJECTS: dict[str, list[object]] = {"bbox": [], "label": [], "confidence": []}
+
 
 @dataclass(frozen=True, slots=True)
 class KeptFrame:
@@ -40,7 +49,7 @@ class KeptFrame:
     has looked at it."""
     columns: dict[str, object]
     """What metadata.jsonl tells of it."""
-    vector: tuple[str, bytes] | None = None
+    vector: tuple[str, bytes] | None
     """Name of a model and the vector that it made of the picture (little-endian float32). None:
     none was recorded, or none was asked for."""
 
@@ -66,25 +75,35 @@ class Wanted:
     """Name of an object that they show."""
 
 
-def kept_frames(
-    ledger: LedgerReader, root: Path, wanted: Wanted, *, vectors: bool = False
-) -> Iterator[KeptFrame]:
-    """Yields the kept frames of a store that are wanted, in the order they were stored.
+class KeptFrames:
+    """Reads the kept frames of a store."""
 
-    `vectors`: with their vectors.
-    """
-    resolved = root.resolve()
-    records = ledger.kept_records(
-        source=wanted.source,
-        reason=wanted.reason,
-        since_ns=wanted.since_ns,
-        until_ns=wanted.until_ns,
-    )
-    for record in records:
-        found = record.record.decision.detections or ()
-        if wanted.label is None or any(each.label == wanted.label for each in found):
-            frame = _frame(record, resolved)
-            yield replace(frame, vector=ledger.vector(frame.id)) if vectors else frame
+    def __init__(
+        self, ledger: LedgerReader, root: Path, wanted: Wanted, *, with_vectors: bool = False
+    ) -> None:
+        self._ledger = ledger
+        self._root = root.resolve()
+        self._wanted = wanted
+        self._with_vectors = with_vectors
+
+    def records(self) -> Iterator[KeptRecord]:
+        """Yields the records of those that are wanted, in the order in which they were stored."""
+        wanted = self._wanted
+        records = self._ledger.kept_records(
+            source=wanted.source,
+            reason=wanted.reason,
+            since_ns=wanted.since_ns,
+            until_ns=wanted.until_ns,
+        )
+        for record in records:
+            found = record.record.decision.detections or ()
+            if wanted.label is None or any(each.label == wanted.label for each in found):
+                yield record
+
+    def frame(self, record: KeptRecord) -> KeptFrame:
+        """Returns a frame as it is exported."""
+        vector = self._ledger.vector(record.file.id) if self._with_vectors else None
+        return _frame(record, self._root, vector)
 
 
 def second_text(at_ns: int) -> str:
@@ -93,12 +112,12 @@ def second_text(at_ns: int) -> str:
     return f"{at.year:04d}{at:-%m-%dT%H:%M:%S}Z"
 
 
-def _frame(record: KeptRecord, root: Path) -> KeptFrame:
+def _frame(record: KeptRecord, root: Path, vector: tuple[str, bytes] | None) -> KeptFrame:
     kept, decision = record.file, record.record.decision
     width, height = upright_size(kept, decision)
     name = f"{stem(kept.captured_at_ns, kept.id)}{kept.path.suffix.lower()}"
     found = (replace(each, label=as_utf8(each.label)) for each in objects_in(kept, decision))
-    told = {"objects": {"bbox": [], "label": [], "confidence": []}, **columns(kept, decision)}
+    told = columns(kept, decision)
     clean = {k: as_utf8(v) if isinstance(v, str) else v for k, v in told.items()}
     return KeptFrame(
         id=kept.id,
@@ -114,4 +133,5 @@ def _frame(record: KeptRecord, root: Path) -> KeptFrame:
         height=height,
         objects=None if decision.detections is None else tuple(found),
         columns={**clean, "file_name": name},
+        vector=vector,
     )

@@ -34,7 +34,7 @@ class LabelStudio:
     def write(
         self, frames: Sequence[KeptFrame], _split: str, path: Path
     ) -> list[tuple[KeptFrame, object]]:
-        placed = [each for each in frames if self._folder.place(each, f"images/{each.name}")]
+        placed = self._folder.placed(frames, lambda frame: f"images/{frame.name}")
         with path.open("x", encoding="utf-8") as out:
             out.write("[")
             for place, frame in enumerate(placed):

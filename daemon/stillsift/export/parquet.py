@@ -15,17 +15,13 @@ import numpy as np
 
 from ..decisions import Detection
 from .folder import ExportError, ExportFolder
-from .kept_frames import KeptFrame
+from .kept_frames import NUMBERS, KeptFrame
 
 _TEXTS = (
     *("file_name", "id", "source", "captured_at_origin", "reason", "nearest_kept", "file"),
     *("sha256", "repairs", "original_sha256"),
 )
 _WHOLE = ("frame_index", "width", "height", "bytes")
-_NUMBERS = (
-    *("pts_s", "sharpness", "sharpness_limit", "similarity", "distance", "novelty"),
-    "novelty_limit",
-)
 _ROW_GROUP = 64 << 20
 """Bytes of pictures that are gathered before they are written: as a reader takes them into memory,
 too."""
@@ -87,7 +83,7 @@ class Parquet:
                 *((name, arrow.string()) for name in _TEXTS),
                 ("captured_at", arrow.timestamp("us", tz="UTC")),
                 *((name, arrow.int64()) for name in _WHOLE),
-                *((name, arrow.float64()) for name in _NUMBERS),
+                *((name, arrow.float64()) for name in NUMBERS),
                 ("objects", arrow.list_(arrow.struct(found))),
                 ("model", arrow.string()),
                 ("embedding", arrow.list_(arrow.float32())),
@@ -102,7 +98,7 @@ class Parquet:
         objects = found if found is None else [_object(each) for each in found]
         return {
             "image": {"bytes": data, "path": frame.name},
-            **{name: columns.get(name) for name in (*_TEXTS, *_WHOLE, *_NUMBERS)},
+            **{name: columns.get(name) for name in (*_TEXTS, *_WHOLE, *NUMBERS)},
             "captured_at": datetime.fromisoformat(str(columns["captured_at"])),
             "objects": objects,
             "model": None if frame.vector is None else frame.vector[0],

@@ -29,15 +29,14 @@ class Yolo:
         self, frames: Sequence[KeptFrame], split: str, _path: Path
     ) -> list[tuple[KeptFrame, object]]:
         classes = self._folder.classes()
-        written: list[tuple[KeptFrame, object]] = []
-        for frame in frames:
-            if not self._folder.place(frame, f"images/{split}/{frame.name}"):
-                continue
-            if frame.objects is not None:
-                text = "".join(_lines(frame, classes))
-                self._folder.write_once(f"labels/{split}/{Path(frame.name).stem}.txt", text)
-            written.append((frame, None))
-        return written
+        placed = self._folder.placed(frames, lambda frame: f"images/{split}/{frame.name}")
+        texts = {
+            f"labels/{split}/{Path(frame.name).stem}.txt": "".join(_lines(frame, classes))
+            for frame in placed
+            if frame.objects is not None
+        }
+        self._folder.write_once(texts)
+        return [(frame, None) for frame in placed]
 
     def finish(self) -> None:
         splits = self._folder.splits()
