@@ -13,8 +13,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from zipfile import ZipFile
 
+import cv2
 import duckdb
 import numpy as np
+import PIL.ExifTags
+import PIL.Image
+import PIL.ImageOps
 import pyarrow.parquet as pq
 import pytest
 import webdataset
@@ -23,6 +27,7 @@ from export_stores import BOX, SIZE, add_photos, contents
 from pycocotools.coco import COCO
 
 from conftest import Command
+from photographs import textured
 from stillsift.export.exporting import FORMATS
 
 ODD = """a <"light">, 'odd' & \x1b[31m: ü"""
@@ -369,18 +374,59 @@ def test_a_source_is_set_apart_as_a_whole(stillsift: Command, store: Path, tmp_p
     assert lacking in done.err
 
 
-def test_the_splits_of_an_imagefolder_tell_boxes_from_the_first_line(
+def test_the_first_lines_of_an_imagefolder_have_all_columns(
     stillsift: Command, store: Path, tmp_path: Path
 ) -> None:
     add_photos(store, "dock", range(7, 9))
     out = tmp_path / "out"
     words = ("--store", store, "--format", "imagefolder", "-o", out)
-    stillsift("export", *words, "--source", "lane")
-    stillsift("export", *words, "--source", "gate")
+    for source in ("lane", "yard", "gate"):
+        stillsift("export", *words, "--source", source)
     done = stillsift("export", *words, "--val", "0.5", "--val-by", "source")
     assert done.err == ""
     told = {split: columns(out / split / "metadata.jsonl") for split in ("train", "val")}
-    assert set.intersection(*told["train"]) == set.union(*told["val"])
-    for split in told:
-        first = json.loads((out / split / "metadata.jsonl").read_text().splitlines()[0])
-        assert first["objects"]["label"] == ["light"]
+    assert set.union(*told["train"]) == set.union(*told["val"])
+    first = (out / "train" / "metadata.jsonl").read_text().splitlines()[:2]
+    labels = [json.loads(line)["objects"]["label"] for line in first]
+    assert labels == [[], ["light"]], "the first with any column, and the first with a box"
+
+
+def test_boxes_are_in_pixels_of_the_picture_upright(
+    stillsift: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A repair has made it smaller, and has left it on its side."""
+    add_photos(tmp_path / "store", "gate", range(1))
+    (photo,) = (tmp_path / "gate").iterdir()
+    exif = PIL.Image.Exif()
+    exif[PIL.ExifTags.Base.Orientation] = 6
+    with PIL.Image.open(photo) as picture:
+        picture.save(photo.with_suffix(".jpg"), exif=exif, quality=95)
+    photo.unlink()
+    words = ("-c", tmp_path / "gate.yaml", "-o", tmp_path / "turned")
+    repair = ("--set", "repair={longest_side: 320}")
+    assert stillsift("sift", tmp_path / "gate", *words, *repair).status == 0
+    out = tmp_path / "coco"
+    assert stillsift("export", "--store", tmp_path / "turned", "--format", "coco", "-o", out).out
+    read = COCO(str(out / "annotations" / "instances_train.json"))
+    (image,), (box,) = read.imgs.values(), read.anns.values()
+    with PIL.Image.open(out / "images" / "train" / image["file_name"]) as picture:
+        assert picture.size == (320, 240)
+        pixels = np.asarray(PIL.ImageOps.exif_transpose(picture).convert("L"))
+    assert (image["width"], image["height"]) == (240, 320)
+    rows, columns = np.nonzero(pixels > 200)
+    seen = (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
+    assert np.allclose(box["bbox"], seen, atol=4)
+    capsys.readouterr()
+
+
+def test_pictures_that_few_trainers_read_are_told(stillsift: Command, tmp_path: Path) -> None:
+    photos = tmp_path / "in"
+    photos.mkdir()
+    assert cv2.imwrite(str(photos / "a.jp2"), textured(1))
+    assert stillsift("sift", photos, "-o", tmp_path / "store").status == 0
+    words = ("--store", tmp_path / "store", "--format", "camtrap-dp", "-o", tmp_path / "out")
+    done = stillsift("export", *words)
+    assert "1 picture of a kind that few trainers read" in done.err
+    assert "no detector has looked at 1 of 1 frames added" in done.err
+    (row,) = rows_of(tmp_path / "out" / "media.csv")
+    assert row["fileMediatype"] == "image/jp2"

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, Self
 
 from ..problems import Problem
 from ..sources.files.opening import opened
-from ..store.durable_files import copy_data, move_without_overwrite, sync_folder
+from ..store.durable_files import copy_data, make_folder, move_without_overwrite, sync_folder
 from ..store.lock import StoreLock
 from ..store.quarantine import content_of
 from .kept_frames import KeptFrame
@@ -88,7 +88,7 @@ class ExportFolder:
         self._numbers = count()
         self._unsynced: set[Path] = set()
         _check_place(self.root)
-        _make_folder(self._state)
+        make_folder(self._state)
         self._lock = StoreLock(self._state)
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="exporting")
         try:
@@ -263,7 +263,7 @@ class ExportFolder:
         def write(target: str) -> None:
             path, temporary = self.root / target, self._temporary()
             self._write(temporary, [texts[target]])
-            _make_folder(path.parent)
+            make_folder(path.parent)
             try:
                 move_without_overwrite(temporary, path)
             except FileExistsError:
@@ -285,7 +285,7 @@ class ExportFolder:
         sha256 = self._write(temporary, texts)
         if not may_differ:
             self._run("INSERT OR IGNORE INTO written VALUES (?, ?)", target, sha256)
-        _make_folder(path.parent)
+        make_folder(path.parent)
         temporary.replace(path)
         sync_folder(path.parent)
         self._run("DELETE FROM written WHERE name = ? AND sha256 != ?", target, sha256)
@@ -323,7 +323,7 @@ class ExportFolder:
 
     def _name(self, temporary: Path, target: Path) -> None:
         """Gives a synced file its name; the same content may have it already."""
-        _make_folder(target.parent)
+        make_folder(target.parent)
         try:
             move_without_overwrite(temporary, target)
         except FileExistsError as error:
@@ -384,11 +384,3 @@ def _check_place(root: Path) -> None:
             )
     elif os.path.lexists(root):
         raise ExportError(f"{root}: is no folder")
-
-
-def _make_folder(folder: Path) -> None:
-    """Makes a folder and its parents, and syncs them to the disk."""
-    for missing in reversed([folder, *folder.parents]):
-        if not missing.is_dir():
-            missing.mkdir(exist_ok=True)
-            sync_folder(missing.parent)
