@@ -22,9 +22,9 @@ _TEXTS = (
     *("sha256", "repairs", "original_sha256"),
 )
 _WHOLE = ("frame_index", "width", "height", "bytes")
-_ROW_GROUP = 64 << 20
-"""Bytes of pictures that are gathered before they are written: as a reader takes them into memory,
-too."""
+_ROW_GROUP = 16 << 20
+"""Bytes of pictures in a row group. A reader takes one into memory at once, and so does the writer,
+several times over."""
 
 
 class Parquet:
