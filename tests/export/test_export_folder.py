@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -112,6 +113,17 @@ def test_what_cannot_be_meant(
     assert done.status == 2
     assert told in done.err
     assert not (tmp_path / "out").exists()
+
+
+def test_without_pyarrow_there_is_no_parquet(
+    stillsift: Command, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    out = tmp_path / "out"
+    done = stillsift("export", "--store", store, "--format", "parquet", "--output", out)
+    assert done.status == 2
+    assert "export: --format parquet needs pyarrow" in done.err
+    assert not out.exists()
 
 
 def test_pictures_that_are_gone_or_changed_are_counted_and_come_later(

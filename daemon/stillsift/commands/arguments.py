@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -99,6 +100,12 @@ def _nanoseconds(text: str | None) -> int | None:
         raise UsageError(f"{text}: not a time; write 2026-03-01 or 2026-03-01T12:00") from error
     at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
     return bounded_ns(round(at.timestamp() * 1000) * 1_000_000)
+
+
+def check_pyarrow(command: str) -> None:
+    """Raises UsageError where the library is missing that writes Parquet."""
+    if importlib.util.find_spec("pyarrow") is None:
+        raise UsageError(f"{command}: --format parquet needs pyarrow: pip install pyarrow")
 
 
 def known_source(given: argparse.Namespace, ledger: LedgerReader) -> str | None:

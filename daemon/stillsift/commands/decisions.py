@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-import importlib.util
+import importlib
 import json
 import os
 import re
@@ -28,6 +28,7 @@ from .arguments import (
     add_source,
     add_span,
     add_store,
+    check_pyarrow,
     known_source,
     opened_ledger,
     span_ns,
@@ -280,8 +281,7 @@ def _csv(rows: Rows) -> None:
 
 def _parquet(rows: Rows) -> None:
     """Writes the rows with the types of their columns, whatever is missing in all of them."""
-    if importlib.util.find_spec("pyarrow") is None:
-        raise UsageError("decisions: --format parquet needs pyarrow: pip install pyarrow")
+    check_pyarrow("decisions")
     if sys.stdout.isatty():
         raise UsageError("decisions: parquet is no text; send it to a file: > decisions.parquet")
     arrow: Any = importlib.import_module("pyarrow")

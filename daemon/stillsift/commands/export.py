@@ -30,6 +30,7 @@ from .arguments import (
     add_source,
     add_span,
     add_store,
+    check_pyarrow,
     known_source,
     opened_ledger,
     span_ns,
@@ -93,6 +94,8 @@ def run(given: argparse.Namespace) -> int:
         raise UsageError(f"export: --val is for the formats {', '.join(WITH_SPLITS)}")
     if given.location and given.format != "camtrap-dp":
         raise UsageError("export: --location is for --format camtrap-dp")
+    if given.format == "parquet":
+        check_pyarrow("export")
     store = store_path(given)
     since_ns, until_ns = span_ns(given)
     with opened_ledger(given) as ledger:

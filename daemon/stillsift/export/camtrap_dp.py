@@ -79,7 +79,6 @@ class CamtrapDp:
     What somebody has written into datapackage.json stays there.
     """
 
-    has_splits = False
     part_name = None
 
     def __init__(self, folder: ExportFolder) -> None:

@@ -15,7 +15,6 @@ from .kept_frames import KeptFrame
 class Coco:
     """Writes images/train/PICTURE and annotations/instances_train.json, and the same of val."""
 
-    has_splits = True
     part_name = None
 
     def __init__(self, folder: ExportFolder) -> None:

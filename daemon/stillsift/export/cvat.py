@@ -22,7 +22,6 @@ class Cvat:
     A task of CVAT takes no more pictures once it was made, so each zip is a task.
     """
 
-    has_splits = False
     part_name = "cvat-{number:06d}.zip"
 
     def __init__(self, folder: ExportFolder) -> None:

@@ -35,10 +35,6 @@ class Format(Protocol):
     """Writes frames into a folder as one format wants them."""
 
     @property
-    def has_splits(self) -> bool:
-        """Tells whether pictures to train with and those to validate with lie apart."""
-
-    @property
     def part_name(self) -> str | None:
         """Gives the name of a part, with its split and number; None: its files lie in the folder
         one by one."""
@@ -66,6 +62,7 @@ FORMATS: dict[str, Callable[[ExportFolder], Format]] = {
     "parquet": Parquet,
 }
 WITH_SPLITS = ("imagefolder", "coco", "yolo", "webdataset", "parquet")
+"""Formats in which pictures to train with and those to validate with lie apart."""
 WITH_VECTORS = ("parquet",)
 
 _USUAL = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
@@ -118,12 +115,15 @@ def export(
     total = sizes.total()
     new = (record for record in kept.records() if not folder.has(record.file.id))
     batches: dict[str, list[KeptFrame]] = defaultdict(list)
+    gathered = Counter[str]()
     # What was stored since they were counted is for the next export.
     for number, record in enumerate(islice(new, total), 1):
         split = groups.get(_group(record, whole), TRAIN)
         batches[split].append(kept.frame(record))
-        if _is_full(batches[split], format):
+        gathered[split] += record.file.bytes
+        if _is_full(len(batches[split]), gathered[split], format):
             _write(batches.pop(split), split, folder, format, done)
+            gathered[split] = 0
         tell(number, total)
     for split, batch in batches.items():
         _write(batch, split, folder, format, done)
@@ -145,10 +145,10 @@ def _division(folder: ExportFolder, asked: Division) -> tuple[float, Whole]:
     return share or 0.0, whole or "day"
 
 
-def _is_full(batch: Sequence[KeptFrame], format: Format) -> bool:
+def _is_full(frames: int, size: int, format: Format) -> bool:
     if format.part_name is None:
-        return len(batch) >= _BATCH_FRAMES
-    return len(batch) >= _PART_FRAMES or sum(frame.size for frame in batch) >= _PART_BYTES
+        return frames >= _BATCH_FRAMES
+    return frames >= _PART_FRAMES or size >= _PART_BYTES
 
 
 def _write(

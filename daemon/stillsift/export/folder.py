@@ -116,7 +116,7 @@ class ExportFolder:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
-            elif version != _VERSION:
+            elif version > _VERSION:
                 raise ExportError(f"{path}: written by a newer stillsift; use that version")
             db.execute("INSERT OR IGNORE INTO settings VALUES ('format', ?)", (self.format,))
             there = db.execute("SELECT value FROM settings WHERE name = 'format'").fetchone()[0]

@@ -21,7 +21,6 @@ class ImageFolder:
     the first frames to have each of them come first.
     """
 
-    has_splits = True
     part_name = None
 
     def __init__(self, folder: ExportFolder) -> None:

@@ -25,7 +25,6 @@ class LabelStudio:
     pictures are named from the folder of the export, which is to be the root of local files.
     """
 
-    has_splits = False
     part_name = "tasks-{number:06d}.json"
 
     def __init__(self, folder: ExportFolder) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 import os
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..decisions import Detection
-from .folder import ExportError, ExportFolder
+from .folder import ExportFolder
 from .kept_frames import NUMBERS, KeptFrame
 
 _TEXTS = (
@@ -34,13 +33,9 @@ class Parquet:
     Without `datasets` it is a struct of the bytes and the name.
     """
 
-    has_splits = True
     part_name = "{split}-{number:06d}.parquet"
 
     def __init__(self, folder: ExportFolder) -> None:
-        """Raises ExportError where pyarrow is missing."""
-        if importlib.util.find_spec("pyarrow") is None:
-            raise ExportError("export: --format parquet needs pyarrow: pip install pyarrow")
         self._folder = folder
         self._arrow: Any = importlib.import_module("pyarrow")
         self._parquet: Any = importlib.import_module("pyarrow.parquet")

@@ -22,7 +22,6 @@ class WebDataset:
     takes the types from the first five.
     """
 
-    has_splits = True
     part_name = "{split}-{number:06d}.tar"
 
     def __init__(self, folder: ExportFolder) -> None:

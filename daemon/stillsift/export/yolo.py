@@ -19,7 +19,6 @@ class Yolo:
     has an empty one. The classes keep their numbers from one export to the next.
     """
 
-    has_splits = True
     part_name = None
 
     def __init__(self, folder: ExportFolder) -> None:
