@@ -23,7 +23,7 @@ ORDER = (
     *("escapes", "problems", "units", "system_libraries", "arrays", "frames", "decisions"),
     "frame_numbers",
     *("embedding", "detection", "health", "selection", "config", "sources", "labels", "ledger"),
-    *("store", "dataset"),
+    *("store", "dataset", "export"),
     *("service", "pipeline", "commands", "cli", "__main__"),
 )
 """The folders and modules at the top, from the ground up. Each may use what stands before it."""
@@ -58,6 +58,9 @@ MODULES = {
     "dataset": """
         pictures reading neighbours alike groups cover time_cover outliers copies balance
         annotations contact_sheet""",
+    "export": """
+        kept_frames folder splits imagefolder coco yolo cvat label_studio webdataset camtrap_dp
+        parquet exporting""",
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
         troubles recorded_album kept_pictures groups example_folders tuning reading_mark recorder
@@ -65,8 +68,8 @@ MODULES = {
         sequence_check reembedding engine fleet""",
     "commands": """
         arguments tables dropped pasted tally progress picture_sets process_list sift_sources
-        service_user alarms audit balance examples check_config coverage decisions doctor find gaps
-        groups leaks models outliers repair labels restore run sift stats""",
+        service_user alarms audit balance examples check_config coverage decisions doctor export
+        find gaps groups leaks models outliers repair labels restore run sift stats""",
 }
 """The modules of each folder in the same order. A folder within one comes after its modules."""
 

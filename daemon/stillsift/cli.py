@@ -17,7 +17,7 @@ from .problems import Problem
 
 COMMANDS = (
     *("run", "sift", "check-config", "decisions", "stats", "audit", "gaps", "alarms"),
-    *("groups", "outliers", "leaks", "coverage", "balance", "find"),
+    *("groups", "outliers", "leaks", "coverage", "balance", "find", "export"),
     *("examples", "repair", "labels", "restore", "models", "doctor"),
 )
 """All commands; a new one needs one module and one name here."""

@@ -23,6 +23,11 @@ def escaped(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def as_utf8(text: str) -> str:
+    """Returns the text with escapes for what is not UTF-8, as bytes of a file's name can be."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def json_text(value: object, *, indent: int | None = None) -> str:
     """Returns the value as JSON in which everything that is not printable has JSON's escapes."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)

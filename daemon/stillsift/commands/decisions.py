@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import argparse
 import csv
-import importlib.util
+import importlib
 import json
 import os
 import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ..decisions import Outcome, Reason
-from ..escapes import escaped, json_text
-from ..frames import bounded_ns
+from ..escapes import as_utf8, escaped, json_text
 from ..ledger import LedgerReader
 from ..store.names import id_meant
 from .arguments import (
@@ -27,9 +26,12 @@ from .arguments import (
     UsageError,
     add_command,
     add_source,
+    add_span,
     add_store,
+    check_pyarrow,
     known_source,
     opened_ledger,
+    span_ns,
     store_path,
 )
 from .tables import DECISION_COLUMNS, Row, decision_row, table
@@ -88,8 +90,7 @@ def add(commands: Commands) -> None:
     add_source(parser)
     parser.add_argument("--outcome", choices=[outcome.value for outcome in Outcome])
     parser.add_argument("--reason", choices=[reason.value for reason in Reason])
-    parser.add_argument("--since", metavar="TIME", help="captured at or after (ISO 8601, UTC)")
-    parser.add_argument("--until", metavar="TIME", help="captured before (ISO 8601, UTC)")
+    add_span(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="only the newest N")
     parser.add_argument(
         "--format",
@@ -102,7 +103,7 @@ def add(commands: Commands) -> None:
 
 def decisions(given: argparse.Namespace) -> int:
     """Prints the decisions asked for, oldest first."""
-    since_ns, until_ns = _nanoseconds(given.since), _nanoseconds(given.until)
+    since_ns, until_ns = span_ns(given)
     id = None if given.id is None else _id(given.id)
     file = None if given.file is None else _file(given.file)
     store = store_path(given)
@@ -164,17 +165,6 @@ def _file(text: str) -> Path:
     """Returns a file as the ledger knows it: absolute and without links, or the end of a path."""
     name = Path(os.path.normpath(text))
     return name.resolve() if name.is_absolute() or name.parts[:1] == ("..",) else name
-
-
-def _nanoseconds(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{text}: not a time; write 2026-03-01 or 2026-03-01T12:00") from error
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
-    return bounded_ns(round(at.timestamp() * 1000) * 1_000_000)
 
 
 Rows = Iterator[Row]
@@ -291,8 +281,7 @@ def _csv(rows: Rows) -> None:
 
 def _parquet(rows: Rows) -> None:
     """Writes the rows with the types of their columns, whatever is missing in all of them."""
-    if importlib.util.find_spec("pyarrow") is None:
-        raise UsageError("decisions: --format parquet needs pyarrow: pip install pyarrow")
+    check_pyarrow("decisions")
     if sys.stdout.isatty():
         raise UsageError("decisions: parquet is no text; send it to a file: > decisions.parquet")
     arrow: Any = importlib.import_module("pyarrow")
@@ -317,11 +306,7 @@ def _typed(row: Row) -> dict[str, str | int | float | datetime | None]:
         value = row[name]
         if isinstance(value, str):
             is_time = kind == "time"
-            typed[name] = datetime.fromisoformat(value) if is_time else _as_utf8(value)
+            typed[name] = datetime.fromisoformat(value) if is_time else as_utf8(value)
         else:
             typed[name] = value
     return typed
-
-
-def _as_utf8(text: str) -> str:
-    return text.encode(errors="backslashreplace").decode()

@@ -40,12 +40,12 @@ from .records import (
 )
 from .rows import (
     ITS_CONTEXT,
-    KEPT_COLUMNS,
     SAME_FILE,
     SELECT_ALARM,
     SELECT_DECISION,
     SELECT_FILE,
     SELECT_KEPT,
+    SELECT_KEPT_RECORD,
     SELECT_QUARANTINED,
     SELECT_REPLACED,
     SELECT_SOURCES,
@@ -53,6 +53,7 @@ from .rows import (
     decision_record,
     file_record,
     kept_file,
+    kept_record,
     key_of,
     path_in,
     path_of,
@@ -562,21 +563,50 @@ class LedgerReader:
         """Returns the kept files of one day folder (relative to the store), sorted by name."""
         start = f"{folder.as_posix()}/"
         rows = self._all(
-            f"{SELECT_KEPT}, k.listed, k.adopted, k.missing, "
-            f"{SELECT_DECISION.removeprefix('SELECT ')}"
-            f" FROM kept k JOIN decisions d ON d.id = k.id{ITS_CONTEXT}"
-            " WHERE k.path >= ? AND k.path < ? ORDER BY k.path",
+            f"SELECT {SELECT_KEPT_RECORD} WHERE k.path >= ? AND k.path < ? ORDER BY k.path",
             (start, f"{start[:-1]}0"),  # "0" is the character after "/"
         )
-        width = len(KEPT_COLUMNS)
-        return [
-            KeptRecord(
-                kept_file(row[:width]),
-                decision_record(row[width + 3 :]),
-                *(bool(flag) for flag in row[width : width + 3]),
-            )
-            for row in rows
-        ]
+        return list(map(kept_record, rows))
+
+    def kept_records(
+        self,
+        *,
+        source: str | None = None,
+        reason: Reason | None = None,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+    ) -> Iterator[KeptRecord]:
+        """Yields kept frames captured in [since, until), in the order they were stored.
+
+        Neither frames that are gone from the store nor the audit sample are among them. It reads
+        page by page, as `decisions` does.
+        """
+        condition, values = where(
+            ("+k.source = ?", source),
+            ("+d.reason = ?", reason),
+            ("+k.captured_at_ns >= ?", since_ns),
+            ("+k.captured_at_ns < ?", until_ns),
+        )
+        query = (  # "+": no index, with which SQLite would sort all the remaining rows of each page
+            f"SELECT k.rowid, {SELECT_KEPT_RECORD} WHERE k.rowid > ? AND k.missing = 0"
+            f" AND d.outcome = 'kept' AND d.reason != 'audit' AND {condition}"
+            f" ORDER BY k.rowid LIMIT {PAGE}"
+        )
+        after = -1
+        while rows := self._all(query, (after, *values)):
+            yield from (kept_record(row[1:]) for row in rows)
+            after = int(rows[-1][0])
+
+    def vector(self, id: str) -> tuple[str, bytes] | None:
+        """Returns the model of a kept frame's pooled vector, and the vector as in `Batch`; None:
+        none was recorded."""
+        row = self._one(
+            "SELECT m.name, e.vector FROM embeddings e JOIN models m ON m.key = e.model"
+            " WHERE e.id = ?1 UNION ALL SELECT a.model, a.vector FROM kept k"
+            " JOIN album a ON a.source = k.source AND a.id = k.id WHERE k.id = ?1 LIMIT 1",
+            (id,),
+        )
+        return None if row is None else (str(row[0]), bytes(row[1]))
 
     def kept_without(self, source: str, repairs: str) -> int:
         """Returns how many kept frames of a source have `repairs` that begin otherwise, or none.

@@ -24,6 +24,7 @@ from .records import (
     FileRecord,
     FileState,
     KeptFile,
+    KeptRecord,
     Quarantined,
     Replaced,
     Retire,
@@ -64,6 +65,12 @@ ITS_CONTEXT = (
 )
 KEPT_COLUMNS = tuple(f.name for f in fields(KeptFile))
 SELECT_KEPT = "SELECT " + ", ".join(f"k.{name}" for name in KEPT_COLUMNS)
+SELECT_KEPT_RECORD = (
+    f"{SELECT_KEPT.removeprefix('SELECT ')}, k.listed, k.adopted, k.missing,"
+    f" {SELECT_DECISION.removeprefix('SELECT ')}"
+    f" FROM kept k JOIN decisions d ON d.id = k.id{ITS_CONTEXT}"
+)
+"""Columns and tables for `kept_record`, after SELECT."""
 PUT_KEPT = (
     f"INSERT INTO kept ({', '.join(KEPT_COLUMNS)}, adopted) "
     f"VALUES ({', '.join('?' * len(KEPT_COLUMNS))}, ?)"
@@ -226,6 +233,16 @@ def kept_row(kept: KeptFile, *, adopted: bool) -> tuple[object, ...]:
 def kept_file(row: Sequence[Any]) -> KeptFile:
     """Makes the record of a kept file out of a row of `SELECT_KEPT`."""
     return KeptFile(row[0], row[1], path_of(row[2]), *row[3:])
+
+
+def kept_record(row: Sequence[Any]) -> KeptRecord:
+    """Makes the record of a kept file and its decision out of a row of `SELECT_KEPT_RECORD`."""
+    width = len(KEPT_COLUMNS)
+    return KeptRecord(
+        kept_file(row[:width]),
+        decision_record(row[width + 3 :]),
+        *(bool(flag) for flag in row[width : width + 3]),
+    )
 
 
 def file_row(

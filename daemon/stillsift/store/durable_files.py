@@ -132,6 +132,16 @@ def copy_data(source: BinaryIO, target: BinaryIO) -> None:
     os.fsync(target.fileno())
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder and its parents, and syncs them to the disk."""
+    if folder.is_dir():
+        return
+    for missing in reversed([folder, *folder.parents]):
+        if not missing.is_dir():
+            missing.mkdir(exist_ok=True)
+            sync_folder(missing.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Syncs the names in a folder to the disk, where its file system supports that."""
     _sync(os.open(folder, _READ_FOLDER))

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..decisions import Decision, Detection, Reason, told_measure
@@ -171,7 +172,12 @@ class Listing:
 
 
 def line(kept: KeptFile, decision: Decision) -> bytes:
-    """Returns one line of metadata.jsonl.
+    """Returns one line of metadata.jsonl, with its `columns`."""
+    return json.dumps(columns(kept, decision), allow_nan=False).encode() + b"\n"
+
+
+def columns(kept: KeptFile, decision: Decision) -> dict[str, object]:
+    """Returns what metadata.jsonl tells of a kept frame.
 
     It is strict JSON without null: a measure that was not taken is left out, and a missing text is
     empty. `datasets` 5.2 reads a missing column of a line as None, but refuses to load where a
@@ -180,7 +186,7 @@ def line(kept: KeptFile, decision: Decision) -> bytes:
     line, so only numbers can be lost.
     """
     at = instant(decision.captured_at_ns)
-    columns: dict[str, object] = {
+    told: dict[str, object] = {
         "file_name": kept.path.name,
         "id": kept.id,
         "source": kept.source,
@@ -201,34 +207,44 @@ def line(kept: KeptFile, decision: Decision) -> bytes:
         "original_sha256": decision.content_hash or "",
     }
     if decision.detections:
-        columns["objects"] = _objects(decision.detections, *_scales(kept, decision))
+        told["objects"] = _objects(objects_in(kept, decision))
     if decision.reason is Reason.AUDIT:  # only in audit/, where every line has it
-        columns["dropped_as"] = str(decision.dropped_as or "")
-    return json.dumps(columns, allow_nan=False).encode() + b"\n"
+        told["dropped_as"] = str(decision.dropped_as or "")
+    return told
 
 
-def _scales(kept: KeptFile, decision: Decision) -> tuple[float, float]:
-    """Returns how many times wider and higher the kept file is, looked at upright, than what was
-    decided about.
+def upright_size(kept: KeptFile, decision: Decision) -> tuple[int, int]:
+    """Returns width and height of a kept file, looked at upright.
 
-    A repair may have made it smaller, and have left it as it was stored: on its side.
+    A repair may have left it as it was stored: on its side.
     """
-    if not (kept.width and kept.height and decision.width and decision.height):
-        return 1.0, 1.0
     width, height = kept.width, kept.height
-    if (width > height) != (decision.width > decision.height):
-        width, height = height, width
-    return width / decision.width, height / decision.height
+    if decision.width and decision.height:
+        on_its_side = (width > height) != (decision.width > decision.height)
+        return (height, width) if on_its_side else (width, height)
+    return width, height
 
 
-def _objects(found: Iterable[Detection], across: float, down: float) -> dict[str, list[object]]:
-    """Returns objects as `datasets` has them: boxes as left, top, width and height in pixels of the
-    kept file, upright."""
+def objects_in(kept: KeptFile, decision: Decision) -> tuple[Detection, ...]:
+    """Returns what was found, with boxes in pixels of the kept file, looked at upright.
+
+    A repair may have made it smaller than what was decided about.
+    """
+    width, height = upright_size(kept, decision)
+    across = width / decision.width if width and decision.width else 1.0
+    down = height / decision.height if height and decision.height else 1.0
+    return tuple(
+        replace(each, box=(x1 * across, y1 * down, x2 * across, y2 * down))
+        for each in decision.detections or ()
+        for x1, y1, x2, y2 in (each.box,)
+    )
+
+
+def _objects(found: Iterable[Detection]) -> dict[str, list[object]]:
+    """Returns objects as `datasets` has them: boxes as left, top, width and height."""
     told: dict[str, list[object]] = {"bbox": [], "label": [], "confidence": []}
     for each in found:
-        x1, y1, x2, y2 = each.box
-        box = (x1 * across, y1 * down, x2 * across, y2 * down)
-        left, top, right, bottom = (round(side, 1) for side in box)
+        left, top, right, bottom = (round(side, 1) for side in each.box)
         told["bbox"].append([left, top, round(right - left, 1), round(bottom - top, 1)])
         told["label"].append(each.label)
         told["confidence"].append(round(each.confidence, 3))

@@ -27,6 +27,7 @@ from ..sources.files import DecodeError
 from ..sources.files.opening import opened
 from .durable_files import (
     copy_data,
+    make_folder,
     move_without_overwrite,
     nearest_existing,
     sync_folder,
@@ -299,10 +300,7 @@ class Store:
         if folder in self._folders and folder.is_dir():
             return
         with self._folders_lock, os_errors_about(folder):
-            for missing in reversed([folder, *folder.parents]):
-                if not missing.is_dir():
-                    missing.mkdir(exist_ok=True)
-                    sync_folder(missing.parent)
+            make_folder(folder)
         self._folders.add(folder)
 
     def _copy(self, source: BinaryIO, target: Path) -> None:
