@@ -21,6 +21,8 @@ from .filters import begins_with, of_file, where
 from .records import (
     AlarmRecord,
     AlbumRow,
+    Correction,
+    CorrectionKind,
     DecisionRecord,
     FileRecord,
     FileState,
@@ -696,6 +698,18 @@ class LedgerReader:
     def judgements(self) -> dict[str, bool]:
         """Returns what people said of audit samples: for each id, whether dropping it was wrong."""
         return {id: bool(wrong) for id, wrong in self._all("SELECT id, wrong FROM judgements")}
+
+    def corrections(self, *, undone: bool = False) -> list[Correction]:
+        """Returns what people said of decisions, oldest first; `undone`: also what was taken back.
+
+        A decision that it is about may be forgotten by now.
+        """
+        condition = "1" if undone else "undone_at IS NULL"
+        rows = self._all(
+            "SELECT id, made_at, decision_id, kind, other_decision_id, undone_at FROM corrections"
+            f" WHERE {condition} ORDER BY id"
+        )
+        return [Correction(*row[:3], CorrectionKind(row[3]), *row[4:]) for row in rows]
 
     def config(self, hash: str) -> str | None:
         """Returns the configuration (YAML, no secrets) that has this hash; None: never recorded."""
