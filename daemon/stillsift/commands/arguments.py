@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..config import Config, load
+from ..frames import bounded_ns
 from ..ledger import LedgerReader
 from ..problems import Problem
 from ..store.in_place import ledger_of
@@ -73,6 +75,27 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", metavar="NAME", help="only this source")
+
+
+def add_span(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--since", metavar="TIME", help="captured at or after (ISO 8601, UTC)")
+    parser.add_argument("--until", metavar="TIME", help="captured before (ISO 8601, UTC)")
+
+
+def span_asked(given: argparse.Namespace) -> tuple[int | None, int | None]:
+    """Returns the times that were asked for, nanoseconds; None: no such end was named."""
+    return _nanoseconds(given.since), _nanoseconds(given.until)
+
+
+def _nanoseconds(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{text}: not a time; write 2026-03-01 or 2026-03-01T12:00") from error
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
+    return bounded_ns(round(at.timestamp() * 1000) * 1_000_000)
 
 
 def known_source(given: argparse.Namespace, ledger: LedgerReader) -> str | None:

@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,6 @@ from typing import Any
 
 from ..decisions import Outcome, Reason
 from ..escapes import escaped, json_text
-from ..frames import bounded_ns
 from ..ledger import LedgerReader
 from ..store.names import id_meant
 from .arguments import (
@@ -27,9 +26,11 @@ from .arguments import (
     UsageError,
     add_command,
     add_source,
+    add_span,
     add_store,
     known_source,
     opened_ledger,
+    span_asked,
     store_path,
 )
 from .tables import DECISION_COLUMNS, Row, decision_row, table
@@ -88,8 +89,7 @@ def add(commands: Commands) -> None:
     add_source(parser)
     parser.add_argument("--outcome", choices=[outcome.value for outcome in Outcome])
     parser.add_argument("--reason", choices=[reason.value for reason in Reason])
-    parser.add_argument("--since", metavar="TIME", help="captured at or after (ISO 8601, UTC)")
-    parser.add_argument("--until", metavar="TIME", help="captured before (ISO 8601, UTC)")
+    add_span(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="only the newest N")
     parser.add_argument(
         "--format",
@@ -102,7 +102,7 @@ def add(commands: Commands) -> None:
 
 def decisions(given: argparse.Namespace) -> int:
     """Prints the decisions asked for, oldest first."""
-    since_ns, until_ns = _nanoseconds(given.since), _nanoseconds(given.until)
+    since_ns, until_ns = span_asked(given)
     id = None if given.id is None else _id(given.id)
     file = None if given.file is None else _file(given.file)
     store = store_path(given)
@@ -164,17 +164,6 @@ def _file(text: str) -> Path:
     """Returns a file as the ledger knows it: absolute and without links, or the end of a path."""
     name = Path(os.path.normpath(text))
     return name.resolve() if name.is_absolute() or name.parts[:1] == ("..",) else name
-
-
-def _nanoseconds(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{text}: not a time; write 2026-03-01 or 2026-03-01T12:00") from error
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
-    return bounded_ns(round(at.timestamp() * 1000) * 1_000_000)
 
 
 Rows = Iterator[Row]

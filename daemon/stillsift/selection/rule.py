@@ -25,7 +25,7 @@ from .scene import Scene
 
 _LIGHT = "all of it differs a little, and no part of it more than the rest"
 _TINGE = "a colour that has not stayed for half a second"
-_LITTLE = "what is new in it weighs too little"
+TOO_LITTLE = "what is new in it weighs too little"
 _UNCOVERED = "what is behind the objects that left is shown by other kept frames"
 
 
@@ -139,7 +139,7 @@ def _tinged(e: Evidence) -> Finding | None:
 
 def _same_background(e: Evidence) -> Finding | None:
     why = _UNCOVERED if e.background else _LIGHT
-    return Finding(e.largest, _unmet(e), _LITTLE if e.new.any() else why)
+    return Finding(e.largest, _unmet(e), TOO_LITTLE if e.new.any() else why)
 
 
 ROWS = (
