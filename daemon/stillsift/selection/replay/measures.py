@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...decisions import Reason
-from ...frames import TimeOrigin
 from ..moments import LESSER
-from ..rule import TOO_LITTLE
+from ..rule import MOVED_ON, TOO_LITTLE
 
 Times = NDArray[np.int64]
 """(decisions,) nanoseconds UTC."""
@@ -40,13 +40,15 @@ class Kind(IntEnum):
     """What has changed belongs to an object that was kept."""
     BACKGROUND = 7
     """Kept frames show it together."""
-    LESSER = 8
+    MOVED = 8
+    """The view has moved on a little since a kept frame."""
+    LESSER = 9
     """A frame before the best one of its moment."""
-    BLURRY = 9
-    FLEETING = 10
-    GATED = 11
+    BLURRY = 10
+    FLEETING = 11
+    GATED = 12
     """Dropped by a gate: nothing was compared."""
-    SHUT = 12
+    SHUT = 13
     """Dropped for what it shows, at any limit."""
 
 
@@ -71,12 +73,14 @@ _KINDS = {
 }
 
 
-def kind_of(reason: Reason, detail: str | None, dropped_as: Reason | None) -> Kind:
-    """Returns the kind of a decision. `dropped_as`: of a frame of the audit sample."""
-    kind = _KINDS.get(dropped_as or reason, Kind.SHUT)
-    if detail == LESSER and kind in (Kind.REPEAT, Kind.KNOWN, Kind.BLURRY):
+@cache
+def _kind(reason: str, dropped_as: str | None, detail: int) -> Kind:
+    """Returns the kind of a decision. `dropped_as`: of a frame of the audit sample; `detail`: 1 for
+    `LESSER`, 2 for `TOO_LITTLE`, 4 for `MOVED_ON`."""
+    kind = _KINDS.get(Reason(dropped_as or reason), Kind.SHUT)
+    if detail == 1 and kind in (Kind.REPEAT, Kind.KNOWN, Kind.BLURRY):
         return Kind.LESSER
-    return Kind.LITTLE if detail == TOO_LITTLE else kind
+    return {2: Kind.LITTLE, 4: Kind.MOVED}.get(detail, kind)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,35 +122,31 @@ class Measures:
 
 
 MEASURED = (
-    *("id", "captured_at_ns", "reason", "dropped_as", "detail", "content_hash IS NOT NULL"),
-    *("captured_at_origin", "nearest_kept", "novelty", "novelty_limit", "distance"),
-    *("sharpness", "sharpness_limit", "shadows", "highlights", "contrast"),
+    *("id", "captured_at_ns", "reason", "dropped_as"),
+    f"(detail = '{LESSER}') + 2 * (detail = '{TOO_LITTLE}') + 4 * (detail LIKE '{MOVED_ON}%')",
+    "content_hash IS NULL OR captured_at_origin IN ('filename', 'sequence')",
+    *("nearest_kept", "novelty", "novelty_limit", "distance", "sharpness", "sharpness_limit"),
+    *("shadows", "highlights", "contrast"),
 )
-"""What `measures_of` needs of each decision, as columns of the ledger."""
+"""What `measures_of` needs of each decision, as columns of the ledger in SQL. Stills with an EXIF
+time are on a time line only where `exif_timeline` says so, which is not recorded with the decision:
+they are taken for photographs."""
 
 
 def measures_of(rows: Sequence[tuple[Any, ...]]) -> Measures:
     """Makes measures of decisions, given as rows of `MEASURED`. None: it was not taken."""
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 16
-    ids, at_ns, reasons, dropped_as, details, stills, origins, nearest = columns[:8]
-    place = {id_: number for number, id_ in enumerate(ids)}
-    told = [
-        kind_of(Reason(reason), detail, None if instead is None else Reason(instead))
-        for reason, instead, detail in zip(reasons, dropped_as, details, strict=True)
-    ]
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(MEASURED)
+    ids, at_ns, reasons, dropped_as, details, timed, nearest = columns[:7]
+    place = dict(zip(ids, range(len(ids)), strict=True))
+    told = [_kind(*each) for each in zip(reasons, dropped_as, details, strict=True)]
     kinds = np.array(told, np.int8)
-    audit = np.array([reason == Reason.AUDIT for reason in reasons], np.bool_)
+    audit = np.array([each is not None for each in dropped_as], np.bool_)
     return Measures(
         ids,
         np.array(at_ns, np.int64),
         kinds,
         (kinds <= Kind.ASKED) & ~audit,
-        np.array([not s or o in _TIMED for s, o in zip(stills, origins, strict=True)], np.bool_),
+        np.array(timed, np.bool_),
         np.array([place.get(name, -1) for name in nearest], np.int64),
-        *(np.array(column, np.float64) for column in columns[8:]),
+        *(np.array(column, np.float64) for column in columns[7:]),
     )
-
-
-_TIMED = (TimeOrigin.FILENAME, TimeOrigin.SEQUENCE)
-"""Origins of the times of stills that lie on a time line. (EXIF only where `exif_timeline` says so,
-which is not recorded with the decision: such stills are taken for photographs.)"""

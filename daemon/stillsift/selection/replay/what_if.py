@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from ...units import counted
 from ..budgets import Budgets
 from ..keep_ratio import KeepRatio
 from ..limits import Limits
-from ..novelty import Novelty
+from ..novelty import Novelty, picture_share
 from ..sensitivity import FACTORS
 from ..targets import NO_TARGETS
 from .measures import Kind, Measures
@@ -33,11 +34,6 @@ from .measures import Kind, Measures
 _EACH_CHANGE = 0.35
 """Frames by which the number of kept ones is off, at most in two of three cases, for each frame
 that is added or lost. Found by bench/quality/replay.py on one half of its clips."""
-
-
-_SOONER = 0.3
-"""Power of the share of the limit by which a known object is news sooner: with small weights, what
-moves on is soon taken for something new. Found as `_EACH_CHANGE`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +65,7 @@ def what_if(measures: Measures, before: Limits, after: Limits) -> WhatIf:
     if after == before:
         kept = measures.kept
     else:
-        wrong = () if _is_lower(before, after) else _Replay(measures, before, before).wrong()
+        wrong = () if _is_lower(before, after) else _wrong(measures, before)
         kept = np.array(_Replay(measures, before, after, wrong).run(), np.bool_)
     added, lost = kept & ~measures.kept, measures.kept & ~kept
     return WhatIf(
@@ -92,7 +88,10 @@ class _Replay:
         self._as_before = FACTORS[limits.sensitivity].gap_s <= FACTORS[before.sensitivity].gap_s
         self._wrong = set(wrong)
         self._forced = False
-        self._novelty = Novelty(limits.novelty, limits.sensitivity, limits.regions, limits.asked)
+        novelty = Novelty(limits.novelty, limits.sensitivity, limits.regions, limits.asked)
+        self._numbers = novelty.numbers
+        self._asked = novelty.in_force(timed=False), novelty.in_force(timed=True)
+        """The limits of novelty, of photographs and of a time line."""
         self._budgets = Budgets(limits.amounts)
         self._keep_ratio = KeepRatio(limits.amounts.keep_ratio)
         self._ids = measures.ids
@@ -103,12 +102,15 @@ class _Replay:
         self._novelties: list[float] = measures.novelty.tolist()
         self._weights: list[float] = (measures.distance * measures.novelty_limit).tolist()
         """Weight of the largest change beside the nearest kept frame, on the scale of novelty."""
+        self._refresh_then_ns = FACTORS[before.sensitivity].refresh_s * 1e9
         self._limits_then: list[float] = measures.novelty_limit.tolist()
         self._passes: list[bool] = _passes(measures, limits).tolist()
         self._sharp: list[bool] = _sharp(measures, before, limits).tolist()
         self._kept = [False] * len(measures)
         self._missing: dict[int, float] = {}
         """What frames weigh that were kept and are not now, by their place."""
+        self._shown: dict[int, float] = {}
+        """What the last added frame weighs beside a kept one, by the place of that one."""
         self._last_ns: int | None = None
         """Time of the last frame that was kept for news; None: there was none."""
         self._added: int | None = None
@@ -126,22 +128,25 @@ class _Replay:
 
     def run(self) -> list[bool]:
         """Returns for each decision whether its frame is kept."""
-        numbers = self._novelty.numbers
-        self._gap_ns, self._wait_ns = (
-            round(numbers.gap_s * 1e9),
-            round(self._limits.max_wait_s * 1e9),
-        )
-        self._refresh_ns, self._crept_ns = (
-            round(numbers.refresh_s * 1e9),
-            round(numbers.crept_s * 1e9),
-        )
+        numbers = self._numbers
+        self._wait_ns = round(self._limits.max_wait_s * 1e9)
+        self._gap_ns = round(numbers.gap_s * 1e9)
+        self._refresh_ns = round(numbers.refresh_s * 1e9)
+        self._crept_ns = round(numbers.crept_s * 1e9)
         self._urgent, self._weak = numbers.strong / numbers.news, numbers.weak / numbers.news
-        limits = [self._novelty.in_force(timed=timed) for timed in (False, True)]
+        limits = self._in_force()
+        idle = not (self._budgets.counts or self._keep_ratio.on) and all(self._timed)
+        """Whether a frame that a kept one shows changes nothing."""
         before_ns: int | None = None
         for place, kind in enumerate(self._kinds):
             at_ns, timed = self._at_ns[place], self._timed[place]
             passed_ns = 0 if before_ns is None else at_ns - before_ns
             before_ns = at_ns
+            if idle and kind in (Kind.LESSER, Kind.FLEETING, Kind.MOVED):
+                continue
+            if idle and kind == Kind.REPEAT and self._nearest[place] not in self._missing:
+                self._unshown_ns = max(0, self._unshown_ns - passed_ns // 4)
+                continue
             if kind >= Kind.GATED or not self._passes[place]:
                 if kind == Kind.NEWS:
                     self._news = place
@@ -160,9 +165,16 @@ class _Replay:
                 self._budgets.decided(at_ns, kept=self._kept[place])
             if self._keep_ratio.on:
                 self._keep_ratio.decided(kept=int(self._kept[place]))
-                self._novelty.tune(self._keep_ratio.factor)
-                limits = [self._novelty.in_force(timed=timed) for timed in (False, True)]
+                limits = self._in_force()
         return self._kept
+
+    def _in_force(self) -> tuple[float, float]:
+        """Returns the limits of novelty now, of photographs and of a time line."""
+        pictures, timed = self._asked
+        if not self._keep_ratio.on:
+            return self._asked
+        factor = self._keep_ratio.factor
+        return pictures * picture_share(factor), timed * factor
 
     def _weight(self, place: int, kind: int, limit: float) -> float | None:
         """Returns what the news of a frame weigh at these limits; None: it shows none."""
@@ -176,8 +188,12 @@ class _Replay:
             if weight <= limit:
                 self._missing[place] = weight
             return weight if weight > limit else None
-        if kind in (Kind.REFUSED, Kind.LITTLE):
+        if kind == Kind.REFUSED:
             weight = novelty + (missing or 0)
+        elif kind == Kind.LITTLE:
+            # An added frame shows some of it.
+            shown = self._shown.get(self._nearest[place], 0.0)
+            weight = abs(novelty + (missing or 0) - shown)
         elif kind == Kind.REPEAT and missing is not None:
             weight = self._weights[place] + missing
         elif kind == Kind.REPEAT and not self._timed[place]:
@@ -202,12 +218,12 @@ class _Replay:
         self._unshown_ns += max(passed_ns, 0)
         clear = weight > self._weak * limit
         since_ns = self._since_ns(place)
-        less = min(limit / self._limits_then[place], 1.0) ** _SOONER
-        if (
-            kind == Kind.KNOWN
-            and clear
-            and (since_ns is None or since_ns >= less * self._refresh_ns)
-        ):
+        # With a share of the limit, what moves on is taken for something new after that share of
+        # the time (measured, as `_EACH_CHANGE`).
+        share = limit / self._limits_then[place]
+        refresh_ns = min(self._refresh_ns, share * self._refresh_then_ns)
+        waited = since_ns is None or since_ns >= refresh_ns
+        if kind == Kind.KNOWN and clear and waited:
             return weight
         wait_ns = self._crept_ns if clear and kind == Kind.BACKGROUND else self._refresh_ns
         return weight if self._unshown_ns >= wait_ns else None
@@ -241,6 +257,8 @@ class _Replay:
         self._take(place)
         self._unshown_ns = 0
         self._last_ns, self._added = at_ns, None if kind == Kind.NEWS else place
+        if kind == Kind.LITTLE:
+            self._shown[self._nearest[place]] = self._novelties[place]
         if kind != Kind.NEWS:
             for shown in (self._news, self._nearest[place]):
                 self._missing.pop(-1 if shown is None else shown, None)
@@ -257,6 +275,12 @@ class _Replay:
             return False
         self._take(place)
         return True
+
+
+@lru_cache(maxsize=1)
+def _wrong(measures: Measures, before: Limits) -> frozenset[int]:
+    """Returns the places that a replay with the same limits would keep, and were dropped."""
+    return frozenset(_Replay(measures, before, before).wrong())
 
 
 def _is_lower(before: Limits, after: Limits) -> bool:
