@@ -28,7 +28,7 @@ def edited(path: Path, changes: Mapping[str, Mapping[str, str | float]]) -> tupl
     no such source, or it is written with aliases.
     """
     config = read_file(path).config
-    before = path.read_text("utf-8")
+    before = path.read_bytes().decode()  # with the ends of its lines
     names = [source.name for source in config.sources]
     after = before
     for name, values in changes.items():

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -31,9 +31,10 @@ from ..sensitivity import FACTORS
 from ..targets import NO_TARGETS
 from .measures import Kind, Measures
 
-_EACH_CHANGE = 0.35
+_EACH_CHANGE, _EACH_REFUSAL = 0.6, 0.1
 """Frames by which the number of kept ones is off, at most in two of three cases, for each frame
-that is added or lost. Found by bench/quality/replay.py on one half of its clips."""
+that is added or lost: where something else is news, and where only as much may be kept. Found by
+bench/quality/replay.py on one half of its clips."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +73,7 @@ def what_if(measures: Measures, before: Limits, after: Limits) -> WhatIf:
         kept,
         measures.those(added),
         measures.those(lost),
-        _EACH_CHANGE * int(added.sum() + lost.sum()),
+        _error(before, after) * int(added.sum() + lost.sum()),
         tuple(_doubts(measures, before, after)),
     )
 
@@ -275,6 +276,13 @@ class _Replay:
             return False
         self._take(place)
         return True
+
+
+def _error(before: Limits, after: Limits) -> float:
+    """Returns by how much each changed frame lets the number be off."""
+    ratio = after.amounts.keep_ratio == before.amounts.keep_ratio
+    only_refused = replace(after, amounts=before.amounts, gates=before.gates) == before
+    return _EACH_REFUSAL if only_refused and ratio else _EACH_CHANGE
 
 
 @lru_cache(maxsize=1)
