@@ -65,7 +65,7 @@ MODULES = {
         losses move_rights persistence sifting choosing line model_choice object_finder anonymizing
         sequence_check reembedding engine fleet""",
     "commands": """
-        arguments tables dropped pasted tally progress picture_sets process_list sift_sources
+        arguments tables dropped pasted tally watch progress picture_sets process_list sift_sources
         service_user alarms audit balance examples check_config coverage decisions doctor find gaps
         groups leaks models outliers repair labels restore run sift stats tune""",
 }
