@@ -743,7 +743,10 @@ class LedgerReader:
             "SELECT id, made_at, decision_id, kind, other_decision_id, undone_at FROM corrections"
             f" WHERE {condition} ORDER BY id"
         )
-        return [Correction(*row[:3], CorrectionKind(row[3]), row[4], row[5]) for row in rows]
+        return [
+            Correction(id, made_at, about, CorrectionKind(kind), other, undone_at)
+            for id, made_at, about, kind, other, undone_at in rows
+        ]
 
     def config(self, hash: str) -> str | None:
         """Returns the configuration (YAML, no secrets) that has this hash; None: never recorded."""

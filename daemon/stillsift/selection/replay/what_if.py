@@ -34,7 +34,7 @@ from .measures import Kind, Measures
 _EACH_CHANGE, _EACH_REFUSAL = 0.6, 0.1
 """Frames by which the number of kept ones is off, at most in two of three cases, for each frame
 that is added or lost: where something else is news, and where only as much may be kept. Found by
-bench/quality/replay.py on one half of its clips."""
+bench/quality/replay.py on one half of its clips, where one is the least."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +73,7 @@ def what_if(measures: Measures, before: Limits, after: Limits) -> WhatIf:
         kept,
         measures.those(added),
         measures.those(lost),
-        _error(before, after) * int(added.sum() + lost.sum()),
+        _error(before, after, int(added.sum() + lost.sum())),
         tuple(_doubts(measures, before, after)),
     )
 
@@ -278,11 +278,16 @@ class _Replay:
         return True
 
 
-def _error(before: Limits, after: Limits) -> float:
-    """Returns by how much each changed frame lets the number be off."""
-    ratio = after.amounts.keep_ratio == before.amounts.keep_ratio
-    only_refused = replace(after, amounts=before.amounts, gates=before.gates) == before
-    return _EACH_REFUSAL if only_refused and ratio else _EACH_CHANGE
+def _error(before: Limits, after: Limits, changes: int) -> float:
+    """Returns by how many frames the number may be off, with so many added and lost."""
+    amounts = replace(before.amounts, keep_ratio=after.amounts.keep_ratio)
+    if after == before:
+        return 0.0
+    if replace(after, amounts=before.amounts, gates=before.gates) == before and (
+        amounts == before.amounts
+    ):
+        return _EACH_REFUSAL * changes
+    return max(1.0, _EACH_CHANGE * changes)
 
 
 @lru_cache(maxsize=1)
