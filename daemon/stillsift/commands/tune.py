@@ -34,7 +34,7 @@ from ..selection.replay import (
 )
 from ..selection.sensitivity import Sensitivity
 from ..store.durable_files import sync_folder
-from ..units import counted
+from ..units import counted, shown_duration
 from .arguments import (
     Commands,
     UsageError,
@@ -387,7 +387,8 @@ def _about(found: WhatIf) -> str:
 
 def _print(each: _Tuned) -> None:
     frames, days = len(each.measures), each.measures.days
-    print(f"\n{escaped(each.source)}: {counted(frames, 'frame')} in {days:.1f} days")
+    lasted = shown_duration(each.measures.seconds)
+    print(f"\n{escaped(each.source)}: {counted(frames, 'frame')} in {lasted}")
     rows = [["sensitivity", "novelty_limit", "kept", "share", "a day", "+", "-", ""]]
     order = list(Sensitivity)
     for line in sorted(

@@ -114,11 +114,14 @@ class Measures:
         return len(self.ids)
 
     @property
+    def seconds(self) -> float:
+        """Gives the time from the first frame to the last."""
+        return float(self.at_ns.max() - self.at_ns.min()) / 1e9 if len(self) else 0.0
+
+    @property
     def days(self) -> float:
-        """Gives the days from the first frame to the last, one hour at least."""
-        if not len(self):
-            return 0.0
-        return max(float(self.at_ns.max() - self.at_ns.min()) / 86400e9, 1 / 24)
+        """Gives the same in days, an hour at least."""
+        return max(self.seconds, 3600.0) / 86400
 
 
 MEASURED = (
