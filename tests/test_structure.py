@@ -41,8 +41,9 @@ MODULES = {
         pixel_difference likeness copy_order album measured evidence rule learning photographs
         replacement verdict target_check context moments changes bursts sifter audit_sample
         farthest_first cell_limits""",
+    "selection.replay": "measures what_if proposal",
     "config": """
-        secrets marked_yaml field_types settings errors yaml_file web_config password lint
+        secrets marked_yaml field_types settings errors yaml_file edited web_config password lint
         json_schema reload""",
     "sources": "items pace sequences times picture skipping allocation decoding",
     "sources.files": """
@@ -67,9 +68,9 @@ MODULES = {
         losses move_rights persistence sifting choosing line model_choice object_finder anonymizing
         sequence_check reembedding engine fleet""",
     "commands": """
-        arguments tables dropped pasted tally progress picture_sets process_list sift_sources
+        arguments tables dropped pasted tally watch progress picture_sets process_list sift_sources
         service_user alarms audit balance examples check_config coverage decisions doctor export
-        find gaps groups leaks models outliers repair labels restore run sift stats""",
+        find gaps groups leaks models outliers repair labels restore run sift stats tune""",
 }
 """The modules of each folder in the same order. A folder within one comes after its modules."""
 

@@ -14,68 +14,25 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from looked import said, seen
 
 import labels
 from labels import Labelled
-from stillsift.arrays import Image
 from stillsift.config.settings import ModelSettings
 from stillsift.decisions import Reason
-from stillsift.embedding import Embedder, Embedding
-from stillsift.frames import Frame, NoPixels, Picture
+from stillsift.embedding import Embedder
+from stillsift.frames import Frame
 from stillsift.pipeline.model_choice import open_model
 from stillsift.selection import Gallery, Limits, Sifter, background, evidence, noise, novelty
 from stillsift.selection.numbers import Numbers
-from stillsift.selection.sharpness import reduced
-from stillsift.selection.thumbnail import THUMBNAIL
-from stillsift.sources.files import ClipReader
 
 MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media"
 RATE = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A picture that was looked at: its luma at the width where sharpness is measured, and what the
-    embedder said."""
-
-    width: int
-    height: int
-    levels: tuple[int, int]
-    small: Image
-    tint: Image
-    """Its Cr and Cb at the size that is asked for."""
-    embedding: Embedding
-
-    def luma(self) -> Image:
-        return self.small
-
-    def chroma(self, width: int, height: int) -> Image:
-        assert self.tint.shape[:2] == (height, width)
-        return self.tint
-
-    def rgb(self, width: int, height: int) -> Image:
-        return NoPixels(self.width, self.height).rgb(width, height)
-
-    def bgr(self) -> Image:
-        return NoPixels(self.width, self.height).bgr()
-
-
-def seen(clip: Labelled, embedder: Embedder) -> list[Frame]:
-    frames = (
-        i for i in ClipReader(clip.path, clip.name, rate=RATE).items() if isinstance(i, Frame)
-    )
-    return [replace(frame, picture=_look(frame.picture, embedder)) for frame in frames]
-
-
-def _look(picture: Picture, embedder: Embedder) -> Seen:
-    small = reduced(picture.luma()).copy()
-    tint = picture.chroma(*(4 * side for side in THUMBNAIL)).copy()
-    return Seen(picture.width, picture.height, picture.levels, small, tint, embedder(picture))
 
 
 @contextmanager
@@ -125,7 +82,7 @@ def judged(
 ) -> None:
     kept = hit = events = inside = false = blurred = 0
     for clip in clips:
-        sifter = Sifter(limits, _said, Gallery(size), model="ablation")
+        sifter = Sifter(limits, said, Gallery(size), model="ablation")
         verdicts = [v for f in frames[clip.name] for v in sifter.offer(f)] + sifter.flush()
         keeps = [v.decision for v in verdicts if v.is_kept]
         numbers = [d.frame_index for d in keeps]
@@ -159,11 +116,6 @@ def numbered(name: str, factor: float) -> Iterator[None]:
         yield
 
 
-def _said(picture: Picture) -> Embedding:
-    assert isinstance(picture, Seen)
-    return picture.embedding
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--media", type=Path, default=MEDIA)
@@ -175,7 +127,7 @@ def main() -> None:
     model = open_model(ModelSettings())
     embedder = Embedder(model)
     clips = labels.labelled(media)
-    frames = {clip.name: seen(clip, embedder) for clip in clips}
+    frames = {clip.name: seen(clip.path, clip.name, embedder) for clip in clips}
     limits = Limits(novelty=model.spec.cell_limit)
     print(
         "| without | kept | events | each | false | blurred unmarked |\n|---|---|---|---|---|---|"

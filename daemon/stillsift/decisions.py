@@ -128,6 +128,12 @@ class Decision:
     sharpness: float | None = None
     """Sharpness, comparable within a source, 0 and up, higher is sharper."""
     sharpness_limit: float | None = None
+    shadows: float | None = None
+    """Luma, 0-255, that all but the darkest hundredth of the picture reaches: `max_brightness`."""
+    highlights: float | None = None
+    """Luma, 0-255, within which all but the brightest hundredth stays: `min_brightness`."""
+    contrast: float | None = None
+    """Contrast, grey levels, 0 and up: `min_contrast`."""
     similarity: float | None = None
     """Cosine of the pooled embeddings with `nearest_kept`, -1 to 1, higher is closer."""
     distance: float | None = None

@@ -27,13 +27,14 @@ from sifting import (
     reasons,
     scene,
     sift,
+    thumbnail_of,
     with_object,
 )
 from stillsift.arrays import Image
 from stillsift.decisions import Reason
 from stillsift.embedding import Embedding
 from stillsift.frames import FULL_RANGE, VIDEO_RANGE, ArrayPicture, Frame, Picture
-from stillsift.selection import Gallery, GalleryFrame, Sifter
+from stillsift.selection import Gallery, GalleryFrame, Limits, Sifter
 from stillsift.selection.gates import Exposure, Gates
 from stillsift.selection.thumbnail import thumbnail
 from stillsift.sources.files import ClipReader
@@ -117,7 +118,8 @@ def as_jpeg(picture: Image) -> Image:
 def test_what_shows_nothing_is_told_from_what_shows_little(
     picture: Image, reason: Reason | None
 ) -> None:
-    dropped = SENSIBLE.dropped(thumbnail(as_jpeg(picture)), ArrayPicture(picture))
+    found = Exposure.of(thumbnail(as_jpeg(picture)), ArrayPicture(picture).levels)
+    dropped = SENSIBLE.dropped(found)
     assert (None if dropped is None else dropped[0]) == reason
 
 
@@ -216,6 +218,22 @@ def test_a_restart_among_dropped_frames_changes_nothing(
             sifter = Sifter(GATED, blocks, gallery, sifter.state(), model="blocks")
     decided += [verdict.decision for verdict in sifter.flush()]
     assert decided == undisturbed
+
+
+@pytest.mark.parametrize("kind", [frame, photo])
+@pytest.mark.parametrize("limits", [LIMITS, GATED])
+def test_the_light_of_every_frame_is_recorded(
+    kind: Callable[[Image, int], Frame], limits: Limits
+) -> None:
+    pictures = [scene(0), scene(0), BLACK]
+    for verdict, picture in zip(
+        sift(fresh(limits), [kind(each, index) for index, each in enumerate(pictures)]),
+        pictures,
+        strict=True,
+    ):
+        found = Exposure.of(thumbnail_of(picture), ArrayPicture(picture).levels)
+        told = verdict.decision
+        assert {name: getattr(told, name) for name in found.told()} == found.told()
 
 
 def test_sift_drops_a_clips_black_frames_and_its_folders_black_photograph(

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from rich.console import Console
+
 from ..decisions import Outcome, Reason, outcome_of, time_text
 from ..escapes import escaped, json_text
 from ..ledger.records import SourceStats
@@ -13,6 +15,7 @@ from ..sources import LeftAlone
 from ..units import counted, shown_size
 from .arguments import (
     Commands,
+    UsageError,
     add_command,
     add_json,
     add_source,
@@ -22,10 +25,12 @@ from .arguments import (
 )
 from .tables import table
 from .tally import by_outcome, left_alone_line
+from .watch import watch
 
 _EXAMPLES = """\
   stillsift stats --store sifted
   stillsift stats --json
+  stillsift stats --watch                 what goes on now, until Ctrl-C
 """
 
 
@@ -35,13 +40,27 @@ def add(commands: Commands) -> None:
     )
     add_store(parser)
     add_source(parser)
+    parser.add_argument(
+        "--watch",
+        nargs="?",
+        type=float,
+        const=2.0,
+        metavar="SECONDS",
+        help="show what comes in and what is kept, anew every so many seconds (2), until Ctrl-C",
+    )
     add_json(parser)
 
 
 def stats(given: argparse.Namespace) -> int:
     """Prints a line for each source, then its frames by outcome and reason."""
+    if given.watch is not None and (given.json or not given.watch > 0):
+        raise UsageError("stats: --watch is for people, and for more than 0 seconds")
     with opened_ledger(given) as ledger:
-        sources = ledger.stats(known_source(given, ledger))
+        only = known_source(given, ledger)
+        if given.watch is not None:
+            watch(lambda: ledger.stats(only), given.watch, Console())
+            return 0
+        sources = ledger.stats(only)
     if given.json:
         print(json_text([_as_json(source) for source in sources], indent=2))
         return 0

@@ -72,6 +72,9 @@ DECISION_COLUMNS: dict[str, ColumnType] = {
     "detections": "text",
     "repairs": "text",
     "objects_shown_by": "text",
+    "shadows": "number",
+    "highlights": "number",
+    "contrast": "number",
 }
 """Columns of a decision and their types, in the order in which every format has them."""
 
@@ -104,6 +107,9 @@ def decision_row(decision: Decision, kept_path: Path | None, repairs: str | None
         "detections": None if decision.detections is None else objects(decision.detections),
         "repairs": repairs,
         "objects_shown_by": " ".join(decision.objects_shown_by) or None,
+        "shadows": told_measure(decision.shadows),
+        "highlights": told_measure(decision.highlights),
+        "contrast": told_measure(decision.contrast),
     }
 
 

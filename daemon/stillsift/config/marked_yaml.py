@@ -75,6 +75,11 @@ def read(text: str, environ: Mapping[str, str]) -> Document:
     return document
 
 
+def composed(text: str) -> yaml.Node | None:
+    """Returns the nodes of a text that `read` reads, with their marks; None: it is empty."""
+    return yaml.compose(text, Loader=_Loader)
+
+
 def write(value: Any) -> str:
     """Writes the text that `read` gives back as `value`."""
     return yaml.dump(_escaped(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True)

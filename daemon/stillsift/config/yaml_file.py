@@ -80,6 +80,13 @@ def parse(
     return _warned_of(_parsed(text, name, environ), name)
 
 
+def parse_quietly(
+    text: str, name: str = "config.yaml", *, environ: Mapping[str, str] = os.environ
+) -> Config:
+    """Reads the configuration as `parse` does, without a warning of passwords."""
+    return _parsed(text, name, environ).config
+
+
 def _warned_of(read: ConfigFile, name: str) -> Config:
     for mistake in read.clear_passwords():
         log.warning("%s:%s: %s", name, mistake.line, mistake)

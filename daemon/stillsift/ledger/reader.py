@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from ..decisions import Decision, Outcome, Reason
 from ..problems import Problem
+from ..selection.replay import MEASURED, Measures, measures_of
 from ..sources import FileIdentity, Numbering
 from . import schema
 from .covered import Covered, covered
@@ -21,6 +22,8 @@ from .filters import begins_with, of_file, where
 from .records import (
     AlarmRecord,
     AlbumRow,
+    Correction,
+    CorrectionKind,
     DecisionRecord,
     FileRecord,
     FileState,
@@ -419,6 +422,39 @@ class LedgerReader:
             yield from map(decision_record, rows)
             after = int(rows[-1][0])
 
+    def measures(
+        self, source: str, since_ns: int | None = None, until_ns: int | None = None
+    ) -> Measures:
+        """Returns the measures of what a source has kept or dropped in [since, until).
+
+        Of 100,000 decisions that takes about half a second.
+        """
+        condition, values = where(
+            ("captured_at_ns >= ?", since_ns), ("captured_at_ns < ?", until_ns)
+        )
+        rows = self._all(
+            f"SELECT {', '.join(MEASURED)} FROM decisions"
+            f" WHERE source = ? AND outcome IN ('kept', 'dropped') AND {condition} ORDER BY seq",
+            (source, *values),
+        )
+        return measures_of(rows)
+
+    def made_with(
+        self, source: str, since_ns: int | None = None, until_ns: int | None = None
+    ) -> list[str]:
+        """Returns the configurations (YAML) with which a source was decided in [since, until), the
+        last one first."""
+        condition, values = where(
+            ("captured_at_ns >= ?", since_ns), ("captured_at_ns < ?", until_ns)
+        )
+        rows = self._all(
+            "SELECT c.yaml FROM (SELECT config, max(seq) AS last FROM decisions"
+            f" WHERE source = ? AND {condition} GROUP BY config) d"
+            " JOIN configs c ON c.key = d.config ORDER BY d.last DESC",
+            (source, *values),
+        )
+        return [str(row[0]) for row in rows]
+
     def sifted(self, source: str) -> Iterator[Decision]:
         """Yields the decisions made since the sifting of a source began; none: it is over."""
         row = self._one("SELECT after FROM sifting WHERE source = ?", (source,))
@@ -726,6 +762,21 @@ class LedgerReader:
     def judgements(self) -> dict[str, bool]:
         """Returns what people said of audit samples: for each id, whether dropping it was wrong."""
         return {id: bool(wrong) for id, wrong in self._all("SELECT id, wrong FROM judgements")}
+
+    def corrections(self, *, undone: bool = False) -> list[Correction]:
+        """Returns what people said of decisions, oldest first; `undone`: also what was taken back.
+
+        A decision that it is about may be forgotten by now.
+        """
+        condition = "1" if undone else "undone_at IS NULL"
+        rows = self._all(
+            "SELECT id, made_at, decision_id, kind, other_decision_id, undone_at FROM corrections"
+            f" WHERE {condition} ORDER BY id"
+        )
+        return [
+            Correction(id, made_at, about, CorrectionKind(kind), other, undone_at)
+            for id, made_at, about, kind, other, undone_at in rows
+        ]
 
     def config(self, hash: str) -> str | None:
         """Returns the configuration (YAML, no secrets) that has this hash; None: never recorded."""

@@ -325,6 +325,33 @@ class Replaced:
     original: FileRecord
 
 
+class CorrectionKind(StrEnum):
+    """Names what a person said of a decision."""
+
+    KEEP = "keep"
+    """The frame was dropped and should have been kept."""
+    DROP = "drop"
+    """The frame was kept and should have been dropped."""
+    SAME = "same"
+    """The frame and another one show the same."""
+    DIFFERENT = "different"
+    """The frame and another one do not show the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Describes what a person said of one decision, or of a pair of them."""
+
+    id: int
+    made_at_ns: int
+    decision_id: str
+    kind: CorrectionKind
+    other_decision_id: str | None = None
+    """The other frame of a pair; None: it is about one frame."""
+    undone_at_ns: int | None = None
+    """When it was taken back; None: it holds."""
+
+
 @dataclass(frozen=True, slots=True)
 class LargerCopies:
     """Says that larger copies were dropped, since another source had kept a smaller one before."""

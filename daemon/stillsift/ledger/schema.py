@@ -290,10 +290,27 @@ CREATE TABLE in_place_repairs (
 ) WITHOUT ROWID;
 """
 
+_CORRECTIONS = """
+CREATE TABLE corrections (
+    id INTEGER PRIMARY KEY,
+    made_at INTEGER NOT NULL,
+    decision_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    other_decision_id TEXT,
+    undone_at INTEGER
+);
+"""
+
+_EXPOSURE = """
+ALTER TABLE decisions ADD COLUMN shadows REAL;
+ALTER TABLE decisions ADD COLUMN highlights REAL;
+ALTER TABLE decisions ADD COLUMN contrast REAL;
+"""
+
 MIGRATIONS = (
     *(_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME, _LEFT_ALONE),
     *(_DISTANCE, _SEQUENCES, _ALBUM, _REPLACED, _PLACES, _EMBEDDINGS, _DETECTIONS, _REPAIRS),
-    _OBJECTS_SHOWN_BY,
+    *(_OBJECTS_SHOWN_BY, _CORRECTIONS, _EXPOSURE),
 )
 """Steps in order: step n makes schema version n + 1 out of version n. Never edit a step that was
 released; add a new one."""

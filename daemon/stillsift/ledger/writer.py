@@ -23,6 +23,7 @@ from .records import (
     AlbumChanges,
     Batch,
     Checkpoint,
+    CorrectionKind,
     FileRecord,
     FileState,
     GalleryNow,
@@ -436,6 +437,28 @@ class Ledger(LedgerReader):
                 "INSERT OR REPLACE INTO judgements VALUES (?, ?, ?)",
                 ((id, is_wrong, now) for id, is_wrong in wrong.items()),
             )
+
+    def correct(self, decision_id: str, kind: CorrectionKind, other: str | None = None) -> int:
+        """Records what a person said of a decision, and returns the number of the correction.
+
+        `other`: the other frame of a pair. As `judge`, it may run beside a daemon.
+        """
+        with self._writing() as db:
+            made = db.execute(
+                "INSERT INTO corrections (made_at, decision_id, kind, other_decision_id)"
+                " VALUES (?, ?, ?, ?)",
+                (self._clock(), decision_id, kind, other),
+            )
+            return int(made.lastrowid or 0)
+
+    def undo_correction(self, id: int) -> bool:
+        """Records that a correction is taken back; returns whether it held until now."""
+        with self._writing() as db:
+            done = db.execute(
+                "UPDATE corrections SET undone_at = ? WHERE id = ? AND undone_at IS NULL",
+                (self._clock(), id),
+            )
+            return done.rowcount == 1
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

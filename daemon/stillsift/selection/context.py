@@ -301,6 +301,7 @@ class Context:
             objects_shown_by=self._objects_shown_by(found, instead)
             if reason is Reason.SAME_OBJECT
             else (),
+            **({} if measured.exposure is None else measured.exposure.told()),
         )
 
     def _objects_shown_by(self, found: Comparison, instead: GalleryFrame | None) -> tuple[str, ...]:

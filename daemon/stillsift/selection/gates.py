@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from ..arrays import Image
 from ..decisions import Reason
-from ..frames import Picture
 from .thumbnail import THUMBNAIL
 
 WHITE = 255.0
@@ -43,6 +42,14 @@ class Exposure:
     """Luma, 0-255, that all but the brightest hundredth of the picture stays within."""
     contrast: float
     """Root mean square contrast, grey levels, 0 and up: without noise, without gradual shading."""
+
+    def told(self) -> dict[str, float]:
+        """Returns the measures as they are recorded, to a tenth of a grey level and a hundredth."""
+        return {
+            "shadows": round(self.shadows, 1),
+            "highlights": round(self.highlights, 1),
+            "contrast": round(self.contrast, 2),
+        }
 
     @classmethod
     def of(cls, thumb: Image, levels: tuple[int, int]) -> Exposure:
@@ -66,14 +73,8 @@ class Gates:
     min_contrast: float = 0.0
     """Contrast, grey levels; a picture with less has too little information."""
 
-    def dropped(self, thumb: Image, picture: Picture) -> tuple[Reason, str] | None:
-        """Returns why `picture` is dropped, and the measure that says so; None: it passes.
-
-        `thumb`: its `thumbnail`.
-        """
-        if self == NO_GATES:
-            return None
-        found = Exposure.of(thumb, picture.levels)
+    def dropped(self, found: Exposure) -> tuple[Reason, str] | None:
+        """Returns why a picture is dropped, and the measure that says so; None: it passes."""
         if found.highlights < self.min_brightness:
             return Reason.DARK, f"brightness {found.highlights:.1f} < {self.min_brightness:g}"
         if found.shadows > self.max_brightness:

@@ -11,6 +11,7 @@ from ..embedding import Embedding
 from ..frames import Frame
 from .cells import Cells
 from .comparison import Comparison
+from .gates import Exposure
 from .overview import Overview
 from .sharpness import Sharpness, sharpness
 
@@ -83,6 +84,8 @@ class Measured:
     asked for it, or nobody looks."""
     detections: tuple[Detection, ...] | None = None
     """Objects found in it; None: no detector has looked at it."""
+    exposure: Exposure | None = None
+    """How the light of the frame is spread. None: it was not measured."""
     luma: Image | None = None
     """Luma of the frame while it is in memory. None: the frame's picture must be asked for it."""
     unlike: str | None = None

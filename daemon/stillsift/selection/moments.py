@@ -26,6 +26,8 @@ from .thumbnail import GLANCE_S, same_but_blurred
 from .tracking import Foreground, carried, connected
 from .verdict import Step, Verdict
 
+LESSER = "another frame of the moment shows more"
+"""Detail of a frame that came before the best one of its moment."""
 _IN_TRANSIT = 0.4
 """Share of the scene's sharpness; a frame between two views that is less sharp was taken while the
 camera swung."""
@@ -461,7 +463,7 @@ class Moments:
 
         `most` is recorded as its limit: the largest weight of the frames up to the best one.
         """
-        found = replace(each.found, limit=most, why="another frame of the moment shows more")
+        found = replace(each.found, limit=most, why=LESSER)
         if each.measured.sharpness is not None and self._blurred(each.measured):
             reason = Reason.BLURRY
         elif self._context.apart(each.measured, shows) <= 1:

@@ -64,7 +64,7 @@ class Novelty:
         self.factor = self._asked * factor
         self.numbers = Numbers.of(self._cell_limit, self._sensitivity, self.factor)
         share = FACTORS[self._sensitivity].picture_share
-        self._picture_factor = share * self._asked * min(factor, 16.0) ** 0.25
+        self._picture_factor = share * self._asked * picture_share(factor)
         """Factor on the limits of single distances. These have a highest value, so `factor` raises
         such a limit to its double at most."""
 
@@ -270,6 +270,11 @@ class Novelty:
         # For another view the whole distance counts, without light or neighbours.
         other = median(self.counting(distances, cells)) > self.numbers.view
         return np.asarray(np.where(other, distances.max(1), largest), np.float32)
+
+
+def picture_share(factor: float) -> float:
+    """Returns the factor on the distances of photographs for one on the weights of a time line."""
+    return float(min(factor, 16.0) ** 0.25)
 
 
 def largest_group(over: Floats) -> float:

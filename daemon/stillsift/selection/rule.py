@@ -25,7 +25,8 @@ from .scene import Scene
 
 _LIGHT = "all of it differs a little, and no part of it more than the rest"
 _TINGE = "a colour that has not stayed for half a second"
-_LITTLE = "what is new in it weighs too little"
+MOVED_ON = "the view has moved on"
+TOO_LITTLE = "what is new in it weighs too little"
 _UNCOVERED = "what is behind the objects that left is shown by other kept frames"
 
 
@@ -122,7 +123,7 @@ def _in_parts(e: Evidence) -> Finding | None:
 def _moved_view(e: Evidence) -> Finding | None:
     if e.move is None:
         return None
-    why = f"the view has moved on; {e.move.unseen:.0%} of it is not in the kept frame"
+    why = f"{MOVED_ON}; {e.move.unseen:.0%} of it is not in the kept frame"
     return Finding(e.largest, _unmet(e), why)
 
 
@@ -139,7 +140,7 @@ def _tinged(e: Evidence) -> Finding | None:
 
 def _same_background(e: Evidence) -> Finding | None:
     why = _UNCOVERED if e.background else _LIGHT
-    return Finding(e.largest, _unmet(e), _LITTLE if e.new.any() else why)
+    return Finding(e.largest, _unmet(e), TOO_LITTLE if e.new.any() else why)
 
 
 ROWS = (

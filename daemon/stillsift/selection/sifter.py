@@ -30,6 +30,7 @@ from .changes import Changes
 from .comparison import Comparison
 from .context import Context
 from .gallery import Gallery, GalleryFrame
+from .gates import Exposure
 from .keep_ratio import KeepRatio
 from .learning import Learning
 from .likeness import Shown
@@ -170,9 +171,11 @@ class Sifter:
         ahead = _ahead(frame)
         luma = frame.picture.luma() if ahead is None else ahead.luma
         thumb = thumbnail(luma) if ahead is None else ahead.thumbnail
-        shut = self.limits.gates.dropped(thumb, frame.picture)
+        exposure = Exposure.of(thumb, frame.picture.levels)
+        shut = self.limits.gates.dropped(exposure)
         if shut is None:
             measured = self._measure(frame, luma, thumb)
+            measured.exposure = exposure
             self._context.settle()
             self._unchecked.append(thumb if measured.timed else None)
             verdicts = self._judge([measured])
@@ -184,7 +187,8 @@ class Sifter:
         self._context.settle()
         flushed = self.flush()
         self._unchecked.append(thumb if on_time_line(frame) else None)
-        verdict = Verdict(about(frame, reason, detail=why), _lightened(frame))
+        record = about(frame, reason, detail=why, **exposure.told())
+        verdict = Verdict(record, _lightened(frame))
         self._context.decide([verdict])
         return [*flushed, *self._checked([verdict])]
 

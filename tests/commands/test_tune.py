@@ -1,0 +1,168 @@
+"""`stillsift tune` over real stores: what it tells, proposes, and writes into config.yaml."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clips import real_clip
+from conftest import Command
+from stillsift.cli import main
+from stillsift.config import load
+from stillsift.ledger import Ledger
+from stillsift.ledger.records import CorrectionKind
+
+CONFIG = """\
+store: {{path: {store}}}  # all of it
+sources:
+  - name: bikes  # a street
+    directory: {clip}
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of one clip that `sift` has made with the defaults."""
+    store = tmp_path_factory.mktemp("tune") / "store"
+    assert main(["sift", str(real_clip("bikes")), "-o", str(store)]) == 0
+    return store
+
+
+def told(stillsift: Command, *given: object) -> Any:
+    done = stillsift("tune", *given, "--json")
+    assert done.status == 0, done.err
+    return json.loads(done.out)
+
+
+def configured(folder: Path, store: Path) -> Path:
+    file = folder / "config.yaml"
+    file.write_text(CONFIG.format(store=store, clip=real_clip("bikes")))
+    return file
+
+
+def test_every_sensitivity_is_tried_and_today_is_as_recorded(
+    stillsift: Command, made: Path
+) -> None:
+    (source,) = told(stillsift, "--store", made)["sources"]
+    (stats,) = json.loads(stillsift("stats", "--store", made, "--json").out)
+    (today,) = (line for line in source["tried"] if line["name"] == "today")
+    assert (today["kept"], today["added"], today["lost"]) == (stats["kept"], [], [])
+    assert source["frames"] == stats["frames"]
+    by_word = {e["sensitivity"]: e["kept"] for e in source["tried"] if e["novelty_limit"] == 1}
+    assert by_word["lowest"] < by_word["normal"] <= by_word["highest"]
+    for line in source["tried"]:
+        assert line["kept"] == today["kept"] + len(line["added"]) - len(line["lost"])
+    text = stillsift("tune", "--store", made).out
+    assert "sensitivity  novelty_limit  kept" in text
+    assert "today" in text
+
+
+def test_one_change_is_told_with_its_frames(stillsift: Command, made: Path) -> None:
+    (source,) = told(stillsift, "--store", made, "--set", "min_gap=4s")["sources"]
+    today, changed = source["tried"]
+    assert changed["name"] == "min_gap=4s"
+    assert 0 < changed["kept"] < today["kept"]
+    rows = stillsift("decisions", "--store", made, "--outcome", "kept", "--json").out
+    kept = {json.loads(row)["id"] for row in rows.splitlines()}
+    assert set(changed["lost"]) <= kept
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (("--set", "rate=all"), "what it changes is not recorded"),
+        (("--set", "sensitivity=loud"), "sensitivity"),
+        (("--keep-rate", "200%"), "not a share"),
+        (("--kept-per-day", "0"), "more than 0"),
+        (("--write",), "say which"),
+        (("--keep-rate", "1%", "--write"), "name the configuration with -c"),
+        (("--source", "shed"), "no such source"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    stillsift: Command,
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given: tuple[str, ...],
+    says: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where no config.yaml is
+    done = stillsift("tune", "--store", made, *given)
+    assert done.status == 2
+    assert says in done.err
+
+
+def test_a_proposal_is_shown_then_written_and_only_that(
+    stillsift: Command, made: Path, tmp_path: Path
+) -> None:
+    file = configured(tmp_path, made)
+    file.chmod(0o640)
+    before = file.read_text()
+    shown = stillsift("tune", "-c", file, "--keep-rate", "15%")
+    assert shown.status == 0, shown.err
+    assert "to be written with --write" in shown.out
+    assert file.read_text() == before
+    done = told(stillsift, "-c", file, "--keep-rate", "15%", "--write")
+    assert done["written"] is True
+    (source,) = done["sources"]
+    after = file.read_text()
+    assert "# all of it" in after
+    assert "# a street" in after
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert [each.name for each in tmp_path.iterdir()] == ["config.yaml"]
+    (now,) = load(file).sources
+    for key, value in source["proposed"].items():
+        assert getattr(now, key) == value
+    added = [line for line in after.splitlines() if line not in before.splitlines()]
+    assert len(added) == len(source["proposed"]) > 0
+    assert stillsift("check-config", file).status == 0
+    (again,) = told(stillsift, "-c", file, "--keep-rate", "15%")["sources"]
+    assert again["proposed"] == {}
+
+
+def test_a_source_that_the_configuration_does_not_have_is_not_written(
+    stillsift: Command, made: Path, tmp_path: Path
+) -> None:
+    file = configured(tmp_path, made)
+    file.write_text(file.read_text().replace("name: bikes", "name: street"))
+    before = file.read_bytes()
+    done = stillsift("tune", "-c", file, "--keep-rate", "15%", "--write")
+    assert done.status == 2
+    assert "has no source bikes" in done.err
+    assert file.read_bytes() == before
+
+
+def test_a_rate_that_cannot_be_reached_is_told(stillsift: Command, made: Path) -> None:
+    (source,) = told(stillsift, "--store", made, "--keep-rate", "100%")["sources"]
+    assert any("no pair of these comes near" in word for word in source["words"])
+
+
+def test_limits_follow_corrections_once_there_are_enough(
+    stillsift: Command, made: Path, tmp_path: Path
+) -> None:
+    (source,) = told(stillsift, "--store", made, "--set", "sensitivity=lowest")["sources"]
+    lost = source["tried"][1]["lost"]
+    rows = stillsift("decisions", "--store", made, "--outcome", "kept", "--json").out
+    kept = [json.loads(row)["id"] for row in rows.splitlines()]
+    file = configured(tmp_path, made)
+    with Ledger(made / "ledger.sqlite") as ledger:
+        numbers = [ledger.correct(lost[0], CorrectionKind.DROP)]
+        few = stillsift("tune", "-c", file, "--from-corrections")
+        assert "too few to choose limits by" in few.out
+        for id_ in kept:
+            kind = CorrectionKind.DROP if id_ in lost else CorrectionKind.KEEP
+            numbers.append(ledger.correct(id_, kind))
+        (found,) = told(stillsift, "-c", file, "--from-corrections")["sources"]
+        asked = found["corrections"]
+        assert asked["known"] == len(kept) + 1 >= 10
+        assert asked["contradicted_best"] < asked["contradicted_now"] == len(lost) + 1
+        if asked["contradicted_left_out"] < asked["contradicted_now"]:
+            assert found["proposed"]
+        for number in numbers:
+            ledger.undo_correction(number)
+    (none,) = told(stillsift, "-c", file, "--from-corrections")["sources"]
+    assert none["words"] == ["no correction is about a frame of this source and time"]
