@@ -13,6 +13,7 @@ from .cells import Cells
 from .comparison import Comparison
 from .overview import Overview
 from .sharpness import Sharpness, sharpness
+from .shown_objects import ShownObject
 
 _MOST_WAITING = 32
 """Most frames that one moment holds: 1 s at 30 frames/s."""
@@ -83,6 +84,8 @@ class Measured:
     asked for it, or nobody looks."""
     detections: tuple[Detection, ...] | None = None
     """Objects found in it; None: no detector has looked at it."""
+    objects: tuple[ShownObject, ...] | None = None
+    """Those of them that are compared, as they look; None: that was not asked yet."""
     luma: Image | None = None
     """Luma of the frame while it is in memory. None: the frame's picture must be asked for it."""
     unlike: str | None = None
@@ -109,6 +112,7 @@ class Measured:
         """
         if self.frame.content_hash is None:  # a still has no pixels left to measure
             self.sharpness = None
+        self.detections = self.objects = None
         return self
 
 
