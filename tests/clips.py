@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -37,6 +38,23 @@ def real_pictures(name: str = "bikes", count: int = 30) -> tuple[NDArray[np.uint
             np.asarray(next(frames).to_ndarray(width=320, height=180, format="rgb24"), np.uint8)
             for _ in range(count)
         )
+
+
+@cache
+def real_person(name: str) -> NDArray[np.uint8]:
+    """(height, width, 3) uint8 BGR: the driver or the cyclist, each cut out of a real clip."""
+    clip, number, (left, top, right, bottom) = _PEOPLE[name]
+    with av.open(str(real_clip(clip))) as container:
+        frame = next(islice(container.decode(video=0), number, None))
+        picture = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+    return np.ascontiguousarray(picture[top:bottom, left:right])
+
+
+_PEOPLE = {
+    "driver": ("carphone_pristine", 0, (31, 13, 171, 143)),
+    "cyclist": ("bikes", 120, (346, 8, 481, 271)),
+}
+"""Clip, number of the frame, and the box that NanoDet tells."""
 
 
 def write_clip(

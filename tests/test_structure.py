@@ -33,10 +33,10 @@ MODULES = {
     "detection": "manifest letterbox outputs detector crops",
     "health": "alarms known_views camera_health",
     "selection": """
-        sensitivity numbers regions sharpness thumbnail small_picture gates cells moved_view gallery
-        noise
-        background tracking scene
-        comparison novelty sequence budgets keep_ratio targets examples limits documents overview
+        sensitivity numbers regions sharpness thumbnail small_picture gates cells moved_view
+        shown_objects gallery noise background tracking scene
+        comparison novelty sequence budgets keep_ratio targets best_view examples limits documents
+        overview
         alignment light
         pixel_difference likeness copy_order album measured evidence rule learning photographs
         replacement verdict target_check context moments changes bursts sifter audit_sample

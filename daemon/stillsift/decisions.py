@@ -36,7 +36,8 @@ class Reason(StrEnum):
     """A frame that differs from each kept frame, but only by what kept frames show together: where
     an object has left, another kept frame shows what is behind it."""
     SAME_OBJECT = "same_object"
-    """A frame whose changes belong to an object that a kept frame of this event shows."""
+    """A frame whose changes belong to an object that a kept frame of this event shows; or, with
+    `compare: object`, of which kept frames show each object."""
     FLEETING = "fleeting"
     """A frame with something that is gone at once, as noise, a flash or a shake is."""
     BLURRY = "blurry"
@@ -104,6 +105,12 @@ class Detection:
     """0 to 1."""
     box: Box
     """In pixels of the picture, within it."""
+
+    @property
+    def area(self) -> float:
+        """Gives how many pixels the box covers."""
+        left, top, right, bottom = self.box
+        return (right - left) * (bottom - top)
 
     def __str__(self) -> str:
         return f"{self.label} {self.confidence:.2f}"

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ import yaml
 from test_run import sample
 
 import tiny_onnx
-from clips import real_clip
+from clips import real_clip, real_person, write_clip
 from conftest import Command
 from photographs import textured
 from running import daemon, decided, until
@@ -353,3 +354,78 @@ def test_what_stays_in_place_cannot_be_made_anonymous(stillsift: Command, tmp_pa
     done = stillsift("sift", photos, "-c", given, "--remove-to", tmp_path / "out")
     assert done.status == 2
     assert "leaves what is kept as it is, and anonymize must not" in done.err
+
+
+def test_a_person_who_comes_again_is_kept_once(stillsift: Command, tmp_path: Path) -> None:
+    """Real people, the detector that comes along: the driver, the driver elsewhere and in another
+    light, then the cyclist."""
+    empty = textured(7, 640, 480) // 3
+
+    def standing(name: str, x: int, y: int, height: int, light: float = 1.0) -> Image:
+        picture, person = empty.copy(), real_person(name)
+        size = round(person.shape[1] * height / person.shape[0]), height
+        there = cv2.resize(person, size, interpolation=cv2.INTER_AREA)
+        picture[y : y + height, x : x + size[0]] = there
+        return np.asarray(picture * light, np.uint8)
+
+    shots = [
+        *(empty, standing("driver", 40, 200, 200), empty),
+        *(standing("driver", 380, 120, 160, light=0.7), empty, standing("cyclist", 200, 150, 260)),
+    ]
+    pictures = [np.ascontiguousarray(shot[..., ::-1]) for shot in shots for _ in range(25)]
+    clip = tmp_path / "door.mp4"
+    write_clip(clip, pictures, rate=10, gop=25)
+
+    def kept(*asked: str) -> tuple[list[int], list[dict[str, Any]]]:
+        told = tmp_path / "told.jsonl"
+        told.unlink(missing_ok=True)
+        done = stillsift(
+            *("sift", clip, "--dry-run", "--decisions", told, "--set", "require=[person]"), *asked
+        )
+        assert done.status == 0, done.err
+        rows = [json.loads(line) for line in told.read_text("utf-8").splitlines()]
+        shown = [row["frame_index"] // 25 for row in rows if row["outcome"] == "kept"]
+        return sorted(set(shown)), [row for row in rows if row["frame_index"] // 25 == 3]
+
+    assert kept()[0] == [1, 3, 5]
+    shown, again = kept("--set", "compare=object")
+    assert shown == [1, 5]
+    (looked,) = {
+        (row["reason"], row["distance"] <= 1)
+        for row in again
+        if row["detections"] and "compared by itself" in row["detail"]
+    }
+    assert looked == ("same_object", True)
+
+
+def test_a_better_copy_replaces_what_shows_the_same_object(
+    stillsift: Command, tmp_path: Path
+) -> None:
+    picture, person = textured(7, 640, 480) // 3, real_person("driver")
+    large = cv2.resize(person, (336, 312), interpolation=cv2.INTER_CUBIC)
+    picture[100:412, 200:536] = large
+    small = cv2.resize(picture, (320, 240), interpolation=cv2.INTER_AREA)
+    photos = tmp_path / "in"
+    photos.mkdir()
+    for name, each in (("a", small), ("b", textured(3, 640, 480)), ("z", picture)):
+        assert cv2.imwrite(str(photos / f"{name}.png"), each)
+    asked = "--set", "require=[person]", "--set", "compare=object"
+    done = stillsift("sift", photos, "-o", tmp_path / "out", *asked)
+    assert done.status == 0, done.err
+    told = {
+        Path(str(each.decision.file)).stem: each.decision.reason
+        for each in decided(tmp_path / "out")
+    }
+    assert told == {
+        "a": Reason.NEAR_DUPLICATE,
+        "b": Reason.NO_TARGET,
+        "z": Reason.NOVEL,
+    }
+
+
+@pytest.mark.parametrize("asked", ["compare=object", "compare=thing"])
+def test_objects_that_nobody_names_cannot_be_compared(asked: str, stillsift: Command) -> None:
+    done = stillsift("sift", real_clip("bikes"), "--dry-run", "--set", asked)
+    assert done.status == 2
+    assert "compare" in done.err
+    assert ("require" in done.err) == (asked == "compare=object")

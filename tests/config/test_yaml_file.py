@@ -214,6 +214,21 @@ MISTAKES = [
         "list --json` names them",
     ),
     (
+        "objects to be compared that nobody names",
+        "defaults: {compare: object}\nsources:\n- {name: a, directory: /a, require: [car]}\n"
+        "- {name: b, directory: /b}\n- {name: c, directory: /c, compare: object}",
+        "c:4: sources.b.compare: is object, and neither require nor trigger names any; name those "
+        "to be compared, as in `require: [person, vehicle]`\n"
+        "c:5: sources.c.compare: is object, and neither require nor trigger names any; name those "
+        "to be compared, as in `require: [person, vehicle]`",
+    ),
+    (
+        "objects to be compared, without a source",
+        "defaults: {compare: object}",
+        "c:1: defaults.compare: is object, and neither require nor trigger names any; name those "
+        "to be compared, as in `require: [person, vehicle]`",
+    ),
+    (
         "unknown key of an object",
         "defaults:\n  require:\n  - {label: car, confidnce: 0.4}",
         "c:3: defaults.require[0].confidnce: unknown key; did you mean confidence?",

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
-from clips import real_clip, write_clip
+from clips import real_clip, real_person, write_clip
 from conftest import Command
 from footage import scene, taken
 from photographs import compressed, resized, textured
@@ -158,6 +158,33 @@ def gallery(store: Path, model: str) -> list[GalleryFrame]:
             for source in ledger.sources()
             for entry in ledger.gallery(source, model)
         ]
+
+
+def test_objects_that_were_kept_with_another_model_are_known(
+    stillsift: Command, tmp_path: Path, int8: Path, fp32: Path
+) -> None:
+    photos, store = tmp_path / "photos", tmp_path / "store"
+    asked = "--set", "require=[person]", "--set", "compare=object"
+
+    def write_person(name: str, person: str, x: int, y: int, light: float) -> None:
+        picture, cut = textured(len(name), 640, 480) // 3, real_person(person)
+        picture[y : y + len(cut), x : x + cut.shape[1]] = cut
+        write(photos, name, np.asarray(picture * light, np.uint8))
+
+    write_person("a", "driver", 40, 300, 1.0)
+    assert stillsift("sift", photos, "-o", store, "-c", int8, *asked).status == 0
+    (first,) = kept(store)
+    write_person("bb", "driver", 400, 60, 0.7)
+    write_person("ccc", "cyclist", 200, 100, 1.0)
+    done = stillsift("sift", photos, "-o", store, "-c", fp32, *asked)
+    assert embedded_again(done.err) == [1]
+    reasons = {Path(str(r.decision.file)).stem: r.decision for r in decided(store)}
+    assert reasons["bb"].reason is Reason.SAME_OBJECT
+    assert reasons["bb"].nearest_kept == first.decision.id
+    assert reasons["ccc"].reason is Reason.NOVEL
+    before, (again, _) = gallery(store, CPU_MODEL), gallery(store, CUDA_MODEL)
+    assert before == []
+    assert [each.cells.shape for each in again.objects] == [(8, 8, 112)]
 
 
 def test_after_a_change_of_model_a_busy_clip_is_decided_as_without_one(

@@ -15,7 +15,8 @@ from sifting import LIMITS, blocks, frame, noisy, photo, reasons, scene, sift
 from stillsift.arrays import Image, packed, unpacked
 from stillsift.decisions import Box, Detection, Reason
 from stillsift.detection import DetectError
-from stillsift.frames import ArrayPicture, Frame
+from stillsift.embedding import Embedding, EmbedError
+from stillsift.frames import ArrayPicture, Frame, Picture
 from stillsift.selection import Gallery, GalleryFrame, Limits, Sifter, Verdict
 from stillsift.selection.budgets import Amounts
 from stillsift.selection.regions import Regions
@@ -85,6 +86,8 @@ def shown(verdicts: Sequence[Verdict], reason: Reason) -> list[int]:
 
 RED = Target("red")
 VIEW = scene(0)
+CLOSER = [(60, 24), (75, 28), (90, 32), (105, 36), (120, 40), (135, 44)]
+"""Left edge and side of a plate that comes closer, in six frames."""
 
 
 @pytest.mark.parametrize("changes", [False, True])
@@ -351,10 +354,11 @@ def test_a_frame_that_cannot_be_converted_loses_no_other() -> None:
         def bgr(self) -> Image:
             raise DetectError("cannot be converted")
 
-    frames = film((VIEW, 4))
+    coming = [(plate(VIEW, "red", x=x, side=side), 0.2) for x, side in CLOSER]
+    frames = film((VIEW, 4), *coming)
     frames = [replace(each, picture=Broken(each.picture.bgr())) for each in frames]
     verdicts = sift(sifter(Targets(require=(RED,)), Seen()), frames)
-    assert [v.decision.frame_index for v in verdicts] == list(range(20))
+    assert [v.decision.frame_index for v in verdicts] == list(range(26))
     assert any(v.is_kept for v in verdicts)
 
 
@@ -387,3 +391,150 @@ def test_a_state_that_lacks_what_is_remembered_now_is_taken_all_the_same() -> No
         detect=Seen(),
     )
     assert reasons(sift(heir, frames[40:])) == [Reason.NO_TARGET] * 60
+
+
+# -- compare: object -------------------------------------------------------------------------------
+
+BOTH = Targets(require=(RED, Target("blue")), by_object=True)
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_an_object_is_news_once_wherever_it_comes_again(changes: bool) -> None:
+    """At another place, and in another view; the kept frame is named, with how near the two are."""
+    limits = replace(LIMITS, every_change=changes)
+    shots = (
+        *((VIEW, 3), (plate(VIEW, "red"), 3), (VIEW, 3), (plate(VIEW, "red", x=180, y=20), 3)),
+        *((VIEW, 3), (plate(scene(5), "red", x=40, y=90), 3), (plate(VIEW, "blue"), 3)),
+    )
+    frames = film(*shots)
+    for by_object in (False, True):
+        targets = replace(BOTH, by_object=by_object)
+        verdicts = sift(sifter(targets, Seen(), limits), frames)
+        kept = [v.decision for v in verdicts if v.is_kept]
+        shot_of = [each.frame_index // 15 for each in kept]
+        assert sorted(set(shot_of)) == ([1, 6] if by_object else [1, 3, 5, 6])
+    assert len(kept) == 2
+    told = [(v.decision, str(v.decision.detail)) for v in verdicts]
+    same = [each for each, why in told if "compared by itself" in why]
+    looked = [each for each in same if each.detections is not None]
+    assert {each.frame_index // 15 for each in looked} == {3, 5}
+    for each in same:
+        assert each.reason is Reason.SAME_OBJECT
+        assert each.nearest_kept == kept[0].id
+    assert all(each.distance is not None and each.distance <= 1 for each in looked)
+
+
+def test_what_shows_no_object_is_dropped_also_where_only_a_trigger_names_some() -> None:
+    targets = Targets(trigger=(Target("red", every_s=1000),), by_object=True)
+    frames = film((VIEW, 3), (plate(VIEW, "red"), 3), (scene(4), 3), (plate(scene(6), "red"), 3))
+    verdicts = sift(sifter(targets, Seen()), frames)
+    kept = [v.decision for v in verdicts if v.is_kept]
+    assert [each.frame_index // 15 for each in kept] == [1]
+    assert "compare: object asks for red of 0.3" in str(verdicts[0].decision.detail)
+    assert {Reason.NO_TARGET, Reason.SAME_OBJECT} <= set(reasons(verdicts))
+
+
+def test_of_several_objects_one_that_is_new_is_enough() -> None:
+    one = plate(VIEW, "red")
+    frames = film((one, 3), (VIEW, 3), (plate(plate(VIEW, "red", x=20), "blue", x=180), 3))
+    verdicts = sift(sifter(BOTH, Seen()), frames)
+    assert [v.decision.frame_index // 15 for v in verdicts if v.is_kept] == [0, 2]
+
+
+def test_photographs_are_compared_by_object_as_well() -> None:
+    pictures = [
+        plate(scene(1), "red"),
+        plate(scene(2), "red", x=180, y=20),
+        plate(scene(3), "blue"),
+        scene(4),
+        plate(scene(5), "blue", x=20, y=90),
+    ]
+    verdicts = sift(sifter(BOTH, Seen()), [photo(each, n) for n, each in enumerate(pictures)])
+    assert reasons(verdicts) == [
+        *(Reason.NOVEL, Reason.SAME_OBJECT, Reason.NOVEL, Reason.NO_TARGET, Reason.SAME_OBJECT)
+    ]
+    for dropped, by in ((1, 0), (4, 2)):
+        decision = verdicts[dropped].decision
+        assert decision.nearest_kept == verdicts[by].decision.id
+        assert decision.distance is not None
+        assert decision.distance <= 1
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_objects_are_remembered_over_a_restart_after_any_frame(changes: bool) -> None:
+    shots = (
+        *((VIEW, 1), (plate(VIEW, "red"), 2), (VIEW, 2), (plate(VIEW, "red", x=180, y=20), 3)),
+        *((plate(scene(5), "red", x=40, y=90), 2), (plate(VIEW, "blue"), 2)),
+    )
+    frames = film(*shots)
+    limits = replace(LIMITS, every_change=changes)
+    whole = sift(sifter(BOTH, Seen(), limits), frames)
+    made, verdicts, waiting = sifter(BOTH, Seen(), limits), list[Verdict](), list[Frame]()
+    for each in frames:
+        waiting.append(each)
+        done = made.offer(each)
+        verdicts += done
+        del waiting[: len(done)]
+        made = sifter(BOTH, Seen(), limits, made)
+        for again in waiting:
+            assert not made.offer(again)
+    verdicts += made.flush()
+    assert [v.decision for v in verdicts] == [v.decision for v in whole]
+    assert Reason.SAME_OBJECT in reasons(whole)
+
+
+def test_an_object_of_a_frame_that_is_not_there_any_more_is_new() -> None:
+    """It could not be written, or was deleted: no frame is a repeat of it."""
+    made = sifter(BOTH, Seen())
+    frames = film((plate(VIEW, "red"), 2), (plate(scene(5), "red", x=40, y=90), 30))
+    kept = [v.decision.id for each in frames[:15] for v in made.offer(each) if v.is_kept]
+    for each in frames[15:40]:
+        assert not any(v.is_kept for v in made.offer(each))
+    made.miss(kept[0])
+    verdicts = sift(made, frames[40:80])
+    again = [v.decision.frame_index for v in verdicts if v.is_kept]
+    assert len(again) == 1
+    assert again[0] < 60, "and not after a minute"
+
+
+def test_an_embedder_that_fails_on_an_object_loses_no_frame() -> None:
+    def embed(picture: Picture) -> Embedding:
+        if picture.width < 100:
+            raise EmbedError("too small")
+        return blocks(picture)
+
+    frames = film((plate(VIEW, "red"), 2), (plate(scene(5), "red"), 2))
+    made = Sifter(replace(LIMITS, targets=BOTH), embed, Gallery(32), model="blocks", detect=Seen())
+    assert len([v for v in sift(made, frames) if v.is_kept]) == 2
+
+
+# -- the best view ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("steps", "best"), [(CLOSER, 5), (CLOSER[::-1], 0)])
+def test_of_a_moment_the_largest_view_is_kept(steps: list[tuple[int, int]], best: int) -> None:
+    """Without objects it is the first that shows nearly all of what is new."""
+    coming = [(plate(VIEW, "red", x=x, side=side), 0.2) for x, side in steps]
+    frames = film((VIEW, 4), *coming, (VIEW, 3))
+    for by_object in (False, True):
+        seen = Seen()
+        verdicts = sift(sifter(Targets(require=(RED,), by_object=by_object), seen), frames)
+        kept = [v.decision.frame_index - 20 for v in verdicts if v.is_kept]
+        assert best in kept
+        assert not by_object or kept == [best], "its other views are the same object"
+        assert seen.asked <= 12, "a few of each moment"
+
+
+def test_a_blurred_moment_keeps_its_sharpest_frame_as_ever() -> None:
+    def soft(picture: Image, much: float) -> Image:
+        return np.asarray(cv2.GaussianBlur(picture, (0, 0), much), np.uint8)
+
+    coming = [
+        (soft(plate(VIEW, "red", x=x, side=side), much), 0.2)
+        for x, side, much in ((60, 24, 2.0), (90, 34, 2.5), (120, 40, 3.0))
+    ]
+    frames = film((VIEW, 4), *coming, (soft(VIEW, 3.0), 1), (VIEW, 2))
+    verdicts = sift(sifter(Targets(require=(RED,)), Seen()), frames)
+    assert [v.decision.frame_index for v in verdicts if v.decision.reason is Reason.SHARPEST] == [
+        20
+    ]

@@ -313,6 +313,8 @@ class SourceSettings(_Section):
     """Objects of which none may be seen in what is kept."""
     trigger: tuple[TriggerSettings, ...] = ()
     """Objects for which a frame of a time line is kept although nothing in it is new."""
+    compare: Literal["scene", "object"] = "scene"
+    """What has to be new in what is kept: the scene, or an object of `require` (else `trigger`)."""
     anonymize: tuple[str, ...] = ()
     """Labels of objects that are covered in what is kept, as [face]; empty: nothing is covered."""
     examples: ExampleSettings = ExampleSettings()
@@ -380,7 +382,8 @@ class SourceSettings(_Section):
         require, inhibit = (
             tuple(each.target for each in asked) for asked in (self.require, self.inhibit)
         )
-        return Targets(require, inhibit, tuple(each.target for each in self.trigger))
+        trigger = tuple(each.target for each in self.trigger)
+        return Targets(require, inhibit, trigger, by_object=self.compare == "object")
 
     def limits(self, novelty: float) -> Limits:
         """Returns the limits of decisions; `novelty` is the embedder's own cell limit."""
@@ -589,6 +592,16 @@ def impossible(config: Config) -> Iterator[tuple[Place, str]]:
     yield from _blind(places)
     yield from _unknown_labels(config.detector, places)
     for place, settings in places:
+        named = bool(settings.require or settings.trigger)
+        alone = (
+            place != ("defaults",) or not config.sources
+        )  # sources may name what defaults do not
+        if settings.compare == "object" and alone and not named:
+            yield (
+                (*place, "compare"),
+                "is object, and neither require nor trigger names any; name those to be compared, "
+                "as in `require: [person, vehicle]`",
+            )
         good, bad = settings.examples.positive, settings.examples.negative
         if good is not None and bad is not None and _real(good) == _real(bad):
             yield (*place, "examples", "negative"), "is the folder of the good examples, too"

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import yaml
 
 from ..arrays import Image
+from ..decisions import Box
 from ..embedding import Embedding, EmbedError
 from ..embedding.manifest import manifest
 from ..embedding.onnx_model import Model
@@ -24,6 +25,7 @@ from ..ledger.records import AlbumChanges, Batch, GalleryEntry, GalleryNow
 from ..selection import GalleryFrame
 from ..selection.cell_limits import CellLimits
 from ..selection.regions import Regions
+from ..selection.shown_objects import ShownObject, shown_objects
 from ..selection.thumbnail import colours
 from ..units import counted
 from .kept_pictures import KeptPictures
@@ -38,7 +40,7 @@ _NEARLY = 0.1
 """Share by which two limits may differ without advice. Between our own two models, for which the
 same limit decides most alike, 17 pairs of kept frames of one clip gave 5 %."""
 
-_Seen = tuple[Embedding, Image]
+_Seen = tuple[Embedding, Image, tuple[ShownObject, ...]]
 
 GoOn = Callable[[int, int], bool]
 """Is told how many pictures are done, of how many; returns whether to go on. It is called after
@@ -121,7 +123,7 @@ class Reembedding:
         begin = self._tell_begin(len(lacking), "what is to be chosen from")
         for first in range(0, len(lacking), _AT_ONCE):
             ids = lacking[first : first + _AT_ONCE]
-            found = zip(ids, self._embedded(ids), strict=True)
+            found = zip(ids, self._embedded(ids, [()] * len(ids)), strict=True)
             vectors = {id_: vector_bytes(each[0]) for id_, each in found if each is not None}
             self._ledger.commit(Batch("", self._model.identity, vectors=vectors))
         self._tell_end(begin)
@@ -173,39 +175,44 @@ class Reembedding:
 
     def _again(self, frames: Sequence[GalleryFrame]) -> Iterator[GalleryFrame | None]:
         """Yields frames as this model sees them; None: the picture cannot be had."""
-        seen = self._embedded([frame.id for frame in frames])
+        boxes = [[each.box for each in frame.objects] for frame in frames]
+        seen = self._embedded([frame.id for frame in frames], boxes)
         for frame, new in zip(frames, seen, strict=True):
             if new is None:
                 yield None
                 continue
-            embedding, tint = new
+            embedding, tint, objects = new
             # Of a photograph no colours count; without a grid nobody has recorded them.
             timed = frame.cells.chroma is not None or frame.embedding.grid is None
-            yield frame.embedded_again(embedding, tint if timed else None)
+            yield frame.embedded_again(embedding, tint if timed else None, objects)
 
-    def _embedded(self, ids: Sequence[str]) -> Iterator[_Seen | None]:
-        """Yields what the model makes of kept frames, and `thumbnail.colours` of them.
+    def _embedded(
+        self, ids: Sequence[str], boxes: Sequence[Sequence[Box]]
+    ) -> Iterator[_Seen | None]:
+        """Yields what the model makes of kept frames, `thumbnail.colours` of them, and what it
+        makes of the objects in these boxes of each.
 
         None: the picture cannot be had, or not be embedded. Raises Interrupted.
         """
         if self._jobs == 1:
-            for id_ in ids:
-                yield self._counted(self._look(id_))
+            for id_, some in zip(ids, boxes, strict=True):
+                yield self._counted(self._look(id_, some))
             return
         with ThreadPoolExecutor(self._jobs, "embedding") as threads:
             try:
-                for seen in threads.map(self._look, ids):
+                for seen in threads.map(self._look, ids, boxes):
                     yield self._counted(seen)
             finally:
                 threads.shutdown(cancel_futures=True)
 
-    def _look(self, id_: str) -> _Seen | None:
+    def _look(self, id_: str, boxes: Sequence[Box]) -> _Seen | None:
         picture = self._pictures.picture(id_)
         if picture is None:
             return None
         painted = self._regions.painted(picture)
         try:
-            return self._embed(painted).in_half_precision(), colours(painted)
+            objects = shown_objects(picture.bgr(), boxes, self._embed) if boxes else ()
+            return self._embed(painted).in_half_precision(), colours(painted), objects
         except EmbedError as error:
             log.debug("%s: %s: not embedded again: %s", self._source, id_, error)
             return None

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..arrays import Arrays
 from ..decisions import Reason
 from ..units import written_duration
+from .gallery import GalleryFrame
 
 _MINUTE_NS = 60 * 10**9
 _PERIODS_NS = {"minute": _MINUTE_NS, "hour": 60 * _MINUTE_NS, "day": 1440 * _MINUTE_NS}
@@ -52,6 +53,10 @@ class Refusal:
 
     reason: Reason
     why: str
+    shown_by: GalleryFrame | None = None
+    """The kept frame that shows the same object, if it is refused for that."""
+    distance: float | None = None
+    """Distance of the two objects, 0 the same, 1 at the limit; None: they were not compared."""
 
     def of(self, news: str) -> str:
         """Returns a text that says what is new in the frame, and why it may not be kept."""

@@ -124,7 +124,13 @@ class Bursts:
     def _refused(self, shot: Shot, refusal: Refusal) -> Verdict:
         """Drops a picture with news that may not be kept; a later one of the same is still new."""
         found = replace(shot.found, why=refusal.of(shot.found.why))
-        return self._decided(shot, self._record(shot, found, refusal.reason))
+        if refusal.shown_by is None:
+            return self._decided(shot, self._record(shot, found, refusal.reason))
+        shown_by, distance = refusal.shown_by, refusal.distance
+        record = self._context.record(
+            shot.measured, found, refusal.reason, instead=shown_by, distance=distance
+        )
+        return self._decided(shot, record)
 
     def _kept_instead(self, new: Shot) -> Verdict | None:
         """Keeps a picture instead of all kept ones that it repeats.
@@ -144,7 +150,7 @@ class Bursts:
         freed = [each.record.captured_at_ns for each in replaced]
         if self._blur(measured) is not None or context.refusal(measured, freed) is not None:
             return None
-        if context.target_check.refusal(new) is not None:
+        if context.target_check.refusal(new, [each.frame.id for each in replaced]) is not None:
             return None
         records = context.replacements.records(measured, replaced, context.last_decided)
         if records is None:

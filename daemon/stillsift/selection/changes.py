@@ -25,7 +25,6 @@ from .gallery import GalleryFrame
 from .limits import Limits
 from .measured import Candidate, Measured, full
 from .small_picture import changed
-from .target_check import for_others
 from .verdict import Step, Verdict
 
 _CHANGED = 0.0054
@@ -135,7 +134,8 @@ class Changes:
                 each = replace(each, found=self._compare(each.measured))
                 verdicts.append(self._passed(each))
             else:
-                verdicts.append(self._refused(each, for_others(each, refusal)))
+                told = self._context.target_check.told(each, refusal)
+                verdicts.append(self._refused(each, told))
         return verdicts
 
     def _best(self, waiting: Sequence[Candidate]) -> Candidate:
@@ -217,14 +217,23 @@ class Changes:
         self._learn(each.measured)
         return verdict
 
-    def _dropped(self, each: Candidate, reason: Reason, *, other_view: bool = False) -> Verdict:
+    def _dropped(
+        self,
+        each: Candidate,
+        reason: Reason,
+        refusal: Refusal | None = None,
+        *,
+        other_view: bool = False,
+    ) -> Verdict:
         """Drops a frame for a reason, or keeps it for a heartbeat or a trigger."""
         context, measured, check = self._context, each.measured, self._context.target_check
         beats = context.overdue_s(measured) is not None and not check.inhibits(measured)
         triggered = None
         if not beats and check.looks(measured.at_s) and context.refusal(measured) is None:
             triggered = check.triggered(measured, None)
-        record = context.record(measured, each.found, reason)
+        shown_by = None if refusal is None else refusal.shown_by
+        distance = None if refusal is None else refusal.distance
+        record = context.record(measured, each.found, reason, instead=shown_by, distance=distance)
         if not beats and triggered is None:
             return Verdict(record, measured.frame, other_view)
         anyway = Reason.TRIGGER if triggered is not None else Reason.HEARTBEAT
@@ -239,7 +248,7 @@ class Changes:
         found = replace(each.found, why=refusal.of(each.found.why))
         self._learn(each.measured)
         new = replace(each, found=found)
-        return self._dropped(new, refusal.reason, other_view=found.other_view)
+        return self._dropped(new, refusal.reason, refusal, other_view=found.other_view)
 
     # -- learning ----------------------------------------------------------------------------------
 

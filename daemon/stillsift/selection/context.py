@@ -213,6 +213,7 @@ class Context:
             measured.thumbnail,
             embedded.cells,
             small=measured.small,
+            objects=measured.objects or (),
         )
 
     def sibling_matches(self, able: Sequence[Candidate]) -> list[tuple[Candidate, SiblingMatch]]:
@@ -258,7 +259,8 @@ class Context:
             sharpness_limit=sharpness_limit,
         )
         self.gallery.remove(sibling.frame.id)
-        self.gallery.add(sibling.frame)
+        objects = waiting.measured.objects or sibling.frame.objects
+        self.gallery.add(replace(sibling.frame, objects=objects))
         self.last = None
         return Verdict(record, waiting.measured.frame, waiting.found.other_view)
 

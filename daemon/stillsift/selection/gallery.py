@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from ..arrays import Arrays, Floats, Image, floats, optional_floats, packed, unpacked
 from ..embedding import Embedding
 from .cells import Cells, relative_distances, squared
+from .shown_objects import ShownObject, objects_apart, objects_arrays, restored_objects
 from .small_picture import changed
 
 
@@ -29,6 +30,8 @@ class GalleryFrame:
     soft: float | None = None
     """Its sharpness if it may be blurred: it was kept as the sharpest of blurred ones, or before it
     was known how sharp its view is. None: it is sharp, or lies on no time line."""
+    objects: tuple[ShownObject, ...] = ()
+    """The objects in it that later ones are compared with; empty where nobody compares any."""
 
     def to_bytes(self) -> bytes:
         """Returns all but the id, bit for bit. Half precision holds the grid's values exactly."""
@@ -46,17 +49,19 @@ class GalleryFrame:
             arrays["small"] = self.small
         if self.soft is not None:
             arrays["soft"] = np.array(self.soft)
+        arrays.update(objects_arrays(self.objects))
         return packed(arrays)
 
-    def embedded_again(self, embedding: Embedding, tint: Image | None) -> GalleryFrame:
-        """Returns the same frame as another model sees it.
+    def embedded_again(
+        self, embedding: Embedding, tint: Image | None, objects: tuple[ShownObject, ...] = ()
+    ) -> GalleryFrame:
+        """Returns the same frame as another model sees it, with its objects.
 
         `tint`: `thumbnail.colours` of it; None: its colours do not count.
         """
         cells = Cells.of(embedding)
-        return replace(
-            self, embedding=embedding, cells=cells if tint is None else cells.coloured(tint)
-        )
+        cells = cells if tint is None else cells.coloured(tint)
+        return replace(self, embedding=embedding, cells=cells, objects=objects)
 
     @classmethod
     def from_bytes(cls, id_: str, data: bytes) -> GalleryFrame:
@@ -69,7 +74,8 @@ class GalleryFrame:
         cells = replace(Cells.of(embedding), chroma=optional_floats(arrays, "chroma"))
         small = np.asarray(arrays["small"], np.uint8) if "small" in arrays else None
         soft = float(arrays["soft"]) if "soft" in arrays else None
-        return cls(id_, embedding, thumbnail, cells, by, small, soft)
+        objects = restored_objects(arrays)
+        return cls(id_, embedding, thumbnail, cells, by, small, soft, objects)
 
 
 class Gallery:
@@ -163,6 +169,22 @@ class Gallery:
         if cells.chroma is None:
             return np.zeros((len(self), len(cells.energy)), np.float32)
         return squared(self._stack[3] - cells.chroma)
+
+    def nearest_object(
+        self, one: ShownObject, cell_limit: float, without: Collection[str] = ()
+    ) -> tuple[GalleryFrame, float] | None:
+        """Returns the kept frame with the object that is nearest to this one, and how far it is.
+
+        0: the same, 1: at the limit of an embedder with this `cell_limit`. Frames with the ids
+        `without` are left out. None: no other one has an object.
+        """
+        found = [
+            (kept, objects_apart(one.cells, other.cells, cell_limit))
+            for kept in self._kept
+            if kept.id not in without
+            for other in kept.objects
+        ]
+        return min(found, key=lambda each: each[1], default=None)
 
     def _on(self, shape: tuple[int, int, int]) -> list[Cells]:
         """Returns every kept frame on a grid of this shape."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from ..arrays import Floats, Mask
+from ..decisions import Box
 from .cells import coherent
 from .comparison import Comparison, News
 from .evidence import shown_by_cell, stillness
@@ -12,6 +16,7 @@ from .gallery import Gallery
 from .novelty import Novelty
 from .scene import Scene
 from .sharpness import Sharpness
+from .shown_objects import covered
 
 _MOST_CHANCE = 0.5
 """Largest weight that the noise floor learns from one frame."""
@@ -53,6 +58,24 @@ class Learning:
             self._scene.tracking.followed, self._scene.tracking.active_s = front, at_s
         self._learn(found, sharp, at_s, view=view)
         self._scene.unshown_s = 0.0
+
+    def known(self, found: Comparison, boxes: Sequence[Box], at_s: float, *, shown_by: str) -> None:
+        """Teaches the scene that kept frames show the objects in these boxes of a dropped frame.
+
+        They are followed from here on; what has changed elsewhere stays new. Boxes are in shares of
+        the picture. `shown_by`: the id of the kept frame that is named for them.
+        """
+        if found.changed is None or found.things is None or self._gallery.size == 1:
+            return
+        there = found.things > 0
+        for box in boxes:
+            there |= covered(box, found.changed.shape)
+        there &= found.changed
+        if there.any():
+            self._scene.local_s = at_s
+            self.remember(replace(found, changed=there), at_s, shown_by=shown_by)
+            front = self._scene.tracking.kept[-1]
+            self._scene.tracking.followed, self._scene.tracking.active_s = front, at_s
 
     def passed(
         self,

@@ -14,6 +14,7 @@ from .comparison import Comparison
 from .gates import Exposure
 from .overview import Overview
 from .sharpness import Sharpness, sharpness
+from .shown_objects import ShownObject
 
 _MOST_WAITING = 32
 """Most frames that one moment holds: 1 s at 30 frames/s."""
@@ -86,6 +87,8 @@ class Measured:
     """Objects found in it; None: no detector has looked at it."""
     exposure: Exposure | None = None
     """How the light of the frame is spread. None: it was not measured."""
+    objects: tuple[ShownObject, ...] | None = None
+    """Those of them that are compared, as they look; None: that was not asked yet."""
     luma: Image | None = None
     """Luma of the frame while it is in memory. None: the frame's picture must be asked for it."""
     unlike: str | None = None
@@ -112,6 +115,7 @@ class Measured:
         """
         if self.frame.content_hash is None:  # a still has no pixels left to measure
             self.sharpness = None
+        self.detections = self.objects = None
         return self
 
 

@@ -21,7 +21,6 @@ from .gallery import GalleryFrame
 from .limits import Limits
 from .measured import Candidate, EmbeddedPicture, Measured, full
 from .numbers import Numbers
-from .target_check import for_others
 from .thumbnail import GLANCE_S, same_but_blurred
 from .tracking import Foreground, carried, connected
 from .verdict import Step, Verdict
@@ -224,7 +223,8 @@ class Moments:
         if (small and _fleeting(waiting)) or (lone and _seen_once(waiting)):
             why = "seen in a few frames only, as noise is"
             return self._none_kept(waiting, Reason.FLEETING, why)
-        chosen = self._context.target_check.chosen(able, best)
+        least_sharp = None if blurred else self._limits.min_sharpness
+        chosen = self._context.target_check.chosen(able, best, least_sharp)
         if isinstance(chosen, Refusal):
             return self._all_refused(waiting, best, chosen)
         best = chosen
@@ -348,16 +348,29 @@ class Moments:
         return verdicts, []
 
     def _all_refused(self, waiting: list[Candidate], best: Candidate, refusal: Refusal) -> Step:
-        """Drops all frames of a moment that shows no object for which it is to be kept."""
+        """Drops all frames of a moment that shows no object for which it is to be kept.
+
+        Where kept frames show its objects, those are followed from here on, as if it was kept, and
+        the frames after it are to be looked at again.
+        """
+        known = refusal.reason is Reason.SAME_OBJECT
+        if known:
+            best = next(each for each in reversed(waiting) if each.measured.objects)
+        end = waiting.index(best) + 1 if known else len(waiting)
         shows = self._context.as_kept(best.measured)
         self._context.target_check.remember(best.measured, shows, refusal)
         verdicts = []
-        for each in waiting:
+        for each in waiting[:end]:
             if each.found.news is None:
                 verdicts.append(self._passed(each.measured, each.found, each.found.repeat))
             else:
-                verdicts.append(self._refused(each.measured, each.found, for_others(each, refusal)))
-        return verdicts, []
+                told = self._context.target_check.told(each, refusal)
+                verdicts.append(self._refused(each.measured, each.found, told))
+        if refusal.shown_by is not None:
+            boxes, at_s = [each.box for each in best.measured.objects or ()], best.measured.at_s
+            shown_by = refusal.shown_by.id
+            self._context.learning.known(best.found, boxes, at_s, shown_by=shown_by)
+        return verdicts, [each.measured.again() for each in waiting[end:]]
 
     # -- decisions ---------------------------------------------------------------------------------
 
@@ -387,7 +400,9 @@ class Moments:
         refusal = refusal or self._context.target_check.refusal(each)
         if refusal is not None:
             found = replace(each.found, why=refusal.of(each.found.why))
-            record = self._record(each.measured, found, refusal.reason)
+            record = self._record(
+                each.measured, found, refusal.reason, refusal.shown_by, refusal.distance
+            )
             return Verdict(record, each.measured.frame)
         _, sibling = self._shown_elsewhere([each], each)
         verdict = self._verdict(each, Reason.NOVEL, sibling)
@@ -406,7 +421,8 @@ class Moments:
     def _refused(self, measured: Measured, found: Comparison, refusal: Refusal) -> Verdict:
         """Drops a frame with news that may not be kept; the news is not learned and stays new."""
         found = replace(found, why=refusal.of(found.why))
-        return self._passed(measured, found, refusal.reason, refused=True)
+        shown_by, distance = refusal.shown_by, refusal.distance
+        return self._passed(measured, found, refusal.reason, shown_by, distance, refused=True)
 
     def _passed(
         self,
@@ -414,6 +430,7 @@ class Moments:
         found: Comparison,
         reason: Reason,
         instead: GalleryFrame | None = None,
+        distance: float | None = None,
         *,
         refused: bool = False,
     ) -> Verdict:
@@ -421,7 +438,7 @@ class Moments:
         # First, since these may measure the sharpness for the record, and look for objects.
         beats = self._beats(measured)
         triggered = None if beats else self._triggered(measured, found)
-        record = self._record(measured, found, reason, instead)
+        record = self._record(measured, found, reason, instead, distance)
         if beats or triggered is not None:
             anyway = Reason.TRIGGER if triggered is not None else Reason.HEARTBEAT
             why = triggered or self._context.budgets.heartbeat_why
@@ -478,11 +495,17 @@ class Moments:
         found: Comparison,
         reason: Reason,
         instead: GalleryFrame | None = None,
+        distance: float | None = None,
     ) -> Decision:
         limit = self._sharpness_limit
         if limit is None and reason is Reason.BLURRY:
             limit = _IN_TRANSIT * (self._context.scene.level.before or 0.0)
-        return self._context.record(measured, found, reason, instead=instead, sharpness_limit=limit)
+        return self._context.record(
+            *(measured, found, reason),
+            instead=instead,
+            distance=distance,
+            sharpness_limit=limit,
+        )
 
 
 def _seen_once(waiting: list[Candidate]) -> bool:

@@ -1,13 +1,15 @@
 """Asks a detector about frames that are about to be kept, and remembers what it has refused.
 
 Only what would be kept is looked at, and what shows the same as a refused frame is refused without
-another look, so that a picture at rest costs nothing.
+another look, so that a picture at rest costs nothing. Of the frames of a moment that may be kept,
+it prefers the one that shows the objects best. With `compare: object`, an object that a kept frame
+shows is no news.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,18 +17,29 @@ from numpy.typing import NDArray
 
 from ..arrays import Arrays, Image, Mask
 from ..decisions import Box, Detection, Reason
+from ..embedding import Embedding
 from ..frames import Picture, lapse_s
 from ..problems import Problem
+from .best_view import Look, best_view
 from .budgets import Refusal
-from .gallery import GalleryFrame
+from .gallery import Gallery, GalleryFrame
 from .measured import Candidate, Measured
 from .regions import Regions
+from .shown_objects import ShownObject, covered, shown_objects
 from .targets import MOST_TRIED, TRIGGER_RATE, Detect, Target, Targets
 
 _REMEMBERED = 4
 """Refused views that are remembered: a day, a night, and something new in each."""
 _ROWS, _COLUMNS = 36, 64
 """Fields of a picture by which it is told whether an object lies where the picture counts."""
+_VIEWS = 3
+"""Frames of a moment that are looked at for the best view of its objects: the one that shows most
+of what is new, the last and the first, between which an object comes closer or leaves."""
+_MOST_COMPARED = 16
+"""Objects of a frame that are compared, the largest: each costs as much as embedding a frame."""
+_RANK = {Reason.NO_TARGET: 0, Reason.SAME_OBJECT: 1, Reason.INHIBITED: 2}
+"""Which refusal is told of a moment in which frames are refused for different reasons: what must
+not be kept, though another frame does not show it."""
 _AGAIN_S = 60.0
 """Seconds after which a refused view is looked at again: a miss must not last."""
 
@@ -50,14 +63,21 @@ class TargetCheck:
         regions: Regions,
         apart: Callable[[Measured, GalleryFrame], float],
         changed: Callable[[Measured, GalleryFrame], Mask | None],
+        gallery: Gallery,
+        embed: Callable[[Picture], Embedding],
+        cell_limit: float,
     ) -> None:
         """Takes what tells how far a frame lies from another one (up to 1 they show the same), and
-        which (rows, columns) cells of it differ from that one (None: it is another view)."""
+        which (rows, columns) cells of it differ from that one (None: it is another view). Objects
+        are compared with those in the `gallery`, by an embedder with this `cell_limit`."""
         self._targets = targets
         self._detect = detect
         self._regions = regions
         self._apart = apart
         self._changed = changed
+        self._gallery = gallery
+        self._embed = embed
+        self._cell_limit = cell_limit
         self._refused: OrderedDict[str, _Refused] = OrderedDict()
         """By id, the one that was named last at the end."""
         self._looked_s = np.inf
@@ -78,9 +98,12 @@ class TargetCheck:
 
     # -- what is about to be kept ------------------------------------------------------------------
 
-    def refusal(self, new: Candidate) -> Refusal | None:
-        """Returns why a frame may not be kept, by what is in it; None: it may."""
-        asked = self._targets.require or self._targets.inhibit
+    def refusal(self, new: Candidate, instead: Collection[str] = ()) -> Refusal | None:
+        """Returns why a frame may not be kept, by what is in it; None: it may.
+
+        `instead`: ids of kept frames that it would replace.
+        """
+        asked = self._targets.require or self._targets.inhibit or self._targets.compared
         if not self.on or not (asked or new.measured.timed):  # photographs have no trigger
             return None
         cells = new.found.unexplained
@@ -92,27 +115,55 @@ class TargetCheck:
             return self._unknown()
         picture = new.measured.frame.picture
         seen = self._targets.inhibited(found, picture.width, picture.height)
-        return seen or self._targets.missing(
+        seen = seen or self._targets.missing(
             self._counting(found, picture), picture.width, picture.height
         )
+        return seen or (self._known_objects(new, instead) if self._targets.compared else None)
 
-    def chosen(self, able: Sequence[Candidate], best: Candidate) -> Candidate | Refusal:
-        """Returns the frame of a moment that may be kept, the best one if it may.
+    def chosen(
+        self, able: Sequence[Candidate], best: Candidate, least_sharp: float | None
+    ) -> Candidate | Refusal:
+        """Returns the frame of a moment that may be kept and shows the wanted objects best.
 
-        Else it is one of those with news. A refusal: none of those that were tried may be kept.
+        Of equal ones it is the `best` one. A refusal: none of those that were tried may be kept.
+        `least_sharp`: share of the sharpest view's sharpness below which an object is blurred;
+        None: the first that may be kept is returned, since all frames are blurred.
         """
         if not self.on:
             return best
+        seen = least_sharp is not None and (self._targets.require or self._targets.trigger)
+        views = _VIEWS if seen else 1
+        allowed: list[Candidate] = []
         refused = None
-        for each in _spread(best, able):
+        for number, each in enumerate(_spread(best, able)):
+            known = refused is not None and refused.reason is Reason.SAME_OBJECT
+            if number >= views and (allowed or known):
+                break
             refusal = self.refusal(each)
             if refusal is None:
-                return each
-            # What must not be kept is told, though another frame does not show it.
-            if refused is None or refusal.reason is Reason.INHIBITED:
+                allowed.append(each)
+            elif refused is None or _RANK[refusal.reason] > _RANK[refused.reason]:
                 refused = refusal
-        assert refused is not None
-        return refused
+        if not allowed:
+            assert refused is not None
+            return refused
+        shown = [each for each in allowed if each.measured.detections]
+        if len(allowed) == 1 or least_sharp is None or not shown:
+            return allowed[0]
+        looks = [
+            Look(_pixels(each.measured), self._wanted(each.measured), each.found.changed)
+            for each in shown
+        ]
+        return shown[best_view(looks, least_sharp)]
+
+    def told(self, each: Candidate, refusal: Refusal) -> Refusal:
+        """Returns the refusal of a moment as it is told of one of its frames."""
+        if each.measured.detections is None:
+            why = f"in another frame of its moment, {refusal.why}"
+            return Refusal(refusal.reason, why, refusal.shown_by)
+        if refusal.reason is Reason.SAME_OBJECT:  # each frame shows objects of its own
+            return self.refusal(each) or refusal
+        return refusal
 
     def first(self, able: Sequence[Candidate]) -> tuple[Candidate | None, dict[int, Refusal]]:
         """Returns the first of these frames that may be kept, and why those before it may not.
@@ -137,10 +188,13 @@ class TargetCheck:
         for id_, one in reversed(self._refused.items()):
             if not 0 <= lapse_s(one.at_s, measured.at_s) < _AGAIN_S:
                 continue
+            refusal, shown_by = one.refusal, one.refusal.shown_by
+            if shown_by is not None and shown_by.id not in {kept.id for kept in self._gallery.kept}:
+                continue  # it is not compared with that one any more
             if self._apart(measured, one.frame) <= 1:
                 self._refused.move_to_end(id_)
-                refusal = one.refusal
-                return Refusal(refusal.reason, f"as in a frame that shows the same, {refusal.why}")
+                why = f"as in a frame that shows the same, {refusal.why}"
+                return Refusal(refusal.reason, why, shown_by)
         return None
 
     def remember(self, measured: Measured, frame: GalleryFrame, refusal: Refusal) -> None:
@@ -159,6 +213,47 @@ class TargetCheck:
         """Notes a kept frame: it shows that objects are there, so no trigger has to."""
         for label in {each.label for each in measured.detections or ()}:
             self._kept_s[label] = measured.at_s
+
+    def _known_objects(self, new: Candidate, instead: Collection[str]) -> Refusal | None:
+        """Returns the refusal of a frame of which kept frames show each object; None: not all.
+
+        Where some stand in cells that are new, only those count.
+        """
+        objects = self._objects(new.measured)
+        if not objects:  # they cannot be embedded
+            return None
+        cells = new.found.unexplained
+        if cells is not None:
+            there = [each for each in objects if (cells & covered(each.box, cells.shape)).any()]
+            objects = tuple(there) or objects
+        nearest = self._gallery.nearest_object
+        found = [nearest(each, self._cell_limit, instead) for each in objects]
+        known = [each for each in found if each is not None and each[1] <= 1]
+        if len(known) < len(found):
+            return None
+        kept, apart = max(known, key=lambda each: each[1])
+        wanted = "its object" if len(known) == 1 else f"each of its {len(known)} objects"
+        why = f"a kept frame shows {wanted}, compared by itself"
+        return Refusal(Reason.SAME_OBJECT, why, kept, apart)
+
+    def _objects(self, measured: Measured) -> tuple[ShownObject, ...]:
+        """Returns what the wanted objects of a frame look like, largest first; empty: there are
+        none, or they cannot be embedded."""
+        if measured.objects is None:
+            boxes = self._wanted(measured)[:_MOST_COMPARED]
+            try:
+                measured.objects = shown_objects(_pixels(measured), boxes, self._embed)
+            except Problem:
+                measured.objects = ()
+        return measured.objects
+
+    def _wanted(self, measured: Measured) -> list[Box]:
+        """Returns the boxes of the wanted objects that count, in shares of the picture, largest
+        first."""
+        picture = measured.frame.picture
+        found = self._counting(measured.detections or (), picture)
+        some = self._targets.wanted(found, picture.width, picture.height)
+        return [_shares(each.box, picture) for each in some]
 
     # -- what would be dropped ---------------------------------------------------------------------
 
@@ -209,7 +304,7 @@ class TargetCheck:
         if measured.detections is None:
             picture = measured.frame.picture
             try:
-                pixels = picture.bgr() if measured.shown is None else measured.shown
+                pixels = _pixels(measured)
                 found = self._detect(pixels, _boxes(new, pixels), self._targets)
             except Problem:  # it cannot be converted, or no detector takes it
                 return None
@@ -252,7 +347,11 @@ class TargetCheck:
             "targets_kept_s": np.array(list(self._kept_s.values())),
         }
         for number, one in enumerate(self._refused.values()):
-            told = (one.frame.id, one.refusal.reason.value, one.refusal.why)
+            shown_by = one.refusal.shown_by
+            told = (
+                *(one.frame.id, one.refusal.reason.value, one.refusal.why),
+                "" if shown_by is None else shown_by.id,
+            )
             arrays[f"targets_refused_{number}"] = np.frombuffer(one.frame.to_bytes(), np.uint8)
             arrays[f"targets_refused_{number}_told"] = np.array(told)
             arrays[f"targets_refused_{number}_s"] = np.array(one.at_s)
@@ -271,17 +370,26 @@ class TargetCheck:
         for number in range(_REMEMBERED):
             if f"targets_refused_{number}" not in arrays:
                 break
-            id_, reason, why = map(str, arrays[f"targets_refused_{number}_told"])
+            # A state from before objects were compared names no kept frame.
+            id_, reason, why, *names = map(str, arrays[f"targets_refused_{number}_told"])
+            shown_by = next((each for each in self._gallery.kept if each.id in names), None)
+            if shown_by is None and reason == Reason.SAME_OBJECT:
+                continue
             frame = GalleryFrame.from_bytes(id_, arrays[f"targets_refused_{number}"].tobytes())
             at_s = float(arrays[f"targets_refused_{number}_s"])
-            self._refused[id_] = _Refused(frame, at_s, Refusal(Reason(reason), why))
+            refusal = Refusal(Reason(reason), why, shown_by)
+            self._refused[id_] = _Refused(frame, at_s, refusal)
 
 
-def for_others(each: Candidate, refusal: Refusal) -> Refusal:
-    """Returns the refusal of a moment as it is told of one of its frames."""
-    if each.measured.detections is not None:
-        return refusal
-    return Refusal(refusal.reason, f"in another frame of its moment, {refusal.why}")
+def _pixels(measured: Measured) -> Image:
+    """Returns the (height, width, 3) BGR picture that detectors see of a frame."""
+    return measured.frame.picture.bgr() if measured.shown is None else measured.shown
+
+
+def _shares(box: Box, picture: Picture) -> Box:
+    """Returns a box in pixels of a picture in shares of its width and height."""
+    across, down = picture.width, picture.height
+    return box[0] / across, box[1] / down, box[2] / across, box[3] / down
 
 
 def _spread(best: Candidate, able: Sequence[Candidate]) -> Iterator[Candidate]:

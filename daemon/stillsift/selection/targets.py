@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from ..arrays import Image
 from ..decisions import Box, Detection, Reason
+from ..detection.outputs import apart
 from ..units import written_duration
 from .budgets import Refusal
 from .regions import Polygon
@@ -24,6 +25,9 @@ seen from above, `vehicle`: nine of nine events have a kept frame at .3, seven a
 at none of them is a frame of the empty road kept, where the most is .21."""
 LOOKED_AT = 960
 """Pixels of the longer side of the stills that wait for a look: 1.5 MB each."""
+_ONE_OBJECT = 0.6
+"""Intersection over union above which two boxes are one object: what NanoDet's boxes of one label
+are told apart by."""
 TRIGGER_RATE = 1.0
 """Looks for a trigger in a second of stream time: who walks through a picture is in it for seconds,
 and a look costs as much as three to thirty frames that are sifted."""
@@ -49,8 +53,8 @@ class Target:
         """Tells whether an object found in a picture of this size is this one."""
         if found.label != self.label or not self.confidence <= found.confidence <= self.most:
             return False
-        left, top, right, bottom = found.box
-        if (right - left) * (bottom - top) < self.min_size * width * height:
+        left, _, right, bottom = found.box
+        if found.area < self.min_size * width * height:
             return False
         foot = (left + right) / 2 / width, bottom / height
         return not self.zone or any(_holds(polygon, foot) for polygon in self.zone)
@@ -76,6 +80,8 @@ class Targets:
     """None of these may be seen in what is kept."""
     trigger: tuple[Target, ...] = ()
     """A frame of a time line that shows one of these is kept though nothing in it is new."""
+    by_object: bool = False
+    """Whether what is kept has to show an object that no kept frame shows."""
 
     def __bool__(self) -> bool:
         return bool(self.all)
@@ -83,6 +89,13 @@ class Targets:
     @property
     def all(self) -> tuple[Target, ...]:
         return (*self.require, *self.inhibit, *self.trigger)
+
+    @property
+    def compared(self) -> tuple[Target, ...]:
+        """Gives the objects of which one has to be new: what is required, else what triggers."""
+        if not self.by_object:
+            return ()
+        return self.require or tuple(replace(each, most=1.0) for each in self.trigger)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -105,11 +118,23 @@ class Targets:
     def missing(self, found: Sequence[Detection], width: int, height: int) -> Refusal | None:
         """Returns the refusal of a picture of this size that shows none of the required objects;
         None: it shows one, or none is required."""
-        if self.require and not _met(self.require, found, width, height):
+        required = self.require or self.compared
+        if required and not _met(required, found, width, height):
             told = ", ".join(map(str, found)) or "nothing of it"
-            wanted = " or ".join(dict.fromkeys(map(str, self.require)))
-            return Refusal(Reason.NO_TARGET, f"require asks for {wanted}, and it shows {told}")
+            wanted = " or ".join(dict.fromkeys(map(str, required)))
+            key = "require" if self.require else "compare: object"
+            return Refusal(Reason.NO_TARGET, f"{key} asks for {wanted}, and it shows {told}")
         return None
+
+    def wanted(self, found: Sequence[Detection], width: int, height: int) -> list[Detection]:
+        """Returns the objects in a picture of this size for which it is kept, largest first."""
+        wanted = self.compared or (*self.require, *self.trigger)
+        some = [one for one in found if any(each.met_by(one, width, height) for each in wanted)]
+        boxes = np.array([one.box for one in some], np.float32).reshape(-1, 4)
+        scores = np.array([[one.confidence] for one in some], np.float32).reshape(-1, 1)
+        # One thing may have two labels.
+        rows = [row for row, _ in apart(boxes, scores, 0.0, _ONE_OBJECT)]
+        return sorted((some[row] for row in rows), key=lambda one: -one.area)
 
     def inhibited(self, found: Sequence[Detection], width: int, height: int) -> Refusal | None:
         """Returns the refusal of a picture that shows what must not be kept; None: it does not."""
