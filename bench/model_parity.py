@@ -7,6 +7,7 @@ each comparison and ends with 1 if one is out of bounds:
 
 - fp32 against torch, at several sizes: largest difference of the embedding and, relative to the
   grid's largest value, of the grid;
+- tags against torch, at the same sizes: largest difference of a class's confidence;
 - int8 against fp32: mean cosine of the grids' fields, Spearman's correlation of the novelty of
   pairs of frames, and the share of pairs on the same side of the limit of each.
 """
@@ -33,9 +34,12 @@ from efficientnet_lite_pytorch import EfficientNet
 from numpy.typing import NDArray
 
 FP32, INT8 = "efficientnet-lite0-fp32", "efficientnet-lite0-trunk-int8"
+TAGS = "efficientnet-lite0-tags"
 SIZES = ((224, 224), (288, 160), (256, 144), (160, 288), (608, 80))
 CLIPS = {"bigbuckbunny.mp4": 4, "bikes.mp4": 5, "carphone_pristine.mp4": 4}
 MOST_DIFFERENCE = 1e-5
+MOST_CONFIDENCE = 1e-3
+"""Largest difference of a confidence, whose weights are in half precision."""
 LEAST_COSINE, LEAST_SPEARMAN, LEAST_AGREEMENT = 0.97, 0.99, 0.97
 
 
@@ -68,11 +72,40 @@ def novelty(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     return float(distances.max() - 0.75 * np.median(distances))
 
 
-def export_is_close(session: onnxruntime.InferenceSession) -> bool:
+def original() -> EfficientNet:
     net = EfficientNet.from_name("efficientnet-lite0")
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     net.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    net.eval()
+    return net.eval()
+
+
+def tags_are_close(
+    session: onnxruntime.InferenceSession, classifier: onnxruntime.InferenceSession
+) -> bool:
+    net, worst, alike, count = original(), 0.0, 0, 0
+    for size in SIZES:
+        for name in CLIPS:
+            for image in frames(name, size, 40):
+                x = (torch.from_numpy(image).permute(0, 3, 1, 2).float() - 127) / 128
+                with torch.no_grad():
+                    theirs = torch.softmax(net(x), 1).numpy()
+                given = dict(
+                    zip(
+                        ("embedding", "length"),
+                        session.run(["embedding", "length"], {"image": image}),
+                        strict=True,
+                    )
+                )
+                ours = classifier.run(["confidence"], given)[0][:, : theirs.shape[1]]
+                worst = max(worst, float(np.abs(ours - theirs).max()))
+                alike += int(ours.argmax() == theirs.argmax())
+                count += 1
+    print(f"tags - torch: confidence {worst:.1e}, {alike} of {count} frames have the same first")
+    return worst <= MOST_CONFIDENCE
+
+
+def export_is_close(session: onnxruntime.InferenceSession) -> bool:
+    net = original()
     close = True
     for size in SIZES:
         worst = [0.0, 0.0]
@@ -131,11 +164,15 @@ def main() -> int:
     onnxruntime.set_default_logger_severity(3)
     described = yaml.safe_load((Path(__file__).parents[1] / "models/manifest.yaml").read_text())
     limits = [described["models"][name]["cell_limit"] for name in (FP32, INT8)]
-    fp32, int8 = (
+    fp32, int8, tags = (
         onnxruntime.InferenceSession(folder / f"{name}.onnx", providers=["CPUExecutionProvider"])
-        for name in (FP32, INT8)
+        for name in (FP32, INT8, TAGS)
     )
-    good = export_is_close(fp32), int8_decides_alike(fp32, int8, limits)
+    good = (
+        export_is_close(fp32),
+        tags_are_close(fp32, tags),
+        int8_decides_alike(fp32, int8, limits),
+    )
     return 0 if all(good) else 1
 
 

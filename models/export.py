@@ -24,7 +24,8 @@ Both graphs take `image`, uint8 (N, height, width, 3) RGB, and give
 `grid`, float32 (N, ceil(height/16), ceil(width/16), 112): the map after the last block of stride
 16, which is linear (no activation follows its projection); and
 `embedding`, float32 (N, D), of length 1: the average over the grid (trunk, D = 112) or over the
-network's final map (full, D = 1280).
+network's final map (full, D = 1280). The full one also gives
+`length`, float32 (N, 1): how long that average was, which the classifier of export_tags.py needs.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ WIDTH, HEIGHT = 288, 160
 
 
 class Lite0(nn.Module):
-    """EfficientNet-Lite0 from raw pixels to `grid` and `embedding`."""
+    """EfficientNet-Lite0 from raw pixels to `grid`, `embedding` and, in full, its `length`."""
 
     def __init__(self, *, full: bool, raw_pixels: bool) -> None:
         super().__init__()
@@ -90,7 +91,7 @@ class Lite0(nn.Module):
         self.full = full
         self.raw_pixels = raw_pixels
 
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         net = self.net
         x = image
         if self.raw_pixels:
@@ -105,7 +106,8 @@ class Lite0(nn.Module):
             x = net._swish(net._bn1(net._conv_head(x)))
         pooled = x.mean(dim=(2, 3))
         length = pooled.pow(2).sum(dim=1, keepdim=True).sqrt().clamp_min(1e-12)
-        return grid.permute(0, 2, 3, 1), pooled / length
+        found = grid.permute(0, 2, 3, 1), pooled / length
+        return (*found, length) if self.full else found
 
 
 def exported(model: Lite0) -> ModelProto:
@@ -125,11 +127,12 @@ def exported(model: Lite0) -> ModelProto:
             (example,),
             path,
             input_names=["image"],
-            output_names=["grid", "embedding"],
+            output_names=["grid", "embedding", *(["length"] if model.full else [])],
             dynamic_axes={
                 "image": free,
                 "grid": {0: "batch", 1: "rows", 2: "columns"},
                 "embedding": {0: "batch"},
+                **({"length": {0: "batch"}} if model.full else {}),
             },
             opset_version=OPSET,
             dynamo=False,
@@ -331,6 +334,7 @@ def finished(model: ModelProto, name: str) -> ModelProto:
         "image": ["batch", "height", "width", 3],
         "grid": ["batch", "rows", "columns", 112],
         "embedding": ["batch", 1280 if "trunk" not in name else 112],
+        "length": ["batch", 1],
     }
     for value in (*graph.input, *graph.output):
         for size, dim in zip(channels[value.name], value.type.tensor_type.shape.dim, strict=True):

@@ -29,7 +29,7 @@ ORDER = (
 """The folders and modules at the top, from the ground up. Each may use what stands before it."""
 
 MODULES = {
-    "embedding": "manifest onnx_file contract onnx_model embedding",
+    "embedding": "manifest onnx_file contract onnx_model embedding tagger",
     "detection": "manifest letterbox outputs detector crops",
     "health": "alarms known_views camera_health",
     "selection": """

@@ -117,6 +117,19 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True)
+class Tag:
+    """Names what a picture shows as a whole."""
+
+    label: str
+    """Name of a class of ImageNet, as golden retriever."""
+    confidence: float
+    """0 to 1."""
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.confidence:.2f}"
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Describes what became of one frame, or of what took its place (a gap, a bad file).
 
@@ -164,6 +177,9 @@ class Decision:
     objects_shown_by: tuple[str, ...] = ()
     """Of a `SAME_OBJECT`, ids of the kept frames that show its objects best, the largest first, at
     most four; `nearest_kept` is the frame that it differs from least as a whole."""
+    tags: tuple[Tag, ...] | None = None
+    """What a kept frame shows, most confident first; empty: the model is sure of nothing. None: it
+    was not asked."""
     dropped_as: Reason | None = None
     """Reason why a frame of the audit sample was to be dropped. None: it is not in the sample, or
     recovery found only its picture."""

@@ -557,14 +557,15 @@ def test_restore_lists_brings_back_one_or_all_and_overwrites_nothing(
 # -- models, doctor, check-config ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("chosen", [0, 3])
+@pytest.mark.parametrize("chosen", [0, 2, 4])
 def test_models_are_listed_and_a_damaged_file_is_found(
     stillsift: Command, tmp_path: Path, chosen: int
 ) -> None:
     listed = json.loads(stillsift("models", "list", "--json").out)
-    assert [model["kind"] for model in listed] == ["embedder"] * 2 + ["detector"] * 2
+    kinds = ["embedder", "embedder", "tags", "detector", "detector"]
+    assert [model["kind"] for model in listed] == kinds
     assert all(Path(model["file"]).is_file() and model["licence"] for model in listed)
-    assert listed[2]["labels"][0] == "person"
+    assert listed[3]["labels"][0] == "person"
     done = stillsift("models", "verify")
     assert done.status == 0
     assert done.out.count("ok on ") == len(listed)

@@ -127,9 +127,9 @@ def test_red_is_not_taken_for_blue() -> None:
     """The graph wants RGB and pictures are BGR; the model itself says which is which."""
     (first, *_) = clip("bikes.mp4", 50)
     rgb = first.rgb(336, 144)
-    vector, _ = embedder(CPU_MODEL).model.run(rgb[np.newaxis])
+    vector, *_ = embedder(CPU_MODEL).model.run(rgb[np.newaxis])
     np.testing.assert_allclose(embedder(CPU_MODEL)(first).vector, vector[0], atol=1e-6)
-    swapped, _ = embedder(CPU_MODEL).model.run(np.ascontiguousarray(rgb[np.newaxis, ..., ::-1]))
+    swapped, *_ = embedder(CPU_MODEL).model.run(np.ascontiguousarray(rgb[np.newaxis, ..., ::-1]))
     assert np.abs(swapped - vector).max() > 0.01
 
 

@@ -50,12 +50,13 @@ def refusal(spec: ModelSpec, provider: Any = "cpu") -> str:
 
 def test_the_manifest_describes_every_model_that_comes_along() -> None:
     specs = manifest(MODELS / "manifest.yaml")
-    all_specs = specs | detectors(MODELS / "manifest.yaml")
+    tags = {each.tags.name: each.tags for each in specs.values() if each.tags is not None}
+    all_specs = specs | tags | detectors(MODELS / "manifest.yaml")
     assert {spec.path for spec in all_specs.values()} == set(MODELS.glob("*.onnx"))
     for name, spec in all_specs.items():
         content = spec.path.read_bytes()
         assert (spec.name, spec.bytes) == (name, len(content))
-        assert spec.licence == ("MIT" if "centerface" in name else "Apache-2.0")
+        assert spec.licence.startswith("MIT" if "centerface" in name else "Apache-2.0")
         assert spec.sha256 == hashlib.sha256(content).hexdigest()
         assert spec.purpose
         assert spec.source
@@ -125,12 +126,13 @@ def test_a_model_is_opened_and_gives_what_the_manifest_says(name: str) -> None:
     assert model.provider == "cpu"
     assert model.spec == spec
     for height, width in ((160, 288), (96, 48)):
-        embedding, grid = model.run(np.full((2, height, width, 3), 90, np.uint8))
+        embedding, grid, length = model.run(np.full((2, height, width, 3), 90, np.uint8))
         assert spec.embedding.shape is not None
         assert embedding.shape == (2, spec.embedding.shape[-1])
         np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1, atol=1e-5)
         assert grid is not None
         assert grid.shape == (2, height // 16, width // 16, 112)
+        assert (None if length is None else length.shape) == (None if name == CPU_MODEL else (2, 1))
 
 
 def test_another_file_than_the_manifests_is_refused_before_it_is_opened(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from stillsift.embedding import Embedder, Embedding
 from stillsift.frames import ArrayPicture, Frame, Picture
 from stillsift.pipeline.model_choice import CPU_MODEL, CUDA_MODEL, open_model
 from stillsift.selection import Gallery, GalleryFrame, Limits, Sifter
+from stillsift.selection.budgets import Amounts
 from stillsift.selection.novelty import Novelty
 from stillsift.selection.sensitivity import Sensitivity
 
@@ -143,6 +144,26 @@ def test_a_restart_at_any_point_changes_nothing(
             sifter = Sifter(limits, blocks, gallery, sifter.state(), model="blocks")
     decided += [verdict.decision for verdict in sifter.flush()]
     assert decided == undisturbed
+
+
+def test_a_kept_frame_has_the_same_tags_after_a_restart() -> None:
+    """Frames that look the same share an embedding, also with one from before the restart."""
+
+    def embedded(picture: Picture) -> Embedding:
+        return replace(blocks(picture), length=float(picture.bgr().mean()))
+
+    limits = replace(LIMITS, amounts=Amounts(heartbeat_s=1.0))
+    sifter, lengths = Sifter(limits, embedded, Gallery(32), model="blocks"), []
+    for index in range(30):
+        verdicts = sifter.offer(frame(scene(0), index))
+        stored = [(kept.id, kept.to_bytes()) for kept in sifter.gallery.kept]
+        gallery = Gallery(32, (GalleryFrame.from_bytes(id_, data) for id_, data in stored))
+        if not sifter.waiting:
+            sifter = Sifter(limits, embedded, gallery, sifter.state(), model="blocks")
+        kept = [each.embedding for each in verdicts if each.is_kept]
+        lengths += [None if each is None else each.length for each in kept]
+    assert len(lengths) > 3
+    assert set(lengths) == {float(scene(0).mean())}
 
 
 @settings(max_examples=40, deadline=None)

@@ -19,7 +19,7 @@ from ..config import Config, ConfigError, SourceConfig
 from ..config.errors import Mistake
 from ..config.field_types import Address
 from ..config.json_schema import schema
-from ..config.lint import lint
+from ..config.lint import LintWarning, lint
 from ..config.marked_yaml import Place
 from ..config.yaml_file import NO_SOURCES, read_file
 from ..embedding import Embedder, ModelError
@@ -135,6 +135,7 @@ def _looked_at(file: Path, *, probe: bool) -> _Found:
         *read.clear_passwords(),
         *(read.mistake_at(*each) for each in lint(read.config)),
         *(read.mistake_at(*each) for each in _uncovered(read.config)),
+        *(read.mistake_at(*each) for each in _untagged(read.config)),
     ]
     if "sources" not in read.config.model_fields_set:
         why = f"{NO_SOURCES}; `stillsift sift -c` takes all else"
@@ -183,6 +184,21 @@ def _uncovered(config: Config) -> Iterator[tuple[Place, str]]:
                     yield ("sources", index), told
     except LedgerError:
         return  # there is none yet, or this user may not read it
+
+
+def _untagged(config: Config) -> Iterator[LintWarning]:
+    """Yields where tags are asked for that the model does not give, as it runs here."""
+    try:
+        why = model_choice.without_tags(model_choice.spec_of(config.model))
+    except ModelError:
+        return  # it is told as a mistake
+    if why is None:
+        return
+    if config.defaults.tags:
+        yield ("defaults", "tags"), f"is true, and {why}"
+    for index, source in enumerate(config.sources):
+        if source.tags and "tags" in source.model_fields_set:
+            yield ("sources", index, "tags"), f"is true, and {why}"
 
 
 def _print_json(found: _Found) -> None:

@@ -53,7 +53,7 @@ _NAMES = ("file", "repeats")
 """Columns of files. On a terminal they have the end of a name, and give way to no other column."""
 _LESS_AND_LESS = (
     *("outcome", "captured_at", "source", "novelty", "detail", "sharpness", "nearest_kept"),
-    *("frames", "objects", "repairs"),
+    *("frames", "objects", "tags", "repairs"),
 )
 """Columns that a terminal has if there is room, the most important first."""
 
@@ -213,9 +213,10 @@ def _cells(row: Row, file_of: FileOf) -> Cells:
     objects = str(row["objects_shown_by"] or "").split()
     shown_by = objects[0] if objects else row["nearest_kept"]
     cells["repeats"] = _cell(file_of(str(shown_by))) if repeats and shown_by is not None else "-"
-    found = json.loads(str(row["detections"] or "[]"))
-    told = (f"{each['label']} {each['confidence']:.2f}" for each in found)
-    cells["objects"] = escaped(", ".join(told)) or "-"
+    for name, column in (("objects", "detections"), ("tags", "tags")):
+        found = json.loads(str(row[column] or "[]"))
+        told = (f"{each['label']} {each['confidence']:.2f}" for each in found)
+        cells[name] = escaped(", ".join(told)) or "-"
     cells["detail"] = detail.removeprefix(f"{file}: ")
     cells["repairs"] = _cell(row["repairs"])
     return cells

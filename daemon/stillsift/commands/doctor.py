@@ -15,6 +15,7 @@ from .. import __version__
 from ..detection import detectors, open_detector
 from ..embedding import onnx_file, onnx_model
 from ..embedding.manifest import manifest
+from ..embedding.tagger import Tagger
 from ..escapes import escaped, json_text
 from ..problems import Problem
 from ..store import Store, StoreError
@@ -123,6 +124,14 @@ def _models() -> Iterator[_Finding]:
             yield _Finding(f"model {name}", False, str(problem), "install stillsift again")
         else:
             yield _Finding(f"model {name}", True, f"whole, runs on {verified.provider}")
+        if spec.tags is None:
+            continue
+        try:
+            Tagger(spec.tags)
+        except Problem as problem:
+            yield _Finding(f"tags {spec.tags.name}", False, str(problem), "install stillsift again")
+        else:
+            yield _Finding(f"tags {spec.tags.name}", True, "whole, runs on cpu")
     for name, detector in detectors().items():
         try:
             provider = open_detector(detector).provider

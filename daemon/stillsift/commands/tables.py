@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from ..decisions import Decision, Detection, time_text, told_measure
+from ..decisions import Decision, Detection, Tag, time_text, told_measure
 from ..escapes import escaped, json_text
 
 
@@ -75,6 +75,7 @@ DECISION_COLUMNS: dict[str, ColumnType] = {
     "shadows": "number",
     "highlights": "number",
     "contrast": "number",
+    "tags": "text",
 }
 """Columns of a decision and their types, in the order in which every format has them."""
 
@@ -110,6 +111,7 @@ def decision_row(decision: Decision, kept_path: Path | None, repairs: str | None
         "shadows": told_measure(decision.shadows),
         "highlights": told_measure(decision.highlights),
         "contrast": told_measure(decision.contrast),
+        "tags": None if decision.tags is None else tags(decision.tags),
     }
 
 
@@ -125,3 +127,10 @@ def objects(found: Iterable[Detection]) -> str:
         for each in found
     ]
     return json.dumps(told)
+
+
+def tags(told: Iterable[Tag]) -> str:
+    """Returns tags as JSON: label and confidence (0 to 1) of each."""
+    return json.dumps(
+        [{"label": each.label, "confidence": round(each.confidence, 3)} for each in told]
+    )

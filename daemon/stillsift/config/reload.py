@@ -57,7 +57,7 @@ LIVE_KEYS = frozenset(
         *("audit", "alarms", "repair", "retire", "sensitivity"),
         *("min_brightness", "max_brightness", "min_contrast"),
         *("min_gap", "max_per_minute", "max_per_hour", "max_per_day", "keep_ratio", "heartbeat"),
-        *("require", "inhibit", "trigger", "compare", "anonymize"),
+        *("require", "inhibit", "trigger", "compare", "anonymize", "tags"),
         "examples",
     }
 )

@@ -315,6 +315,8 @@ class SourceSettings(_Section):
     """Objects for which a frame of a time line is kept although nothing in it is new."""
     compare: Literal["scene", "object"] = "scene"
     """What has to be new in what is kept: the scene, or an object of `require` (else `trigger`)."""
+    tags: bool = False
+    """Whether what is kept is tagged with what it shows, where the full network runs."""
     anonymize: tuple[str, ...] = ()
     """Labels of objects that are covered in what is kept, as [face]; empty: nothing is covered."""
     examples: ExampleSettings = ExampleSettings()

@@ -19,6 +19,8 @@ def agreed(spec: ModelSpec, session: ort.InferenceSession) -> ModelSpec:
     embedding = _embedding(spec, outputs)
     if spec.grid is not None:
         _check_output(spec, outputs, spec.grid, "grid", ranks=(4,))
+    if spec.length is not None:
+        _check_output(spec, outputs, spec.length, "length", ranks=(2,))
     return replace(
         spec, input=_input(spec, session), embedding=replace(spec.embedding, name=embedding)
     )

@@ -34,6 +34,8 @@ class Embedding:
     grid: NDArray[np.float32] | None
     """(rows, columns, C) float32, rows from the top; each cell's vector has any length. None: the
     model gives only the vector, and small objects will be missed."""
+    length: float | None = None
+    """Length that the vector had in the model, by which tags are told; None: it does not tell."""
 
     def in_half_precision(self) -> Embedding:
         """Returns the same embedding in values that two bytes hold exactly.
@@ -42,8 +44,10 @@ class Embedding:
         the vector.
         """
         if self.grid is None:
-            return Embedding(self.vector.astype(np.float16).astype(np.float32), None)
-        return Embedding(self.vector, self.grid.astype(np.float16).astype(np.float32))
+            vector = self.vector.astype(np.float16).astype(np.float32)
+            return Embedding(vector, None, self.length)
+        grid = self.grid.astype(np.float16).astype(np.float32)
+        return Embedding(self.vector, grid, self.length)
 
 
 def similarity(a: Embedding, b: Embedding) -> float:
@@ -80,10 +84,14 @@ class Embedder:
         given = self.model.spec.input
         pixels = picture.rgb(*input_size(picture.width, picture.height, given))
         try:
-            vectors, grids = self.model.run(self._image(pixels))
+            found = self.model.run(self._image(pixels))
         except InferenceError as error:
             raise EmbedError(str(error)) from error
-        return Embedding(self._vector(vectors), None if grids is None else self._grid(grids))
+        return Embedding(
+            self._vector(found.embedding),
+            None if found.grid is None else self._grid(found.grid),
+            None if found.length is None else float(found.length[0, 0]),
+        )
 
     def warm_up(self) -> None:
         """Embeds a blank picture: the first run takes memory and, on a GPU, seconds."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..problems import Problem
 
@@ -60,6 +60,24 @@ class OutputSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class TagsSpec:
+    """Describes the classifier that makes tags of what a model gives."""
+
+    path: Path
+    sha256: str
+    """Hash (hex) of the file."""
+    bytes: int
+    purpose: str
+    licence: str
+    source: str
+
+    @property
+    def name(self) -> str:
+        """Gives the name by which it is listed."""
+        return self.path.stem
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """Describes everything that is known of one model before its file is opened."""
 
@@ -72,6 +90,10 @@ class ModelSpec:
     grid: OutputSpec | None = None
     """Output with one vector for each cell, in the layout of the input; None: there is none, and
     small objects will be missed."""
+    length: OutputSpec | None = None
+    """Output with the length that the embedding had; None: there is none, nor are there tags."""
+    tags: TagsSpec | None = None
+    """What makes tags of the embedding; None: nothing does."""
     sha256: str | None = None
     """Hash (hex) of the file; None: a model of the user's own, whose file is not checked."""
     bytes: int | None = None
@@ -106,6 +128,20 @@ class _Output(_Strict):
 class _Outputs(_Strict):
     embedding: _Output
     grid: _Output | None = None
+    length: _Output | None = None
+
+
+class _Tags(_Strict):
+    purpose: str
+    file: str = Field(pattern=r"^[\w.-]+\.onnx$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(ge=1)
+    licence: str
+    source: str
+
+    def spec(self, folder: Path) -> TagsSpec:
+        told = (self.sha256, self.bytes, self.purpose, self.licence, self.source)
+        return TagsSpec(folder / self.file, *told)
 
 
 class _Entry(_Strict):
@@ -118,6 +154,13 @@ class _Entry(_Strict):
     cell_limit: float = Field(gt=0)
     licence: str
     source: str
+    tags: _Tags | None = None
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        if self.tags is not None and self.outputs.length is None:
+            raise ValueError("tags need the output length")
+        return self
 
     def spec(self, name: str, folder: Path) -> ModelSpec:
         given = self.input
@@ -135,6 +178,8 @@ class _Entry(_Strict):
             ),
             embedding=self.outputs.embedding.spec(),
             grid=None if self.outputs.grid is None else self.outputs.grid.spec(),
+            length=None if self.outputs.length is None else self.outputs.length.spec(),
+            tags=None if self.tags is None else self.tags.spec(folder),
             sha256=self.sha256,
             bytes=self.bytes,
             purpose=self.purpose,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
@@ -25,6 +25,17 @@ from .onnx_file import (
 )
 
 
+class Outputs(NamedTuple):
+    """Holds what a model gives for a batch of one."""
+
+    embedding: NDArray[np.float32]
+    grid: NDArray[np.float32] | None
+    """None: the model has no grid."""
+    length: NDArray[np.float32] | None
+    """(1, 1) length that the embedding had before it was given length 1; None: the model does not
+    tell."""
+
+
 class Model:
     """Runs an open model. May be used by several threads at once."""
 
@@ -37,7 +48,8 @@ class Model:
         self.why = why
         """Reason why it runs there, as a clause; None: the configuration says so."""
         self._session = session
-        self._outputs = [spec.embedding.name] + ([spec.grid.name] if spec.grid else [])
+        wanted = (spec.embedding, spec.grid, spec.length)
+        self._outputs = [output.name for output in wanted if output is not None]
 
     @cached_property
     def identity(self) -> str:
@@ -57,18 +69,18 @@ class Model:
             told.update(digest_of(path))
         return f"{spec.name}@{told.hexdigest()[:12]}"
 
-    def run(
-        self, image: NDArray[np.uint8] | NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Returns the embedding and the grid of a batch of one; None: the model has no grid.
+    def run(self, image: NDArray[np.uint8] | NDArray[np.float32]) -> Outputs:
+        """Returns what the model gives for a batch of one.
 
         `image` has the layout and type of `spec.input`. Raises InferenceError.
         """
         try:
-            outputs = self._session.run(self._outputs, {self.spec.input.name: image})
+            found = self._session.run(self._outputs, {self.spec.input.name: image})
         except ORT_ERRORS as error:
             raise InferenceError(f"{self.spec.name}: {sentence(error)}") from error
-        return outputs[0], outputs[1] if self.spec.grid else None
+        vectors, *others = found
+        grid = others.pop(0) if self.spec.grid is not None else None
+        return Outputs(vectors, grid, others.pop(0) if self.spec.length is not None else None)
 
 
 def load(
@@ -105,7 +117,7 @@ def verify(
     width, height = given.size or (16 * given.multiple, 9 * given.multiple)
     shape = (1, height, width, 3) if given.layout == "nhwc" else (1, 3, height, width)
     try:
-        embedding, grid = model.run(np.zeros(shape, given.dtype))
+        embedding, grid, _ = model.run(np.zeros(shape, given.dtype))
     except InferenceError as error:
         raise ModelError(f"{spec.path}: it cannot be run: {error}") from error
     return Verified(

@@ -13,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ..decisions import Decision, Detection, Reason
+from ..decisions import Decision, Detection, Reason, Tag
 from ..frames import TimeOrigin, bounded_ns
 from ..health import AlarmKind
 from ..sources import FileIdentity
@@ -158,6 +158,19 @@ def _objects_out(text: str | None) -> tuple[Detection, ...] | None:
     return tuple(Detection(row[0], row[1], (*row[2:],)) for row in json.loads(text))
 
 
+def _tags_in(tags: Sequence[Tag] | None) -> str | None:
+    """Returns tags as JSON, [[label, confidence], ...]."""
+    if tags is None:
+        return None
+    rows = [[each.label, round(float(each.confidence), 4)] for each in tags]
+    return json.dumps(rows, separators=(",", ":"))
+
+
+def _tags_out(text: str | None) -> tuple[Tag, ...] | None:
+    """Returns the tags that `_tags_in` turned into this text."""
+    return None if text is None else tuple(Tag(*row) for row in json.loads(text))
+
+
 def decision_row(
     decision: Decision,
     kept: KeptFile | None,
@@ -192,6 +205,7 @@ def decision_row(
         text_in(decision.detail),
         _objects_in(decision.detections),
         " ".join(decision.objects_shown_by) or None,
+        _tags_in(decision.tags),
         decision.dropped_as,
         int(decision.frames),
         decision.outcome,
@@ -211,6 +225,7 @@ def decision_record(row: Sequence[Any]) -> DecisionRecord:
     values["file"] = path_out(values["file"])
     values["detections"] = _objects_out(values["detections"])
     values["objects_shown_by"] = tuple((values["objects_shown_by"] or "").split())
+    values["tags"] = _tags_out(values["tags"])
     if values["dropped_as"] is not None:
         values["dropped_as"] = Reason(values["dropped_as"])
     decided_at_ns, kept_path, *rest = row[len(_DECISION_FIELDS) + 1 :]

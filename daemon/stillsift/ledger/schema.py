@@ -307,10 +307,14 @@ ALTER TABLE decisions ADD COLUMN highlights REAL;
 ALTER TABLE decisions ADD COLUMN contrast REAL;
 """
 
+_TAGS = """
+ALTER TABLE decisions ADD COLUMN tags TEXT;
+"""
+
 MIGRATIONS = (
     *(_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME, _LEFT_ALONE),
     *(_DISTANCE, _SEQUENCES, _ALBUM, _REPLACED, _PLACES, _EMBEDDINGS, _DETECTIONS, _REPAIRS),
-    *(_OBJECTS_SHOWN_BY, _CORRECTIONS, _EXPOSURE),
+    *(_OBJECTS_SHOWN_BY, _CORRECTIONS, _EXPOSURE, _TAGS),
 )
 """Steps in order: step n makes schema version n + 1 out of version n. Never edit a step that was
 released; add a new one."""

@@ -24,6 +24,7 @@ from ..config.secrets import redacted
 from ..config.settings import SourceSettings, hash_of
 from ..decisions import Decision
 from ..embedding import Embedder, Embedding
+from ..embedding.tagger import Tagger
 from ..frames import Picture
 from ..ledger import Ledger, LedgerError
 from ..ledger.records import KeptFile, Retire
@@ -116,6 +117,8 @@ class Engine:
             )
         self._finder = ObjectFinder(self.config.detector, self.metrics)
         self._finder.open(labels_of(self.config))
+        self._tagger: Tagger | None = None
+        self._open_tagger(self.config)
         self._examples = ExampleShelf(self._embedder)
         self.metrics.model(self.model.spec.name, self.model.provider)
         why = "" if self.model.why is None else f" ({self.model.why})"
@@ -135,6 +138,20 @@ class Engine:
         text = config.to_yaml()
         self.ledger.record_config(hash_of(text), text)
         self._config_hash = hash_of(text)
+
+    def _open_tagger(self, config: Config) -> None:
+        """Opens what tags, where a source asks for tags and the model gives them.
+
+        Raises ModelError.
+        """
+        asked = any(each.tags for each in (config.defaults, *config.sources))
+        if not asked or self._tagger is not None:
+            return
+        spec = self.model.spec
+        if spec.tags is None:
+            log.warning("tags are asked for, and %s", model_choice.without_tags(spec))
+        else:
+            self._tagger = Tagger(spec.tags)
 
     def _open_storage(self) -> None:
         settings = self.config.store
@@ -182,6 +199,7 @@ class Engine:
         """
         config = in_force(self.config, config)
         self._finder.open(labels_of(config))
+        self._open_tagger(config)
         self._record_config(config)
         self.config = config
         self.groups.define(config.sources)
@@ -399,6 +417,7 @@ class Engine:
             audit=config.audit,
             retire=Retire(config.retire),
             repair=self.repair(config),
+            tagger=self._tagger if config.tags else None,
             config_hash=self._config_hash,
             member=self.groups.member(config),
         )

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from ..decisions import Decision, Outcome, Reason, about, time_text
@@ -306,6 +307,7 @@ class Line:
         Returns whether a frame was kept.
         """
         self._ahead = True
+        verdicts = list(map(self._tagged, verdicts))
         ended = self._persistence.keep(verdicts, self._tuning, self.sifter.forget)
         # Only now, since the sifter's state is recorded with the first and covers all of them.
         away = self._persistence.take_away()
@@ -323,6 +325,13 @@ class Line:
         self._tell_alarms()
         self._ahead = False
         return any(decision.outcome is Outcome.KEPT for decision, _ in ended)
+
+    def _tagged(self, verdict: Verdict) -> Verdict:
+        """Returns the verdict with the tags of what is kept, where the source asks for them."""
+        tagger, embedding = self._tuning.tagger, verdict.embedding
+        if tagger is None or embedding is None or not verdict.is_kept:
+            return verdict
+        return replace(verdict, decision=replace(verdict.decision, tags=tagger(embedding)))
 
     def _tell_alarms(self) -> None:
         """Reports each alarm once when it begins and once when it is over."""

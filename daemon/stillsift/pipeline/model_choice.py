@@ -53,6 +53,17 @@ def _custom(settings: ModelSettings, path: Path) -> ModelSpec:
     )
 
 
+def without_tags(spec: ModelSpec) -> str | None:
+    """Tells why a model gives no tags, and the way out, as a clause; None: it gives them."""
+    if spec.tags is not None:
+        return None
+    tagging = [name for name, each in manifest().items() if each.tags is not None]
+    return (
+        f"the model {spec.name} gives no tags; set model.name to {' or '.join(tagging)}, which "
+        "costs three times the CPU of the small one"
+    )
+
+
 def open_model(settings: ModelSettings) -> Model:
     """Opens the model of the configuration. Raises ModelError.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..arrays import Floats
+from ..embedding.tagger import Tagger
 from ..ledger.records import Retire
 from ..selection import GalleryFrame, Limits
 from ..selection.photographs import none_elsewhere
@@ -29,6 +30,8 @@ class Tuning:
     retire: Retire
     repair: Repair
     """What is put right in stills that are kept."""
+    tagger: Tagger | None
+    """What tags what is kept; None: it is not tagged."""
     config_hash: str
     """Hash of the configuration that these settings come from."""
     member: Member | None

@@ -70,12 +70,14 @@ class Records:
     """Those of what named it; they name the better copy."""
 
     def ended(self, decisions: Mapping[str, Decision]) -> Records:
-        """Returns the same where some of the `renamed` could not be written, and failed.
+        """Returns the same where some of the `renamed` have got tags, or could not be written.
 
         `decisions`: how those ended that were decided together with the better copy, by id.
         """
         ends = [(each, decisions.get(each.id, each)) for each in self.renamed]
-        renamed = [replace(each, reason=end.reason, detail=end.detail) for each, end in ends]
+        renamed = [
+            replace(each, reason=end.reason, detail=end.detail, tags=end.tags) for each, end in ends
+        ]
         return replace(self, renamed=tuple(renamed))
 
 

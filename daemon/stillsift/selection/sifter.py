@@ -445,6 +445,8 @@ class Sifter:
             arrays["seen_thumbnail"] = self._context.decided.thumbnail
             arrays["seen_at_s"] = np.array(self._context.decided.at_s)
             arrays["seen_vector"] = self._context.decided.embedding.vector
+            if (length := self._context.decided.embedding.length) is not None:
+                arrays["seen_length"] = np.array(length)
             if self._context.decided.colours is not None:
                 arrays["seen_colours"] = self._context.decided.colours
             grid = self._context.decided.embedding.grid
@@ -537,12 +539,14 @@ class Sifter:
     def _restored_view(self, arrays: Mapping[str, NDArray[np.generic]]) -> EmbeddedPicture:
         thumb = np.asarray(arrays["seen_thumbnail"], np.uint8)
         vector = np.asarray(arrays["seen_vector"], np.float32)
+        length = float(arrays["seen_length"]) if "seen_length" in arrays else None
         at_s = float(arrays["seen_at_s"]) if "seen_at_s" in arrays else -np.inf
         tint = np.asarray(arrays["seen_colours"], np.uint8) if "seen_colours" in arrays else None
         previous = self._context.scene.previous
         if "seen_grid" not in arrays and previous is not None and len(previous.energy) > 1:
-            return EmbeddedPicture(thumb, Embedding(vector, previous.grid()), previous, at_s, tint)
-        embedding = Embedding(vector, optional_floats(arrays, "seen_grid"))
+            embedding = Embedding(vector, previous.grid(), length)
+            return EmbeddedPicture(thumb, embedding, previous, at_s, tint)
+        embedding = Embedding(vector, optional_floats(arrays, "seen_grid"), length)
         cells = Cells.of(embedding)
         if tint is not None:
             cells = cells.coloured(tint)

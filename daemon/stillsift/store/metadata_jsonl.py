@@ -208,6 +208,11 @@ def columns(kept: KeptFile, decision: Decision) -> dict[str, object]:
     }
     if decision.detections:
         told["objects"] = _objects(objects_in(kept, decision))
+    if decision.tags:
+        told["tags"] = {
+            "label": [each.label for each in decision.tags],
+            "confidence": [round(each.confidence, 3) for each in decision.tags],
+        }
     if decision.reason is Reason.AUDIT:  # only in audit/, where every line has it
         told["dropped_as"] = str(decision.dropped_as or "")
     return told
