@@ -29,7 +29,7 @@ ORDER = (
 """The folders and modules at the top, from the ground up. Each may use what stands before it."""
 
 MODULES = {
-    "embedding": "manifest onnx_file contract onnx_model embedding tagger",
+    "embedding": "manifest onnx_file contract onnx_model embedding tagger text_pair",
     "detection": "manifest letterbox outputs detector crops",
     "health": "alarms known_views camera_health",
     "selection": """
@@ -57,7 +57,7 @@ MODULES = {
         errors durable_files names lock rights repair store metadata_jsonl original quarantine
         recovery sidecars in_place in_place_repair""",
     "dataset": """
-        pictures reading neighbours alike groups cover time_cover outliers copies balance
+        pictures reading words neighbours alike groups cover time_cover outliers copies balance
         annotations contact_sheet""",
     "export": """
         kept_frames folder splits imagefolder coco yolo cvat label_studio webdataset camtrap_dp

@@ -6,6 +6,7 @@ what is bright.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,72 @@ def logarithm(path: Path) -> Path:
     log = helper.make_node("Log", ["mean"], ["vector"])
     mean = helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[2, 3], keepdims=0)
     return write(path, [mean, log])
+
+
+# ---------------------------------------------------------------------------- pictures and texts
+
+COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1)}
+"""Words that the text half of a pair knows."""
+
+
+def image_half(path: Path, names: Sequence[str] = ("image_embeds",)) -> Path:
+    """float32 NCHW of any size to the mean colour, once for each name."""
+    nodes = [
+        helper.make_node("ReduceMean", ["pixels"], [name], axes=[2, 3], keepdims=0)
+        for name in names
+    ]
+    outputs = [(name, FLOAT, ("batch", 3)) for name in names]
+    return write(path, nodes, shape=("batch", 3, "height", "width"), outputs=outputs)
+
+
+def text_half(
+    path: Path, tokens: int | str = "tokens", size: int = 3, more_inputs: Sequence[str] = ()
+) -> Path:
+    """Ids of words to the mean of their colours, as far as the mask says that they are words."""
+    table = np.zeros((2 + len(COLOURS), size), np.float32)
+    table[2:, :3] = list(COLOURS.values())
+    table[:, -1] += 1e-3
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["colours"]),
+        helper.make_node("Cast", ["attention_mask"], ["counts"], to=FLOAT),
+        helper.make_node("Unsqueeze", ["counts", "last"], ["wide"]),
+        helper.make_node("Mul", ["colours", "wide"], ["masked"]),
+        helper.make_node("ReduceMean", ["masked"], ["text_embeds"], axes=[1], keepdims=0),
+    ]
+    names = ("input_ids", "attention_mask", *more_inputs)
+    given = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, ("batch", tokens)) for name in names
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        given,
+        [helper.make_tensor_value_info("text_embeds", FLOAT, ("batch", size))],
+        [
+            numpy_helper.from_array(table, "table"),
+            numpy_helper.from_array(np.array([2], np.int64), "last"),
+        ],
+    )
+    return saved(path, graph)
+
+
+def tokenizer(path: Path) -> Path:
+    """A tokenizer.json that knows COLOURS; every other word is one and the same."""
+    words = {"[PAD]": 0, "[UNK]": 1, **{word: 2 + at for at, word in enumerate(COLOURS)}}
+    model = {"type": "WordLevel", "vocab": words, "unk_token": "[UNK]"}
+    described: dict[str, Any] = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [],
+        "normalizer": {"type": "Lowercase"},
+        "pre_tokenizer": {"type": "Whitespace"},
+        "post_processor": None,
+        "decoder": None,
+        "model": model,
+    }
+    path.write_text(json.dumps(described), "utf-8")
+    return path
 
 
 # ------------------------------------------------------------------------------------- detectors

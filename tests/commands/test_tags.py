@@ -10,8 +10,9 @@ import cv2
 import pytest
 import yaml
 
+from clips import real_pictures
 from conftest import Command
-from photographs import real_photo, slide
+from photographs import slide
 from stillsift.ledger import LedgerReader
 from stillsift.pipeline.model_choice import CPU_MODEL, CUDA_MODEL
 
@@ -21,8 +22,9 @@ def photos(tmp_path: Path) -> Path:
     """A street, a rabbit of a film, a man with a tie, and a slide."""
     folder = tmp_path / "photos"
     folder.mkdir()
-    for number in (0, 3, 6):
-        cv2.imwrite(str(folder / f"photo{number}.png"), real_photo(number))
+    for name in ("bigbuckbunny", "bikes", "carphone_pristine"):
+        bgr = cv2.cvtColor(real_pictures(name, 61)[60], cv2.COLOR_RGB2BGR)
+        cv2.imwrite(str(folder / f"{name}.png"), bgr)
     cv2.imwrite(str(folder / "slide.png"), slide("Results", "of the year"))
     return folder
 

@@ -158,6 +158,10 @@ def _refused(config: Config) -> Iterator[tuple[Place, str]]:
             model_choice.spec_of(config.model)  # raises if there is no such model
         except ModelError as error:
             yield ("model", "name"), str(error)
+    for key in ("image", "text", "tokenizer"):
+        file = getattr(config.search, key)
+        if file is not None and not file.is_file():
+            yield ("search", key), f"is {str(file)!r}, and there is no such file"
     own = config.detector.path
     if own is not None and not own.is_file():
         yield ("detector", "path"), f"is {str(own)!r}, and there is no such file"
@@ -284,6 +288,8 @@ def _probes(config: Config, user: pwd.struct_passwd | None) -> Iterator[_Probe]:
     yield _probe("model", lambda: model_choice.open_model(config.model))
     if labels := labels_of(config):
         yield _probe("detector", lambda: ObjectFinder(config.detector, Metrics()).open(labels))
+    if config.search.image is not None:
+        yield _probe("search", lambda: model_choice.open_pair(config))
     store = Store(config.store.path)
     # A store that is not there yet is made by whoever may: under systemd by systemd.
     with acting_as(user if config.store.path.exists() else None):

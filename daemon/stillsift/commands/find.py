@@ -1,26 +1,54 @@
-"""Implements `stillsift find`: searches a set by a picture."""
+"""Implements `stillsift find`: searches a set by a picture or by words."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..arrays import Floats
+from ..config.settings import ModelSettings
+from ..dataset import Entry, PictureSet
 from ..dataset.contact_sheet import Row, Tile
 from ..dataset.neighbours import nearest
 from ..dataset.pictures import SetError
-from ..decisions import told_measure
+from ..dataset.reading import read_folders
+from ..dataset.words import Match, Term, matches, words_of
+from ..decisions import Detection, Tag, told_measure
+from ..detection import detectors
+from ..embedding import Embedding
+from ..embedding.manifest import manifest
+from ..embedding.tagger import Tagger
+from ..embedding.text_pair import TextPair
+from ..escapes import escaped
+from ..pipeline.model_choice import CUDA_MODEL, open_pair
+from ..sources.files.contents import STILL_SUFFIXES
 from ..sources.files.still import Unreadable, still_at
 from ..units import counted
-from .arguments import Commands, add_command, configured
+from .arguments import (
+    Commands,
+    add_command,
+    configured,
+    known_source,
+    opened_ledger,
+    store_path,
+)
 from .picture_sets import (
+    LazyEmbedder,
     add_most,
     add_pictures,
     add_sheet,
     check_sheet,
     draw_sheet,
+    names_folders,
     picture_set,
     print_json,
     print_unread,
+    searched_set,
+    told_progress,
     unread_json,
 )
 from .tables import table
@@ -28,58 +56,301 @@ from .tables import table
 _EXAMPLES = """\
   stillsift find gate.jpg --store sifted         kept frames that look like it, nearest first
   stillsift find gate.jpg photos/ --most 20 --sheet found.jpg
+  stillsift find dog --store sifted              by tags, labels of objects and names
+  stillsift find 'dog by a car' photos/ --sheet found.jpg
 """
+_MOST_TOLD = 8
+"""Labels that are told where nothing was found."""
 
 
 def add(commands: Commands) -> None:
     parser = add_command(
-        commands, "find", find, "Search a set of pictures by a picture.", _EXAMPLES
+        commands, "find", find, "Search a set of pictures by a picture or by words.", _EXAMPLES
     )
-    parser.add_argument("picture", type=Path, metavar="PICTURE", help="the picture to search by")
+    parser.add_argument(
+        "what", metavar="TEXT|PICTURE", help="the picture, or the words, to search by"
+    )
     add_pictures(parser)
+    parser.add_argument(
+        "--by",
+        choices=("auto", "picture", "words", "text"),
+        default="auto",
+        help="what the first argument is: a picture; words to look up in tags, labels and names; "
+        "or a text for the pair of models of `search:` (default: a picture if it is a file, else a "
+        "text if there is a pair, else words)",
+    )
     add_most(parser, 10, "pictures to show (default: 10)")
     add_sheet(parser)
 
 
 def find(given: argparse.Namespace) -> int:
-    """Prints the most similar pictures, the nearest first."""
+    """Prints what was found, the best first."""
     check_sheet(given)
-    if not given.picture.is_file():
-        raise SetError(f"{given.picture}: there is no such picture")
-    asked = given.picture.resolve()
+    by = _by(given)
+    if by == "picture":
+        _by_picture(given)
+    elif by == "text":
+        pair = open_pair(configured(given))
+        if pair is None:
+            raise SetError(
+                "--by text needs a pair of models of your own; name them as search.image, "
+                "search.text and search.tokenizer in the configuration"
+            )
+        _by_text(given, pair)
+    else:
+        _by_words(given)
+    return 0
+
+
+def _by(given: argparse.Namespace) -> str:
+    """Returns what to search by, and tells where that is not plain. Raises SetError."""
+    if given.by != "auto":
+        return str(given.by)
+    path = Path(given.what)
+    names_picture = "/" in given.what or path.suffix.lower() in STILL_SUFFIXES
+    if _is_file(path):
+        if not names_picture:
+            print(
+                escaped(f"searched by the file {given.what}; --by words searches for the word"),
+                file=sys.stderr,
+            )
+        return "picture"
+    if names_picture:
+        raise SetError(f"{given.what}: there is no such picture; --by words searches for words")
+    return "text" if configured(given).search.image is not None else "words"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a text that is too long for a name
+        return False
+
+
+# -- by a picture ----------------------------------------------------------------------------------
+
+
+def _by_picture(given: argparse.Namespace) -> None:
+    asked = Path(given.what).resolve()
+    if not asked.is_file():
+        raise SetError(f"{given.what}: there is no such picture")
     try:
         still = still_at(asked, configured(given).defaults.max_pixels)
     except Unreadable as error:
-        raise SetError(f"{given.picture}: {error}") from error
+        raise SetError(f"{given.what}: {error}") from error
     made, embed = picture_set(given)
-    found = nearest(embed(still.picture).vector[None], made.vectors, given.most)
+    first = Tile(asked, given.what, "searched by", framed=True)
+    _show_nearest(given, made, embed(still.picture).vector, still.digest, [first])
+
+
+def _by_text(given: argparse.Namespace, pair: TextPair) -> None:
+    vector = pair.text(given.what)
+    made = searched_set(given, pair)
+    _show_nearest(given, made, vector, None, [])
+
+
+def _show_nearest(
+    given: argparse.Namespace,
+    made: PictureSet,
+    vector: Floats,
+    digest: str | None,
+    tiles: list[Tile],
+) -> None:
+    """Prints the pictures nearest to a vector; `digest` None: no file was searched by."""
+    found = nearest(vector[None], made.vectors, given.most)
     rows: list[dict[str, object]] = []
-    tiles = [Tile(asked, str(given.picture), "searched by", framed=True)]
     for place, similarity in zip(found.places[0], found.similarity[0], strict=True):
         entry = made.entries[place]
-        same = entry.digest == still.digest
-        rows.append(
-            {
-                "file": entry.name,
-                "similarity": told_measure(float(similarity)),
-                "same_bytes": same,
-                "source": entry.source,
-                "id": entry.id,
-            }
-        )
-        note = f"similarity {similarity:.3f}{', the same bytes' if same else ''}"
+        row: dict[str, object] = {
+            "file": entry.name,
+            "similarity": told_measure(float(similarity)),
+            "source": entry.source,
+            "id": entry.id,
+        }
+        note = f"similarity {similarity:.3f}"
+        if digest is not None:
+            row["same_bytes"] = same = entry.digest == digest
+            note += ", the same bytes" if same else ""
+        rows.append(row)
         tiles.append(Tile(entry.path, entry.caption, note))
     print_unread(made)
-    told = f"nearest of {counted(len(made), 'picture')} to {given.picture}"
     if given.json:
-        print_json({**unread_json(made), "found": rows})
+        by = "text" if digest is None else "picture"
+        print_json({**unread_json(made), "by": by, "found": rows})
     elif rows:
+        heading = ["similarity", "file", *([] if digest is None else ["same bytes"])]
         shown = [
-            [f"{row['similarity']:.3f}", str(row["file"]), "yes" if row["same_bytes"] else ""]
+            [f"{row['similarity']:.3f}", str(row["file"]), "yes" if row.get("same_bytes") else ""]
             for row in rows
         ]
-        print(table([["similarity", "file", "same bytes"], *shown]))
+        print(table([heading, *(cells[: len(heading)] for cells in shown)]))
     else:
         print("no pictures")
+    told = f"nearest of {counted(len(made), 'picture')} to {given.what}"
     draw_sheet(given, told, [Row("nearest first", tiles)])
-    return 0
+
+
+# -- by words --------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Told:
+    """Holds what is known of the pictures of a set in words."""
+
+    entries: list[Entry] = field(default_factory=list)
+    terms: list[list[Term]] = field(default_factory=list)
+    """Of each picture."""
+    untagged: int = 0
+    """Kept frames that nothing has tagged."""
+    set: PictureSet | None = None
+    """The set, where it was read from folders; None: it is of a store."""
+
+
+def _by_words(given: argparse.Namespace) -> None:
+    words = words_of(given.what)
+    if not words:
+        raise SetError(f"{given.what!r} has no word to search for")
+    tagger = _tagger()
+    told = _of_folders(given, tagger) if names_folders(given) else _of_store(given)
+    found = matches(words, told.terms, {"tag": tagger.words, "object": _groups()})
+    if told.set is not None:
+        print_unread(told.set)
+    if told.untagged:
+        _tell_untagged(given, told)
+    best = found[: given.most]
+    if given.json:
+        _print_matches(told, words, found, best)
+    elif best:
+        shown = [[", ".join(map(str, each.terms)), told.entries[each.place].name] for each in best]
+        print(table([["matches", "file"], *shown]))
+        if len(found) > len(best):
+            print(f"and {counted(len(found) - len(best), 'more picture')}")
+    else:
+        print(f"none of {counted(len(told.entries), 'picture')} matches{_what_there_is(told)}")
+    tiles = [
+        Tile(
+            told.entries[each.place].path,
+            told.entries[each.place].caption,
+            ", ".join(map(str, each.terms)),
+        )
+        for each in best
+    ]
+    heading = f"{len(found)} of {counted(len(told.entries), 'picture')} match {given.what}"
+    draw_sheet(given, heading, [Row("best first", tiles)])
+
+
+def _tagger() -> Tagger:
+    spec = manifest()[CUDA_MODEL].tags
+    assert spec is not None
+    return Tagger(spec)
+
+
+def _groups() -> Mapping[str, Collection[str]]:
+    """Returns for each label of a detector the groups that it belongs to, as vehicle for car."""
+    found: dict[str, list[str]] = {}
+    for spec in detectors().values():
+        for group, labels in spec.groups.items():
+            for label in labels:
+                found.setdefault(label, []).append(group)
+    return found
+
+
+def _of_store(given: argparse.Namespace) -> _Told:
+    told, root = _Told(), store_path(given)
+    with opened_ledger(given) as ledger:
+        for kept in ledger.kept_in_words(known_source(given, ledger)):
+            path = (root / kept.path).absolute() if kept.sha256 else None
+            told.entries.append(
+                Entry(str(kept.path), path, kept.sha256, source=kept.source, id=kept.id)
+            )
+            file = [] if kept.file is None else [Term("file", kept.file.name)]
+            told.terms.append(
+                [*_seen(kept.tags, kept.detections), Term("source", kept.source), *file]
+            )
+            told.untagged += kept.tags is None
+    return told
+
+
+def _of_folders(given: argparse.Namespace, tagger: Tagger) -> _Told:
+    """Embeds the pictures of folders with the whole network, and tags them on the way."""
+    settings = configured(given)
+    embed = LazyEmbedder(
+        ModelSettings(
+            name=CUDA_MODEL, provider=settings.model.provider, threads=settings.model.threads
+        )
+    )
+    tags: dict[str, tuple[Tag, ...] | None] = {}
+
+    def see(entry: Entry, embedding: Embedding) -> None:
+        tags[entry.name] = tagger(embedding)
+
+    with told_progress("pictures") as tell:
+        how = (embed.identity, settings.defaults.max_pixels, given.jobs, tell)
+        made = read_folders(given.paths, embed, *how, see)
+    told = _Told(list(made.entries), set=made)
+    for entry in made.entries:
+        label = [] if entry.label is None else [Term("label", entry.label)]
+        told.terms.append(
+            [*_seen(tags[entry.name], None), *label, Term("file", Path(entry.name).name)]
+        )
+    return told
+
+
+def _seen(tags: Sequence[Tag] | None, objects: Sequence[Detection] | None) -> Iterator[Term]:
+    for tag in tags or ():
+        yield Term("tag", tag.label, tag.confidence)
+    for each in objects or ():
+        yield Term("object", each.label, each.confidence)
+
+
+def _tell_untagged(given: argparse.Namespace, told: _Told) -> None:
+    kept = store_path(given) / "kept"
+    print(
+        escaped(
+            f"{told.untagged} of {counted(len(told.entries), 'kept frame')} have no tags, which "
+            "`tags: true` makes with the full network; to tag while searching, name the folder: "
+            f"{kept}"
+        ),
+        file=sys.stderr,
+    )
+
+
+def _what_there_is(told: _Told) -> str:
+    """Returns the most frequent of what was seen, to search for instead."""
+    seen = Counter(
+        text
+        for terms in told.terms
+        for text in {term.text for term in terms if term.kind in ("tag", "object")}
+    )
+    most = ", ".join(f"{text} {count}" for text, count in seen.most_common(_MOST_TOLD))
+    return f"; there is {most}" if most else ""
+
+
+def _print_matches(
+    told: _Told, words: Sequence[str], found: Sequence[Match], best: Sequence[Match]
+) -> None:
+    rows = [
+        {
+            "file": told.entries[each.place].name,
+            "words": each.words,
+            "matches": [
+                {"kind": t.kind, "text": t.text, "confidence": told_measure(t.confidence)}
+                for t in each.terms
+            ],
+            "source": told.entries[each.place].source,
+            "id": told.entries[each.place].id,
+        }
+        for each in best
+    ]
+    about = {} if told.set is None else unread_json(told.set)
+    print_json(
+        {
+            "pictures": len(told.entries),
+            **about,
+            "by": "words",
+            "words": words,
+            "matching": len(found),
+            "untagged": told.untagged,
+            "found": rows,
+        }
+    )

@@ -6,18 +6,22 @@ import argparse
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
+from ..arrays import Floats
 from ..config.settings import ModelSettings
 from ..dataset import PictureSet
 from ..dataset.contact_sheet import Row, check_place, write_sheet
 from ..dataset.reading import read_folders, read_store
 from ..embedding import Embedder, Embedding
 from ..embedding.manifest import manifest
+from ..embedding.text_pair import TextPair
 from ..escapes import escaped, json_text
 from ..frames import Picture
+from ..ledger import Ledger, LedgerError
 from ..pipeline.model_choice import open_model, spec_of
 from ..units import counted
 from .arguments import (
@@ -165,6 +169,34 @@ def picture_set(given: argparse.Namespace) -> tuple[PictureSet, LazyEmbedder]:
         told = f"the store was made with {model}; -c with a configuration that names it saves time"
         print(escaped(told), file=sys.stderr)
     return made, embed
+
+
+def searched_set(given: argparse.Namespace, pair: TextPair) -> PictureSet:
+    """Reads the set with the vectors of a pair of `search`; in a store they are made once.
+
+    Raises UsageError as `picture_set`, ModelError and SetError.
+    """
+    how = (pair, pair.identity, configured(given).defaults.max_pixels, given.jobs)
+    if names_folders(given):
+        with told_progress("pictures") as tell:
+            made = read_folders(given.paths, *how, tell)
+    else:
+        with opened_ledger(given) as ledger, told_progress("pictures") as tell:
+            made = read_store(
+                *(ledger, store_path(given), known_source(given, ledger), *how, tell),
+                vectors_of=ledger.search_vectors,
+                save=partial(_save, ledger.path, pair.identity),
+            )
+    pair.check_together(made.vectors)
+    return made
+
+
+def _save(ledger: Path, model: str, vectors: Mapping[str, Floats]) -> None:
+    """Records vectors beside a daemon; where that cannot be, they are made again the next time."""
+    with suppress(LedgerError), Ledger(ledger) as writer:
+        writer.put_search_vectors(
+            model, {id: v.astype("<f4").tobytes() for id, v in vectors.items()}
+        )
 
 
 def names_folders(given: argparse.Namespace) -> bool:

@@ -135,6 +135,29 @@ class ModelSettings(_Section):
     """CPU threads for one picture."""
 
 
+class SearchSettings(_Section):
+    """A pair of ONNX files of your own, such as CLIP's, by which `find` understands texts."""
+
+    image: LocalPath | None = None
+    """The part that takes pictures; None: texts are searched for by their words."""
+    text: LocalPath | None = None
+    """The part that takes texts."""
+    tokenizer: LocalPath | None = None
+    """The tokenizer.json that belongs to it."""
+    size: PictureSize = (224, 224)
+    """Width and height that every picture is squeezed to, in pixels."""
+    mean: tuple[Number, Number, Number] = (0.48145466, 0.4578275, 0.40821073)
+    """Subtracted from red, green and blue from 0 to 1."""
+    std: tuple[
+        Annotated[Number, Field(gt=0)],
+        Annotated[Number, Field(gt=0)],
+        Annotated[Number, Field(gt=0)],
+    ] = (0.26862954, 0.26130258, 0.27577711)
+    """Divides what is left of them."""
+    tokens: MostKept = Field(default=None, ge=2, le=4096)
+    """Number of tokens that a text is padded to; None (`none`): what the file says."""
+
+
 class DetectorSettings(_Section):
     """The network that finds objects, where a source asks for some."""
 
@@ -458,6 +481,7 @@ class Config(_Section):
     store: StoreSettings = StoreSettings()
     model: ModelSettings = ModelSettings()
     detector: DetectorSettings = DetectorSettings()
+    search: SearchSettings = SearchSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
     defaults: SourceSettings = SourceSettings()
@@ -552,6 +576,11 @@ def contradictions(given: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
     for key in ("labels", "kind"):
         if detector.get("path") is None and detector.get(key) not in (None, "auto"):
             yield ("detector", key), "describes a detector of your own, and path names none"
+    search = _section(given, "search")
+    files = ("image", "text", "tokenizer")
+    lacking = [key for key in files if search.get(key) is None]
+    if lacking and len(lacking) < len(files):
+        yield ("search", lacking[0]), "is missing; image, text and tokenizer belong together"
     sources = given.get("sources")
     sources = sources if isinstance(sources, list | tuple) else ()
     store = Path(str(_section(given, "store").get("path") or StoreSettings().path))

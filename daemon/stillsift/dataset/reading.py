@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,8 +22,14 @@ from .pictures import Entry, PictureSet, SetError, stacked
 
 _AT_ONCE = 1024
 """Pictures that are handed to the threads together."""
+_SAVED_AT_ONCE = 64
+"""Vectors that are saved together: a second's work is lost at most, if it is interrupted."""
 
 Embed = Callable[[Picture], Embedding]
+See = Callable[[Entry, Embedding], None]
+"""Is shown each picture that was embedded, with all of its embedding, by any of the threads."""
+Save = Callable[[Mapping[str, Floats]], None]
+"""Is given vectors of kept frames that were embedded anew, by their ids."""
 Tell = Callable[[int, int], None]
 """Is told how many pictures are done, and how many there are."""
 
@@ -64,7 +70,13 @@ def listed(paths: Sequence[Path]) -> Listing:
 
 
 def read_folders(
-    paths: Sequence[Path], embed: Embed, model: str, max_pixels: int, jobs: int, tell: Tell
+    paths: Sequence[Path],
+    embed: Embed,
+    model: str,
+    max_pixels: int,
+    jobs: int,
+    tell: Tell,
+    see: See = lambda _entry, _embedding: None,
 ) -> PictureSet:
     """Reads and embeds all stills of folders in `jobs` threads. Raises SetError.
 
@@ -74,7 +86,7 @@ def read_folders(
     entries: list[Entry] = []
     vectors: list[Floats] = []
     unread: list[tuple[str, str]] = []
-    for entry, found in _embedded(listing.entries, embed, max_pixels, jobs, tell):
+    for entry, found in _embedded(listing.entries, embed, max_pixels, jobs, tell, see):
         if isinstance(found, str):
             unread.append((entry.name, found))
         else:
@@ -100,17 +112,24 @@ def read_store(
     max_pixels: int,
     jobs: int,
     tell: Tell,
+    *,
+    vectors_of: Callable[[str], Mapping[str, bytes]] | None = None,
+    save: Save = lambda _vectors: None,
 ) -> PictureSet:
     """Reads the kept frames of one source or of all (None), with the vectors in the ledger.
 
     A frame whose vector is missing there, or is of another model, is embedded anew from its file.
+    `vectors_of` returns the vectors of a model by the ids of frames, where they are not those that
+    frames were decided by. `save` gets what was embedded anew, some at a time.
     """
+    stored = None if vectors_of is None else vectors_of(model)
     entries: list[Entry] = []
     vectors: list[Floats | None] = []
     for kept in ledger.kept_pictures(source):
         path = (root / kept.path).absolute() if kept.sha256 else None
-        known = kept.vector is not None and kept.model == model
-        vectors.append(np.frombuffer(kept.vector or b"", "<f4") if known else None)
+        known = kept.vector if kept.model == model else None
+        vector = known if stored is None else stored.get(kept.id)
+        vectors.append(None if vector is None else np.frombuffer(vector, "<f4"))
         entries.append(
             Entry(str(kept.path), path, kept.sha256, None, source=kept.source, id=kept.id)
         )
@@ -118,11 +137,17 @@ def read_store(
     unread: list[tuple[str, str]] = []
     missing = [entries[place] for place in places]
     anew = _embedded(missing, embed, max_pixels, jobs, tell)
+    unsaved: dict[str, Floats] = {}
     for place, (entry, found) in zip(places, anew, strict=True):
         if isinstance(found, str):
             unread.append((entry.name, found))
-        else:
-            vectors[place] = found[1]
+            continue
+        vectors[place] = unsaved[entry.id or ""] = found[1]
+        if len(unsaved) == _SAVED_AT_ONCE:
+            save(unsaved)
+            unsaved = {}
+    if unsaved:
+        save(unsaved)
     known_vectors = [vector for vector in vectors if vector is not None]
     return PictureSet(
         [entry for entry, vector in zip(entries, vectors, strict=True) if vector is not None],
@@ -134,7 +159,12 @@ def read_store(
 
 
 def _embedded(
-    entries: Sequence[Entry], embed: Embed, max_pixels: int, jobs: int, tell: Tell
+    entries: Sequence[Entry],
+    embed: Embed,
+    max_pixels: int,
+    jobs: int,
+    tell: Tell,
+    see: See = lambda _entry, _embedding: None,
 ) -> Iterator[tuple[Entry, tuple[str, Floats] | str]]:
     """Yields each picture with the SHA-256 of its file and its vector, or why it has none."""
 
@@ -143,7 +173,9 @@ def _embedded(
             return "is a frame of a clip, which was not stored as a picture"
         try:
             still = still_at(entry.path, max_pixels)
-            return still.digest, embed(still.picture).vector
+            embedding = embed(still.picture)
+            see(entry, embedding)
+            return still.digest, embedding.vector
         except (Unreadable, EmbedError) as error:
             return str(error)
 

@@ -10,6 +10,8 @@ import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
 
 from .manifest import Dtype, InputSpec, ModelError, ModelSpec, OutputSpec
 
+_CLIP: Final = "image_embeds"
+"""What the exports of CLIP call their embedding; some give the same before its projection, too."""
 _TYPES: Final[Mapping[str, Dtype]] = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 
 
@@ -48,7 +50,7 @@ def _input(spec: ModelSpec, session: ort.InferenceSession) -> InputSpec:
             described = "no size" if wanted.size is None else "{}x{}".format(*wanted.size)
             raise ModelError(
                 f"{spec.path}: it takes only pictures {fixed} pixels {side}, and is described with "
-                f"{described}; correct model.custom.size"
+                f"{described}; correct {spec.described_by}.size"
             )
     return replace(wanted, name=tensor.name, dtype=dtype)
 
@@ -65,7 +67,7 @@ def _input_shape(spec: ModelSpec, tensor: ort.NodeArg) -> tuple[int | None, int 
     if sizes[colours] not in (None, 3) or (sizes[colours] is None and sizes[4 - colours] == 3):
         raise ModelError(
             f"{spec.path}: its input {tensor.name} has shape {_shape(tensor.shape)}, which is not "
-            f"{spec.input.layout.upper()} with 3 colours; correct model.custom.layout"
+            f"{spec.input.layout.upper()} with 3 colours; correct {spec.described_by}.layout"
         )
     batch, height, width = (sizes[index] for index in others)
     return batch, height, width
@@ -77,10 +79,12 @@ def _embedding(spec: ModelSpec, outputs: Mapping[str, ort.NodeArg]) -> str:
         _check_output(spec, outputs, spec.embedding, "embedding", ranks=(2, 4))
         return spec.embedding.name
     pooled = [name for name, output in outputs.items() if len(output.shape) == 2]
+    if _CLIP in pooled:
+        return _CLIP
     if len(pooled) != 1:
         raise ModelError(
             f"{spec.path}: {len(pooled)} of its outputs ({', '.join(outputs)}) have one vector for "
-            "each picture; name the right one as model.custom.embedding"
+            f"each picture; name the right one as {spec.described_by}.embedding"
         )
     return pooled[0]
 

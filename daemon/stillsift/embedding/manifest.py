@@ -101,6 +101,8 @@ class ModelSpec:
     purpose: str = ""
     licence: str = ""
     source: str = ""
+    described_by: str = "model.custom"
+    """Key of the configuration that describes a model of the user's own, as errors name it."""
 
 
 class _Strict(BaseModel):

@@ -32,6 +32,7 @@ from .records import (
     GapRecord,
     InPlaceRepairRecord,
     KeptFile,
+    KeptInWords,
     KeptPicture,
     KeptRecord,
     KeptVector,
@@ -56,6 +57,7 @@ from .rows import (
     decision_record,
     file_record,
     kept_file,
+    kept_in_words,
     kept_record,
     key_of,
     path_in,
@@ -67,6 +69,11 @@ from .rows import (
 from .search import PAGE, Wanted, found, pages
 from .totals import stats_of
 
+_OF_KEPT_PICTURES = (
+    "WHERE k.rowid > ? AND k.missing = 0 AND (? IS NULL OR k.source = ?)"
+    f" AND d.outcome = 'kept' AND d.reason != 'audit' ORDER BY k.rowid LIMIT {PAGE}"
+)
+"""Frames that a source or all have kept, page by page: neither gone nor of the audit sample."""
 _BUSY_S = 30.0
 _FULL_BELOW = 1 << 20
 
@@ -504,9 +511,7 @@ class LedgerReader:
             " COALESCE(m.name, a.model), COALESCE(e.vector, a.vector)"
             " FROM kept k JOIN decisions d ON d.id = k.id"
             " LEFT JOIN embeddings e ON e.id = k.id LEFT JOIN models m ON m.key = e.model"
-            " LEFT JOIN album a ON a.source = k.source AND a.id = k.id"
-            " WHERE k.rowid > ? AND k.missing = 0 AND (? IS NULL OR k.source = ?)"
-            f" AND d.outcome = 'kept' AND d.reason != 'audit' ORDER BY k.rowid LIMIT {PAGE}"
+            f" LEFT JOIN album a ON a.source = k.source AND a.id = k.id {_OF_KEPT_PICTURES}"
         )
         after = -1
         while rows := self._all(query, (after, source, source)):
@@ -515,6 +520,21 @@ class LedgerReader:
                     id_, of, Reason(reason), at_ns, path_of(path), sha256, model, vector
                 )
             after = int(rows[-1][0])
+
+    def kept_in_words(self, source: str | None = None) -> Iterator[KeptInWords]:
+        """Yields what the frames of `kept_pictures` show, in the same order."""
+        query = (
+            "SELECT k.rowid, d.id, d.source, k.path, k.sha256, d.file, d.tags, d.detections"
+            f" FROM kept k JOIN decisions d ON d.id = k.id {_OF_KEPT_PICTURES}"
+        )
+        after = -1
+        while rows := self._all(query, (after, source, source)):
+            yield from (kept_in_words(row[1:]) for row in rows)
+            after = int(rows[-1][0])
+
+    def search_vectors(self, model: str) -> dict[str, bytes]:
+        """Returns what a model of `search` has made of kept frames, by their ids."""
+        return dict(self._all("SELECT id, vector FROM search_vectors WHERE model = ?", (model,)))
 
     def vector_models(self, source: str | None = None) -> dict[str, int]:
         """Returns how many vectors of kept frames each model has made, of one source or of all."""

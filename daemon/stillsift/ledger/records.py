@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from ..decisions import Decision, Outcome, Reason
+from ..decisions import Decision, Detection, Outcome, Reason, Tag
 from ..frames import frame_id
 from ..health import AlarmKind
 from ..sources import FileIdentity, origin_of
@@ -245,6 +245,23 @@ class KeptPicture:
     """Name of the model that made the vector."""
     vector: bytes | None
     """As in `Batch`; None: none was recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptInWords:
+    """Describes a frame that is kept by what it shows, for those who search by words."""
+
+    id: str
+    source: str
+    path: Path
+    """Path relative to the store, as in `KeptFile`."""
+    sha256: str
+    """SHA-256 (hex) of the file; "": it is no file of its own."""
+    file: Path | None
+    """File that the frame came from; None: a camera."""
+    tags: tuple[Tag, ...] | None
+    """As in `Decision`, here as below."""
+    detections: tuple[Detection, ...] | None
 
 
 @dataclass(frozen=True, slots=True)

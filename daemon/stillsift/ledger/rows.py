@@ -24,6 +24,7 @@ from .records import (
     FileRecord,
     FileState,
     KeptFile,
+    KeptInWords,
     KeptRecord,
     Quarantined,
     Replaced,
@@ -261,6 +262,13 @@ def kept_record(row: Sequence[Any]) -> KeptRecord:
         decision_record(row[width + 3 :]),
         *(bool(flag) for flag in row[width : width + 3]),
     )
+
+
+def kept_in_words(row: Sequence[Any]) -> KeptInWords:
+    """Makes a record out of (id, source, path, sha256, file, tags, detections)."""
+    id, source, path, sha256, file, tags, detections = row
+    told = _tags_out(tags), _objects_out(detections)
+    return KeptInWords(id, source, path_of(path), sha256, path_out(file), *told)
 
 
 def file_row(

@@ -311,10 +311,21 @@ _TAGS = """
 ALTER TABLE decisions ADD COLUMN tags TEXT;
 """
 
+_SEARCH_VECTORS = """
+CREATE TABLE search_vectors (
+    id TEXT PRIMARY KEY NOT NULL,
+    model TEXT NOT NULL,
+    vector BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TRIGGER kept_and_searched_no_longer AFTER DELETE ON kept BEGIN
+    DELETE FROM search_vectors WHERE id = old.id;
+END;
+"""
+
 MIGRATIONS = (
     *(_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME, _LEFT_ALONE),
     *(_DISTANCE, _SEQUENCES, _ALBUM, _REPLACED, _PLACES, _EMBEDDINGS, _DETECTIONS, _REPAIRS),
-    *(_OBJECTS_SHOWN_BY, _CORRECTIONS, _EXPOSURE, _TAGS),
+    *(_OBJECTS_SHOWN_BY, _CORRECTIONS, _EXPOSURE, _TAGS, _SEARCH_VECTORS),
 )
 """Steps in order: step n makes schema version n + 1 out of version n. Never edit a step that was
 released; add a new one."""

@@ -460,6 +460,17 @@ class Ledger(LedgerReader):
             )
             return done.rowcount == 1
 
+    def put_search_vectors(self, model: str, vectors: Mapping[str, bytes]) -> None:
+        """Records what a model of `search` has made of kept frames; that of another one goes.
+
+        As for `judge`, it may run beside a daemon. What is kept no longer is left out.
+        """
+        with self._writing() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO search_vectors SELECT id, ?, ? FROM kept WHERE id = ?",
+                ((model, vector, id) for id, vector in vectors.items()),
+            )
+
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._lock, self._translated():

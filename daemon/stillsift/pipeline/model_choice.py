@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from ..config import Config
 from ..config.settings import ModelSettings
 from ..embedding import ModelError
 from ..embedding.manifest import InputSpec, ModelSpec, OutputSpec, manifest, manifest_path
 from ..embedding.onnx_file import providers
 from ..embedding.onnx_model import Model, load
+from ..embedding.text_pair import TextPair, TextPairSpec
 
 CPU_MODEL: Final = "efficientnet-lite0-trunk-int8"
 CUDA_MODEL: Final = "efficientnet-lite0-fp32"
@@ -62,6 +64,22 @@ def without_tags(spec: ModelSpec) -> str | None:
         f"the model {spec.name} gives no tags; set model.name to {' or '.join(tagging)}, which "
         "costs three times the CPU of the small one"
     )
+
+
+def open_pair(config: Config) -> TextPair | None:
+    """Opens the pair by which texts are searched for; None: none is named. Raises ModelError."""
+    given = config.search
+    if given.image is None or given.text is None or given.tokenizer is None:
+        return None
+    for key, path in (("image", given.image), ("text", given.text), ("tokenizer", given.tokenizer)):
+        if not path.is_file():
+            raise ModelError(f"{path}: there is no such file; correct search.{key}")
+    spec = TextPairSpec(
+        *(given.image, given.text, given.tokenizer),
+        InputSpec(layout="nchw", size=given.size, mean=given.mean, std=given.std),
+        given.tokens,
+    )
+    return TextPair(spec, config.model.provider, config.model.threads)
 
 
 def open_model(settings: ModelSettings) -> Model:

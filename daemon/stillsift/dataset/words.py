@@ -1,0 +1,89 @@
+"""Finds pictures by words: by tags, by labels of objects, and by names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["tag", "object", "label", "source", "file"]
+_SEEN = frozenset({"tag", "object"})
+"""What a model has seen in the picture. It counts more than a name that somebody gave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Says one thing that is known of a picture."""
+
+    kind: Kind
+    text: str
+    confidence: float = 1.0
+    """0 to 1."""
+
+    def __str__(self) -> str:
+        if self.kind in _SEEN:
+            return f"{self.text} {self.confidence:.2f}"
+        return f"{self.kind} {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Describes a picture that was found."""
+
+    place: int
+    """Its place in what was searched."""
+    words: int
+    """How many of the words it matches."""
+    terms: tuple[Term, ...]
+    """By what, the most confident first."""
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Returns the words of a text in small letters, each once, in order."""
+    return tuple(dict.fromkeys(re.findall(r"[^\W_]+", text.casefold())))
+
+
+def matches(
+    words: Sequence[str],
+    pictures: Iterable[Sequence[Term]],
+    further: Mapping[Kind, Mapping[str, Collection[str]]],
+) -> list[Match]:
+    """Returns the pictures that match any of `words`, as of `words_of`, the best first.
+
+    Those with most of the words come first, then those with most of them seen in the picture, then
+    the more confident ones, then the earlier. `further`: more words for what a term says, as dog
+    for the tag golden retriever.
+    """
+    known: dict[tuple[Kind, str], frozenset[str]] = {}
+    wanted = {word: _forms(word) for word in words}
+
+    def matched(term: Term) -> frozenset[str]:
+        key = (term.kind, term.text)
+        if key not in known:
+            texts = [term.text, *further.get(term.kind, {}).get(term.text, ())]
+            there = {form for text in texts for word in words_of(text) for form in _forms(word)}
+            known[key] = frozenset(word for word in words if not there.isdisjoint(wanted[word]))
+        return known[key]
+
+    found: list[tuple[tuple[float, ...], Match]] = []
+    for place, terms in enumerate(pictures):
+        best: dict[str, Term] = {}
+        for term in sorted(terms, key=lambda term: (term.kind not in _SEEN, -term.confidence)):
+            for word in matched(term):
+                best.setdefault(word, term)
+        if best:
+            seen = [term.confidence for term in best.values() if term.kind in _SEEN]
+            by = tuple(dict.fromkeys(term for term in best.values()))
+            found.append(((-len(best), -len(seen), -sum(seen)), Match(place, len(best), by)))
+    return [match for _, match in sorted(found, key=lambda each: each[0])]
+
+
+def _forms(word: str) -> frozenset[str]:
+    """Returns a word and what it may be the plural of, since people search for dogs and buses."""
+    forms = {word}
+    if len(word) > 3 and word.endswith("s"):
+        forms.add(word[:-1])
+        if word.endswith(("ses", "xes", "zes", "ches", "shes")):
+            forms.add(word[:-2])
+    return frozenset(forms)
