@@ -27,6 +27,7 @@ from ..escapes import escaped
 from ..pipeline.model_choice import CUDA_MODEL, open_pair
 from ..sources.files.contents import STILL_SUFFIXES
 from ..sources.files.still import Unreadable, still_at
+from ..store.store import KEPT
 from ..units import counted
 from .arguments import (
     Commands,
@@ -224,7 +225,7 @@ def _by_words(given: argparse.Namespace) -> None:
         shown = [[", ".join(map(str, each.terms)), told.entries[each.place].name] for each in best]
         print(table([["matches", "file"], *shown]))
         if len(found) > len(best):
-            print(f"and {counted(len(found) - len(best), 'more picture')}")
+            print(_how_many(words, found))
     else:
         print(f"none of {counted(len(told.entries), 'picture')} matches{_what_there_is(told)}")
     tiles = [
@@ -237,6 +238,13 @@ def _by_words(given: argparse.Namespace) -> None:
     ]
     heading = f"{len(found)} of {counted(len(told.entries), 'picture')} match {given.what}"
     draw_sheet(given, heading, [Row("best first", tiles)])
+
+
+def _how_many(words: Sequence[str], found: Sequence[Match]) -> str:
+    told = f"{counted(len(found), 'picture')} match"
+    if len(words) == 1:
+        return told
+    return f"{told}, {sum(each.words == len(words) for each in found)} of them all words"
 
 
 def _tagger() -> Tagger:
@@ -304,12 +312,12 @@ def _seen(tags: Sequence[Tag] | None, objects: Sequence[Detection] | None) -> It
 
 
 def _tell_untagged(given: argparse.Namespace, told: _Told) -> None:
-    kept = store_path(given) / "kept"
+    kept = store_path(given) / KEPT
     print(
         escaped(
             f"{told.untagged} of {counted(len(told.entries), 'kept frame')} have no tags, which "
-            "`tags: true` makes with the full network; to tag while searching, name the folder: "
-            f"{kept}"
+            "`tags: true` makes with the full network; to tag while searching, name the folder"
+            f"{f': {kept}' if kept.is_dir() else ' of the pictures'}"
         ),
         file=sys.stderr,
     )
