@@ -176,16 +176,16 @@ def test_vectors_of_a_store_are_made_once_and_an_interrupted_search_goes_on(
     given, store = pair(tmp_path), tmp_path / "store"
     assert stillsift("sift", tinted, "-c", given, "-o", store).status == 0
     monkeypatch.setattr("stillsift.dataset.reading._SAVED_AT_ONCE", 1)
-    kept = picture_sets._save
+    whole = picture_sets._Saving.__call__
 
     def stopped(*what: Any) -> None:
-        kept(*what)
+        whole(*what)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(picture_sets, "_save", stopped)
+    monkeypatch.setattr(picture_sets._Saving, "__call__", stopped)
     assert stillsift("find", "blue", "--store", store, "-c", given).status == 130
     assert len(vectors_in(store)) == 1
-    monkeypatch.setattr(picture_sets, "_save", kept)
+    monkeypatch.setattr(picture_sets._Saving, "__call__", whole)
     told = json.loads(stillsift("find", "blue", "--store", store, "-c", given, "--json").out)
     assert told["embedded_anew"] == 2
     assert told["found"][0]["file"].endswith(".png")
@@ -203,6 +203,22 @@ def test_vectors_of_a_store_are_made_once_and_an_interrupted_search_goes_on(
     told = json.loads(stillsift("find", "red", "--store", store, "-c", given, "--json").out)
     assert told["embedded_anew"] == 3
     assert first.isdisjoint(vectors_in(store).values())
+
+
+def test_a_ledger_that_takes_nothing_is_told(
+    stillsift: Command, tinted: Path, tmp_path: Path
+) -> None:
+    given, store = pair(tmp_path), tmp_path / "store"
+    assert stillsift("sift", tinted, "-c", given, "-o", store).status == 0
+    with sqlite3.connect(store / "ledger.sqlite") as db:
+        db.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON search_vectors"
+            " BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+    done = stillsift("find", "green", "--store", store, "-c", given, "--json")
+    assert done.status == 0
+    assert len(found(done.out)) == 3
+    assert "not recorded, and made anew the next time: " in done.err
 
 
 def test_a_pair_that_is_not_whole_or_not_there_is_named(

@@ -57,6 +57,10 @@ def test_kept_frames_are_tagged_in_all_records(
     for row in map(json.loads, listing.read_text().splitlines()):
         expected_tags = recorded[row["id"]] or ()
         assert row.get("tags", {"label": []})["label"] == [tag.label for tag in expected_tags]
+    counted = json.loads(stillsift("balance", "--store", store, "--json").out)
+    (by_tag,) = (each for each in counted if each["by"] == "tag")
+    labels = {tag.label for tags in recorded.values() for tag in tags or ()}
+    assert {each["label"] for each in by_tag["labels"]} == labels
     shown = stillsift("decisions", "--store", store, next(k for k, v in recorded.items() if v)).out
     assert "tags" in shown
 

@@ -31,7 +31,7 @@ from .tables import table
 _EXAMPLES = """\
   stillsift balance photos/                  class folders, or YOLO labels beside the pictures
   stillsift balance annotations/train.json   the categories of a COCO file
-  stillsift balance --store sifted           sources, hours, reasons and objects of kept frames
+  stillsift balance --store sifted           sources, hours, reasons, objects and tags
 """
 _MOST_NAMED = 10
 _OF_STORE = ("source", "hour", "reason")
@@ -96,17 +96,22 @@ def _of_store(given: argparse.Namespace) -> Iterator[Labelling]:
     with opened_ledger(given) as ledger:
         source = known_source(given, ledger)
         kept = [_labels(each, there) for each in ledger.kept_pictures(source)]
-        found = [
-            [one.label for one in record.decision.detections]
-            for record in ledger.decisions(source=source, outcome=Outcome.KEPT)
-            if record.decision.detections is not None
-        ]
+        found: list[list[str]] = []
+        tags: list[list[str]] = []
+        for record in ledger.decisions(source=source, outcome=Outcome.KEPT):
+            decision = record.decision
+            if decision.detections is not None:
+                found.append([one.label for one in decision.detections])
+            if decision.tags is not None:
+                tags.append([one.label for one in decision.tags])
     hours = [f"{hour:02d}:00" for hour in range(24)]
     for place, by in enumerate(_OF_STORE):
         names = hours if by == "hour" and kept else ()
         yield Labelling(by, [[labels[place]] for labels in kept], names)
     if found:
         yield Labelling("object", found, of_objects=True)
+    if tags:
+        yield Labelling("tag", tags)
 
 
 def _labels(kept: KeptPicture, there: tzinfo) -> tuple[str, str, str]:

@@ -7,8 +7,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..arrays import Floats
@@ -182,21 +182,37 @@ def searched_set(given: argparse.Namespace, pair: TextPair) -> PictureSet:
             made = read_folders(given.paths, *how, tell)
     else:
         with opened_ledger(given) as ledger, told_progress("pictures") as tell:
+            saving = _Saving(ledger.path, pair.identity)
             made = read_store(
                 *(ledger, store_path(given), known_source(given, ledger), *how, tell),
                 vectors_of=ledger.search_vectors,
-                save=partial(_save, ledger.path, pair.identity),
+                save=saving,
             )
+        if saving.problem is not None:
+            told = f"not recorded, and made anew the next time: {saving.problem}"
+            print(escaped(told), file=sys.stderr)
     pair.check_together(made.vectors)
     return made
 
 
-def _save(ledger: Path, model: str, vectors: Mapping[str, Floats]) -> None:
-    """Records vectors beside a daemon; where that cannot be, they are made again the next time."""
-    with suppress(LedgerError), Ledger(ledger) as writer:
-        writer.put_search_vectors(
-            model, {id: v.astype("<f4").tobytes() for id, v in vectors.items()}
-        )
+@dataclass(slots=True)
+class _Saving:
+    """Records vectors in a ledger, also beside a daemon, until that fails."""
+
+    ledger: Path
+    model: str
+    problem: LedgerError | None = None
+    """Why nothing is recorded any more; None: all was."""
+
+    def __call__(self, vectors: Mapping[str, Floats]) -> None:
+        if self.problem is not None:
+            return
+        stored = {id: vector.astype("<f4").tobytes() for id, vector in vectors.items()}
+        try:
+            with Ledger(self.ledger) as writer:
+                writer.put_search_vectors(self.model, stored)
+        except LedgerError as problem:
+            self.problem = problem
 
 
 def names_folders(given: argparse.Namespace) -> bool:
