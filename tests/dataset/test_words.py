@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stillsift.dataset.pictures import Entry
 from stillsift.dataset.words import Kind, Match, Term, matches, words_of
 
 FURTHER: Mapping[Kind, Mapping[str, Collection[str]]] = {
@@ -23,7 +24,9 @@ def seen(text: str, confidence: float = 0.9) -> Term:
 
 
 def order(text: str, *pictures: list[Term]) -> list[int]:
-    return [match.place for match in matches(words_of(text), pictures, FURTHER)]
+    entries = [Entry(str(number), None) for number in range(len(pictures))]
+    found = matches(words_of(text), zip(entries, pictures, strict=True), FURTHER)
+    return [int(match.entry.name) for match in found]
 
 
 @pytest.mark.parametrize(
@@ -72,8 +75,10 @@ def test_most_words_come_first_then_what_is_seen_then_the_surer() -> None:
 
 
 def test_what_matched_is_told_once() -> None:
-    found = matches(["golden", "dog"], [[tag("golden retriever"), tag("dog", 0.99)]], FURTHER)
-    assert found == [Match(0, 2, (tag("dog", 0.99), tag("golden retriever")))]
+    entry = Entry("x.jpg", None)
+    terms = [tag("golden retriever"), tag("dog", 0.99)]
+    found = matches(["golden", "dog"], [(entry, terms)], FURTHER)
+    assert found == [Match(entry, 2, (tag("dog", 0.99), tag("golden retriever")))]
     assert str(tag("dog", 0.99)) == "dog 0.99"
     assert str(Term("file", "x.jpg")) == "file x.jpg"
 

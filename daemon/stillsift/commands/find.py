@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..arrays import Floats
-from ..config.settings import ModelSettings
 from ..dataset import Entry, PictureSet
 from ..dataset.contact_sheet import Row, Tile
 from ..dataset.neighbours import nearest
@@ -195,48 +194,60 @@ def _show_nearest(
 
 
 @dataclass(slots=True)
-class _Told:
-    """Holds what is known of the pictures of a set in words."""
+class _Searched:
+    """Counts what was searched by words."""
 
-    entries: list[Entry] = field(default_factory=list)
-    terms: list[list[Term]] = field(default_factory=list)
-    """Of each picture."""
+    pictures: int = 0
     untagged: int = 0
     """Kept frames that nothing has tagged."""
-    set: PictureSet | None = None
+    seen: Counter[str] = field(default_factory=Counter)
+    """Tags and labels of objects, with the pictures that show them."""
+    made: PictureSet | None = None
     """The set, where it was read from folders; None: it is of a store."""
+
+    def terms(
+        self, tags: Sequence[Tag] | None, objects: Sequence[Detection] | None, names: Sequence[Term]
+    ) -> list[Term]:
+        """Returns what is known of a picture, and counts it."""
+        self.pictures += 1
+        found = [Term("tag", tag.label, tag.confidence) for tag in tags or ()]
+        found += [Term("object", each.label, each.confidence) for each in objects or ()]
+        self.seen.update({term.text for term in found})
+        return [*found, *names]
+
+
+_Described = Iterator[tuple[Entry, Sequence[Term]]]
 
 
 def _by_words(given: argparse.Namespace) -> None:
     words = words_of(given.what)
     if not words:
         raise SetError(f"{given.what!r} has no word to search for")
-    tagger = _tagger()
-    told = _of_folders(given, tagger) if names_folders(given) else _of_store(given)
-    found = matches(words, told.terms, {"tag": tagger.words, "object": _groups()})
-    if told.set is not None:
-        print_unread(told.set)
-    if told.untagged:
-        _tell_untagged(given, told)
-    best = found[: given.most]
+    tagger, searched = _tagger(), _Searched()
+    folders = names_folders(given)
+    pictures = _of_folders(given, tagger, searched) if folders else _of_store(given, searched)
+    found = matches(words, pictures, {"tag": tagger.words, "object": _groups()})
+    if searched.made is not None:
+        print_unread(searched.made)
+    if searched.untagged:
+        _tell_untagged(given, searched)
+    best, all_of_them = found[: given.most], counted(searched.pictures, "picture")
     if given.json:
-        _print_matches(told, words, found, best)
+        _print_matches(searched, words, found, best)
     elif best:
-        shown = [[", ".join(map(str, each.terms)), told.entries[each.place].name] for each in best]
+        shown = [[", ".join(map(str, each.terms)), each.entry.name] for each in best]
         print(table([["matches", "file"], *shown]))
         if len(found) > len(best):
             print(_how_many(words, found))
     else:
-        print(f"none of {counted(len(told.entries), 'picture')} matches{_what_there_is(told)}")
-    tiles = [
-        Tile(
-            told.entries[each.place].path,
-            told.entries[each.place].caption,
-            ", ".join(map(str, each.terms)),
+        there = ", ".join(
+            f"{text} {count}" for text, count in searched.seen.most_common(_MOST_TOLD)
         )
-        for each in best
+        print(f"none of {all_of_them} matches{f'; there is {there}' if there else ''}")
+    tiles = [
+        Tile(each.entry.path, each.entry.caption, ", ".join(map(str, each.terms))) for each in best
     ]
-    heading = f"{len(found)} of {counted(len(told.entries), 'picture')} match {given.what}"
+    heading = f"{len(found)} of {all_of_them} match {given.what}"
     draw_sheet(given, heading, [Row("best first", tiles)])
 
 
@@ -263,102 +274,75 @@ def _groups() -> Mapping[str, Collection[str]]:
     return found
 
 
-def _of_store(given: argparse.Namespace) -> _Told:
-    told, root = _Told(), store_path(given)
+def _of_store(given: argparse.Namespace, searched: _Searched) -> _Described:
+    root = store_path(given)
     with opened_ledger(given) as ledger:
         for kept in ledger.kept_in_words(known_source(given, ledger)):
+            names = [Term("source", kept.source)]
+            names += [] if kept.file is None else [Term("file", kept.file.name)]
+            searched.untagged += kept.tags is None
             path = (root / kept.path).absolute() if kept.sha256 else None
-            told.entries.append(
-                Entry(str(kept.path), path, kept.sha256, source=kept.source, id=kept.id)
-            )
-            file = [] if kept.file is None else [Term("file", kept.file.name)]
-            told.terms.append(
-                [*_seen(kept.tags, kept.detections), Term("source", kept.source), *file]
-            )
-            told.untagged += kept.tags is None
-    return told
+            entry = Entry(str(kept.path), path, kept.sha256, source=kept.source, id=kept.id)
+            yield entry, searched.terms(kept.tags, kept.detections, names)
 
 
-def _of_folders(given: argparse.Namespace, tagger: Tagger) -> _Told:
+def _of_folders(given: argparse.Namespace, tagger: Tagger, searched: _Searched) -> _Described:
     """Embeds the pictures of folders with the whole network, and tags them on the way."""
-    settings = configured(given)
-    embed = LazyEmbedder(
-        ModelSettings(
-            name=CUDA_MODEL, provider=settings.model.provider, threads=settings.model.threads
-        )
-    )
+    config = configured(given)
+    model = {"name": CUDA_MODEL, "path": None}
+    embed = LazyEmbedder(config.model.model_copy(update=model))
     tags: dict[str, tuple[Tag, ...] | None] = {}
 
     def see(entry: Entry, embedding: Embedding) -> None:
         tags[entry.name] = tagger(embedding)
 
     with told_progress("pictures") as tell:
-        how = (embed.identity, settings.defaults.max_pixels, given.jobs, tell)
-        made = read_folders(given.paths, embed, *how, see)
-    told = _Told(list(made.entries), set=made)
-    for entry in made.entries:
-        label = [] if entry.label is None else [Term("label", entry.label)]
-        told.terms.append(
-            [*_seen(tags[entry.name], None), *label, Term("file", Path(entry.name).name)]
-        )
-    return told
+        how = (embed.identity, config.defaults.max_pixels, given.jobs, tell)
+        searched.made = read_folders(given.paths, embed, *how, see)
+    for entry in searched.made.entries:
+        names = [] if entry.label is None else [Term("label", entry.label)]
+        names.append(Term("file", Path(entry.name).name))
+        yield entry, searched.terms(tags[entry.name], None, names)
 
 
-def _seen(tags: Sequence[Tag] | None, objects: Sequence[Detection] | None) -> Iterator[Term]:
-    for tag in tags or ():
-        yield Term("tag", tag.label, tag.confidence)
-    for each in objects or ():
-        yield Term("object", each.label, each.confidence)
-
-
-def _tell_untagged(given: argparse.Namespace, told: _Told) -> None:
+def _tell_untagged(given: argparse.Namespace, searched: _Searched) -> None:
     kept = store_path(given) / KEPT
+    frames = counted(searched.pictures, "kept frame")
     print(
         escaped(
-            f"{told.untagged} of {counted(len(told.entries), 'kept frame')} have no tags, which "
-            "`tags: true` makes with the full network; to tag while searching, name the folder"
+            f"{searched.untagged} of {frames} have no tags, which `tags: true` makes with the full "
+            "network; to tag while searching, name the folder"
             f"{f': {kept}' if kept.is_dir() else ' of the pictures'}"
         ),
         file=sys.stderr,
     )
 
 
-def _what_there_is(told: _Told) -> str:
-    """Returns the most frequent of what was seen, to search for instead."""
-    seen = Counter(
-        text
-        for terms in told.terms
-        for text in {term.text for term in terms if term.kind in ("tag", "object")}
-    )
-    most = ", ".join(f"{text} {count}" for text, count in seen.most_common(_MOST_TOLD))
-    return f"; there is {most}" if most else ""
-
-
 def _print_matches(
-    told: _Told, words: Sequence[str], found: Sequence[Match], best: Sequence[Match]
+    searched: _Searched, words: Sequence[str], found: Sequence[Match], best: Sequence[Match]
 ) -> None:
     rows = [
         {
-            "file": told.entries[each.place].name,
+            "file": each.entry.name,
             "words": each.words,
             "matches": [
                 {"kind": t.kind, "text": t.text, "confidence": told_measure(t.confidence)}
                 for t in each.terms
             ],
-            "source": told.entries[each.place].source,
-            "id": told.entries[each.place].id,
+            "source": each.entry.source,
+            "id": each.entry.id,
         }
         for each in best
     ]
-    about = {} if told.set is None else unread_json(told.set)
+    about = {} if searched.made is None else unread_json(searched.made)
     print_json(
         {
-            "pictures": len(told.entries),
+            "pictures": searched.pictures,
             **about,
             "by": "words",
             "words": words,
             "matching": len(found),
-            "untagged": told.untagged,
+            "untagged": searched.untagged,
             "found": rows,
         }
     )

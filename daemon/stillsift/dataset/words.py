@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from .pictures import Entry
+
 Kind = Literal["tag", "object", "label", "source", "file"]
 _SEEN = frozenset({"tag", "object"})
 """What a model has seen in the picture. It counts more than a name that somebody gave it."""
@@ -31,8 +33,7 @@ class Term:
 class Match:
     """Describes a picture that was found."""
 
-    place: int
-    """Its place in what was searched."""
+    entry: Entry
     words: int
     """How many of the words it matches."""
     terms: tuple[Term, ...]
@@ -46,7 +47,7 @@ def words_of(text: str) -> tuple[str, ...]:
 
 def matches(
     words: Sequence[str],
-    pictures: Iterable[Sequence[Term]],
+    pictures: Iterable[tuple[Entry, Sequence[Term]]],
     further: Mapping[Kind, Mapping[str, Collection[str]]],
 ) -> list[Match]:
     """Returns the pictures that match any of `words`, as of `words_of`, the best first.
@@ -55,27 +56,33 @@ def matches(
     the more confident ones, then the earlier. `further`: more words for what a term says, as dog
     for the tag golden retriever.
     """
-    known: dict[tuple[Kind, str], frozenset[str]] = {}
+    known: dict[tuple[Kind, str], Collection[str]] = {}
     wanted = {word: _forms(word) for word in words}
 
-    def matched(term: Term) -> frozenset[str]:
+    def matched(term: Term) -> Collection[str]:
         key = (term.kind, term.text)
-        if key not in known:
-            texts = [term.text, *further.get(term.kind, {}).get(term.text, ())]
-            there = {form for text in texts for word in words_of(text) for form in _forms(word)}
-            known[key] = frozenset(word for word in words if not there.isdisjoint(wanted[word]))
-        return known[key]
+        if (there := known.get(key)) is not None:
+            return there
+        texts = [term.text, *further.get(term.kind, {}).get(term.text, ())]
+        forms = {form for text in texts for word in words_of(text) for form in _forms(word)}
+        there = [word for word in words if not forms.isdisjoint(wanted[word])]
+        if term.kind != "file":  # nearly each picture has one of its own
+            known[key] = there
+        return there
 
     found: list[tuple[tuple[float, ...], Match]] = []
-    for place, terms in enumerate(pictures):
+    for entry, terms in pictures:
+        by = [term for term in terms if matched(term)]
+        if not by:
+            continue
+        by.sort(key=lambda term: (term.kind not in _SEEN, -term.confidence))
         best: dict[str, Term] = {}
-        for term in sorted(terms, key=lambda term: (term.kind not in _SEEN, -term.confidence)):
+        for term in by:
             for word in matched(term):
                 best.setdefault(word, term)
-        if best:
-            seen = [term.confidence for term in best.values() if term.kind in _SEEN]
-            by = tuple(dict.fromkeys(term for term in best.values()))
-            found.append(((-len(best), -len(seen), -sum(seen)), Match(place, len(best), by)))
+        seen = [term.confidence for term in best.values() if term.kind in _SEEN]
+        match = Match(entry, len(best), tuple(dict.fromkeys(best.values())))
+        found.append(((-len(best), -len(seen), -sum(seen)), match))
     return [match for _, match in sorted(found, key=lambda each: each[0])]
 
 
