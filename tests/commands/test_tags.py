@@ -13,8 +13,13 @@ import yaml
 from clips import real_pictures
 from conftest import Command
 from photographs import slide
+from stillsift.config import Config, SourceConfig
+from stillsift.config.reload import reload_plan
+from stillsift.config.settings import ModelSettings, StoreSettings
 from stillsift.ledger import LedgerReader
+from stillsift.pipeline.engine import Engine
 from stillsift.pipeline.model_choice import CPU_MODEL, CUDA_MODEL
+from stillsift.service import Metrics
 
 
 @pytest.fixture
@@ -93,3 +98,17 @@ def test_the_small_model_has_no_tags_and_it_is_said_how_to_get_them(
     given = config(tmp_path, CUDA_MODEL, defaults={"tags": True}, sources=sources)
     told = json.loads(stillsift("check-config", given, "--json").out)
     assert not [each for each in told["warnings"] if "tags" in each["key"]]
+
+
+def test_tags_can_be_switched_on_while_a_daemon_runs(tmp_path: Path, photos: Path) -> None:
+    def given(tags: bool) -> Config:
+        model = ModelSettings(name=CUDA_MODEL, provider="cpu")
+        source = SourceConfig(name="gate", directory=photos, tags=tags)
+        return Config(model=model, sources=(source,), store=StoreSettings(path=tmp_path / "s"))
+
+    with Engine(given(tags=False), Metrics(), dry_run=True) as engine:
+        assert engine.tuning(engine.config.sources[0]).tagger is None
+        plan = reload_plan(engine.config, given(tags=True))
+        assert [source.name for source in plan.retuned] == ["gate"]
+        engine.reconfigure(given(tags=True))
+        assert engine.tuning(engine.config.sources[0]).tagger is not None

@@ -12,10 +12,11 @@ import pytest
 import photographs as made
 from sifting import LIMITS, lite0, photo
 from stillsift.arrays import Image, unpacked
-from stillsift.decisions import Decision, Outcome
+from stillsift.decisions import Decision, Outcome, Reason, Tag, about
 from stillsift.frames import ArrayPicture, Frame
 from stillsift.selection import Gallery, Limits, Sifter, Verdict
 from stillsift.selection.budgets import Amounts
+from stillsift.selection.replacement import Records
 
 ORIGINAL = made.textured(1, 800, 600)
 
@@ -141,3 +142,13 @@ def test_the_place_in_a_full_budget_passes_on() -> None:
     limits = replace(LIMITS, amounts=Amounts(max_per_day=2))
     pictures = [small(), other(0), small(0.6), other(1), ORIGINAL, other(2)]
     assert Sifted(pictures, limits).run() == [1, 4]
+
+
+def test_tags_that_a_frame_got_after_it_was_decided_stay_when_it_names_a_better_copy() -> None:
+    decided = about(photo(ORIGINAL, 1), Reason.NOVEL, nearest_kept="small")
+    renamed = replace(decided, nearest_kept="large")
+    tagged = replace(decided, tags=(Tag("dog", 0.9),))
+    (ended,) = Records((), (renamed,)).ended({decided.id: tagged}).renamed
+    assert (ended.nearest_kept, ended.tags) == ("large", tagged.tags)
+    (ended,) = Records((), (replace(renamed, tags=tagged.tags),)).ended({}).renamed
+    assert ended.tags == tagged.tags
