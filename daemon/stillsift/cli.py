@@ -16,7 +16,7 @@ from .escapes import escaped
 from .problems import Problem
 
 COMMANDS = (
-    *("run", "sift", "check-config", "decisions", "stats", "audit", "gaps", "alarms"),
+    *("run", "sift", "check-config", "review", "decisions", "stats", "audit", "gaps", "alarms"),
     *("groups", "outliers", "leaks", "coverage", "balance", "find"),
     *("examples", "repair", "labels", "restore", "models", "doctor"),
 )

@@ -12,15 +12,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
-from ..decisions import Decision, Outcome, Reason
+from ..decisions import Decision, Outcome, Reason, outcome_of
 from ..problems import Problem
 from ..sources import FileIdentity, Numbering
 from . import schema
+from .browsing import Activity, Asked, Page, active_before, active_from, activity, turned
 from .covered import Covered, covered
 from .filters import begins_with, of_file, where
 from .records import (
     AlarmRecord,
     AlbumRow,
+    Correction,
     DecisionRecord,
     FileRecord,
     FileState,
@@ -43,6 +45,7 @@ from .rows import (
     KEPT_COLUMNS,
     SAME_FILE,
     SELECT_ALARM,
+    SELECT_CORRECTION,
     SELECT_DECISION,
     SELECT_FILE,
     SELECT_KEPT,
@@ -50,6 +53,7 @@ from .rows import (
     SELECT_REPLACED,
     SELECT_SOURCES,
     alarm_record,
+    correction,
     decision_record,
     file_record,
     kept_file,
@@ -552,6 +556,111 @@ class LedgerReader:
             (path_in(file), identity.size, identity.mtime_ns),
         )
         return found is not None
+
+    def page(
+        self,
+        asked: Asked,
+        *,
+        most: int,
+        behind: int | None = None,
+        newest_first: bool = True,
+        seconds: float = 0.2,
+    ) -> Page:
+        """Returns a page of at most `most` decisions, as `browsing.turned`."""
+        return turned(
+            self._all,
+            self.sources(),
+            asked,
+            most=most,
+            behind=behind,
+            newest_first=newest_first,
+            seconds=seconds,
+        )
+
+    def activity(self, source: str, from_ns: int, to_ns: int, slot_ns: int) -> list[Activity]:
+        """Returns how many frames a source has taken in [from, to), as `browsing.activity`."""
+        return activity(self._all, source, from_ns, to_ns, slot_ns)
+
+    def active_around(self, source: str, from_ns: int, to_ns: int) -> tuple[int | None, int | None]:
+        """Returns the last time before [from, to) and the first one behind it in which a source
+        took a frame, to ten minutes; None: there is none."""
+        return active_before(self._all, source, from_ns), active_from(self._all, source, to_ns)
+
+    def number_naming(self, id: str, most: int) -> int:
+        """Returns how many decisions name this frame, counted up to `most`."""
+        row = self._one(
+            "SELECT count(*) FROM (SELECT 1 FROM decisions WHERE nearest_kept = ? LIMIT ?)",
+            (id, most),
+        )
+        return 0 if row is None else int(row[0])
+
+    def kept_named(self, source: str | None, behind: int | None, most: int) -> list[tuple[int, str]]:
+        """Returns (seq, id) of kept frames that dropped ones name, newest first, at most `most`.
+
+        `behind`: only those decided before the one with this number. Neither frames that are gone
+        from the store nor the audit sample are among them.
+        """
+        names = self.sources() if source is None else [source]
+        reasons = [each for each in Reason if outcome_of(each) is Outcome.KEPT]
+        asked = [
+            (name, reason) for name in names for reason in reasons if reason is not Reason.AUDIT
+        ]
+        found: list[tuple[int, str]] = []
+        for name, reason in asked:
+            found += self._all(
+                "SELECT d.seq, d.id FROM decisions d INDEXED BY decisions_by_reason"
+                " WHERE d.source = ? AND d.reason = ? AND d.seq < ? AND EXISTS"
+                " (SELECT 1 FROM decisions n WHERE n.nearest_kept = d.id)"
+                " ORDER BY d.seq DESC LIMIT ?",
+                (name, reason, (1 << 63) - 1 if behind is None else behind, most),
+            )
+        return sorted(found, reverse=True)[:most]
+
+    def corrections(
+        self, decision_id: str | None = None, *, before: int | None = None, most: int = PAGE
+    ) -> list[Correction]:
+        """Returns what people said of one decision or of all, newest first, at most `most`.
+
+        `before`: only those with a lower id. What was undone is among them.
+        """
+        condition, values = where(
+            ("(c.decision_id = ?1 OR c.other_decision_id = ?1)", decision_id), ("c.id < ?", before)
+        )
+        rows = self._all(
+            f"{SELECT_CORRECTION} FROM corrections c WHERE {condition} ORDER BY c.id DESC LIMIT ?",
+            (*values, most),
+        )
+        return [correction(row) for row in rows]
+
+    def correction(self, id: int) -> Correction | None:
+        """Returns one correction; None: there is none with this id."""
+        row = self._one(f"{SELECT_CORRECTION} FROM corrections c WHERE c.id = ?", (id,))
+        return None if row is None else correction(row)
+
+    def last_file(self, source: str, file: Path) -> FileRecord | None:
+        """Returns what is recorded last of the file at a path; None: nothing."""
+        row = self._one(
+            f"{SELECT_FILE} WHERE source = ? AND file = ? ORDER BY key DESC LIMIT 1",
+            (source, path_in(file)),
+        )
+        return file_record(row) if row else None
+
+    def quarantined_bytes(self, source: str, sha256: str) -> Quarantined | None:
+        """Returns a file in quarantine with these bytes; None: there is none."""
+        row = self._one(
+            f"{SELECT_QUARANTINED} WHERE source = ? AND sha256 = ? ORDER BY key DESC LIMIT 1",
+            (source, sha256),
+        )
+        return quarantined(row) if row else None
+
+    def may_change(self, source: str) -> bool:
+        """Tells whether `sift` is still to decide what stays of what a source has kept."""
+        row = self._one(
+            "SELECT 1 FROM sifting WHERE source = ?1"
+            " UNION ALL SELECT 1 FROM choosing WHERE source = ?1",
+            (source,),
+        )
+        return row is not None
 
     def decision(self, id: str) -> DecisionRecord | None:
         """Returns the decision about the frame with this id; None: there is none."""

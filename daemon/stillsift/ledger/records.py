@@ -325,6 +325,40 @@ class Replaced:
     original: FileRecord
 
 
+class CorrectionKind(StrEnum):
+    """Names what a person says of a decision."""
+
+    KEEP = "keep"
+    """The frame was dropped, and is kept now."""
+    DROP = "drop"
+    """The frame was kept, and is in quarantine now."""
+    SAME = "same"
+    """The frame and another one show the same."""
+    DIFFERENT = "different"
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Describes what a person said of a decision."""
+
+    id: int
+    made_at: int
+    """UTC, nanoseconds since 1970."""
+    decision_id: str
+    kind: CorrectionKind
+    other_decision_id: str | None
+    """The other frame of a pair; None: it is about one frame."""
+    undone_at: int | None
+    """UTC, nanoseconds since 1970; None: it holds."""
+    was: Reason | None
+    """Reason of the decision before it; None: a pair was labelled, which changes no decision."""
+    kept: KeptFile | None
+    """The file that it has put into the store or taken out of it."""
+    moved_to: Path | None
+    """Where a file lies in quarantine that it has taken out, relative to the store; None: its bytes
+    lie elsewhere, as where they came from."""
+
+
 @dataclass(frozen=True, slots=True)
 class LargerCopies:
     """Says that larger copies were dropped, since another source had kept a smaller one before."""

@@ -40,6 +40,8 @@ class Wanted:
     """Whether no source was asked for."""
     by_file: bool
     """Whether a file was asked for, which no index tells."""
+    span: tuple[int, int] = (0, LATEST_NS)
+    """Lowest and highest number that is wanted."""
 
     @property
     def reasons(self) -> list[Reason]:
@@ -60,14 +62,16 @@ def found(ask: Ask, wanted: Wanted, *, newest: int | None) -> Iterator[int] | No
     if wanted.id is not None:
         rows = ask("SELECT seq FROM decisions WHERE id GLOB ?", (f"{wanted.id}*",))
         return iter(sorted((int(row[0]) for row in rows), reverse=newest_first))
-    span = (0, LATEST_NS)
+    lowest, highest = span = wanted.span
     if wanted.since_ns is not None or wanted.until_ns is not None:
         seqs = _of_short_time(ask, wanted)
         if seqs is not None:
-            return iter(sorted(seqs, reverse=newest_first))
+            inside = (seq for seq in seqs if lowest <= seq <= highest)
+            return iter(sorted(inside, reverse=newest_first))
         # The newest are mostly among the last ones. To go back from there costs less.
         if not wanted.by_file and not (newest_first and wanted.until_ns is None):
-            span = _span(ask, wanted)
+            first, last = _span(ask, wanted)
+            span = max(first, lowest), min(last, highest)
     elif wanted.all_sources and wanted.outcome is None and wanted.reason is None:
         return None
     if wanted.by_file:
