@@ -36,7 +36,7 @@ class Asked:
     """Least distance to the kept frame that is named, as `Decision.distance`."""
     most_distance: float | None = None
     names: str | None = None
-    """Id of a kept frame: only decisions that name it."""
+    """Id of a kept frame: only dropped frames that name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _candidates(
     """Yields the numbers of all decisions that may be wanted, in order."""
     if asked.names is not None:
         return _in_order(
-            ask, "nearest_kept = ? AND", (asked.names,), span, first, newest_first=newest_first
+            ask, "nearest_kept = ? AND outcome = 'dropped' AND", (asked.names,), span, first, newest_first=newest_first
         )
     wanted = Wanted(
         sources=sources if asked.source is None else [asked.source],
@@ -165,6 +165,19 @@ def activity(ask: Ask, source: str, from_ns: int, to_ns: int, slot_ns: int) -> l
             (slot_ns, from_ns, to_ns, source),
         )
     return [Activity(int(row[0]), Reason(row[1]), int(row[2])) for row in rows]
+
+
+def ends(ask: Ask, source: str, from_ns: int, to_ns: int) -> tuple[int, int] | None:
+    """Returns when a source took its first and its last frame in [from, to); None: it took none."""
+    first, last = (
+        ask(
+            f"SELECT {end}(captured_at_ns) FROM decisions INDEXED BY decisions_by_time"
+            " WHERE source = ? AND captured_at_ns >= ? AND captured_at_ns < ?",
+            (source, from_ns, to_ns),
+        )[0][0]
+        for end in ("min", "max")
+    )
+    return None if first is None else (int(first), int(last))
 
 
 def active_before(ask: Ask, source: str, at_ns: int) -> int | None:

@@ -16,7 +16,7 @@ from ..decisions import Decision, Outcome, Reason, outcome_of
 from ..problems import Problem
 from ..sources import FileIdentity, Numbering
 from . import schema
-from .browsing import Activity, Asked, Page, active_before, active_from, activity, turned
+from .browsing import Activity, Asked, Page, active_before, active_from, activity, ends, turned
 from .covered import Covered, covered
 from .filters import begins_with, of_file, where
 from .records import (
@@ -581,15 +581,20 @@ class LedgerReader:
         """Returns how many frames a source has taken in [from, to), as `browsing.activity`."""
         return activity(self._all, source, from_ns, to_ns, slot_ns)
 
+    def active_within(self, source: str, from_ns: int, to_ns: int) -> tuple[int, int] | None:
+        """Returns when a source took its first and its last frame in [from, to); None: none."""
+        return ends(self._all, source, from_ns, to_ns)
+
     def active_around(self, source: str, from_ns: int, to_ns: int) -> tuple[int | None, int | None]:
         """Returns the last time before [from, to) and the first one behind it in which a source
         took a frame, to ten minutes; None: there is none."""
         return active_before(self._all, source, from_ns), active_from(self._all, source, to_ns)
 
     def number_naming(self, id: str, most: int) -> int:
-        """Returns how many decisions name this frame, counted up to `most`."""
+        """Returns how many dropped frames name this one, counted up to `most`."""
         row = self._one(
-            "SELECT count(*) FROM (SELECT 1 FROM decisions WHERE nearest_kept = ? LIMIT ?)",
+            "SELECT count(*) FROM (SELECT 1 FROM decisions"
+            " WHERE nearest_kept = ? AND outcome = 'dropped' LIMIT ?)",
             (id, most),
         )
         return 0 if row is None else int(row[0])
@@ -610,7 +615,8 @@ class LedgerReader:
             found += self._all(
                 "SELECT d.seq, d.id FROM decisions d INDEXED BY decisions_by_reason"
                 " WHERE d.source = ? AND d.reason = ? AND d.seq < ? AND EXISTS"
-                " (SELECT 1 FROM decisions n WHERE n.nearest_kept = d.id)"
+                " (SELECT 1 FROM decisions n"
+                " WHERE n.nearest_kept = d.id AND n.outcome = 'dropped')"
                 " ORDER BY d.seq DESC LIMIT ?",
                 (name, reason, (1 << 63) - 1 if behind is None else behind, most),
             )

@@ -305,7 +305,8 @@ CREATE TABLE corrections (
     vector BLOB
 );
 CREATE INDEX corrections_by_decision ON corrections (decision_id);
-CREATE INDEX decisions_by_nearest ON decisions (nearest_kept) WHERE nearest_kept IS NOT NULL;
+CREATE INDEX decisions_by_nearest ON decisions (nearest_kept)
+    WHERE outcome = 'dropped' AND nearest_kept IS NOT NULL;
 CREATE TABLE activity (
     source TEXT NOT NULL,
     slot INTEGER NOT NULL,

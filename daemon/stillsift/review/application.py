@@ -96,10 +96,12 @@ class Review:
             "shown": lambda value: escaped(str(value)),
             "at": lambda at_ns: time_text(at_ns)[:19].replace("T", " "),
             "clock": lambda at_ns: time_text(at_ns)[11:16],
+            "moment": lambda at_ns: time_text(at_ns)[11:19].removesuffix(":00"),
             "day": lambda at_ns: time_text(at_ns)[:10],
             "time_in": time_in,
             "lasting": lambda ns: shown_duration(ns / 1e9),
             "file_name": lambda one: escaped(file_name(one)),
+            "captions": pages.captions,
             "kind": kind_of,
             "in_words": in_words,
             "query": lambda value: quote(str(value), safe=""),
@@ -397,15 +399,21 @@ def _in_its_place(text: str, status: int = 404) -> Response:
     return Response(drawn, status, {"cache-control": "no-store"}, _SVG)
 
 
+_FAINT = 0.25
+"""Share of the limit below which a cell is not drawn."""
+
+
 def _drawn(heat: Heat) -> str:
-    """Returns the cells as SVG: red where they differ by more than the limit."""
+    """Returns the cells as SVG: red where they differ by more than the limit, strongest where they
+    differ most."""
+    most = max(1.0, float(heat.share.max()))
     rows, columns = heat.share.shape
     cells = "".join(
         f'<rect x="{x}" y="{y}" width="1" height="1" fill="{"#ff2d2d" if share >= 1 else "#ffb000"}"'
-        f' fill-opacity="{min(0.75, 0.55 * float(share)):.2f}"/>'
+        f' fill-opacity="{0.7 * float(share) / most:.2f}"/>'
         for y, row in enumerate(heat.share)
         for x, share in enumerate(row)
-        if share > 0.15
+        if share > _FAINT
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {columns} {rows}"'

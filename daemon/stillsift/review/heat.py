@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..arrays import Floats, Image
 from ..embedding import Embedder
 from ..frames import ArrayPicture
 from ..selection.cells import Cells, cell_distances, coherent
+from ..selection.novelty import Novelty
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,8 +33,8 @@ class Differences:
     def between(self, one: Image, other: Image) -> Heat | None:
         """Returns how two (height, width, 3) BGR pictures differ; None: the model has no cells.
 
-        Light, noise and what moves by itself are not taken off, as a line does that has watched the
-        scene. Raises EmbedError and ModelError.
+        Light is taken off as a line does; what flickers by itself is not, since that is known only to
+        a line that has watched the scene. Raises EmbedError and ModelError.
         """
         if self._embedder is None:
             self._embedder = self._opened()
@@ -40,6 +43,7 @@ class Differences:
         if ours.grid is None or theirs.grid is None:
             return None
         cells = Cells.of(ours)
-        apart = cell_distances(cells, Cells.of(theirs).scaled(cells.shape))
+        apart = cell_distances(cells, Cells.of(theirs).scaled(cells.shape))[None]
+        apart = np.maximum(apart - Novelty(spec.cell_limit).light(apart, cells), 0)
         share = coherent(apart.reshape(cells.rows, cells.columns)) / spec.cell_limit
         return Heat(share, spec.name)

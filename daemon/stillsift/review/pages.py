@@ -8,12 +8,12 @@ from pathlib import Path
 
 from ..decisions import Decision, Outcome, Reason
 from ..ledger import LedgerReader
-from ..ledger.browsing import Page
+from ..ledger.browsing import SLOT_NS, Page
 from ..ledger.records import Correction, CorrectionKind, DecisionRecord
 from .filters import BadAddress, Filter
 from .pictures import Lies, NoPicture, Pictures
 from .reasons import Kind, in_words, kind_of
-from .timeline import DAY_NS, HOUR_NS, Timeline, timeline
+from .timeline import DAY_NS, HOUR_NS, SPANS_NS, Timeline, timeline
 
 ON_A_PAGE = 48
 SOURCES_ON_A_PAGE = 12
@@ -21,6 +21,9 @@ GROUPS_ON_A_PAGE = 10
 IN_A_GROUP = 12
 MOST_COUNTED = 1000
 """How far the frames are counted that name a kept one."""
+
+_MOST_LOOKED_AT = 5000
+"""Most frames of a day that are looked at one by one to draw a part of it; about 10 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +138,23 @@ def _day(
             return None, None, None
     from_ns = at_ns // DAY_NS * DAY_NS
     before, behind = ledger.active_around(source, from_ns, from_ns + DAY_NS)
-    alarms = ledger.alarms(source=source)
-    return timeline(ledger, source, from_ns, from_ns + DAY_NS, alarms), before, behind
+    drawn = timeline(ledger, source, *_span(ledger, source, from_ns), ledger.alarms(source=source))
+    return drawn, before, behind
+
+
+def _span(ledger: LedgerReader, source: str, day_ns: int) -> tuple[int, int]:
+    """Returns the day, or the short part of it in which a clip or a folder has all its frames."""
+    whole = day_ns, day_ns + DAY_NS
+    found = ledger.active_within(source, *whole)
+    frames = sum(each.frames for each in ledger.activity(source, *whole, SLOT_NS))
+    if found is None or frames > _MOST_LOOKED_AT:
+        return whole
+    first, last = found
+    for span_ns in SPANS_NS:
+        from_ns = first // span_ns * span_ns
+        if last < from_ns + span_ns:
+            return from_ns, from_ns + span_ns
+    return whole
 
 
 def hour(ledger: LedgerReader, source: str, at_ns: int) -> Timeline:
@@ -254,3 +272,20 @@ def file_name(one: Decision) -> str:
         return "camera"
     name = Path(one.file).name
     return name if one.content_hash is not None else f"{name} #{one.frame_index}"
+
+
+def captions(one: Decision) -> list[tuple[float, float, float, str]]:
+    """Returns (left, baseline, size, text) of the objects of a decision, none over another one.
+
+    In pixels of its picture.
+    """
+    height = one.height or 1
+    size = max(height / 28, 8.0)
+    placed: list[tuple[float, float, float, str]] = []
+    for each in one.detections or ():
+        x, y = each.box[0], max(each.box[1] - size / 3, size)
+        wide = 0.6 * size * len(str(each))
+        while any(abs(y - b) < size and abs(x - a) < wide for a, b, _, _ in placed):
+            y += size * 1.1
+        placed.append((x, y, size, str(each)))
+    return placed

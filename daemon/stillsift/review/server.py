@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 
 import uvicorn
@@ -42,11 +43,13 @@ class ReviewServer:
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.bind((host, port))
+            self._socket.listen(_MOST_CONNECTIONS)
         except OSError as error:
             self._socket.close()
             raise ReviewError(
                 f"review: cannot listen on {host}:{port}: {error.strerror}; choose another port"
             ) from error
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
         self._host, self.port = host, int(self._socket.getsockname()[1])
         self._access = Access(self.port, password, [host])
         self._server = uvicorn.Server(
@@ -73,5 +76,9 @@ class ReviewServer:
         return f"http://{Address(self._host, self.port)}{PREFIX}/{token}"
 
     def run(self) -> None:
-        """Answers requests until SIGINT or SIGTERM."""
+        """Answers requests until `stop` is called, or, in the main thread, SIGINT or SIGTERM."""
         self._server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """Lets `run` end soon; any thread may call it."""
+        self._server.should_exit = True

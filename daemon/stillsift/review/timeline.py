@@ -21,6 +21,17 @@ alarms. Kept frames have a scale of their own, as one of a hundred would else no
 _STACK = tuple(kind for kind in Kind if kind is not Kind.KEPT)
 
 
+SPANS_NS = (MINUTE_NS, 10 * MINUTE_NS, HOUR_NS, DAY_NS)
+"""What a drawing can be about."""
+_STEPS = {
+    DAY_NS: (SLOT_NS, HOUR_NS),
+    HOUR_NS: (MINUTE_NS, MINUTE_NS),
+    10 * MINUTE_NS: (MINUTE_NS // 6, MINUTE_NS // 6),
+    MINUTE_NS: (MINUTE_NS // 60, MINUTE_NS // 60),
+}
+"""For each span the time of a bar, and of a part that can be opened."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bar:
     """Describes a rectangle of the drawing."""
@@ -60,10 +71,15 @@ class Timeline:
     to_ns: int
     bars: Sequence[Bar]
     stretches: Sequence[Stretch]
-    """24 hours of a day, or 60 minutes of an hour."""
+    """24 hours of a day, 60 minutes of an hour, and so on."""
     totals: dict[Kind, int]
     gaps: Sequence[GapRecord]
     alarms: Sequence[AlarmRecord]
+
+    @property
+    def is_day(self) -> bool:
+        """Tells whether it is a whole day, whose parts are hours."""
+        return self.to_ns - self.from_ns == DAY_NS
 
     @property
     def height(self) -> int:
@@ -73,9 +89,11 @@ class Timeline:
 def timeline(
     ledger: LedgerReader, source: str, from_ns: int, to_ns: int, alarms: Sequence[AlarmRecord]
 ) -> Timeline:
-    """Lays out a day or an hour of one source; `alarms` are all that it ever had."""
-    whole_day = to_ns - from_ns > HOUR_NS
-    slot_ns = SLOT_NS if whole_day else MINUTE_NS
+    """Lays out a day, an hour, ten minutes or a minute of one source.
+
+    `alarms` are all that it ever had.
+    """
+    slot_ns, each_ns = _STEPS[to_ns - from_ns]
     slots: dict[int, Counter[Kind]] = defaultdict(Counter)
     for each in ledger.activity(source, from_ns, to_ns, slot_ns):
         slots[each.from_ns][kind_of(each.reason)] += each.frames
@@ -105,7 +123,7 @@ def timeline(
         from_ns,
         to_ns,
         bars,
-        _stretches(slots, from_ns, to_ns, HOUR_NS if whole_day else MINUTE_NS, scale),
+        _stretches(slots, from_ns, to_ns, each_ns, scale),
         {kind: totals[kind] for kind in Kind if totals[kind]},
         gaps,
         touching,
