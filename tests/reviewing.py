@@ -47,9 +47,7 @@ class Browser:
     def host(self) -> str:
         return urlsplit(self.url).netloc
 
-    def ask(
-        self, method: str, path: str, body: str | None = None, **headers: str | None
-    ) -> Answer:
+    def ask(self, method: str, path: str, body: str | None = None, **headers: str | None) -> Answer:
         """One request; a header of None is left out."""
         given: dict[str, str | None] = {"Host": self.host, "Cookie": self.cookie, **self.headers}
         given |= {name.replace("_", "-"): value for name, value in headers.items()}

@@ -51,8 +51,9 @@ MODULES = {
         directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
     "labels": "findings voc yolo coco checks",
-    "ledger": "records schema lifetime rows filters totals covered search browsing reader
-        writer",
+    "ledger": """
+        records schema lifetime rows filters totals covered search browsing reader
+        writer""",
     "store": """
         errors durable_files names lock rights repair store metadata_jsonl original quarantine
         recovery sidecars in_place in_place_repair correction""",

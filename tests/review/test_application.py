@@ -180,7 +180,9 @@ def test_the_cookie_is_for_this_site_alone(store: Path) -> None:
         assert answer.headers["location"] == "/review/"
         token = path.split("token=")[1]
         # A token does not lead to a place elsewhere.
-        assert browser.ask("GET", f"//evil.example/?token={token}").headers["location"] == "/review/"
+        assert (
+            browser.ask("GET", f"//evil.example/?token={token}").headers["location"] == "/review/"
+        )
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", ""])
@@ -277,9 +279,7 @@ def test_a_still_that_has_changed_since_is_not_kept(browser: Browser, store: Pat
     assert decisions(store, id=one.id) == [one]
 
 
-def test_what_is_covered_is_not_kept_uncovered(
-    tmp_path: Path, stillsift: Command
-) -> None:
+def test_what_is_covered_is_not_kept_uncovered(tmp_path: Path, stillsift: Command) -> None:
     write_stills(tmp_path / "photos", [1])
     copy = tmp_path / "photos" / "img1_copy.jpg"
     copy.write_bytes((tmp_path / "photos" / "img1.jpg").read_bytes() + b"\n")
@@ -324,9 +324,7 @@ def test_what_a_daemon_writes_meanwhile_is_seen_and_not_kept_waiting(
     one = dropped(store)
     browser.look(one.id)
     with Ledger(store / "ledger.sqlite") as other, other._writing():
-        thread = threading.Thread(
-            target=lambda: browser.post(f"/review/decision/{one.id}/same")
-        )
+        thread = threading.Thread(target=lambda: browser.post(f"/review/decision/{one.id}/same"))
         thread.start()
         time.sleep(0.3)
         assert browser.get("/review/").status == 200

@@ -1,10 +1,11 @@
-"""Implements `stillsift review`: a page over a store, to look at what was decided and correct it."""
+"""Implements `stillsift review`: shows in a browser what was decided, and takes corrections."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from ..config import Config
@@ -35,7 +36,11 @@ def add(commands: Commands) -> None:
     )
     add_store(parser)
     parser.add_argument(
-        "--port", type=_port, default=_PORT, metavar="N", help=f"port (default: {_PORT}; 0: any free one)"
+        "--port",
+        type=_port,
+        default=_PORT,
+        metavar="N",
+        help=f"port (default: {_PORT}; 0: any free one)",
     )
     parser.add_argument(
         "--host",
@@ -78,10 +83,8 @@ def review(given: argparse.Namespace) -> int:
             )
         print(f"Open {server.url}", flush=True)
         print("It ends with Ctrl-C.", flush=True)
-        try:
+        with suppress(KeyboardInterrupt):
             server.run()
-        except KeyboardInterrupt:
-            pass
     return 0
 
 

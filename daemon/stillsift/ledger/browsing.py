@@ -60,8 +60,14 @@ class Activity:
 
 
 def turned(
-    ask: Ask, sources: Sequence[str], asked: Asked, *, most: int, behind: int | None,
-    newest_first: bool, seconds: float,
+    ask: Ask,
+    sources: Sequence[str],
+    asked: Asked,
+    *,
+    most: int,
+    behind: int | None,
+    newest_first: bool,
+    seconds: float,
 ) -> Page:
     """Returns at most `most` decisions behind the one with this number; None: from the start.
 
@@ -86,9 +92,10 @@ def turned(
     records: list[DecisionRecord] = []
     size, last = most + 1, None
     while page := tuple(islice(seqs, size)):
+        marks = ", ".join("?" * len(page))
         rows = ask(
             f"{SELECT_DECISION} FROM decisions d{ITS_CONTEXT}"
-            f" WHERE d.seq IN ({', '.join('?' * len(page))}) AND {condition} ORDER BY d.seq {order}",
+            f" WHERE d.seq IN ({marks}) AND {condition} ORDER BY d.seq {order}",
             (*page, *values),
         )
         records += map(decision_record, rows)
@@ -102,13 +109,23 @@ def turned(
 
 
 def _candidates(
-    ask: Ask, sources: Sequence[str], asked: Asked, span: tuple[int, int], first: int,
-    *, newest_first: bool,
+    ask: Ask,
+    sources: Sequence[str],
+    asked: Asked,
+    span: tuple[int, int],
+    first: int,
+    *,
+    newest_first: bool,
 ) -> Iterator[int]:
     """Yields the numbers of all decisions that may be wanted, in order."""
     if asked.names is not None:
         return _in_order(
-            ask, "nearest_kept = ? AND outcome = 'dropped' AND", (asked.names,), span, first, newest_first=newest_first
+            ask,
+            "nearest_kept = ? AND outcome = 'dropped' AND",
+            (asked.names,),
+            span,
+            first,
+            newest_first=newest_first,
         )
     wanted = Wanted(
         sources=sources if asked.source is None else [asked.source],
@@ -120,6 +137,7 @@ def _candidates(
         all_sources=asked.source is None,
         by_file=False,
         span=span,
+        page=True,
     )
     seqs = found(ask, wanted, newest=first if newest_first else None)
     if seqs is None:
@@ -128,8 +146,13 @@ def _candidates(
 
 
 def _in_order(
-    ask: Ask, condition: str, values: tuple[object, ...], span: tuple[int, int], size: int,
-    *, newest_first: bool,
+    ask: Ask,
+    condition: str,
+    values: tuple[object, ...],
+    span: tuple[int, int],
+    size: int,
+    *,
+    newest_first: bool,
 ) -> Iterator[int]:
     lowest, highest = span
     query = (

@@ -564,7 +564,7 @@ class LedgerReader:
         most: int,
         behind: int | None = None,
         newest_first: bool = True,
-        seconds: float = 0.2,
+        seconds: float = 0.15,
     ) -> Page:
         """Returns a page of at most `most` decisions, as `browsing.turned`."""
         return turned(
@@ -599,7 +599,9 @@ class LedgerReader:
         )
         return 0 if row is None else int(row[0])
 
-    def kept_named(self, source: str | None, behind: int | None, most: int) -> list[tuple[int, str]]:
+    def kept_named(
+        self, source: str | None, behind: int | None, most: int
+    ) -> list[tuple[int, str]]:
         """Returns (seq, id) of kept frames that dropped ones name, newest first, at most `most`.
 
         `behind`: only those decided before the one with this number. Neither frames that are gone

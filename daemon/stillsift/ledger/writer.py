@@ -460,7 +460,9 @@ class Ledger(LedgerReader):
             )
             return int(made.lastrowid or 0)
 
-    def correct(self, before: Decision, after: Decision, kept: KeptFile, *, moved: Quarantined | None = None) -> int:
+    def correct(
+        self, before: Decision, after: Decision, kept: KeptFile, *, moved: Quarantined | None = None
+    ) -> int:
         """Records that a person has changed a decision, and what that did to its file.
 
         `kept`: the file that is in the store now, or was until now; it is then listed as
@@ -496,7 +498,10 @@ class Ledger(LedgerReader):
             return int(made.lastrowid or 0)
 
     def undo(
-        self, done: Correction, before: Decision, after: Decision,
+        self,
+        done: Correction,
+        before: Decision,
+        after: Decision,
         moved: Quarantined | None = None,
     ) -> None:
         """Records that a correction is undone, and the decision `before` is `after` again.
@@ -534,7 +539,11 @@ class Ledger(LedgerReader):
             )
 
     def _change(
-        self, db: sqlite3.Connection, before: Decision, after: Decision, kept: KeptFile | None,
+        self,
+        db: sqlite3.Connection,
+        before: Decision,
+        after: Decision,
+        kept: KeptFile | None,
         path: Path,
     ) -> None:
         """Changes a decision and the row of its kept file; `path` is or was that of the file."""

@@ -144,7 +144,7 @@ class Guard:
             await _answer(
                 with_headers,
                 403,
-                "Open the address that `stillsift review` printed when it started; it holds a token.",
+                "Open the address that `stillsift review` printed at its start; it holds a token.",
             )
 
 
@@ -165,7 +165,7 @@ def _token_of(scope: Scope) -> str | None:
     if scope["method"] not in ("GET", "HEAD"):
         return None
     try:
-        return _query(scope).get("token", [None])[-1]  # type: ignore[list-item]
+        return _query(scope).get("token", [None])[-1]
     except ValueError:  # too many fields
         return None
 

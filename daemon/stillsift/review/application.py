@@ -1,13 +1,13 @@
 """Answers requests: the addresses of the review, and the forms that correct a decision.
 
-    /review/                    the sources, each with its last day
-    /review/source              a day or an hour of one source
-    /review/kept                kept frames, as a grid
-    /review/decisions           all decisions, by filters
-    /review/groups              kept frames with what they repeat
-    /review/corrections         what people said, to be undone
-    /review/decision/ID         one decision: the frame and the one it was compared with
-    /review/picture/ID/SIZE     a picture as JPEG; /review/heat/ID where two differ, as SVG
+/review/                    the sources, each with its last day
+/review/source              a day or an hour of one source
+/review/kept                kept frames, as a grid
+/review/decisions           all decisions, by filters
+/review/groups              kept frames with what they repeat
+/review/corrections         what people said, to be undone
+/review/decision/ID         one decision: the frame and the one it was compared with
+/review/picture/ID/SIZE     a picture as JPEG; /review/heat/ID where two differ, as SVG
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import anyio
 import jinja2
 import yaml
 from anyio import CapacityLimiter
+from markupsafe import escape
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -110,7 +111,9 @@ class Review:
             "prefix": PREFIX,
             "form_token": access.form_token,
             "outcomes": list(Outcome),
-            "reasons": [(outcome, [r for r in Reason if outcome_of(r) is outcome]) for outcome in Outcome],
+            "reasons": [
+                (outcome, [r for r in Reason if outcome_of(r) is outcome]) for outcome in Outcome
+            ],
             "hour_ns": HOUR_NS,
             "no_filter": Filter(),
         }
@@ -134,7 +137,12 @@ class Review:
         )
         page = pages.listed(self._ledger, kept, None, None)
         return self._page(
-            "hour.html", here="overview", drawn=drawn, asked=asked, kept=kept, listed=page,
+            "hour.html",
+            here="overview",
+            drawn=drawn,
+            asked=asked,
+            kept=kept,
+            listed=page,
             kinds=[kind for kind in Kind if kind in drawn.totals],
         )
 
@@ -159,7 +167,12 @@ class Review:
         found, more = pages.groups(self._ledger, source, behind)
         sources = self._ledger.sources()
         return self._page(
-            "groups.html", here="groups", groups=found, more=more, source=source, sources=sources,
+            "groups.html",
+            here="groups",
+            groups=found,
+            more=more,
+            source=source,
+            sources=sources,
             most=pages.MOST_COUNTED,
         )
 
@@ -178,7 +191,12 @@ class Review:
         if found is None:
             return self._error(404, "There is no such decision. Old ones are forgotten in time.")
         return self._page(
-            "decision.html", status, here="decisions", pair=found, asked=asked, said=said,
+            "decision.html",
+            status,
+            here="decisions",
+            pair=found,
+            asked=asked,
+            said=said,
             most=pages.MOST_COUNTED,
         )
 
@@ -260,7 +278,9 @@ class Review:
                 )
             found = self._pictures.whole(one)
         if not keeps and not reviewed.holds:
-            raise NotCorrected("The quarantine holds nothing (store.quarantine), so it would be lost.")
+            raise NotCorrected(
+                "The quarantine holds nothing (store.quarantine), so it would be lost."
+            )
         with Ledger(self._ledger.path) as ledger:
             corrections = Corrections(reviewed.store, ledger)
             if not keeps:
@@ -306,13 +326,19 @@ class Review:
         }
         routes = [
             *(Route(path, self._shown(show, self._page_threads)) for path, show in shows.items()),
-            *(Route(path, self._shown(draw, self._picture_threads)) for path, draw in draws.items()),
+            *(
+                Route(path, self._shown(draw, self._picture_threads))
+                for path, draw in draws.items()
+            ),
             Route("/decision/{id}/{what}", self._post, methods=["POST"]),
             Route("/corrections/{number:int}/undo", self._post, methods=["POST"]),
             Mount("/static", StaticFiles(directory=_HERE / "static"), name="static"),
         ]
         app = Starlette(
-            routes=[Route("/", lambda _: RedirectResponse(f"{PREFIX}/", 303)), Mount(PREFIX, routes=routes)]
+            routes=[
+                Route("/", lambda _: RedirectResponse(f"{PREFIX}/", 303)),
+                Mount(PREFIX, routes=routes),
+            ]
         )
         return Guard(app, self._access, PREFIX)
 
@@ -324,9 +350,7 @@ class Review:
 
         return answer
 
-    async def _answered(
-        self, show: Callable[[], Response], threads: CapacityLimiter
-    ) -> Response:
+    async def _answered(self, show: Callable[[], Response], threads: CapacityLimiter) -> Response:
         """Answers in a thread; a problem becomes a page that tells of it."""
         try:
             return await anyio.to_thread.run_sync(show, limiter=threads)
@@ -344,7 +368,9 @@ class Review:
                 return self._error(413, "The form is too large.")
         form = dict(_pairs(body.decode("latin-1")))
         if not self._access.accepts(request.headers, request.url.scheme, form):
-            return self._error(403, "This did not come from a page of this server. Load the page again.")
+            return self._error(
+                403, "This did not come from a page of this server. Load the page again."
+            )
         given = request.path_params
         if "number" in given:
             carry_out = partial(self.undo, given["number"], form)
@@ -388,7 +414,7 @@ def _in_its_place(text: str, status: int = 404) -> Response:
             line = ""
         line = f"{line} {word}".strip()
     told = "".join(
-        f'<text x="160" y="{84 + 20 * (number - len(lines) / 2)}">{jinja2.filters.escape(each)}</text>'
+        f'<text x="160" y="{84 + 20 * (number - len(lines) / 2)}">{escape(each)}</text>'
         for number, each in enumerate([*lines, line])
     )
     drawn = (
@@ -399,6 +425,7 @@ def _in_its_place(text: str, status: int = 404) -> Response:
     return Response(drawn, status, {"cache-control": "no-store"}, _SVG)
 
 
+_OVER, _BELOW = "#ff2d2d", "#ffb000"
 _FAINT = 0.25
 """Share of the limit below which a cell is not drawn."""
 
@@ -409,7 +436,7 @@ def _drawn(heat: Heat) -> str:
     most = max(1.0, float(heat.share.max()))
     rows, columns = heat.share.shape
     cells = "".join(
-        f'<rect x="{x}" y="{y}" width="1" height="1" fill="{"#ff2d2d" if share >= 1 else "#ffb000"}"'
+        f'<rect x="{x}" y="{y}" width="1" height="1" fill="{_OVER if share >= 1 else _BELOW}"'
         f' fill-opacity="{0.7 * float(share) / most:.2f}"/>'
         for y, row in enumerate(heat.share)
         for x, share in enumerate(row)

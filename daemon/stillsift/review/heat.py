@@ -33,8 +33,8 @@ class Differences:
     def between(self, one: Image, other: Image) -> Heat | None:
         """Returns how two (height, width, 3) BGR pictures differ; None: the model has no cells.
 
-        Light is taken off as a line does; what flickers by itself is not, since that is known only to
-        a line that has watched the scene. Raises EmbedError and ModelError.
+        Light is taken off as a line does; what flickers by itself is not, since only a line knows
+        that. Raises EmbedError and ModelError.
         """
         if self._embedder is None:
             self._embedder = self._opened()

@@ -103,7 +103,9 @@ class Group:
     number: int
 
 
-def overview(ledger: LedgerReader, after: str | None, only: str | None, at_ns: int | None) -> Overview:
+def overview(
+    ledger: LedgerReader, after: str | None, only: str | None, at_ns: int | None
+) -> Overview:
     """Gathers the sources behind `after`, or `only` one, each with its day that holds `at_ns`.
 
     None: with its last day.
@@ -121,7 +123,9 @@ def overview(ledger: LedgerReader, after: str | None, only: str | None, at_ns: i
     for name in chosen:
         mine = {reason: n for (whose, reason), n in counts.items() if whose == name}
         kept = sum(
-            n for reason, n in mine.items() if kind_of(reason) is Kind.KEPT and reason is not Reason.AUDIT
+            n
+            for reason, n in mine.items()
+            if kind_of(reason) is Kind.KEPT and reason is not Reason.AUDIT
         )
         drawn, before, behind_ns = _day(ledger, name, at_ns)
         days.append(SourceDay(name, sum(mine.values()), kept, drawn, before, behind_ns))
@@ -164,7 +168,10 @@ def hour(ledger: LedgerReader, source: str, at_ns: int) -> Timeline:
 
 
 def listed(
-    ledger: LedgerReader, asked: Filter, behind: int | None, ahead_of: int | None,
+    ledger: LedgerReader,
+    asked: Filter,
+    behind: int | None,
+    ahead_of: int | None,
     most: int = ON_A_PAGE,
 ) -> Listed:
     """Gathers decisions, newest first: those behind one, or those ahead of one."""
@@ -233,7 +240,9 @@ def _lies(pictures: Pictures, one: Decision) -> tuple[Lies | None, str]:
         return None, str(error)
 
 
-def groups(ledger: LedgerReader, source: str | None, behind: int | None) -> tuple[list[Group], int | None]:
+def groups(
+    ledger: LedgerReader, source: str | None, behind: int | None
+) -> tuple[list[Group], int | None]:
     """Gathers kept frames with what names them, and where the next page begins; None: no more."""
     found = ledger.kept_named(source, behind, GROUPS_ON_A_PAGE + 1)
     made = []

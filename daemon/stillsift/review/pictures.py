@@ -214,4 +214,3 @@ def _jpeg(pixels: Image, size: str) -> bytes:
     )
     assert made
     return np.asarray(data).tobytes()
-

@@ -36,7 +36,9 @@ def is_local(host: str) -> bool:
 class ReviewServer:
     """Serves the review at one address."""
 
-    def __init__(self, reviewed: Reviewed, host: str, port: int, password: str | None = None) -> None:
+    def __init__(
+        self, reviewed: Reviewed, host: str, port: int, password: str | None = None
+    ) -> None:
         """Binds the address; port 0: any free one. Raises ReviewError where that cannot be done."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)

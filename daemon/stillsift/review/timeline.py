@@ -130,9 +130,7 @@ def timeline(
     )
 
 
-def _bars(
-    slots: dict[int, Counter[Kind]], from_ns: int, slot_ns: int, scale: float
-) -> list[Bar]:
+def _bars(slots: dict[int, Counter[Kind]], from_ns: int, slot_ns: int, scale: float) -> list[Bar]:
     most_kept = max((each[Kind.KEPT] for each in slots.values()), default=0)
     most = max((sum(each[kind] for kind in _STACK) for each in slots.values()), default=0)
     width = slot_ns * scale

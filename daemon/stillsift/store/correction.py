@@ -51,7 +51,8 @@ class Corrections:
         """Keeps a dropped frame; returns the id of the correction.
 
         `found`: the file of a still with the bytes that were decided, or the pixels of a frame of a
-        clip; None: it was kept before and lies in quarantine. Raises NotCorrected, StoreError and LedgerError.
+        clip; None: it was kept before and lies in quarantine. Raises NotCorrected, StoreError and
+        LedgerError.
         """
         before = self._open(id)
         if before.reason is Reason.REJECTED:
@@ -223,5 +224,3 @@ def _frame(decision: Decision, found: Path | Image) -> Frame:
         content_hash=None if still is None else decision.content_hash,
         decided_id=decision.id,
     )
-
-
