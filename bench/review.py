@@ -7,7 +7,7 @@ Eight sources of five frames a second, of which one in a hundred is kept and nam
 ones around it; one kept frame is named by a tenth of all. Each page is asked of the real server six
 times. The shortest time counts, since other programs may be at work; CPU is the median. It ends
 with 1 where the first page takes a second, or any page 0.3 s. Also: what the tables of the review
-cost when decisions are recorded. There are no pictures: how long they take depends on what they are.
+cost when decisions are recorded. There are no pictures: what those take depends on them.
 """
 
 from __future__ import annotations

@@ -210,6 +210,15 @@ class MetricsSettings(_Section):
     """Web configuration file as other Prometheus exporters have it; None: no TLS, no login."""
 
 
+class ReviewSettings(_Section):
+    """A page in the browser to look at what was decided, and to correct it."""
+
+    listen: Listen = None
+    """HOST:PORT of /review/; None (`off`): not served."""
+    password_file: PasswordPlace | None = None
+    """File that holds the password: absolute, or the name of a systemd credential."""
+
+
 class LogSettings(_Section):
     """What is told on standard error."""
 
@@ -454,6 +463,7 @@ class Config(_Section):
     model: ModelSettings = ModelSettings()
     detector: DetectorSettings = DetectorSettings()
     metrics: MetricsSettings = MetricsSettings()
+    review: ReviewSettings = ReviewSettings()
     log: LogSettings = LogSettings()
     defaults: SourceSettings = SourceSettings()
     sources: tuple[SourceConfig, ...] = ()
@@ -542,6 +552,12 @@ def contradictions(given: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
         yield (
             ("model", "custom", "cell_limit"),
             "is missing; a model of your own needs its limit",
+        )
+    review = _section(given, "review")
+    if review.get("listen") not in (None, "off") and review.get("password_file") is None:
+        yield (
+            ("review", "password_file"),
+            "is missing; without one everybody could see the pictures",
         )
     detector = _section(given, "detector")
     for key in ("labels", "kind"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
+import threading
 
 import uvicorn
 
@@ -12,6 +13,8 @@ from ..config.field_types import Address
 from ..problems import Problem
 from .access import Access
 from .application import PREFIX, Review, Reviewed
+
+log = logging.getLogger(__name__)
 
 _MOST_CONNECTIONS = 64
 """Requests at a time; a browser makes six. What is beyond is answered with 503."""
@@ -80,6 +83,16 @@ class ReviewServer:
     def run(self) -> None:
         """Answers requests until `stop` is called, or, in the main thread, SIGINT or SIGTERM."""
         self._server.run(sockets=[self._socket])
+
+    def start(self) -> None:
+        """Runs in a thread of its own, beside the lines of a daemon; they go on if it fails."""
+        threading.Thread(target=self._run_beside, name="review", daemon=True).start()
+
+    def _run_beside(self) -> None:
+        try:
+            self.run()
+        except Exception:
+            log.exception("review: ended; the sources go on")
 
     def stop(self) -> None:
         """Lets `run` end soon; any thread may call it."""
