@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -182,3 +183,79 @@ def test_a_dropped_copy_of_a_rejected_picture_stays_dropped(
     later = next(sifted.ledger.decisions(file=Path("later.jpg"))).decision
     assert later.reason is Reason.EXACT_DUPLICATE
     assert_agree(sifted.root)
+
+
+def test_restore_keeps_again_what_was_dropped_by_hand(
+    sifted: Sifted, tmp_path: Path, stillsift: Command
+) -> None:
+    id = sifted.first(Outcome.KEPT)
+    data = sifted.bytes_of(id)
+    sifted.corrections.drop(id)
+    listed = stillsift("restore", "--store", tmp_path / "store", "--list")
+    assert f"{id}.jpg" in listed.out
+    done = stillsift("restore", "--store", tmp_path / "store", "--all")
+    assert done.status == 0, done.err
+    assert sifted.bytes_of(id) == data
+    assert sifted.reason(id) is Reason.NOVEL
+    assert_agree(sifted.root)
+
+
+class Cut(Exception):
+    """Stands for kill -9: nothing behind it runs."""
+
+
+@pytest.mark.parametrize("doing", ["keep", "undo keep", "drop", "undo drop"])
+@pytest.mark.parametrize("at", range(6))
+def test_cut_off_at_any_step_the_picture_is_whole_and_the_next_start_puts_all_right(
+    sifted: Sifted,
+    tmp_path: Path,
+    stillsift: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    doing: str,
+    at: int,
+) -> None:
+    """Each call that reaches the disk or the ledger is a step; one of them never comes."""
+    keeps = "keep" in doing
+    id = sifted.first(Outcome.DROPPED if keeps else Outcome.KEPT)
+    one = next(sifted.ledger.decisions(id=id)).decision
+    assert one.file is not None
+    still = one.file.read_bytes()
+    made = 0
+    if doing.startswith("undo"):
+        made = sifted.corrections.keep(id, one.file) if keeps else sifted.corrections.drop(id)
+    left = at
+
+    def cut(real: Callable[..., object]) -> Callable[..., object]:
+        def step(*given: object, **more: object) -> object:
+            nonlocal left
+            if left == 0:
+                raise Cut
+            left -= 1
+            return real(*given, **more)
+
+        return step
+
+    for owner, name in (
+        *((Store, "place"), (Store, "discard"), (Ledger, "correct"), (Ledger, "undo")),
+        *((Ledger, "removed"), (Corrections, "_put"), (Corrections, "_list")),
+    ):
+        monkeypatch.setattr(owner, name, cut(getattr(owner, name)))
+    with suppress(Cut):
+        if doing == "keep":
+            sifted.corrections.keep(id, one.file)
+        elif doing == "drop":
+            sifted.corrections.drop(id)
+        else:
+            sifted.corrections.undo(made)
+    monkeypatch.undo()
+    sifted.ledger.close()
+    assert stillsift("sift", tmp_path / "photos", "--output", tmp_path / "store").status == 0
+    sifted.ledger = Ledger(tmp_path / "store" / "ledger.sqlite")
+    assert_agree(sifted.root)
+    after = next(sifted.ledger.decisions(id=id)).decision
+    there = [path.read_bytes() for path in (sifted.root / "kept").rglob(f"*{id}.jpg")]
+    assert there == ([still] if after.outcome is Outcome.KEPT else [])
+    if after.outcome is not Outcome.KEPT and not keeps:
+        assert still in [path.read_bytes() for path in sifted.lying()]
+    assert after.distance == one.distance
+    assert one.file.read_bytes() == still

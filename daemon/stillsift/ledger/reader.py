@@ -645,6 +645,16 @@ class LedgerReader:
         row = self._one(f"{SELECT_CORRECTION} FROM corrections c WHERE c.id = ?", (id,))
         return None if row is None else correction(row)
 
+    def correction_that_moved(self, path: Path) -> Correction | None:
+        """Returns the correction, not undone, that put a file where it lies in quarantine; None: it
+        was no correction. `path`: relative to the store."""
+        row = self._one(
+            f"{SELECT_CORRECTION} FROM corrections c WHERE c.moved_to = ? AND c.undone_at IS NULL"
+            " ORDER BY c.id DESC LIMIT 1",
+            (path_in(path),),
+        )
+        return None if row is None else correction(row)
+
     def last_file(self, source: str, file: Path) -> FileRecord | None:
         """Returns what is recorded last of the file at a path; None: nothing."""
         row = self._one(

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from ..decisions import Decision, Reason
+from ..decisions import Decision, Outcome, Reason
 from ..frames import TimeOrigin
 from ..ledger import Ledger
 from ..ledger.records import KeptFile
@@ -159,6 +159,12 @@ def _adopted(
         height=height,
         captured_at_ns=captured_at_ns,
     )
+    detail = "found in the store after a crash; what was measured is lost"
+    dropped = ledger.decision(id)
+    if dropped is not None and dropped.decision.outcome is Outcome.DROPPED:
+        # A person had asked for it, or it was offered again: what was measured is known.
+        detail = "found in the store after a crash"
+        return replace(dropped.decision, reason=Reason.NOVEL, detail=detail), kept
     decision = Decision(
         id=id,
         source=source,
@@ -168,7 +174,7 @@ def _adopted(
         frame_index=0,
         width=width,
         height=height,
-        detail="found in the store after a crash; what was measured is lost",
+        detail=detail,
     )
     return decision, kept
 
