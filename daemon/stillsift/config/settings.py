@@ -75,6 +75,15 @@ class QuarantineSettings(_Section):
     """Longest time to hold an original, in time that the machine runs. 0 holds none."""
 
 
+class ThumbnailSettings(_Section):
+    """How many small pictures of dropped frames of clips and cameras are held, and for how long."""
+
+    max_size: Size = Field(default=0, ge=0)
+    """Most bytes to hold; the oldest go first. 0 holds none."""
+    max_age: Duration = Field(default=14 * 86400.0, ge=0)
+    """Longest time to hold one, in time that the machine runs. 0 holds none."""
+
+
 class StoreSettings(_Section):
     """Where kept frames and the ledger live."""
 
@@ -88,6 +97,8 @@ class StoreSettings(_Section):
     """Quality of JPEG and WebP frames, 1 to 100."""
     quarantine: QuarantineSettings = QuarantineSettings()
     """Where originals wait that `retire: move` took away."""
+    thumbnails: ThumbnailSettings = ThumbnailSettings()
+    """What people can still see of dropped frames."""
     keep_decisions: Duration = Field(default=90 * 86400.0, ge=0)
     """How long decisions about dropped and lost frames stay in the ledger, in time that the machine
     runs. 0: for ever."""

@@ -216,7 +216,7 @@ def pair(ledger: LedgerReader, pictures: Pictures, id: str, asked: Filter) -> Pa
         in_words(one.reason),
         _measures(one),
         corrections,
-        may_keep=one.outcome is Outcome.DROPPED and lies is not None,
+        may_keep=one.outcome is Outcome.DROPPED and lies not in (None, Lies.THUMBNAIL),
         may_drop=one.outcome is Outcome.KEPT and one.reason is not Reason.AUDIT,
         label=label,
         undoable=max((each for each in (changed, label) if each), key=lambda c: c.id, default=None),

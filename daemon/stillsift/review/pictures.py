@@ -27,6 +27,7 @@ from ..sources.decoding import MAX_CLIP_PIXELS
 from ..sources.files import DecodeError, frame_again, page_of, picture_of
 from ..sources.files.opening import opened
 from ..sources.picture import ConversionError
+from ..store.thumbnails import NAME, thumbnail_of
 
 SIZES = {"small": 256, "large": 1280}
 """Longest sides of the pictures that are sent, in pixels."""
@@ -83,6 +84,15 @@ class Pictures:
 
     def place(self, decision: Decision) -> Place:
         """Returns where the picture of a decision is. Raises NoPicture."""
+        try:
+            return self._place(decision)
+        except NoPicture:
+            path = self._store / NAME
+            if thumbnail_of(path, decision.id) is None:
+                raise
+            return Place(Lies.THUMBNAIL, path)
+
+    def _place(self, decision: Decision) -> Place:
         kept = self._ledger.kept_file(decision.id)
         if kept is not None and kept.sha256 and (self._store / kept.path).is_file():
             return Place(Lies.STORE, self._store / kept.path)
@@ -125,6 +135,11 @@ class Pictures:
         """
         place = self.place(decision)
         try:
+            if place.lies is Lies.THUMBNAIL:
+                small = thumbnail_of(place.path, decision.id)
+                if small is None:
+                    raise NoPicture("Its thumbnail is gone.")
+                return picture_of(small, place.path, self._max_pixels).bgr(), place.lies
             if place.lies is Lies.CLIP:
                 with self._one_clip():
                     found = frame_again(
@@ -173,6 +188,8 @@ class Pictures:
         place = self.place(decision)
         if place.sha256 is not None:
             return place.path
+        if place.lies is Lies.THUMBNAIL:
+            raise NoPicture("Only its thumbnail is left.")
         pixels, _ = self.pixels(decision)
         if (pixels.shape[1], pixels.shape[0]) != (decision.width, decision.height):
             raise NoPicture("It can only be decoded smaller than it was.")

@@ -35,6 +35,7 @@ from stillsift.sources import Failed, FileIdentity, Finished, Idle, Item, Opened
 from stillsift.sources.files import ClipReader, clip, joined, tree
 from stillsift.sources.files.contents import CLIP_SUFFIXES
 from stillsift.sources.pace import Pace
+from stillsift.sources.picture import Converter, upright
 from stillsift.sources.times import NamePattern, Times
 
 JPEG = rb"\xff\xd8\xff"
@@ -1134,7 +1135,7 @@ def test_it_is_sought_and_not_read_from_the_start(tmp_path: Path) -> None:
     with path.open("rb") as data:
         found = ClipReader(path, "").sought(data, last.pts_s)
     assert found is not None
-    assert clip.upright(found, clip.Converter()).bgr().tobytes() == last.picture.bgr().tobytes()
+    assert upright(found, Converter()).bgr().tobytes() == last.picture.bgr().tobytes()
 
 
 @pytest.mark.parametrize("suffix", [".ts", ".mkv", ".avi"])
