@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -112,6 +113,26 @@ def test_every_decision_has_its_page_and_its_picture(browser: Browser, store: Pa
         pixels = cv2.imdecode(np.frombuffer(picture.body, np.uint8), cv2.IMREAD_COLOR)
         assert pixels is not None
         assert (pixels.shape[1], pixels.shape[0]) == (one.width, one.height)
+
+
+def test_the_frames_that_show_an_object_are_beside_it(browser: Browser, store: Path) -> None:
+    one = dropped(store, "walk")
+    assert one.nearest_kept is not None
+    page = browser.look(one.id)
+    assert ("Its objects are shown best by" in page) is bool(one.objects_shown_by)
+    with sqlite3.connect(store / "ledger.sqlite") as db:
+        db.execute(
+            "UPDATE decisions SET objects_shown_by = ? WHERE id = ?",
+            (one.nearest_kept, one.id),
+        )
+    try:
+        page = browser.look(one.id)
+        assert "Its objects are shown best by" in page
+        assert f'href="/review/decision/{one.nearest_kept}"' in page
+    finally:
+        with sqlite3.connect(store / "ledger.sqlite") as db:
+            before = " ".join(one.objects_shown_by) or None
+            db.execute("UPDATE decisions SET objects_shown_by = ? WHERE id = ?", (before, one.id))
 
 
 def test_names_are_shown_escaped(browser: Browser, store: Path) -> None:

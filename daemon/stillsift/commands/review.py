@@ -12,6 +12,8 @@ from ..config import Config
 from ..embedding import Embedder
 from ..ledger import LedgerReader
 from ..pipeline.model_choice import open_model
+from ..review.application import Reviewed
+from ..review.server import ReviewServer, is_local
 from ..service.logs import set_up_logging
 from ..store import Store
 from ..store.in_place import InPlaceStore, mode_of
@@ -58,10 +60,6 @@ def add(commands: Commands) -> None:
 
 def review(given: argparse.Namespace) -> int:
     """Serves the page until it is interrupted."""
-    # Not at the top: other commands need neither the server nor the templates.
-    from ..review.application import Reviewed
-    from ..review.server import ReviewServer, is_local
-
     set_up_logging("info", "text", stream=sys.stderr)
     config = configured(given)
     root = store_path(given).absolute()

@@ -75,6 +75,8 @@ class Pair:
 
     record: DecisionRecord
     other: DecisionRecord | None
+    shown_by: Sequence[DecisionRecord]
+    """Kept frames that show its objects best, as `Decision.objects_shown_by`."""
     lies: Lies | None
     """Where its picture is; None: nowhere, and `gone` says why."""
     gone: str
@@ -210,6 +212,7 @@ def pair(ledger: LedgerReader, pictures: Pictures, id: str, asked: Filter) -> Pa
     return Pair(
         record,
         other,
+        [shown for each in one.objects_shown_by if (shown := ledger.decision(each)) is not None],
         lies,
         gone,
         other_gone,
