@@ -56,7 +56,7 @@ MODULES = {
         writer""",
     "store": """
         errors durable_files names lock rights repair store metadata_jsonl original quarantine
-        recovery sidecars in_place in_place_repair correction thumbnails""",
+        correction recovery sidecars in_place in_place_repair thumbnails""",
     "dataset": """
         pictures reading neighbours alike groups cover time_cover outliers copies balance
         annotations contact_sheet""",

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -237,7 +238,7 @@ def test_cut_off_at_any_step_the_picture_is_whole_and_the_next_start_puts_all_ri
 
     for owner, name in (
         *((Store, "place"), (Store, "discard"), (Ledger, "correct"), (Ledger, "undo")),
-        *((Ledger, "removed"), (Corrections, "_put"), (Corrections, "_list")),
+        *((Corrections, "_put"), (Corrections, "_list")),
     ):
         monkeypatch.setattr(owner, name, cut(getattr(owner, name)))
     with suppress(Cut):
@@ -259,3 +260,30 @@ def test_cut_off_at_any_step_the_picture_is_whole_and_the_next_start_puts_all_ri
         assert still in [path.read_bytes() for path in sifted.lying()]
     assert after.distance == one.distance
     assert one.file.read_bytes() == still
+
+
+def test_what_is_put_back_is_not_removed_by_a_daemon_that_looks_late(sifted: Sifted) -> None:
+    """A daemon reads what is to be removed, and removes it once the correction is undone."""
+    id = sifted.first(Outcome.KEPT)
+    made = sifted.corrections.drop(id)
+    late = sifted.ledger.superseded()
+    sifted.corrections.undo(made)
+    sifted.store.discard(late)
+    assert late == []
+    assert_agree(sifted.root)
+
+
+def test_a_daemon_is_never_told_to_remove_it(
+    sifted: Sifted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id, told = sifted.first(Outcome.KEPT), list[Path]()
+    real = Ledger.correct
+
+    def correct(self: Ledger, *given: Any, **more: Any) -> int:
+        made = real(self, *given, **more)
+        told.extend(self.superseded())
+        return made
+
+    monkeypatch.setattr(Ledger, "correct", correct)
+    sifted.corrections.drop(id)
+    assert told == []

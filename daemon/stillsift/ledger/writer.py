@@ -465,8 +465,9 @@ class Ledger(LedgerReader):
     ) -> int:
         """Records that a person has changed a decision, and what that did to its file.
 
-        `kept`: the file that is in the store now, or was until now; it is then listed as
-        superseded, to be removed. `moved`: where it lies in quarantine. Returns the id of the
+        `kept`: the file that is in the store now, or was until now; whoever calls removes it then.
+        It is not listed as superseded: a daemon that has read that list would remove it even after
+        it was put back. `moved`: where it lies in quarantine. Returns the id of the
         correction. As `judge`, it may run beside a daemon.
 
         Raises LedgerError where the decision is no longer `before`.
@@ -476,8 +477,6 @@ class Ledger(LedgerReader):
         with self._writing() as db:
             model, vector = _vector_of(db, before.id)
             self._change(db, before, after, kept if keeps else None, kept.path)
-            if not keeps:
-                _put_superseded(db, [kept.path])
             if moved is not None:
                 self._put_quarantined(db, moved)
             made = db.execute(
@@ -522,8 +521,6 @@ class Ledger(LedgerReader):
                     (done.id,),
                 )
                 db.execute("DELETE FROM quarantine WHERE path = ?", (path_in(done.moved_to),))
-            else:
-                _put_superseded(db, [done.kept.path])
             if moved is not None:
                 self._put_quarantined(db, moved)
             db.execute(

@@ -192,7 +192,6 @@ class Corrections:
         self._store.discard([kept.path])
         with os_errors_about(kept.path):
             sync_folder((self._store.root / kept.path).parent)
-        self._ledger.removed([kept.path])
         self._list(kept)
 
     def _list(self, kept: KeptFile) -> None:
@@ -202,6 +201,25 @@ class Corrections:
                 Listing(self._store, self._ledger).rewrite(kept.path.parent)
         except StoreInUse:
             pass
+
+
+def is_left_over(store: Store, ledger: Ledger, path: Path, id: str) -> bool:
+    """Tells whether a file without a record was to leave its place, or had come back, when a
+    correction was cut off, and its bytes lie in quarantine or where they came from.
+
+    `path`: relative to the store.
+    """
+    for done in ledger.corrections(id):
+        if done.kept is None or done.kept.path != path:
+            continue
+        lying = day_folder(QUARANTINE, done.kept.source, done.kept.captured_at_ns) / path.name
+        if holds_content(store.root / lying, done.kept.sha256):
+            return True
+        record = ledger.decision(id)
+        file = None if record is None else record.decision.file
+        if file is not None and holds_content(file, done.kept.sha256):
+            return True
+    return False
 
 
 def _frame(decision: Decision, found: Path | Image) -> Frame:

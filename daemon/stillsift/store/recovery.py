@@ -17,6 +17,7 @@ from ..decisions import Decision, Outcome, Reason
 from ..frames import TimeOrigin
 from ..ledger import Ledger
 from ..ledger.records import KeptFile
+from .correction import is_left_over
 from .errors import StoreError, os_errors_about
 from .metadata_jsonl import Listing
 from .names import folder_name, parse_name, source_name
@@ -143,6 +144,9 @@ def _adopted(
     standing = ledger.kept_file(id)
     if standing is not None:
         found.warnings.append(f"{path}: left alone, the same frame is kept as {standing.path}")
+        return None
+    if is_left_over(store, ledger, path, id):
+        store.discard([path])
         return None
     with os_errors_about(store.root / path):
         data = (store.root / path).read_bytes()
