@@ -23,7 +23,7 @@ ORDER = (
     *("escapes", "problems", "units", "system_libraries", "arrays", "frames", "decisions"),
     "frame_numbers",
     *("embedding", "detection", "health", "selection", "config", "sources", "labels", "ledger"),
-    *("store", "dataset", "export"),
+    *("store", "dataset", "export", "review"),
     *("service", "pipeline", "commands", "cli", "__main__"),
 )
 """The folders and modules at the top, from the ground up. Each may use what stands before it."""
@@ -52,16 +52,19 @@ MODULES = {
         directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
     "labels": "findings voc yolo coco checks",
-    "ledger": "records schema lifetime rows filters totals covered search reader writer",
+    "ledger": """
+        records schema lifetime rows filters totals covered search browsing reader
+        writer""",
     "store": """
         errors durable_files names lock rights repair store metadata_jsonl original quarantine
-        recovery sidecars in_place in_place_repair""",
+        correction recovery sidecars in_place in_place_repair thumbnails""",
     "dataset": """
         pictures reading words neighbours alike groups cover time_cover outliers copies balance
         annotations contact_sheet""",
     "export": """
         kept_frames folder splits imagefolder coco yolo cvat label_studio webdataset camtrap_dp
         parquet exporting""",
+    "review": "reasons filters timeline heat pictures access pages application server",
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
         troubles recorded_album kept_pictures groups example_folders tuning reading_mark recorder
@@ -70,7 +73,8 @@ MODULES = {
     "commands": """
         arguments tables dropped pasted tally watch progress picture_sets process_list sift_sources
         service_user alarms audit balance examples check_config coverage decisions doctor export
-        find gaps groups leaks models outliers repair labels restore run sift stats tune""",
+        find gaps groups leaks models outliers repair labels restore review run sift stats
+        tune""",
 }
 """The modules of each folder in the same order. A folder within one comes after its modules."""
 

@@ -16,7 +16,8 @@ from .escapes import escaped
 from .problems import Problem
 
 COMMANDS = (
-    *("run", "sift", "check-config", "decisions", "stats", "tune", "audit", "gaps", "alarms"),
+    *("run", "sift", "check-config", "review", "decisions", "stats", "tune", "audit", "gaps"),
+    "alarms",
     *("groups", "outliers", "leaks", "coverage", "balance", "find", "export"),
     *("examples", "repair", "labels", "restore", "models", "doctor"),
 )

@@ -29,6 +29,8 @@ class Reason(StrEnum):
     """A frame without news that shows an object for which frames are kept."""
     AUDIT = "audit"
     """A frame that was to be dropped, stored apart for a person to judge."""
+    PICKED = "picked"
+    """A frame that was dropped, until a person asked for it; `dropped_as` says why it was."""
     EXACT_DUPLICATE = "exact_duplicate"
     NEAR_DUPLICATE = "near_duplicate"
     """A frame that, compared directly, is within the limit of the kept frame that it names."""
@@ -52,6 +54,8 @@ class Reason(StrEnum):
     BUDGET = "budget"
     UNLIKE_EXAMPLES = "unlike_examples"
     """A frame that would be kept, but does not resemble the example pictures of its source."""
+    REJECTED = "rejected"
+    """A frame that was kept, until a person took it out."""
     DECODE_ERROR = "decode_error"
     MODEL_ERROR = "model_error"
     WRITE_ERROR = "write_error"
@@ -65,6 +69,7 @@ _OUTCOMES = {
     Reason.HEARTBEAT: Outcome.KEPT,
     Reason.TRIGGER: Outcome.KEPT,
     Reason.AUDIT: Outcome.KEPT,
+    Reason.PICKED: Outcome.KEPT,
     Reason.EXACT_DUPLICATE: Outcome.DROPPED,
     Reason.NEAR_DUPLICATE: Outcome.DROPPED,
     Reason.SAME_BACKGROUND: Outcome.DROPPED,
@@ -79,6 +84,7 @@ _OUTCOMES = {
     Reason.RATE_LIMITED: Outcome.DROPPED,
     Reason.BUDGET: Outcome.DROPPED,
     Reason.UNLIKE_EXAMPLES: Outcome.DROPPED,
+    Reason.REJECTED: Outcome.DROPPED,
     Reason.DECODE_ERROR: Outcome.FAILED,
     Reason.MODEL_ERROR: Outcome.FAILED,
     Reason.WRITE_ERROR: Outcome.FAILED,
@@ -181,8 +187,8 @@ class Decision:
     """What a kept frame shows, most confident first; empty: the model is sure of nothing. None: it
     was not asked."""
     dropped_as: Reason | None = None
-    """Reason why a frame of the audit sample was to be dropped. None: it is not in the sample, or
-    recovery found only its picture."""
+    """Reason why a frame of the audit sample was to be dropped, or why one was that a person has
+    picked. None: it is neither, or recovery found only its picture."""
     frames: int = 1
     """Number of frames that it is about, from `frame_index` on: 1, but for an overload, in which
     any number is lost at once."""

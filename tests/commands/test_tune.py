@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from stillsift.cli import main
 from stillsift.config import load
 from stillsift.ledger import Ledger
 from stillsift.ledger.records import CorrectionKind
+from stillsift.store import Store
+from stillsift.store.correction import Corrections
 
 CONFIG = """\
 store: {{path: {store}}}  # all of it
@@ -149,20 +152,22 @@ def test_limits_follow_corrections_once_there_are_enough(
     rows = stillsift("decisions", "--store", made, "--outcome", "kept", "--json").out
     kept = [json.loads(row)["id"] for row in rows.splitlines()]
     file = configured(tmp_path, made)
+    stay = [id_ for id_ in kept if id_ not in lost]
     with Ledger(made / "ledger.sqlite") as ledger:
-        numbers = [ledger.correct(lost[0], CorrectionKind.DROP)]
+        corrections = Corrections(Store(made, 0), ledger)
+        numbers = [corrections.drop(lost[0])]
         few = stillsift("tune", "-c", file, "--from-corrections")
         assert "too few to choose limits by" in few.out
-        for id_ in kept:
-            kind = CorrectionKind.DROP if id_ in lost else CorrectionKind.KEEP
-            numbers.append(ledger.correct(id_, kind))
+        numbers += [corrections.drop(id_) for id_ in lost[1:]]
+        for one, other in pairwise(stay):
+            numbers.append(ledger.label(CorrectionKind.DIFFERENT, one, other))
         (found,) = told(stillsift, "-c", file, "--from-corrections")["sources"]
         asked = found["corrections"]
-        assert asked["known"] == len(kept) + 1 >= 10
-        assert asked["contradicted_best"] < asked["contradicted_now"] == len(lost) + 1
+        assert asked["known"] == len(kept) - 1 >= 10
+        assert asked["contradicted_best"] < asked["contradicted_now"] == len(lost)
         if asked["contradicted_left_out"] < asked["contradicted_now"]:
             assert found["proposed"]
         for number in numbers:
-            ledger.undo_correction(number)
+            corrections.undo(number)
     (none,) = told(stillsift, "-c", file, "--from-corrections")["sources"]
     assert none["words"] == ["no correction is about a frame of this source and time"]

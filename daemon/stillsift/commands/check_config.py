@@ -21,6 +21,7 @@ from ..config.field_types import Address
 from ..config.json_schema import schema
 from ..config.lint import LintWarning, lint
 from ..config.marked_yaml import Place
+from ..config.password import password_in
 from ..config.yaml_file import NO_SOURCES, read_file
 from ..embedding import Embedder, ModelError
 from ..escapes import escaped, json_text
@@ -296,6 +297,8 @@ def _probes(config: Config, user: pwd.struct_passwd | None) -> Iterator[_Probe]:
         yield _probe(f"store {config.store.path}", store.prepare)
     if config.metrics.listen is not None:
         yield _listening(*config.metrics.listen, config.metrics.web_config_file, store)
+    if config.review.listen is not None and (file := config.review.password_file) is not None:
+        yield _probe("review", lambda: password_in(file, "review.password_file", "review"))
     for source in config.sources:
         with acting_as(user):
             probe = _source_probe(source, store)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from ..escapes import escaped, json_text
 from ..ledger import Ledger
-from ..store import Quarantine, Store
+from ..ledger.records import Quarantined
+from ..store import Quarantine, Store, StoreError
+from ..store.correction import Corrections, NotCorrected
 from ..store.in_place import (
     InPlaceStore,
     Mode,
@@ -19,6 +21,7 @@ from ..store.in_place import (
     write_list,
 )
 from ..store.in_place_repair import InPlaceRepair
+from ..store.quarantine import Restored
 from .arguments import (
     Commands,
     UsageError,
@@ -94,7 +97,7 @@ def restore(given: argparse.Namespace) -> int:
             remove_empty(store, (one.path for one in wanted))
             write_list(store, ledger)
         else:
-            restored = Quarantine(store, ledger).restore(wanted, given.output)
+            restored = _restored(store, ledger, wanted, given.output)
     rows = [
         {
             "source": one.quarantined.source,
@@ -106,6 +109,26 @@ def restore(given: argparse.Namespace) -> int:
     ]
     _print(rows, given.json)
     return 1 if any(one.target is None for one in restored) else 0
+
+
+def _restored(
+    store: Store, ledger: Ledger, wanted: list[Quarantined], to: Path | None
+) -> list[Restored]:
+    """Restores originals; what a person has dropped is kept again, as the correction is undone."""
+    by_hand = (
+        {} if to is not None else {q.key: ledger.correction_that_moved(q.path) for q in wanted}
+    )
+    restored = Quarantine(store, ledger).restore(
+        [one for one in wanted if by_hand.get(one.key) is None], to
+    )
+    for one in wanted:
+        if (done := by_hand.get(one.key)) is not None:
+            try:
+                Corrections(store, ledger).undo(done.id)
+                restored.append(Restored(one, one.original))
+            except (NotCorrected, StoreError) as error:
+                restored.append(Restored(one, None, str(error)))
+    return restored
 
 
 def _is_named(original: Path, name: str) -> bool:

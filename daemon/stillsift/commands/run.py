@@ -10,15 +10,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..config import Config, ConfigError, load
 from ..config.errors import Mistake
-from ..config.password import password_of
+from ..config.password import password_in, password_of
 from ..config.reload import ReloadPlan, in_force, reload_plan
 from ..config.yaml_file import NO_SOURCES, read_file
 from ..decisions import Outcome, Reason, outcome_of
-from ..embedding import ModelError
-from ..ledger import LedgerError
+from ..embedding import Embedder, ModelError
+from ..ledger import LedgerError, LedgerReader
 from ..pipeline import Engine
 from ..pipeline.example_folders import ExamplesError, State, refused_examples, state_of
 from ..pipeline.fleet import Fleet
@@ -32,6 +33,9 @@ from ..service.signals import Signals
 from ..service.watchdog import Liveness, attend
 from ..units import counted
 from .arguments import Commands, UsageError, add_command, add_config, usual_config
+
+if TYPE_CHECKING:
+    from ..review.server import ReviewServer
 
 log = logging.getLogger(__name__)
 
@@ -83,9 +87,13 @@ def run(given: argparse.Namespace) -> int:
                 lambda: liveness.stale(time.monotonic(), _SILENT_S),
             )
             server = daemon.serve(config)
+            review = _review(config, engine)
             fleet.begin(config.sources)
             if server is not None:
                 log.info("metrics at %s", server.url)
+            if review is not None:
+                review.start()
+                log.info("review at %s", review.url)
             watching = counted(len(fleet), "source")
             log.info("watching %s, keeping in %s", watching, config.store.path)
             notifier.ready(daemon.status())
@@ -103,11 +111,35 @@ def run(given: argparse.Namespace) -> int:
                 log.error(
                     "%s: did not end within %g s; it goes on at the next start", name, _DRAIN_S
                 )
+            if review is not None:
+                review.stop()
             if server is not None:
                 server.shutdown()
                 server.server_close()
             log.info("stopped: %s", daemon.counted())
     return 0
+
+
+def _review(config: Config, engine: Engine) -> ReviewServer | None:
+    """Binds the address of the review; None: it is switched off."""
+    settings = config.review
+    if settings.listen is None or engine.storage is None or settings.password_file is None:
+        return None
+    # Not at the top: without a review neither the server nor the templates are needed.
+    from ..review.application import Reviewed
+    from ..review.server import ReviewServer
+
+    password = password_in(settings.password_file, "review.password_file", "review")
+    quarantine = config.store.quarantine
+    store = engine.storage.store
+    reviewed = Reviewed(
+        LedgerReader(store.ledger_path),  # of its own: a line must not wait for a page
+        store,
+        lambda: Embedder(engine.model),
+        max_pixels=config.defaults.max_pixels,
+        holds=quarantine.max_size > 0 and quarantine.max_age > 0,
+    )
+    return ReviewServer(reviewed, *settings.listen, password)
 
 
 class NoSources(ConfigError):

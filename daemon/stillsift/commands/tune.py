@@ -161,7 +161,7 @@ def tune(given: argparse.Namespace) -> int:
         raise UsageError("--write: name the configuration with -c")
     with opened_ledger(given) as ledger:
         only = known_source(given, ledger)
-        corrections = ledger.corrections() if given.from_corrections else []
+        corrections = ledger.corrections_in_force() if given.from_corrections else []
         sources = ledger.sources() if only is None else [only]
         looked = (_looked_at(given, ledger, config, source) for source in sources)
         found = [each for each in looked if each is not None]

@@ -294,7 +294,14 @@ Listen = Annotated[
     Address | None,
     BeforeValidator(_address),
     PlainSerializer(_written_address, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": r"^(off|.*:[0-9]{1,5})$"}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^(off|.*:[0-9]{1,5})$"},
+                {"const": False},  # what YAML 1.1 takes `off` for
+            ]
+        }
+    ),
 ]
 """Address to listen at, or None for `off`."""
 SequenceRate = Annotated[

@@ -1,4 +1,4 @@
-"""Reads the password of a camera from where the configuration says that it is."""
+"""Reads passwords from where the configuration says that they are."""
 
 from __future__ import annotations
 
@@ -19,29 +19,37 @@ def password_of(source: SourceConfig, *, environ: Mapping[str, str] = os.environ
         return source.password.get_secret_value()
     if source.password_file is None:
         return None
-    path = Path(source.password_file)
+    return password_in(
+        source.password_file, f"sources.{source.name}.password_file", source.name, environ=environ
+    )
+
+
+def password_in(file: str, key: str, what: str, *, environ: Mapping[str, str] = os.environ) -> str:
+    """Reads a password from an absolute path, or from the systemd credential of this name.
+
+    `key` is where the configuration names it, and `what` it is for. Raises ConfigError.
+    """
+
+    def refused(reason: str) -> ConfigError:
+        return ConfigError("configuration", [Mistake(None, key, reason)])
+
+    path = Path(file)
     if not path.is_absolute():
         if not (credentials := environ.get("CREDENTIALS_DIRECTORY")):
-            raise _password_error(
-                source,
-                f"is the systemd credential {source.password_file!r}, and CREDENTIALS_DIRECTORY "
-                "is not set; run under systemd with LoadCredential=, or write an absolute path",
+            raise refused(
+                f"is the systemd credential {file!r}, and CREDENTIALS_DIRECTORY "
+                "is not set; run under systemd with LoadCredential=, or write an absolute path"
             )
         path = Path(credentials) / path
     try:
         password = path.read_text(encoding="utf-8").rstrip("\r\n")
         mode = path.stat().st_mode
     except OSError as error:
-        raise _password_error(source, f"{path} cannot be read: {error.strerror}") from error
+        raise refused(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise _password_error(source, f"{path} is not UTF-8 text") from error
+        raise refused(f"{path} is not UTF-8 text") from error
     if not password:
-        raise _password_error(source, f"{path} is empty")
+        raise refused(f"{path} is empty")
     if mode & 0o004:
-        log.warning("%s: everybody on this machine can read %s; chmod 600", source.name, path)
+        log.warning("%s: everybody on this machine can read %s; chmod 600", what, path)
     return password
-
-
-def _password_error(source: SourceConfig, reason: str) -> ConfigError:
-    place = f"sources.{source.name}.password_file"
-    return ConfigError("configuration", [Mistake(None, place, reason)])

@@ -64,7 +64,7 @@ LIVE_KEYS = frozenset(
 """Keys of a source that decide what is kept or reported; they can change while it is read."""
 
 
-_FIXED = ("store", "model", "detector", "metrics")
+_FIXED = ("store", "model", "detector", "metrics", "review")
 """Sections that hold from the start to the end of a process."""
 
 

@@ -75,6 +75,15 @@ class QuarantineSettings(_Section):
     """Longest time to hold an original, in time that the machine runs. 0 holds none."""
 
 
+class ThumbnailSettings(_Section):
+    """How many small pictures of dropped frames of clips and cameras are held, and for how long."""
+
+    max_size: Size = Field(default=0, ge=0)
+    """Most bytes to hold; the oldest go first. 0 holds none."""
+    max_age: Duration = Field(default=14 * 86400.0, ge=0)
+    """Longest time to hold one, in time that the machine runs. 0 holds none."""
+
+
 class StoreSettings(_Section):
     """Where kept frames and the ledger live."""
 
@@ -88,6 +97,8 @@ class StoreSettings(_Section):
     """Quality of JPEG and WebP frames, 1 to 100."""
     quarantine: QuarantineSettings = QuarantineSettings()
     """Where originals wait that `retire: move` took away."""
+    thumbnails: ThumbnailSettings = ThumbnailSettings()
+    """What people can still see of dropped frames."""
     keep_decisions: Duration = Field(default=90 * 86400.0, ge=0)
     """How long decisions about dropped and lost frames stay in the ledger, in time that the machine
     runs. 0: for ever."""
@@ -231,6 +242,15 @@ class MetricsSettings(_Section):
     """HOST:PORT of /metrics, /healthz and /readyz; None (`off`): not served."""
     web_config_file: LocalPath | None = None
     """Web configuration file as other Prometheus exporters have it; None: no TLS, no login."""
+
+
+class ReviewSettings(_Section):
+    """A page in the browser to look at what was decided, and to correct it."""
+
+    listen: Listen = None
+    """HOST:PORT of /review/; None (`off`): not served."""
+    password_file: PasswordPlace | None = None
+    """File that holds the password: absolute, or the name of a systemd credential."""
 
 
 class LogSettings(_Section):
@@ -483,6 +503,7 @@ class Config(_Section):
     detector: DetectorSettings = DetectorSettings()
     search: SearchSettings = SearchSettings()
     metrics: MetricsSettings = MetricsSettings()
+    review: ReviewSettings = ReviewSettings()
     log: LogSettings = LogSettings()
     defaults: SourceSettings = SourceSettings()
     sources: tuple[SourceConfig, ...] = ()
@@ -571,6 +592,12 @@ def contradictions(given: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
         yield (
             ("model", "custom", "cell_limit"),
             "is missing; a model of your own needs its limit",
+        )
+    review = _section(given, "review")
+    if review.get("listen") not in (None, "off") and review.get("password_file") is None:
+        yield (
+            ("review", "password_file"),
+            "is missing; without one everybody could see the pictures",
         )
     detector = _section(given, "detector")
     for key in ("labels", "kind"):

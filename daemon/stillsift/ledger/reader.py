@@ -12,18 +12,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
-from ..decisions import Decision, Outcome, Reason
+from ..decisions import Decision, Outcome, Reason, outcome_of
 from ..problems import Problem
 from ..selection.replay import MEASURED, Measures, measures_of
 from ..sources import FileIdentity, Numbering
 from . import schema
+from .browsing import Activity, Asked, Page, active_before, active_from, activity, ends, turned
 from .covered import Covered, covered
 from .filters import begins_with, of_file, where
 from .records import (
     AlarmRecord,
     AlbumRow,
     Correction,
-    CorrectionKind,
     DecisionRecord,
     FileRecord,
     FileState,
@@ -46,6 +46,7 @@ from .rows import (
     ITS_CONTEXT,
     SAME_FILE,
     SELECT_ALARM,
+    SELECT_CORRECTION,
     SELECT_DECISION,
     SELECT_FILE,
     SELECT_KEPT,
@@ -54,6 +55,7 @@ from .rows import (
     SELECT_REPLACED,
     SELECT_SOURCES,
     alarm_record,
+    correction,
     decision_record,
     file_record,
     kept_file,
@@ -610,6 +612,129 @@ class LedgerReader:
         )
         return found is not None
 
+    def page(
+        self,
+        asked: Asked,
+        *,
+        most: int,
+        behind: int | None = None,
+        newest_first: bool = True,
+        seconds: float = 0.15,
+    ) -> Page:
+        """Returns a page of at most `most` decisions, as `browsing.turned`."""
+        return turned(
+            self._all,
+            self.sources(),
+            asked,
+            most=most,
+            behind=behind,
+            newest_first=newest_first,
+            seconds=seconds,
+        )
+
+    def activity(self, source: str, from_ns: int, to_ns: int, slot_ns: int) -> list[Activity]:
+        """Returns how many frames a source has taken in [from, to), as `browsing.activity`."""
+        return activity(self._all, source, from_ns, to_ns, slot_ns)
+
+    def active_within(self, source: str, from_ns: int, to_ns: int) -> tuple[int, int] | None:
+        """Returns when a source took its first and its last frame in [from, to); None: none."""
+        return ends(self._all, source, from_ns, to_ns)
+
+    def active_around(self, source: str, from_ns: int, to_ns: int) -> tuple[int | None, int | None]:
+        """Returns the last time before [from, to) and the first one behind it in which a source
+        took a frame, to ten minutes; None: there is none."""
+        return active_before(self._all, source, from_ns), active_from(self._all, source, to_ns)
+
+    def number_naming(self, id: str, most: int) -> int:
+        """Returns how many dropped frames name this one, counted up to `most`."""
+        row = self._one(
+            "SELECT count(*) FROM (SELECT 1 FROM decisions"
+            " WHERE nearest_kept = ? AND outcome = 'dropped' LIMIT ?)",
+            (id, most),
+        )
+        return 0 if row is None else int(row[0])
+
+    def kept_named(
+        self, source: str | None, behind: int | None, most: int
+    ) -> list[tuple[int, str]]:
+        """Returns (seq, id) of kept frames that dropped ones name, newest first, at most `most`.
+
+        `behind`: only those decided before the one with this number. Neither frames that are gone
+        from the store nor the audit sample are among them.
+        """
+        names = self.sources() if source is None else [source]
+        reasons = [each for each in Reason if outcome_of(each) is Outcome.KEPT]
+        asked = [
+            (name, reason) for name in names for reason in reasons if reason is not Reason.AUDIT
+        ]
+        found: list[tuple[int, str]] = []
+        for name, reason in asked:
+            found += self._all(
+                "SELECT d.seq, d.id FROM decisions d INDEXED BY decisions_by_reason"
+                " WHERE d.source = ? AND d.reason = ? AND d.seq < ? AND EXISTS"
+                " (SELECT 1 FROM decisions n"
+                " WHERE n.nearest_kept = d.id AND n.outcome = 'dropped')"
+                " ORDER BY d.seq DESC LIMIT ?",
+                (name, reason, (1 << 63) - 1 if behind is None else behind, most),
+            )
+        return sorted(found, reverse=True)[:most]
+
+    def corrections(
+        self, decision_id: str | None = None, *, before: int | None = None, most: int = PAGE
+    ) -> list[Correction]:
+        """Returns what people said of one decision or of all, newest first, at most `most`.
+
+        `before`: only those with a lower id. What was undone is among them.
+        """
+        condition, values = where(
+            ("(c.decision_id = ?1 OR c.other_decision_id = ?1)", decision_id), ("c.id < ?", before)
+        )
+        rows = self._all(
+            f"{SELECT_CORRECTION} FROM corrections c WHERE {condition} ORDER BY c.id DESC LIMIT ?",
+            (*values, most),
+        )
+        return [correction(row) for row in rows]
+
+    def correction(self, id: int) -> Correction | None:
+        """Returns one correction; None: there is none with this id."""
+        row = self._one(f"{SELECT_CORRECTION} FROM corrections c WHERE c.id = ?", (id,))
+        return None if row is None else correction(row)
+
+    def correction_that_moved(self, path: Path) -> Correction | None:
+        """Returns the correction, not undone, that put a file where it lies in quarantine; None: it
+        was no correction. `path`: relative to the store."""
+        row = self._one(
+            f"{SELECT_CORRECTION} FROM corrections c WHERE c.moved_to = ? AND c.undone_at IS NULL"
+            " ORDER BY c.id DESC LIMIT 1",
+            (path_in(path),),
+        )
+        return None if row is None else correction(row)
+
+    def last_file(self, source: str, file: Path) -> FileRecord | None:
+        """Returns what is recorded last of the file at a path; None: nothing."""
+        row = self._one(
+            f"{SELECT_FILE} WHERE source = ? AND file = ? ORDER BY key DESC LIMIT 1",
+            (source, path_in(file)),
+        )
+        return file_record(row) if row else None
+
+    def quarantined_bytes(self, source: str, sha256: str) -> Quarantined | None:
+        """Returns a file in quarantine with these bytes; None: there is none."""
+        row = self._one(
+            f"{SELECT_QUARANTINED} WHERE source = ? AND sha256 = ? ORDER BY key DESC LIMIT 1",
+            (source, sha256),
+        )
+        return quarantined(row) if row else None
+
+    def may_change(self, source: str) -> bool:
+        """Tells whether `sift` is still to decide what stays of what a source has kept."""
+        row = self._one(
+            "SELECT 1 FROM sifting WHERE source = ?1"
+            " UNION ALL SELECT 1 FROM choosing WHERE source = ?1",
+            (source,),
+        )
+        return row is not None
+
     def decision(self, id: str) -> DecisionRecord | None:
         """Returns the decision about the frame with this id; None: there is none."""
         row = self._one(f"{SELECT_DECISION} FROM decisions d{ITS_CONTEXT} WHERE d.id = ?", (id,))
@@ -783,20 +908,15 @@ class LedgerReader:
         """Returns what people said of audit samples: for each id, whether dropping it was wrong."""
         return {id: bool(wrong) for id, wrong in self._all("SELECT id, wrong FROM judgements")}
 
-    def corrections(self, *, undone: bool = False) -> list[Correction]:
-        """Returns what people said of decisions, oldest first; `undone`: also what was taken back.
+    def corrections_in_force(self) -> list[Correction]:
+        """Returns all that people said of decisions and did not take back, oldest first.
 
         A decision that it is about may be forgotten by now.
         """
-        condition = "1" if undone else "undone_at IS NULL"
         rows = self._all(
-            "SELECT id, made_at, decision_id, kind, other_decision_id, undone_at FROM corrections"
-            f" WHERE {condition} ORDER BY id"
+            f"{SELECT_CORRECTION} FROM corrections c WHERE c.undone_at IS NULL ORDER BY c.id"
         )
-        return [
-            Correction(id, made_at, about, CorrectionKind(kind), other, undone_at)
-            for id, made_at, about, kind, other, undone_at in rows
-        ]
+        return [correction(row) for row in rows]
 
     def config(self, hash: str) -> str | None:
         """Returns the configuration (YAML, no secrets) that has this hash; None: never recorded."""

@@ -343,30 +343,37 @@ class Replaced:
 
 
 class CorrectionKind(StrEnum):
-    """Names what a person said of a decision."""
+    """Names what a person says of a decision."""
 
     KEEP = "keep"
-    """The frame was dropped and should have been kept."""
+    """The frame was dropped, and is kept now."""
     DROP = "drop"
-    """The frame was kept and should have been dropped."""
+    """The frame was kept, and is in quarantine now."""
     SAME = "same"
     """The frame and another one show the same."""
     DIFFERENT = "different"
-    """The frame and another one do not show the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """Describes what a person said of one decision, or of a pair of them."""
+    """Describes what a person said of a decision."""
 
     id: int
-    made_at_ns: int
+    made_at: int
+    """UTC, nanoseconds since 1970."""
     decision_id: str
     kind: CorrectionKind
-    other_decision_id: str | None = None
+    other_decision_id: str | None
     """The other frame of a pair; None: it is about one frame."""
-    undone_at_ns: int | None = None
-    """When it was taken back; None: it holds."""
+    undone_at: int | None
+    """UTC, nanoseconds since 1970; None: it holds."""
+    was: Reason | None
+    """Reason of the decision before it; None: a pair was labelled, which changes no decision."""
+    kept: KeptFile | None
+    """The file that it has put into the store or taken out of it."""
+    moved_to: Path | None
+    """Where a file lies in quarantine that it has taken out, relative to the store; None: its bytes
+    lie elsewhere, as where they came from."""
 
 
 @dataclass(frozen=True, slots=True)

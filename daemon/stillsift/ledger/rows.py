@@ -20,6 +20,8 @@ from ..sources import FileIdentity
 from .records import (
     AlarmRecord,
     Checkpoint,
+    Correction,
+    CorrectionKind,
     DecisionRecord,
     FileRecord,
     FileState,
@@ -387,6 +389,41 @@ def quarantined(row: Sequence[Any]) -> Quarantined:
     key, source, original, path, size, sha256, at_ns, lifetime_ns = row
     return Quarantined(
         key, source, path_of(original), path_of(path), size, sha256, at_ns, lifetime_ns
+    )
+
+
+_CORRECTION_COLUMNS = (
+    *("id", "made_at", "decision_id", "kind", "other_decision_id", "undone_at", "was", "kept"),
+    "moved_to",
+)
+SELECT_CORRECTION = f"SELECT {', '.join(f'c.{name}' for name in _CORRECTION_COLUMNS)}"
+
+
+def kept_in_correction(kept: KeptFile | None) -> str | None:
+    """Returns a kept file as JSON, for a row of the corrections."""
+    if kept is None:
+        return None
+    values = {f.name: getattr(kept, f.name) for f in fields(KeptFile)}
+    return json.dumps(values | {"path": os.fspath(kept.path)})
+
+
+def correction(row: Sequence[Any]) -> Correction:
+    """Makes the record of a correction out of a row of `SELECT_CORRECTION`."""
+    id_, made_at, decision_id, kind, other, undone_at, was, kept, moved_to = row
+    file = None
+    if kept is not None:
+        values = json.loads(kept)
+        file = KeptFile(**(values | {"path": Path(values["path"])}))
+    return Correction(
+        id_,
+        made_at,
+        decision_id,
+        CorrectionKind(kind),
+        other,
+        undone_at,
+        None if was is None else Reason(was),
+        file,
+        path_out(moved_to),
     )
 
 

@@ -290,17 +290,6 @@ CREATE TABLE in_place_repairs (
 ) WITHOUT ROWID;
 """
 
-_CORRECTIONS = """
-CREATE TABLE corrections (
-    id INTEGER PRIMARY KEY,
-    made_at INTEGER NOT NULL,
-    decision_id TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    other_decision_id TEXT,
-    undone_at INTEGER
-);
-"""
-
 _EXPOSURE = """
 ALTER TABLE decisions ADD COLUMN shadows REAL;
 ALTER TABLE decisions ADD COLUMN highlights REAL;
@@ -322,10 +311,71 @@ CREATE TRIGGER kept_and_searched_no_longer AFTER DELETE ON kept BEGIN
 END;
 """
 
+_REVIEW = """
+CREATE TABLE corrections (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    made_at INTEGER NOT NULL,
+    decision_id TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('keep', 'drop', 'same', 'different')),
+    other_decision_id TEXT,
+    undone_at INTEGER,
+    was TEXT,
+    kept TEXT,
+    moved_to TEXT,
+    model INTEGER REFERENCES models (key),
+    vector BLOB
+);
+CREATE INDEX corrections_by_decision ON corrections (decision_id);
+CREATE INDEX decisions_by_nearest ON decisions (nearest_kept)
+    WHERE outcome = 'dropped' AND nearest_kept IS NOT NULL;
+CREATE TABLE activity (
+    source TEXT NOT NULL,
+    slot INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    frames INTEGER NOT NULL,
+    PRIMARY KEY (source, slot, reason)
+) WITHOUT ROWID;
+INSERT INTO activity SELECT source, captured_at_ns / 600000000000, reason, sum(frames)
+    FROM decisions GROUP BY 1, 2, 3;
+DROP TRIGGER decision_made;
+DROP TRIGGER decision_forgotten;
+DROP TRIGGER decision_changed;
+CREATE TRIGGER decision_made AFTER INSERT ON decisions BEGIN
+    INSERT INTO counts VALUES (new.source, new.reason, new.frames)
+        ON CONFLICT (source, reason) DO UPDATE SET frames = frames + new.frames;
+    INSERT INTO activity
+        VALUES (new.source, new.captured_at_ns / 600000000000, new.reason, new.frames)
+        ON CONFLICT (source, slot, reason) DO UPDATE SET frames = frames + new.frames;
+END;
+CREATE TRIGGER decision_forgotten AFTER DELETE ON decisions BEGIN
+    UPDATE counts SET frames = frames - old.frames
+        WHERE source = old.source AND reason = old.reason;
+    UPDATE activity SET frames = frames - old.frames
+        WHERE source = old.source AND slot = old.captured_at_ns / 600000000000
+            AND reason = old.reason;
+    DELETE FROM activity
+        WHERE source = old.source AND slot = old.captured_at_ns / 600000000000
+            AND reason = old.reason AND frames <= 0;
+END;
+CREATE TRIGGER decision_changed
+AFTER UPDATE OF source, reason, frames, captured_at_ns ON decisions BEGIN
+    UPDATE counts SET frames = frames - old.frames
+        WHERE source = old.source AND reason = old.reason;
+    INSERT INTO counts VALUES (new.source, new.reason, new.frames)
+        ON CONFLICT (source, reason) DO UPDATE SET frames = frames + new.frames;
+    UPDATE activity SET frames = frames - old.frames
+        WHERE source = old.source AND slot = old.captured_at_ns / 600000000000
+            AND reason = old.reason;
+    INSERT INTO activity
+        VALUES (new.source, new.captured_at_ns / 600000000000, new.reason, new.frames)
+        ON CONFLICT (source, slot, reason) DO UPDATE SET frames = frames + new.frames;
+END;
+"""
+
 MIGRATIONS = (
     *(_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME, _LEFT_ALONE),
     *(_DISTANCE, _SEQUENCES, _ALBUM, _REPLACED, _PLACES, _EMBEDDINGS, _DETECTIONS, _REPAIRS),
-    *(_OBJECTS_SHOWN_BY, _CORRECTIONS, _EXPOSURE, _TAGS, _SEARCH_VECTORS),
+    *(_OBJECTS_SHOWN_BY, _EXPOSURE, _TAGS, _SEARCH_VECTORS, _REVIEW),
 )
 """Steps in order: step n makes schema version n + 1 out of version n. Never edit a step that was
 released; add a new one."""

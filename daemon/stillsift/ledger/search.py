@@ -40,6 +40,10 @@ class Wanted:
     """Whether no source was asked for."""
     by_file: bool
     """Whether a file was asked for, which no index tells."""
+    span: tuple[int, int] = (0, LATEST_NS)
+    """Lowest and highest number that is wanted."""
+    page: bool = False
+    """Whether only a page is wanted, from the end of the span that comes first."""
 
     @property
     def reasons(self) -> list[Reason]:
@@ -60,14 +64,20 @@ def found(ask: Ask, wanted: Wanted, *, newest: int | None) -> Iterator[int] | No
     if wanted.id is not None:
         rows = ask("SELECT seq FROM decisions WHERE id GLOB ?", (f"{wanted.id}*",))
         return iter(sorted((int(row[0]) for row in rows), reverse=newest_first))
-    span = (0, LATEST_NS)
+    lowest, highest = span = wanted.span
     if wanted.since_ns is not None or wanted.until_ns is not None:
-        seqs = _of_short_time(ask, wanted)
+        # With a page of a few reasons, it is shorter to go through those than to sort all.
+        few = wanted.page and (wanted.outcome is not None or wanted.reason is not None)
+        seqs = None if few else _of_short_time(ask, wanted)
         if seqs is not None:
-            return iter(sorted(seqs, reverse=newest_first))
+            inside = (seq for seq in seqs if lowest <= seq <= highest)
+            return iter(sorted(inside, reverse=newest_first))
         # The newest are mostly among the last ones. To go back from there costs less.
         if not wanted.by_file and not (newest_first and wanted.until_ns is None):
-            span = _span(ask, wanted)
+            if (ends := _span(ask, wanted)) is None:
+                return iter(())
+            first, last = ends
+            span = max(first, lowest), min(last, highest)
     elif wanted.all_sources and wanted.outcome is None and wanted.reason is None:
         return None
     if wanted.by_file:
@@ -118,14 +128,14 @@ def _of_short_time(ask: Ask, wanted: Wanted) -> list[int] | None:
     return seqs
 
 
-def _span(ask: Ask, wanted: Wanted) -> tuple[int, int]:
-    """Returns the lowest and the highest number of the decisions of a time."""
+def _span(ask: Ask, wanted: Wanted) -> tuple[int, int] | None:
+    """Returns the lowest and the highest number of the decisions of a time; None: it has none."""
     ends = [
         ask(f"SELECT min(seq), max(seq) {_IN_TIME}", (source, *_time(wanted)))[0]
         for source in wanted.sources
     ]
-    lowest, highest = zip(*(end for end in ends if end[0] is not None), strict=True)
-    return min(lowest), max(highest)
+    there = [end for end in ends if end[0] is not None]
+    return (min(low for low, _ in there), max(high for _, high in there)) if there else None
 
 
 def _of_reason(

@@ -18,11 +18,12 @@ from ..decisions import Decision, Outcome, Reason
 from ..sources import FileIdentity, Numbering
 from . import schema
 from .lifetime import Lifetime, Uptime, uptime
-from .reader import LedgerReader, connected, path_uri
+from .reader import LedgerError, LedgerReader, connected, path_uri
 from .records import (
     AlbumChanges,
     Batch,
     Checkpoint,
+    Correction,
     CorrectionKind,
     FileRecord,
     FileState,
@@ -49,6 +50,7 @@ from .rows import (
     file_record,
     file_row,
     kept_file,
+    kept_in_correction,
     kept_row,
     key_of,
     path_in,
@@ -438,27 +440,129 @@ class Ledger(LedgerReader):
                 ((id, is_wrong, now) for id, is_wrong in wrong.items()),
             )
 
-    def correct(self, decision_id: str, kind: CorrectionKind, other: str | None = None) -> int:
-        """Records what a person said of a decision, and returns the number of the correction.
+    def label(self, kind: CorrectionKind, id: str, other: str) -> int:
+        """Records that two frames show the same, or not; returns the id of the correction.
 
-        `other`: the other frame of a pair. As `judge`, it may run beside a daemon.
+        What was said of the pair before is undone by it. As `judge`, it may run beside a daemon.
         """
+        now = self._clock()
         with self._writing() as db:
+            db.execute(
+                "UPDATE corrections SET undone_at = ?1 WHERE undone_at IS NULL"
+                " AND kind IN ('same', 'different') AND (decision_id, other_decision_id)"
+                " IN (VALUES (?2, ?3), (?3, ?2))",
+                (now, id, other),
+            )
             made = db.execute(
                 "INSERT INTO corrections (made_at, decision_id, kind, other_decision_id)"
                 " VALUES (?, ?, ?, ?)",
-                (self._clock(), decision_id, kind, other),
+                (now, id, kind, other),
             )
             return int(made.lastrowid or 0)
 
-    def undo_correction(self, id: int) -> bool:
-        """Records that a correction is taken back; returns whether it held until now."""
+    def correct(
+        self, before: Decision, after: Decision, kept: KeptFile, *, moved: Quarantined | None = None
+    ) -> int:
+        """Records that a person has changed a decision, and what that did to its file.
+
+        `kept`: the file that is in the store now, or was until now; whoever calls removes it then.
+        It is not listed as superseded: a daemon that has read that list would remove it even after
+        it was put back. `moved`: where it lies in quarantine. Returns the id of the
+        correction. As `judge`, it may run beside a daemon.
+
+        Raises LedgerError where the decision is no longer `before`.
+        """
+        now = self._clock()
+        keeps = after.outcome is Outcome.KEPT
         with self._writing() as db:
-            done = db.execute(
+            model, vector = _vector_of(db, before.id)
+            self._change(db, before, after, kept if keeps else None, kept.path)
+            if moved is not None:
+                self._put_quarantined(db, moved)
+            made = db.execute(
+                "INSERT INTO corrections"
+                " (made_at, decision_id, kind, was, kept, moved_to, model, vector)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    now,
+                    before.id,
+                    CorrectionKind.KEEP if keeps else CorrectionKind.DROP,
+                    before.reason,
+                    kept_in_correction(kept),
+                    path_in(moved.path) if moved is not None else None,
+                    model,
+                    vector,
+                ),
+            )
+            return int(made.lastrowid or 0)
+
+    def undo(
+        self,
+        done: Correction,
+        before: Decision,
+        after: Decision,
+        moved: Quarantined | None = None,
+    ) -> None:
+        """Records that a correction is undone, and the decision `before` is `after` again.
+
+        `moved`: where its file lies in quarantine, if it has left the store for there. A frame
+        that is kept again leaves quarantine.
+
+        Raises LedgerError where the decision is no longer `before`.
+        """
+        assert done.kept is not None
+        keeps = after.outcome is Outcome.KEPT
+        with self._writing() as db:
+            self._change(db, before, after, done.kept if keeps else None, done.kept.path)
+            if keeps:
+                db.execute(
+                    "INSERT OR REPLACE INTO embeddings SELECT decision_id, model, vector"
+                    " FROM corrections WHERE id = ? AND vector IS NOT NULL",
+                    (done.id,),
+                )
+                db.execute("DELETE FROM quarantine WHERE path = ?", (path_in(done.moved_to),))
+            if moved is not None:
+                self._put_quarantined(db, moved)
+            db.execute(
+                "UPDATE corrections SET undone_at = ? WHERE id = ?", (self._clock(), done.id)
+            )
+
+    def unlabel(self, id: int) -> None:
+        """Records that what was said of a pair is taken back."""
+        with self._writing() as db:
+            db.execute(
                 "UPDATE corrections SET undone_at = ? WHERE id = ? AND undone_at IS NULL",
                 (self._clock(), id),
             )
-            return done.rowcount == 1
+
+    def _change(
+        self,
+        db: sqlite3.Connection,
+        before: Decision,
+        after: Decision,
+        kept: KeptFile | None,
+        path: Path,
+    ) -> None:
+        """Changes a decision and the row of its kept file; `path` is or was that of the file."""
+        done = db.execute(
+            "UPDATE decisions SET reason = ?, outcome = ?, dropped_as = ?, kept_path = ?"
+            " WHERE id = ? AND reason = ?",
+            (
+                after.reason,
+                after.outcome,
+                after.dropped_as,
+                path_in(kept.path) if kept is not None else None,
+                before.id,
+                before.reason,
+            ),
+        )
+        if done.rowcount != 1:
+            raise LedgerError(f"{before.id}: was decided anew meanwhile; look at it again")
+        db.execute("DELETE FROM kept WHERE id = ?", (before.id,))
+        if kept is not None:
+            db.execute("DELETE FROM superseded WHERE path = ?", (path_in(kept.path),))
+            db.execute(PUT_KEPT, kept_row(kept, adopted=False))
+        _mark_stale(db, path.parent)
 
     def put_search_vectors(self, model: str, vectors: Mapping[str, bytes]) -> None:
         """Records what a model of `search` has made of kept frames; that of another one goes.
@@ -522,6 +626,12 @@ class Ledger(LedgerReader):
             row = db.execute("SELECT key FROM models WHERE name = ?", (name,)).fetchone()
             self._model_keys[name] = int(row[0])
         return self._model_keys[name]
+
+
+def _vector_of(db: sqlite3.Connection, id: str) -> tuple[int | None, bytes | None]:
+    """Returns the model and the vector of a kept frame; None: none is recorded."""
+    row = db.execute("SELECT model, vector FROM embeddings WHERE id = ?", (id,)).fetchone()
+    return (None, None) if row is None else (row[0], row[1])
 
 
 def _standing(db: sqlite3.Connection, now: Decision, superseded: list[Path]) -> Path | None:

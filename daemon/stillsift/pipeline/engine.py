@@ -42,6 +42,7 @@ from ..store.names import folder_name
 from ..store.recovery import Recovered, recover
 from ..store.repair import Repair
 from ..store.store import READING
+from ..store.thumbnails import Thumbnails, opened_thumbnails
 from ..units import counted, shown_size
 from . import model_choice
 from .anonymizing import Cover, uncovered
@@ -177,7 +178,7 @@ class Engine:
         self._opened.callback(_close, listing)
         quarantine = Quarantine(store, self.ledger, patient=self._patient)
         _report(recover(store, self.ledger, listing, quarantine))
-        self.storage = Storage(store, listing, quarantine)
+        self.storage = Storage(store, listing, quarantine, self._thumbnails(store))
         self.metrics.store(store.free_bytes)
 
     def _open_in_place(self, mode: Mode) -> None:
@@ -213,6 +214,15 @@ class Engine:
         """
         for source in sources:
             self._examples.examples(source, on_step)
+
+    def _thumbnails(self, store: Store) -> Thumbnails | None:
+        """Opens the thumbnails of dropped frames; None: none are asked for, or it fails."""
+        settings = self.config.store.thumbnails
+        if not (settings.max_size and settings.max_age):
+            return None
+        age_ns = round(settings.max_age * 1e9)
+        made = opened_thumbnails(store.state, settings.max_size, age_ns, self.ledger.lifetime_ns)
+        return None if made is None else self._opened.enter_context(made)
 
     def tidy(self, go_on: Callable[[], bool]) -> None:
         """Removes what exceeds the quarantine's limits, and old decisions about frames not kept.

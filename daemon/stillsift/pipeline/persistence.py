@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ..decisions import Decision, Outcome, Reason
-from ..frames import Frame
+from ..frames import Frame, NoPixels, Picture
 from ..ledger import LedgerError
 from ..ledger.records import KeptFile
 from ..problems import Problem
@@ -27,6 +27,7 @@ from ..store.errors import OriginalChanged, StoreUnavailable
 from ..store.metadata_jsonl import Listing
 from ..store.quarantine import AGAIN_S, Fate, Retired
 from ..store.repair import Repair
+from ..store.thumbnails import Thumbnails
 from .move_rights import MoveRights
 from .recorder import Recorded
 from .troubles import Troubles
@@ -50,6 +51,8 @@ class Storage:
     store: Store
     listing: Listing
     quarantine: Quarantine
+    thumbnails: Thumbnails | None = None
+    """None: there are none."""
 
 
 class Persistence:
@@ -143,6 +146,9 @@ class Persistence:
                 ended.append(self._set_aside(store, verdict.frame, decision, aside, tuning.repair))
             else:
                 ended.append((decision, placed.get(decision.id)))
+        if self._storage.thumbnails is not None and _may_be_shown(tuning):
+            with self._metrics.stage("persist"):
+                self._storage.thumbnails.put(_dropped(verdicts, ended))
         return ended
 
     def _set_aside(
@@ -245,6 +251,20 @@ class Persistence:
                     self._source,
                     one.detail,
                 )
+
+
+def _may_be_shown(tuning: Tuning) -> bool:
+    """Tells whether a source leaves nothing out of what is stored."""
+    return tuning.repair.cover is None and not tuning.limits.targets.inhibit
+
+
+def _dropped(verdicts: list[Verdict], ended: Ended) -> Iterator[tuple[Decision, Picture]]:
+    """Yields dropped frames that are no file of their own, with their pictures."""
+    for verdict, (decision, kept) in zip(verdicts, ended, strict=True):
+        frame = verdict.frame
+        dropped = decision.outcome is Outcome.DROPPED and kept is None
+        if dropped and frame.content_hash is None and not isinstance(frame.picture, NoPixels):
+            yield decision, frame.picture
 
 
 def _audited(decision: Decision, tuning: Tuning) -> Decision:

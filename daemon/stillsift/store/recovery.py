@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from ..decisions import Decision, Reason
+from ..decisions import Decision, Outcome, Reason
 from ..frames import TimeOrigin
 from ..ledger import Ledger
 from ..ledger.records import KeptFile
+from .correction import is_left_over
 from .errors import StoreError, os_errors_about
 from .metadata_jsonl import Listing
 from .names import folder_name, parse_name, source_name
@@ -144,6 +145,9 @@ def _adopted(
     if standing is not None:
         found.warnings.append(f"{path}: left alone, the same frame is kept as {standing.path}")
         return None
+    if is_left_over(store, ledger, path, id):
+        store.discard([path])
+        return None
     with os_errors_about(store.root / path):
         data = (store.root / path).read_bytes()
     width, height = _image_size(data)
@@ -159,6 +163,12 @@ def _adopted(
         height=height,
         captured_at_ns=captured_at_ns,
     )
+    detail = "found in the store after a crash; what was measured is lost"
+    dropped = ledger.decision(id)
+    if dropped is not None and dropped.decision.outcome is Outcome.DROPPED:
+        # A person had asked for it, or it was offered again: what was measured is known.
+        detail = "found in the store after a crash"
+        return replace(dropped.decision, reason=Reason.NOVEL, detail=detail), kept
     decision = Decision(
         id=id,
         source=source,
@@ -168,7 +178,7 @@ def _adopted(
         frame_index=0,
         width=width,
         height=height,
-        detail="found in the store after a crash; what was measured is lost",
+        detail=detail,
     )
     return decision, kept
 

@@ -35,6 +35,7 @@ from stillsift.sources import Failed, FileIdentity, Finished, Idle, Item, Opened
 from stillsift.sources.files import ClipReader, clip, joined, tree
 from stillsift.sources.files.contents import CLIP_SUFFIXES
 from stillsift.sources.pace import Pace
+from stillsift.sources.picture import Converter, upright
 from stillsift.sources.times import NamePattern, Times
 
 JPEG = rb"\xff\xd8\xff"
@@ -1110,3 +1111,47 @@ def test_what_an_edit_list_leaves_out_is_not_cut_off(tmp_path: Path) -> None:
     result = read(path)
     assert result.finished.frames < 15
     assert not result.failures
+
+
+# -- one frame again -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["bikes", "bigbuckbunny", "carphone_pristine"])
+def test_a_frame_that_is_decoded_again_is_the_same(name: str) -> None:
+    path = real_clip(name)
+    frames = [item for item in ClipReader(path, "gate", rate=2).items() if isinstance(item, Frame)]
+    assert len(frames) > 3
+    for one in frames[:: max(1, len(frames) // 5)]:
+        assert one.pts_s is not None
+        again = clip.frame_again(path, one.frame_index, one.pts_s, 10**8, 60)
+        assert np.array_equal(again, one.picture.bgr()), one.frame_index
+
+
+def test_it_is_sought_and_not_read_from_the_start(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "long.mp4", real_pictures(count=30) * 20)
+    frames = [item for item in ClipReader(path, "gate").items() if isinstance(item, Frame)]
+    last = frames[-3]
+    assert last.pts_s is not None
+    with path.open("rb") as data:
+        found = ClipReader(path, "").sought(data, last.pts_s)
+    assert found is not None
+    assert upright(found, Converter()).bgr().tobytes() == last.picture.bgr().tobytes()
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mkv", ".avi"])
+def test_it_is_found_in_every_container(tmp_path: Path, suffix: str) -> None:
+    path = write_clip(tmp_path / f"a{suffix}", real_pictures(count=30))
+    frames = [item for item in ClipReader(path, "gate").items() if isinstance(item, Frame)]
+    for one in (frames[0], frames[17], frames[-1]):
+        again = clip.frame_again(path, one.frame_index, one.pts_s or 0.0, 10**8, 60)
+        assert np.array_equal(again, one.picture.bgr())
+
+
+def test_a_frame_that_is_not_there_or_too_far_is_told(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.ts", real_pictures(count=10))
+    with pytest.raises(LookupError, match="no frame 99"):
+        clip.frame_again(path, 99, 3.3, 10**8, 60)
+    with pytest.raises(TimeoutError, match="not reached in 0 s"):
+        clip.frame_again(path, 9, 0.3, 10**8, 0)
+    with pytest.raises(FileNotFoundError):
+        clip.frame_again(tmp_path / "gone.mp4", 0, 0, 10**8, 60)

@@ -124,14 +124,19 @@ class Measures:
         return max(self.seconds, 3600.0) / 86400
 
 
+_BY_HAND = "reason IN ('picked', 'rejected')"
 MEASURED = (
-    *("id", "captured_at_ns", "reason", "dropped_as"),
+    *("id", "captured_at_ns"),
+    f"CASE WHEN {_BY_HAND} THEN coalesce((SELECT was FROM corrections WHERE undone_at IS NULL"
+    " AND decision_id = decisions.id ORDER BY corrections.id LIMIT 1), reason) ELSE reason END",
+    f"CASE WHEN {_BY_HAND} THEN NULL ELSE dropped_as END",
     f"(detail = '{LESSER}') + 2 * (detail = '{TOO_LITTLE}') + 4 * (detail LIKE '{MOVED_ON}%')",
     "content_hash IS NULL OR captured_at_origin IN ('filename', 'sequence')",
     *("nearest_kept", "novelty", "novelty_limit", "distance", "sharpness", "sharpness_limit"),
     *("shadows", "highlights", "contrast"),
 )
-"""What `measures_of` needs of each decision, as columns of the ledger in SQL. Stills with an EXIF
+"""What `measures_of` needs of each decision, as columns of the ledger in SQL. What a person has
+picked or rejected counts as what was decided before. Stills with an EXIF
 time are on a time line only where `exif_timeline` says so, which is not recorded with the decision:
 they are taken for photographs."""
 

@@ -4,7 +4,7 @@ Knows nothing of cameras. Of earlier decisions it knows only what `Known` answer
 first.
 """
 
-from .clip import ClipReader
+from .clip import ClipReader, frame_again
 from .directory import DirectorySource, SourceMissing, unmatched
 from .header import DecodeError
 from .pages import page_of
@@ -15,6 +15,7 @@ __all__ = [
     "DecodeError",
     "DirectorySource",
     "SourceMissing",
+    "frame_again",
     "page_of",
     "picture_of",
     "unmatched",

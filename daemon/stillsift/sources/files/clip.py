@@ -29,6 +29,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from ...arrays import Image
 from ...frames import Frame, TimeOrigin, bounded_ns
 from ..allocation import allow
 from ..decoding import (
@@ -88,6 +89,8 @@ _JOINABLE = _DISCONTINUOUS | {"matroska"}
 _TIMEOUT_S = 30.0
 """Seconds after which a call of FFmpeg that goes on reading ends the file."""
 _AGAIN_S = 5.0
+_EXACTLY_S = 0.0005
+"""Seconds that two numbers for one presentation time may differ by."""
 _MOST_TRIES = 12
 """Times that a clip is read again, `_AGAIN_S` apart, while the disk fails: what is known of its
 frames stays good for a minute, and other files have waited as long."""
@@ -241,6 +244,32 @@ class ClipReader:
         yield Finished(
             self.path, identity, hashes.whole, self._index, self._lasted_s, undecided=undecided
         )
+
+    def sought(self, data: BinaryIO, pts_s: float) -> VideoFrame | None:
+        """Returns the frame that is presented at a time, found by seeking; None: seeking finds
+        none that is certainly it. Raises FFmpegError and DecodingError."""
+        whole = (0, os.fstat(data.fileno()).st_size)
+        with translated(), self._open(self._reading(data, whole), decoders="none") as container:
+            if _is(_DISCONTINUOUS, container) or _refusal(container, self._max_pixels):
+                return None
+        reading = self._reading(data, whole)
+        with translated(), self._open(reading, max_pixels=self._max_pixels) as container:
+            stream = largest_video(container)
+            if stream is None or stream.codec_context is None or stream.time_base is None:
+                return None
+            prepare(stream, self._max_pixels)
+            if refusal(stream.codec_context, self._max_pixels) is not None:
+                return None
+            container.seek(round(pts_s / float(stream.time_base)), stream=stream)
+            for packet in container.demux(stream):
+                reading.passed()
+                for frame in packet.decode():
+                    at_s = _pts_s(frame)
+                    if at_s is None or at_s > pts_s + _EXACTLY_S or self._stopped():
+                        return None
+                    if at_s > pts_s - _EXACTLY_S:
+                        return None if frame.is_corrupt else frame
+        return None
 
     def _frames(
         self, data: BinaryIO, identity: FileIdentity, origin: str
@@ -688,6 +717,37 @@ class ClipReader:
         failures, self._failures = self._failures, []
         self._stretches_told = max(self._stretches, self._stretches_told)
         return failures
+
+
+def frame_again(path: Path, index: int, pts_s: float, max_pixels: int, seconds: float) -> Image:
+    """Returns a frame of a clip once more, (height, width, 3) BGR, upright.
+
+    It is sought by its time, and where that is not certain, all before it is decoded. Raises
+    OSError, and TimeoutError where that takes longer than `seconds`, or LookupError where the clip
+    has no such frame.
+    """
+    until = time.monotonic() + seconds
+    late = False
+
+    def stopped() -> bool:
+        nonlocal late
+        late = late or time.monotonic() > until
+        return late
+
+    reader = ClipReader(path, "", start_frame=index, max_pixels=max_pixels, stopped=stopped)
+    with opened(reader.path) as data:
+        with suppress(av.error.FFmpegError, DecodingError):
+            if (found := reader.sought(data, pts_s)) is not None:
+                return upright(found, Converter()).bgr()
+        data.seek(0)
+        for item in reader.items_of(data):
+            if isinstance(item, Frame) and item.frame_index >= index:
+                if item.frame_index == index:
+                    return item.picture.bgr()
+                break
+    if late:
+        raise TimeoutError(f"{path}: frame {index} was not reached in {seconds:g} s")
+    raise LookupError(f"{path}: has no frame {index} that can be decoded")
 
 
 def _refusal(container: InputContainer, max_pixels: int) -> str | None:

@@ -1,0 +1,289 @@
+"""A person keeps, drops and undoes: nothing is lost, and disk and ledger agree at every step."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Command
+from footage import write_clip, write_stills
+from running import assert_agree
+from stillsift.decisions import Outcome, Reason
+from stillsift.ledger import Ledger
+from stillsift.ledger.records import CorrectionKind
+from stillsift.sources.files import frame_again
+from stillsift.store import Store
+from stillsift.store.correction import Corrections, NotCorrected
+
+
+class Sifted:
+    """A store of stills that repeat each other, and of a clip."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root / "store"
+        self.store = Store(self.root, 0)
+        self.ledger = Ledger(self.root / "ledger.sqlite")
+        self.corrections = Corrections(self.store, self.ledger)
+
+    def first(self, outcome: Outcome, source: str = "photos", reason: Reason | None = None) -> str:
+        found = self.ledger.decisions(source=source, outcome=outcome, reason=reason)
+        return next(found).decision.id
+
+    def reason(self, id: str) -> Reason:
+        record = self.ledger.decision(id)
+        assert record is not None
+        return record.decision.reason
+
+    def bytes_of(self, id: str) -> bytes:
+        kept = self.ledger.kept_file(id)
+        assert kept is not None
+        data = (self.root / kept.path).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == kept.sha256
+        return data
+
+    def lying(self) -> list[Path]:
+        return [path for path in (self.root / "quarantine").rglob("*.jpg") if path.is_file()]
+
+
+@pytest.fixture
+def sifted(tmp_path: Path, stillsift: Command) -> Iterator[Sifted]:
+    write_stills(tmp_path / "photos", [1, 2, 3])
+    for number in (1, 2):
+        copy = tmp_path / "photos" / f"img{number}_copy.jpg"
+        copy.write_bytes((tmp_path / "photos" / f"img{number}.jpg").read_bytes() + b"\n")
+    write_clip(tmp_path / "walk.mp4", [4], frames=12)
+    done = stillsift(
+        *("sift", tmp_path / "photos", tmp_path / "walk.mp4", "--output", tmp_path / "store"),
+        *("--set", "rate=all"),
+    )
+    assert done.status == 0, done.err
+    made = Sifted(tmp_path)
+    yield made
+    made.ledger.close()
+
+
+def test_a_dropped_still_is_kept_byte_for_byte_and_given_back(sifted: Sifted) -> None:
+    id = sifted.first(Outcome.DROPPED)
+    before = sifted.ledger.decision(id)
+    assert before is not None
+    assert before.decision.file is not None
+    made = sifted.corrections.keep(id, before.decision.file)
+    assert sifted.reason(id) is Reason.PICKED
+    assert sifted.bytes_of(id) == before.decision.file.read_bytes()
+    assert_agree(sifted.root)
+    sifted.corrections.undo(made)
+    after = sifted.ledger.decision(id)
+    assert after is not None
+    assert after.decision == before.decision
+    assert after.kept_path is None
+    assert before.decision.file.is_file()
+    assert sifted.lying() == []  # its bytes lie where they came from
+    assert_agree(sifted.root)
+
+
+def test_a_dropped_frame_of_a_clip_is_kept_and_waits_in_quarantine_after_that(
+    sifted: Sifted,
+) -> None:
+    id = sifted.first(Outcome.DROPPED, "walk")
+    one = next(sifted.ledger.decisions(id=id)).decision
+    assert one.file is not None
+    assert one.pts_s is not None
+    pixels = frame_again(one.file, one.frame_index, one.pts_s, 10**8, 20)
+    made = sifted.corrections.keep(id, pixels)
+    data = sifted.bytes_of(id)
+    assert_agree(sifted.root)
+    sifted.corrections.undo(made)
+    assert [path.read_bytes() for path in sifted.lying()] == [data]
+    assert_agree(sifted.root)
+
+
+@pytest.mark.parametrize("source", ["photos", "walk"])
+def test_a_kept_frame_is_taken_out_and_put_back(sifted: Sifted, source: str) -> None:
+    id = sifted.first(Outcome.KEPT, source)
+    before, data = sifted.ledger.decision(id), sifted.bytes_of(id)
+    vectors = {one.id: one.vector for one in sifted.ledger.kept_pictures(source)}
+    made = sifted.corrections.drop(id)
+    assert sifted.reason(id) is Reason.REJECTED
+    assert sifted.ledger.kept_file(id) is None
+    assert [path.read_bytes() for path in sifted.lying()] == [data]
+    assert_agree(sifted.root)
+    sifted.corrections.undo(made)
+    assert sifted.ledger.decision(id) == before
+    assert sifted.bytes_of(id) == data
+    assert sifted.lying() == []
+    assert {one.id: one.vector for one in sifted.ledger.kept_pictures(source)} == vectors
+    assert_agree(sifted.root)
+
+
+def test_to_keep_again_what_was_dropped_by_hand_undoes_that(sifted: Sifted) -> None:
+    id = sifted.first(Outcome.KEPT)
+    made = sifted.corrections.drop(id)
+    assert sifted.corrections.keep(id) == made
+    assert sifted.reason(id) is Reason.NOVEL
+    done = sifted.ledger.correction(made)
+    assert done is not None
+    assert done.undone_at is not None
+    with pytest.raises(NotCorrected, match="undone already"):
+        sifted.corrections.undo(made)
+
+
+def test_the_ledger_tells_what_was_corrected(sifted: Sifted) -> None:
+    id = sifted.first(Outcome.DROPPED)
+    one = next(sifted.ledger.decisions(id=id)).decision
+    assert one.nearest_kept is not None
+    sifted.ledger.label(CorrectionKind.SAME, id, one.nearest_kept)
+    sifted.ledger.label(CorrectionKind.DIFFERENT, one.nearest_kept, id)
+    newest, oldest = sifted.ledger.corrections(id)
+    assert (newest.kind, newest.undone_at) == (CorrectionKind.DIFFERENT, None)
+    assert oldest.undone_at is not None
+    assert sifted.ledger.correction(newest.id) == newest
+
+
+def test_what_is_in_quarantine_no_longer_cannot_come_back_and_nothing_changes(
+    sifted: Sifted,
+) -> None:
+    id = sifted.first(Outcome.KEPT)
+    made = sifted.corrections.drop(id)
+    sifted.lying()[0].unlink()
+    with pytest.raises(NotCorrected, match="no longer in quarantine"):
+        sifted.corrections.undo(made)
+    assert sifted.reason(id) is Reason.REJECTED
+
+
+def test_what_is_being_sifted_is_left_alone(sifted: Sifted) -> None:
+    sifted.ledger.begin_sifting("photos")
+    with pytest.raises(NotCorrected, match="still being sifted"):
+        sifted.corrections.drop(sifted.first(Outcome.KEPT))
+
+
+def test_another_file_in_its_place_is_not_overwritten(sifted: Sifted) -> None:
+    id = sifted.first(Outcome.KEPT)
+    kept = sifted.ledger.kept_file(id)
+    assert kept is not None
+    made = sifted.corrections.drop(id)
+    (sifted.root / kept.path).write_bytes(b"mine")
+    with pytest.raises(NotCorrected, match="nothing overwritten"):
+        sifted.corrections.undo(made)
+    assert (sifted.root / kept.path).read_bytes() == b"mine"
+
+
+def test_a_dropped_copy_of_a_rejected_picture_stays_dropped(
+    sifted: Sifted, tmp_path: Path, stillsift: Command
+) -> None:
+    id = sifted.first(Outcome.KEPT)
+    one = next(sifted.ledger.decisions(id=id)).decision
+    assert one.file is not None
+    sifted.corrections.drop(id)
+    (tmp_path / "photos" / "later.jpg").write_bytes(one.file.read_bytes())
+    stillsift("sift", tmp_path / "photos", "--output", tmp_path / "store")
+    later = next(sifted.ledger.decisions(file=Path("later.jpg"))).decision
+    assert later.reason is Reason.EXACT_DUPLICATE
+    assert_agree(sifted.root)
+
+
+def test_restore_keeps_again_what_was_dropped_by_hand(
+    sifted: Sifted, tmp_path: Path, stillsift: Command
+) -> None:
+    id = sifted.first(Outcome.KEPT)
+    data = sifted.bytes_of(id)
+    sifted.corrections.drop(id)
+    listed = stillsift("restore", "--store", tmp_path / "store", "--list")
+    assert f"{id}.jpg" in listed.out
+    done = stillsift("restore", "--store", tmp_path / "store", "--all")
+    assert done.status == 0, done.err
+    assert sifted.bytes_of(id) == data
+    assert sifted.reason(id) is Reason.NOVEL
+    assert_agree(sifted.root)
+
+
+class Cut(Exception):
+    """Stands for kill -9: nothing behind it runs."""
+
+
+@pytest.mark.parametrize("doing", ["keep", "undo keep", "drop", "undo drop"])
+@pytest.mark.parametrize("at", range(6))
+def test_cut_off_at_any_step_the_picture_is_whole_and_the_next_start_puts_all_right(
+    sifted: Sifted,
+    tmp_path: Path,
+    stillsift: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    doing: str,
+    at: int,
+) -> None:
+    """Each call that reaches the disk or the ledger is a step; one of them never comes."""
+    keeps = "keep" in doing
+    id = sifted.first(Outcome.DROPPED if keeps else Outcome.KEPT)
+    one = next(sifted.ledger.decisions(id=id)).decision
+    assert one.file is not None
+    still = one.file.read_bytes()
+    made = 0
+    if doing.startswith("undo"):
+        made = sifted.corrections.keep(id, one.file) if keeps else sifted.corrections.drop(id)
+    left = at
+
+    def cut(real: Callable[..., object]) -> Callable[..., object]:
+        def step(*given: object, **more: object) -> object:
+            nonlocal left
+            if left == 0:
+                raise Cut
+            left -= 1
+            return real(*given, **more)
+
+        return step
+
+    for owner, name in (
+        *((Store, "place"), (Store, "discard"), (Ledger, "correct"), (Ledger, "undo")),
+        *((Corrections, "_put"), (Corrections, "_list")),
+    ):
+        monkeypatch.setattr(owner, name, cut(getattr(owner, name)))
+    with suppress(Cut):
+        if doing == "keep":
+            sifted.corrections.keep(id, one.file)
+        elif doing == "drop":
+            sifted.corrections.drop(id)
+        else:
+            sifted.corrections.undo(made)
+    monkeypatch.undo()
+    sifted.ledger.close()
+    assert stillsift("sift", tmp_path / "photos", "--output", tmp_path / "store").status == 0
+    sifted.ledger = Ledger(tmp_path / "store" / "ledger.sqlite")
+    assert_agree(sifted.root)
+    after = next(sifted.ledger.decisions(id=id)).decision
+    there = [path.read_bytes() for path in (sifted.root / "kept").rglob(f"*{id}.jpg")]
+    assert there == ([still] if after.outcome is Outcome.KEPT else [])
+    if after.outcome is not Outcome.KEPT and not keeps:
+        assert still in [path.read_bytes() for path in sifted.lying()]
+    assert after.distance == one.distance
+    assert one.file.read_bytes() == still
+
+
+def test_what_is_put_back_is_not_removed_by_a_daemon_that_looks_late(sifted: Sifted) -> None:
+    """A daemon reads what is to be removed, and removes it once the correction is undone."""
+    id = sifted.first(Outcome.KEPT)
+    made = sifted.corrections.drop(id)
+    late = sifted.ledger.superseded()
+    sifted.corrections.undo(made)
+    sifted.store.discard(late)
+    assert late == []
+    assert_agree(sifted.root)
+
+
+def test_a_daemon_is_never_told_to_remove_it(
+    sifted: Sifted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id, told = sifted.first(Outcome.KEPT), list[Path]()
+    real = Ledger.correct
+
+    def correct(self: Ledger, *given: Any, **more: Any) -> int:
+        made = real(self, *given, **more)
+        told.extend(self.superseded())
+        return made
+
+    monkeypatch.setattr(Ledger, "correct", correct)
+    sifted.corrections.drop(id)
+    assert told == []
