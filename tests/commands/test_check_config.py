@@ -331,15 +331,12 @@ def test_what_run_would_leave_alone_is_told(stillsift: Command, config: Path) ->
 
 
 def test_a_file_without_sources_is_right_for_sift(stillsift: Command, config: Path) -> None:
-    """It holds what `sift -c` takes; a list of none is a mistake."""
+    """It holds what `sift -c` takes, and nothing for `run`."""
     photos = config.parent / "photos"
     photos.mkdir()
-    found = told(stillsift, config, "defaults: {rate: all}\n", 0)
-    assert [each["key"] for each in found["warnings"]] == ["sources"]
-    assert "`stillsift run` needs one" in found["warnings"][0]["message"]
+    found = told(stillsift, config, "defaults: {rate: all}\n", 78)
+    assert [each["key"] for each in found["mistakes"]] == ["sources"]
+    assert "`stillsift sift -c` takes the file as it is" in found["mistakes"][0]["message"]
     write_still(photos / "a.jpg", 1)
     assert stillsift("sift", photos, "-c", config, "-o", config.parent / "out").status == 0
     assert stillsift("run", "-c", config).status == 78
-    for text in ("sources: []\n",):
-        config.write_text(text)
-        assert stillsift("check-config", config).status == 78, text

@@ -138,9 +138,6 @@ def _looked_at(file: Path, *, probe: bool) -> _Found:
         *(read.mistake_at(*each) for each in _uncovered(read.config)),
         *(read.mistake_at(*each) for each in _untagged(read.config)),
     ]
-    if "sources" not in read.config.model_fields_set:
-        why = f"{NO_SOURCES}; `stillsift sift -c` takes all else"
-        found.warnings.append(Mistake(None, "sources", why))
     found.warnings.sort(key=lambda each: each.line or 0)
     if probe and not found.mistakes:
         user = service_user(read.config.store.path) if os.geteuid() == 0 else None
@@ -174,8 +171,10 @@ def _refused(config: Config) -> Iterator[tuple[Place, str]]:
             for mistake in str(error).splitlines():
                 yield ("metrics", "web_config_file"), mistake
     yield from refused_examples(config)
-    if not config.sources and "sources" in config.model_fields_set:
-        yield ("sources",), NO_SOURCES
+    if not config.sources:
+        unnamed = "sources" not in config.model_fields_set
+        also = "; `stillsift sift -c` takes the file as it is" if unnamed else ""
+        yield ("sources",), NO_SOURCES + also
 
 
 def _uncovered(config: Config) -> Iterator[tuple[Place, str]]:
