@@ -64,7 +64,9 @@ MODULES = {
     "export": """
         kept_frames folder splits imagefolder coco yolo cvat label_studio webdataset camtrap_dp
         parquet exporting""",
-    "review": "reasons filters timeline heat pictures access pages application server",
+    "review": """
+        reasons filters what_if sliders timeline heat pictures access pages application
+        server""",
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
         troubles recorded_album kept_pictures groups example_folders tuning reading_mark recorder

@@ -12,25 +12,21 @@ from pathlib import Path
 from ..config import Config, ConfigError
 from ..config.edited import difference, edited
 from ..config.settings import SourceSettings
-from ..config.yaml_file import parse_quietly, with_overrides
 from ..escapes import escaped, json_text
 from ..ledger import LedgerReader
 from ..ledger.records import Correction, CorrectionKind
-from ..selection import Limits
+from ..review.what_if import KEYS, Recorded, changed, limits_of, recorded
 from ..selection.audit_sample import clopper_pearson
-from ..selection.numbers import Numbers
 from ..selection.replay import (
     FACTORS_TRIED,
     FEW,
     Fitted,
-    Measures,
     Tried,
     WhatIf,
     Wish,
     fitted,
     nearest,
     tried,
-    what_if,
 )
 from ..selection.sensitivity import Sensitivity
 from ..store.durable_files import sync_folder
@@ -58,12 +54,6 @@ _EXAMPLES = """\
   stillsift tune -c config.yaml --keep-rate 1% --write    puts it into config.yaml
   stillsift tune -c config.yaml --from-corrections        limits that agree with what you said
 """
-_KEYS = (
-    *("sensitivity", "novelty_limit", "min_sharpness"),
-    *("min_brightness", "max_brightness", "min_contrast"),
-    *("min_gap", "max_per_minute", "max_per_hour", "max_per_day", "keep_ratio", "heartbeat"),
-)
-"""Keys that can be tried on what is recorded."""
 _NOTE = """
 +, -: frames that would be kept beside and instead of today's. "+- n": what the number may be off,
 in two of three cases. An estimate: what is kept changes what later frames are compared with."""
@@ -83,12 +73,9 @@ class _Line:
 class _Tuned:
     """Collects what is told of one source."""
 
-    source: str
-    measures: Measures
+    past: Recorded
     settings: SourceSettings
     """Those of today."""
-    before: Limits
-    """Those with which the decisions were made."""
     now: WhatIf
     """What today's limits would have kept."""
     lines: list[_Line]
@@ -130,7 +117,7 @@ def add(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help=f"try this instead of the usual table; repeatable. KEY: {', '.join(_KEYS)}",
+        help=f"try this instead of the usual table; repeatable. KEY: {', '.join(KEYS)}",
     )
     wanted = parser.add_mutually_exclusive_group()
     wanted.add_argument("--keep-rate", metavar="SHARE", help="propose limits that keep 1%% or 0.01")
@@ -169,9 +156,9 @@ def tune(given: argparse.Namespace) -> int:
         if given.from_corrections:
             _propose_by(each, corrections)
         elif asks:
-            frames, days = len(each.measures), each.measures.days
+            frames, days = len(each.past.measures), each.past.measures.days
             _propose(each, rate * frames if rate is not None else given.kept_per_day * days)
-    changes = {each.source: each.changes for each in found if each.changes}
+    changes = {each.past.source: each.changes for each in found if each.changes}
     shown, written = "", False
     if file is not None and config is not None:
         there = {source.name for source in config.sources}
@@ -223,65 +210,26 @@ def _looked_at(
     given: argparse.Namespace, ledger: LedgerReader, config: Config | None, source: str
 ) -> _Tuned | None:
     """Returns what limits would have kept of a source; None: nothing is recorded of that time."""
-    span = span_ns(given)
-    measures = ledger.measures(source, *span)
-    if not len(measures):
+    own = next((each for each in config.sources if each.name == source), None) if config else None
+    past = recorded(ledger, source, *span_ns(given), usual=own)
+    if past is None:
         return None
-    doubts = []
-    recorded = _recorded(ledger.made_with(source, *span), source)
-    own = [each for each in config.sources if each.name == source] if config else []
-    settings = [*own, *recorded, SourceSettings()][0]
-    before = _limits(recorded[0] if recorded else settings)
-    if any(_limits(each) != before for each in recorded[1:]):
-        doubts.append("limits were changed within this time; all is told as if by the last ones")
-    today = _limits(settings)
-    now = what_if(measures, before, today)
+    settings = own or past.settings
+    now = past.at(settings)
     lines = [_line("today", settings, now)]
     if given.settings:
-        other = _overridden(settings, given.settings)
-        found = what_if(measures, before, _limits(other))
-        lines.append(_line(" ".join(given.settings), other, found))
+        other = changed(settings, given.settings)
+        lines.append(_line(" ".join(given.settings), other, past.at(other)))
     else:
+        today = limits_of(settings)
         pairs = [(word, today.asked) for word in Sensitivity if word != today.sensitivity]
         pairs += [(today.sensitivity, each) for each in FACTORS_TRIED[::2] if each != today.asked]
         lines += [
             _Line("", each.sensitivity, each.asked, each.found)
-            for each in tried(measures, before, today, pairs)
+            for each in tried(past.measures, limits_of(past.settings), today, pairs)
         ]
     told = dict.fromkeys(doubt for line in lines for doubt in line.found.doubts)
-    return _Tuned(source, measures, settings, before, now, lines, [*doubts, *told])
-
-
-def _recorded(configs: Sequence[str], source: str) -> list[SourceSettings]:
-    """Returns what recorded configurations say of a source, as far as they can be read today."""
-    found: list[SourceSettings] = []
-    for text in configs:
-        try:
-            config = parse_quietly(text, environ={})
-        except ConfigError:  # of an earlier version, with keys that there are no more
-            continue
-        found.append(next((s for s in config.sources if s.name == source), config.defaults))
-    return found
-
-
-def _limits(settings: SourceSettings) -> Limits:
-    """Returns the limits of these settings. No distance is compared, so any embedder will do."""
-    return settings.limits(Numbers().cell)
-
-
-def _overridden(settings: SourceSettings, assignments: Sequence[str]) -> SourceSettings:
-    """Returns the settings with `KEY=VALUE` put in. Raises UsageError for what is not recorded."""
-    for assignment in assignments:
-        key = assignment.partition("=")[0].strip()
-        if key not in _KEYS and key in SourceSettings.model_fields:
-            raise UsageError(
-                f"--set {key}: what it changes is not recorded; `stillsift sift --set` tells it by "
-                "sifting again"
-            )
-    own = {key: getattr(settings, key) for key in SourceSettings.model_fields}
-    return with_overrides(
-        Config(defaults=SourceSettings.model_construct(**own)), assignments
-    ).defaults
+    return _Tuned(past, settings, now, lines, [*past.doubts, *told])
 
 
 def _line(name: str, settings: SourceSettings, found: WhatIf) -> _Line:
@@ -308,15 +256,16 @@ def _all(each: _Tuned) -> list[Tried]:
     """Returns what every pair of limits would have kept."""
     factors = sorted({*FACTORS_TRIED, each.settings.novelty_limit})
     pairs = [(word, factor) for word in Sensitivity for factor in factors]
-    return tried(each.measures, each.before, _limits(each.settings), pairs)
+    return tried(each.past.measures, limits_of(each.past.settings), limits_of(each.settings), pairs)
 
 
 def _propose(each: _Tuned, wanted: float) -> None:
     """Proposes the limits with which about as many frames are kept as are wanted."""
-    best = nearest(_all(each), wanted, _limits(each.settings))
+    best = nearest(_all(each), wanted, limits_of(each.settings))
     each.proposed = best
     each.words.append(
-        f"{_about(best.found)} of {len(each.measures)} frames would be kept; wanted: {wanted:.0f}"
+        f"{_about(best.found)} of {len(each.past.measures)} frames would be kept; "
+        f"wanted: {wanted:.0f}"
     )
     count, error = best.found.count, max(best.found.error, 1.0)
     if abs(count - wanted) > 2 * error and abs(count / wanted - 1) > 0.25:
@@ -327,7 +276,7 @@ def _propose(each: _Tuned, wanted: float) -> None:
 def _propose_by(each: _Tuned, corrections: Sequence[Correction]) -> None:
     """Proposes the limits that contradict the fewest corrections."""
     wishes = [_wish(correction) for correction in corrections]
-    fit = fitted(each.measures, _all(each), each.now, wishes, _limits(each.settings))
+    fit = fitted(each.past.measures, _all(each), each.now, wishes, limits_of(each.settings))
     each.fit = fit
     if fit is None:
         each.words.append("no correction is about a frame of this source and time")
@@ -386,9 +335,9 @@ def _about(found: WhatIf) -> str:
 
 
 def _print(each: _Tuned) -> None:
-    frames, days = len(each.measures), each.measures.days
-    lasted = shown_duration(each.measures.seconds)
-    print(f"\n{escaped(each.source)}: {counted(frames, 'frame')} in {lasted}")
+    frames, days = len(each.past.measures), each.past.measures.days
+    lasted = shown_duration(each.past.measures.seconds)
+    print(f"\n{escaped(each.past.source)}: {counted(frames, 'frame')} in {lasted}")
     rows = [["sensitivity", "novelty_limit", "kept", "share", "a day", "+", "-", ""]]
     order = list(Sensitivity)
     for line in sorted(
@@ -426,9 +375,9 @@ def _against(now: WhatIf, found: WhatIf) -> tuple[int, int]:
 
 
 def _as_json(each: _Tuned) -> dict[str, object]:
-    frames, days = len(each.measures), each.measures.days
+    frames, days = len(each.past.measures), each.past.measures.days
     return {
-        "source": each.source,
+        "source": each.past.source,
         "frames": frames,
         "days": round(days, 4),
         "tried": [
@@ -440,8 +389,8 @@ def _as_json(each: _Tuned) -> dict[str, object]:
                 "share": round(line.found.count / frames, 6),
                 "per_day": round(line.found.count / days, 3),
                 "error": round(line.found.error, 2),
-                "added": each.measures.those(line.found.kept & ~each.now.kept),
-                "lost": each.measures.those(each.now.kept & ~line.found.kept),
+                "added": each.past.measures.those(line.found.kept & ~each.now.kept),
+                "lost": each.past.measures.those(each.now.kept & ~line.found.kept),
             }
             for line in each.lines
         ],

@@ -5,6 +5,7 @@
 /review/kept                kept frames, as a grid
 /review/decisions           all decisions, by filters
 /review/groups              kept frames with what they repeat
+/review/what-if             what other settings would have kept
 /review/corrections         what people said, to be undone
 /review/decision/ID         one decision: the frame and the one it was compared with
 /review/picture/ID/SIZE     a picture as JPEG; /review/heat/ID where two differ, as SVG
@@ -35,6 +36,7 @@ from starlette.types import ASGIApp
 from ..decisions import Decision, Outcome, Reason, outcome_of, time_text
 from ..embedding import Embedder, EmbedError, ModelError
 from ..escapes import escaped
+from ..frames import LATEST_NS
 from ..ledger import Ledger, LedgerError, LedgerReader
 from ..ledger.records import CorrectionKind
 from ..problems import Problem
@@ -42,14 +44,15 @@ from ..store import Store, StoreError
 from ..store.correction import Corrections, NotCorrected
 from ..store.in_place import mode_of
 from ..units import shown_duration
-from . import pages
+from . import pages, sliders
 from .access import MOST_FORM, Access, Guard
 from .filters import BadAddress, Filter, id_of, time_in, time_of, whole_of
 from .heat import Differences, Heat
 from .pages import file_name
 from .pictures import SIZES, Busy, NoPicture, Pictures
 from .reasons import Kind, in_words, kind_of
-from .timeline import HOUR_NS
+from .timeline import HOUR_NS, SECOND_NS
+from .what_if import MOST_HELD, Held
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +86,7 @@ class Review:
         self._access = access
         self._pictures = Pictures(reviewed.ledger, reviewed.store.root, reviewed.max_pixels)
         self._differences = Differences(reviewed.embedder)
+        self._held = Held()
         self._page_threads = CapacityLimiter(_PAGE_THREADS)
         self._picture_threads = CapacityLimiter(_PICTURE_THREADS)
         self._one_writer = anyio.Lock()
@@ -174,6 +178,43 @@ class Review:
             source=source,
             sources=sources,
             most=pages.MOST_COUNTED,
+        )
+
+    def what_if(self, request: Request) -> Response:
+        query = request.query_params
+        sources = sorted(self._ledger.sources())
+        source = query.get("source") or next(iter(sources), "")
+        if sources and source not in sources:
+            raise BadAddress(f"there is no source {source!r}")
+        since_ns, until_ns = time_of(query.get("from") or None), time_of(query.get("to") or None)
+        if until_ns is None:  # what is decided from now on is left out, so that answers agree
+            ends = self._ledger.active_within(source, 0, LATEST_NS)
+            until_ns = 0 if ends is None else (ends[1] // SECOND_NS + 1) * SECOND_NS
+        shown: dict[str, Any] = {
+            "here": "what-if",
+            "sources": sources,
+            "asked": Filter(source=source, since_ns=since_ns, until_ns=until_ns),
+        }
+        past = self._held.recorded(self._ledger, source, since_ns, until_ns)
+        if past is None:
+            return self._page("what_if.html", past=None, **shown)
+        settings = sliders.asked(query, past.settings)
+        found = self._held.at(past, settings)
+        firsts = {name: whole_of(query.get(name)) or 0 for name in ("added", "lost")}
+        return self._page(
+            "what_if.html",
+            past=past,
+            found=found,
+            doubts=[*past.doubts, *found.doubts],
+            values=sliders.texts(settings),
+            recorded=sliders.texts(past.settings),
+            sliders=sliders.SLIDERS,
+            sensitivities=sliders.SENSITIVITIES,
+            lines=sliders.yaml_lines(source, past.settings, settings),
+            added=pages.tiles(self._ledger, found.added, firsts["added"]),
+            lost=pages.tiles(self._ledger, found.lost, firsts["lost"]),
+            cut_off=len(past.measures) == MOST_HELD,
+            **shown,
         )
 
     def corrections(self, request: Request) -> Response:
@@ -316,6 +357,7 @@ class Review:
             "/kept": self.kept,
             "/decisions": self.decisions,
             "/groups": self.groups,
+            "/what-if": self.what_if,
             "/corrections": self.corrections,
             "/help": self.help,
             "/decision/{id}": self.decision,

@@ -19,6 +19,8 @@ ON_A_PAGE = 48
 SOURCES_ON_A_PAGE = 12
 GROUPS_ON_A_PAGE = 10
 IN_A_GROUP = 12
+TILES = 24
+"""Added and lost frames on a page, each."""
 MOST_COUNTED = 1000
 """How far the frames are counted that name a kept one."""
 
@@ -94,6 +96,18 @@ class Pair:
     """How many decisions name it, counted up to `MOST_COUNTED`."""
     older: str | None
     newer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """Holds some of the frames that other settings add, or lose, and where the next ones begin."""
+
+    records: Sequence[DecisionRecord]
+    number: int
+    """How many there are."""
+    first: int
+    newer: int | None
+    older: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +272,19 @@ def groups(
             made.append(Group(record, members, ledger.number_naming(id_, MOST_COUNTED)))
     more = len(found) > GROUPS_ON_A_PAGE
     return made, found[GROUPS_ON_A_PAGE - 1][0] if more else None
+
+
+def tiles(ledger: LedgerReader, ids: Sequence[str], first: int) -> Tiles:
+    """Gathers frames, given in the order of their decisions: the newest first, behind `first`."""
+    behind = first + TILES
+    chosen = ids[::-1][first:behind]
+    return Tiles(
+        [record for id_ in chosen if (record := ledger.decision(id_)) is not None],
+        len(ids),
+        first,
+        max(first - TILES, 0) if first else None,
+        behind if behind < len(ids) else None,
+    )
 
 
 def _measures(one: Decision) -> list[Measure]:

@@ -11,6 +11,7 @@ from ..ledger.browsing import SLOT_NS
 from ..ledger.records import AlarmRecord, GapRecord
 from .reasons import Kind, kind_of
 
+SECOND_NS = 10**9
 HOUR_NS = 3600 * 10**9
 DAY_NS = 24 * HOUR_NS
 MINUTE_NS = 60 * 10**9

@@ -1,4 +1,4 @@
-// Keys, and the ways to look at two pictures. Every page works without it.
+// Keys, ways to look at two pictures, and sliders. Every page works without it.
 "use strict";
 
 const step = 500; // ms for which each picture of a pair is shown: one sees the other one as a change
@@ -82,3 +82,58 @@ if (viewer && document.querySelector(".views")) {
   }
   look(viewer, sessionStorage.getItem("view") || "pair");
 }
+
+// A slider beside each field of What if, whose answer follows at once.
+function slide(form) {
+  let busy = false, again = false;
+  async function ask() {
+    if (busy || !form.checkValidity()) {
+      again = busy; // one question at a time; the last one counts
+      return;
+    }
+    busy = true;
+    const query = new URLSearchParams(new FormData(form));
+    try {
+      const answer = await fetch(`?${query}`);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const told = page.getElementById("answer") || page.querySelector("main");
+      document.getElementById("answer").replaceChildren(...told.childNodes);
+      const frames = page.getElementById("frames");
+      document.getElementById("frames").replaceChildren(...(frames ? frames.childNodes : []));
+      history.replaceState(null, "", `?${query}`);
+    } finally {
+      busy = false;
+    }
+    if (again) {
+      again = false;
+      ask();
+    }
+  }
+  for (const field of form.querySelectorAll("[data-recorded]")) {
+    const range = document.createElement("input");
+    const { least, most, step, recorded, unlimited } = field.dataset;
+    const words = field.options ? [...field.options].map((each) => each.value) : null;
+    Object.assign(range, { type: "range", min: words ? 0 : least, max: words ? words.length - 1 : most });
+    range.step = words ? 1 : step;
+    range.setAttribute("aria-label", `${field.name}, slider`);
+    const show = () => {
+      range.value = words ? field.selectedIndex : field.value || most;
+      field.parentElement.classList.toggle("moved", field.value !== recorded);
+    };
+    range.addEventListener("input", () => {
+      const end = unlimited !== undefined && range.value === range.max;
+      field.value = words ? words[range.value] : end ? "" : range.value;
+      show();
+      ask();
+    });
+    field.addEventListener("input", () => {
+      show();
+      ask();
+    });
+    field.after(range);
+    show();
+  }
+}
+
+const tried = document.getElementById("tried");
+if (tried) slide(tried);

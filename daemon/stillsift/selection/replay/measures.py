@@ -83,7 +83,7 @@ def _kind(reason: str, dropped_as: str | None, detail: int) -> Kind:
     return {2: Kind.LITTLE, 4: Kind.MOVED}.get(detail, kind)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Measures:
     """Holds the measures of decisions of one source, in the order in which they were made."""
 

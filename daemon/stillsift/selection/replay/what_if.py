@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -290,10 +290,17 @@ def _error(before: Limits, after: Limits, changes: int) -> float:
     return max(1.0, _EACH_CHANGE * changes)
 
 
-@lru_cache(maxsize=1)
 def _wrong(measures: Measures, before: Limits) -> frozenset[int]:
     """Returns the places that a replay with the same limits would keep, and were dropped."""
-    return frozenset(_Replay(measures, before, before).wrong())
+    limits, wrong = _WRONG.get(measures, (None, frozenset()))
+    if limits != before:
+        wrong = frozenset(_Replay(measures, before, before).wrong())
+        _WRONG[measures] = before, wrong
+    return wrong
+
+
+_WRONG: WeakKeyDictionary[Measures, tuple[Limits, frozenset[int]]] = WeakKeyDictionary()
+"""What was found last, for as long as somebody holds the measures."""
 
 
 def _is_lower(before: Limits, after: Limits) -> bool:
