@@ -64,7 +64,7 @@ PAGES = (
     *("/", "/source?source=photos", "/source?source=walk&at=2025-11-24T16:00:00&hour="),
     *("/kept", "/kept?source=walk", "/decisions", "/decisions?outcome=dropped&least=0&most=5"),
     *("/decisions?reason=near_duplicate&from=2020-01-01&to=2099-01-01T00:00", "/groups"),
-    *("/groups?source=photos", "/corrections", "/help"),
+    *("/groups?source=photos", "/what-if?source=walk&min_gap=9", "/corrections", "/help"),
 )
 
 
