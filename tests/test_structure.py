@@ -65,8 +65,8 @@ MODULES = {
         kept_frames folder splits imagefolder coco yolo cvat label_studio webdataset camtrap_dp
         parquet exporting""",
     "review": """
-        reasons filters what_if sliders timeline heat pictures access pages application
-        server""",
+        reasons filters what_if sliders timeline heat pictures access pages rendering
+        report application server""",
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
         troubles recorded_album kept_pictures groups example_folders tuning reading_mark recorder
@@ -75,7 +75,7 @@ MODULES = {
     "commands": """
         arguments tables dropped pasted tally watch progress picture_sets process_list sift_sources
         service_user alarms audit balance examples check_config coverage decisions doctor export
-        find gaps groups leaks models outliers repair labels restore review run sift stats
+        find gaps groups leaks models outliers repair report labels restore review run sift stats
         tune""",
 }
 """The modules of each folder in the same order. A folder within one comes after its modules."""

@@ -16,7 +16,18 @@ from .escapes import escaped
 from .problems import Problem
 
 COMMANDS = (
-    *("run", "sift", "check-config", "review", "decisions", "stats", "tune", "audit", "gaps"),
+    *(
+        "run",
+        "sift",
+        "check-config",
+        "review",
+        "report",
+        "decisions",
+        "stats",
+        "tune",
+        "audit",
+        "gaps",
+    ),
     "alarms",
     *("groups", "outliers", "leaks", "coverage", "balance", "find", "export"),
     *("examples", "repair", "labels", "restore", "models", "doctor"),

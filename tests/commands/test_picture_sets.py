@@ -68,14 +68,23 @@ def test_groups_of_a_folder(stillsift: Command, photos: Path, tmp_path: Path) ->
     assert "taken from the set" in text
 
 
-def test_a_sheet_replaces_nothing_but_a_sheet(stillsift: Command, photos: Path) -> None:
+def test_a_sheet_replaces_nothing_but_a_sheet(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
     photo = photos / "c.jpg"
     before = photo.read_bytes()
     done = stillsift("groups", photos, "--sheet", photo)
     assert (done.status, done.out) == (1, "")
     assert "is no contact sheet" in done.err
     assert photo.read_bytes() == before
-    assert "is a JPEG" in stillsift("groups", photos, "--sheet", photos / "a.png").err
+    assert "is a JPEG" in stillsift("groups", photos, "--sheet", photos / "a.gif").err
+    sheet = tmp_path / "sheet.png"
+    for _ in range(2):  # its own one is replaced
+        assert stillsift("groups", photos, "--sheet", sheet).status == 0
+    with Pillow.open(sheet) as drawn:
+        assert drawn.format == "PNG"
+        drawn.convert("RGB").save(sheet)  # without the note that says what it is
+    assert "is no contact sheet" in stillsift("groups", photos, "--sheet", sheet).err
 
 
 def test_the_odd_one_comes_first(stillsift: Command, tmp_path: Path) -> None:

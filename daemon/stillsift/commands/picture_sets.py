@@ -105,7 +105,10 @@ def add_sheet(parser: argparse.ArgumentParser) -> None:
     """Adds --json and --sheet."""
     add_json(parser)
     parser.add_argument(
-        "--sheet", type=Path, metavar="FILE", help="draw the pictures on a contact sheet, a JPEG"
+        "--sheet",
+        type=Path,
+        metavar="FILE",
+        help="draw the pictures on a contact sheet, JPEG or PNG",
     )
 
 

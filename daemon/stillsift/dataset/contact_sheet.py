@@ -1,4 +1,4 @@
-"""Draws a contact sheet: rows of small pictures with captions, as one JPEG."""
+"""Draws a contact sheet: rows of small pictures with captions, as one JPEG or PNG."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from ..escapes import escaped
 from ..frames import shrink
@@ -21,7 +22,7 @@ _COLUMNS = 8
 _MOST_ROWS = 60
 _GROUND, _INK, _PALE, _FRAME = (24, 24, 24), (235, 235, 235), (165, 165, 165), (240, 170, 30)
 _MARK = b"contact sheet of stillsift"
-"""Comment in the JPEG, by which a sheet is known that may be replaced by the next."""
+"""Comment in the file, by which a sheet is known that may be replaced by the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +48,17 @@ class Row:
 
 def check_place(file: Path) -> None:
     """Raises SetError where a sheet cannot be written, or another file would be replaced."""
-    if file.suffix.lower() not in (".jpg", ".jpeg"):
-        raise SetError(f"--sheet {file}: a contact sheet is a JPEG; name it so, as sheet.jpg")
+    if file.suffix.lower() not in (".jpg", ".jpeg", ".png"):
+        raise SetError(
+            f"--sheet {file}: a contact sheet is a JPEG or PNG; name it so, as sheet.jpg"
+        )
     if not file.absolute().parent.is_dir():
         raise SetError(f"--sheet {file}: there is no such directory")
     if not file.exists():
         return
     try:
         with Image.open(file) as image:
-            own = image.info.get("comment") == _MARK
+            own = _MARK in (image.info.get("comment"), image.info.get("Comment", "").encode())
     except (OSError, UnidentifiedImageError):
         own = False
     if not own:
@@ -89,7 +92,12 @@ def write_sheet(file: Path, heading: str, rows: Sequence[Row], max_pixels: int, 
             _place(sheet, draw, font, (x, y + number // _COLUMNS * tall), tile, next(pictures))
         y += count * tall + _GAP // 2
     part = file.with_name(f".{file.name}.part")
-    sheet.save(part, "JPEG", quality=88, comment=_MARK)
+    if file.suffix.lower() == ".png":
+        note = PngInfo()
+        note.add_text("Comment", _MARK.decode())
+        sheet.save(part, "PNG", pnginfo=note)
+    else:
+        sheet.save(part, "JPEG", quality=88, comment=_MARK)
     part.replace(file)
     return len(rows) - len(shown)
 

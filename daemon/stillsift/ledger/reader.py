@@ -468,6 +468,16 @@ class LedgerReader:
         )
         return (0, 0) if row is None else (int(row[0]), int(row[1]))
 
+    def kept_size(self, source: str, since_ns: int, until_ns: int) -> tuple[int, int]:
+        """Returns how many pictures of frames captured in [since, until) a source has in the store,
+        and their bytes."""
+        row = self._one(
+            "SELECT count(*), COALESCE(sum(bytes), 0) FROM kept"
+            " WHERE source = ? AND captured_at_ns >= ? AND captured_at_ns < ? AND missing = 0",
+            (source, since_ns, until_ns),
+        )
+        return (0, 0) if row is None else (int(row[0]), int(row[1]))
+
     def made_with(
         self, source: str, since_ns: int | None = None, until_ns: int | None = None
     ) -> list[str]:

@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import anyio
-import jinja2
 import yaml
 from anyio import CapacityLimiter
 from markupsafe import escape
@@ -33,7 +32,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from ..decisions import Decision, Outcome, Reason, outcome_of, time_text
+from ..decisions import Decision, Outcome, Reason
 from ..embedding import Embedder, EmbedError, ModelError
 from ..escapes import escaped
 from ..frames import LATEST_NS
@@ -43,15 +42,14 @@ from ..problems import Problem
 from ..store import Store, StoreError
 from ..store.correction import Corrections, NotCorrected
 from ..store.in_place import mode_of
-from ..units import shown_duration
 from . import pages, sliders
 from .access import MOST_FORM, Access, Guard
-from .filters import BadAddress, Filter, id_of, time_in, time_of, whole_of
+from .filters import BadAddress, Filter, id_of, time_of, whole_of
 from .heat import Differences, Heat
-from .pages import file_name
 from .pictures import SIZES, Busy, NoPicture, Pictures
-from .reasons import Kind, in_words, kind_of
-from .timeline import HOUR_NS, SECOND_NS
+from .reasons import Kind
+from .rendering import environment
+from .timeline import SECOND_NS
 from .what_if import MOST_HELD, Held
 
 log = logging.getLogger(__name__)
@@ -90,37 +88,7 @@ class Review:
         self._page_threads = CapacityLimiter(_PAGE_THREADS)
         self._picture_threads = CapacityLimiter(_PICTURE_THREADS)
         self._one_writer = anyio.Lock()
-        self._templates = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(_HERE / "templates"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.filters |= {
-            "shown": lambda value: escaped(str(value)),
-            "at": lambda at_ns: time_text(at_ns)[:19].replace("T", " "),
-            "clock": lambda at_ns: time_text(at_ns)[11:16],
-            "moment": lambda at_ns: time_text(at_ns)[11:19].removesuffix(":00"),
-            "day": lambda at_ns: time_text(at_ns)[:10],
-            "time_in": time_in,
-            "lasting": lambda ns: shown_duration(ns / 1e9),
-            "file_name": lambda one: escaped(file_name(one)),
-            "captions": pages.captions,
-            "kind": kind_of,
-            "in_words": in_words,
-            "query": lambda value: quote(str(value), safe=""),
-        }
-        self._templates.globals |= {
-            "prefix": PREFIX,
-            "form_token": access.form_token,
-            "outcomes": list(Outcome),
-            "reasons": [
-                (outcome, [r for r in Reason if outcome_of(r) is outcome]) for outcome in Outcome
-            ],
-            "hour_ns": HOUR_NS,
-            "no_filter": Filter(),
-        }
+        self._templates = environment(prefix=PREFIX, form_token=access.form_token)
 
     # -- pages -------------------------------------------------------------------------------------
 

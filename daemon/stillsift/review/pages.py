@@ -143,15 +143,17 @@ def overview(
             for reason, n in mine.items()
             if kind_of(reason) is Kind.KEPT and reason is not Reason.AUDIT
         )
-        drawn, before, behind_ns = _day(ledger, name, at_ns)
+        drawn, before, behind_ns = day(ledger, name, at_ns)
         days.append(SourceDay(name, sum(mine.values()), kept, drawn, before, behind_ns))
     shown = {kind for day in days if day.timeline is not None for kind in day.timeline.totals}
     return Overview(days, chosen[-1] if more else None, [kind for kind in Kind if kind in shown])
 
 
-def _day(
+def day(
     ledger: LedgerReader, source: str, at_ns: int | None
 ) -> tuple[Timeline | None, int | None, int | None]:
+    """Lays out the day that holds a time, or the last one; with a time on the day before and on the
+    day behind in which frames were taken. None: there is none."""
     if at_ns is None:
         at_ns, _ = ledger.active_around(source, 1 << 62, 1 << 62)
         if at_ns is None:

@@ -4,7 +4,7 @@ Knows nothing of pictures, disks and clocks. Read `what_if` first, then `measure
 from).
 """
 
-from .measures import MEASURED, Measures, measures_of
+from .measures import MEASURED, Column, Kind, Measures, measures_of
 from .proposal import FACTORS_TRIED, FEW, Fitted, Tried, Wish, fitted, nearest, tried
 from .what_if import WhatIf, what_if
 
@@ -12,7 +12,9 @@ __all__ = [
     "FACTORS_TRIED",
     "FEW",
     "MEASURED",
+    "Column",
     "Fitted",
+    "Kind",
     "Measures",
     "Tried",
     "WhatIf",
