@@ -56,8 +56,9 @@ log = logging.getLogger(__name__)
 
 PREFIX = "/review"
 _HERE = Path(__file__).parent
-_PAGE_THREADS, _PICTURE_THREADS = 4, 2
-"""Threads that look pages up, and that decode pictures: a page must not wait for pictures."""
+_PAGE_THREADS, _PICTURE_THREADS, _REPLAY_THREADS = 4, 2, 1
+"""Threads that look pages up, that decode pictures, and that tell what if: a page must wait for
+neither, and more would take the cores from the lines."""
 
 Answered = TypeVar("Answered")
 
@@ -87,6 +88,7 @@ class Review:
         self._held = Held()
         self._page_threads = CapacityLimiter(_PAGE_THREADS)
         self._picture_threads = CapacityLimiter(_PICTURE_THREADS)
+        self._replay_threads = CapacityLimiter(_REPLAY_THREADS)
         self._one_writer = anyio.Lock()
         self._templates = environment(prefix=PREFIX, form_token=access.form_token)
 
@@ -167,7 +169,7 @@ class Review:
         if past is None:
             return self._page("what_if.html", past=None, **shown)
         settings = sliders.asked(query, past.settings)
-        found = self._held.at(past, settings)
+        found = past.at(settings)
         firsts = {name: whole_of(query.get(name)) or 0 for name in ("added", "lost")}
         return self._page(
             "what_if.html",
@@ -325,7 +327,6 @@ class Review:
             "/kept": self.kept,
             "/decisions": self.decisions,
             "/groups": self.groups,
-            "/what-if": self.what_if,
             "/corrections": self.corrections,
             "/help": self.help,
             "/decision/{id}": self.decision,
@@ -340,6 +341,7 @@ class Review:
                 Route(path, self._shown(draw, self._picture_threads))
                 for path, draw in draws.items()
             ),
+            Route("/what-if", self._shown(self.what_if, self._replay_threads)),
             Route("/decision/{id}/{what}", self._post, methods=["POST"]),
             Route("/corrections/{number:int}/undo", self._post, methods=["POST"]),
             Mount("/static", StaticFiles(directory=_HERE / "static"), name="static"),

@@ -136,12 +136,6 @@ class Held:
             self._timer.start()
             return self._found
 
-    def at(self, found: Recorded, settings: SourceSettings) -> WhatIf:
-        """Returns what other settings would have kept, one answer at a time: more at once would
-        only take the cores from the lines."""
-        with self._lock:
-            return found.at(settings)
-
     @property
     def empty(self) -> bool:
         """Tells whether nothing is held."""
