@@ -23,7 +23,7 @@ from stillsift.health.alarms import AlarmKind
 from stillsift.ledger import Ledger, LedgerReader
 from stillsift.ledger.records import AlarmRecord, Batch, GapRecord
 from stillsift.review import report as reports
-from stillsift.review.report import SOURCES_SHOWN, Asked, report
+from stillsift.review.report import SOURCES_SHOWN, Asked, ReportError, report, write_report
 
 MOST = 5_000_000
 DAY_NS = 86400 * 10**9
@@ -127,6 +127,8 @@ def test_it_replaces_nothing_but_a_report(stillsift: Command, store: Path, tmp_p
     file.write_text("<p>mine</p>")
     done = stillsift("report", "--store", store, "-o", file)
     assert (done.status, "is no report" in done.err) == (1, True)
+    with pytest.raises(ReportError, match="is no report"):
+        write_report(file, "one that was begun before the other file came")
     assert file.read_text() == "<p>mine</p>"
     for _ in range(2):
         assert stillsift("report", "--store", store, "-o", tmp_path / "r.html").status == 0
