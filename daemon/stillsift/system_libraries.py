@@ -25,6 +25,7 @@ _DISTRIBUTIONS = {
     "bcrypt": "bcrypt",
     "cv2": "opencv-python",
     "google": "protobuf",
+    "jinja2": "jinja2",
     "natsort": "natsort",
     "numpy": "numpy",
     "onnxruntime": "onnxruntime-gpu (x86-64) or onnxruntime",
@@ -33,7 +34,9 @@ _DISTRIBUTIONS = {
     "pydantic": "pydantic",
     "rawpy": "rawpy",
     "rich": "rich",
+    "starlette": "starlette",
     "threadpoolctl": "threadpoolctl",
+    "uvicorn": "uvicorn",
     "watchdog": "watchdog",
     "yaml": "pyyaml",
 }

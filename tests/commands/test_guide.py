@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -104,6 +105,9 @@ class Box:
                 stderr=log,
             )
 
+    def says(self, word: str) -> bool:
+        return word in self.served
+
     @property
     def served(self) -> str:
         return (self.folder / "served.log").read_text()
@@ -124,7 +128,7 @@ def test_every_command_of_the_guide_works(camera: Camera, tmp_path: Path) -> Non
                 said[script] = box.run(script)
                 continue
             running.append(box.serve(script))
-            until(lambda word=ready[server]: word in box.served, f"{script}: {box.served}")
+            until(partial(box.says, ready[server]), f"{script}: {box.served}")
             if server == "stillsift run":
                 until(lambda: kept_of_the_yard(box), f"the yard has a kept frame: {box.served}")
                 written(folder / "srv" / "capture" / "gate" / "1.jpg", 7)
