@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,18 @@ def test_kept_frames_are_tagged_in_all_records(
     for row in map(json.loads, listing.read_text().splitlines()):
         expected_tags = recorded[row["id"]] or ()
         assert row.get("tags", {"label": []})["label"] == [tag.label for tag in expected_tags]
+    words = ("--store", store, "--format", "parquet", "-o", tmp_path / "parquet")
+    assert stillsift("export", *words).status == 0
+    parquet: Any = importlib.import_module("pyarrow.parquet")
+    exported = parquet.read_table(tmp_path / "parquet" / "train-000001.parquet").to_pylist()
+    assert {row["id"]: row["tags"] for row in exported} == {
+        row["id"]: [
+            {"label": tag.label, "confidence": round(tag.confidence, 3)}
+            for tag in recorded[row["id"]] or ()
+        ]
+        or None
+        for row in exported
+    }
     counted = json.loads(stillsift("balance", "--store", store, "--json").out)
     (by_tag,) = (each for each in counted if each["by"] == "tag")
     labels = {tag.label for tags in recorded.values() for tag in tags or ()}

@@ -375,6 +375,30 @@ def test_a_source_is_set_apart_as_a_whole(stillsift: Command, store: Path, tmp_p
     assert lacking in done.err
 
 
+def test_what_is_divided_by_day_is_not_divided_by_source_later(
+    stillsift: Command, store: Path
+) -> None:
+    out = exported(stillsift, store, "imagefolder", "--val", "0.34")
+    before = contents(out)
+    add_photos(store, "dock", range(9), asks=None, label="x")
+    words = ("--store", store, "--format", "imagefolder", "-o", out)
+    done = stillsift("export", *words, "--val-by", "source")
+    assert done.status == 1
+    assert "was divided by day; by source, frames that look alike would get into both" in done.err
+    assert contents(out) == before
+    assert stillsift("export", *words, "--val-by", "day").status == 0
+
+
+def test_a_label_that_no_frame_shows_is_answered_with_those_there_are(
+    stillsift: Command, store: Path, tmp_path: Path
+) -> None:
+    words = ("--store", store, "--format", "coco", "-o", tmp_path / "out", "--label", "dog")
+    done = stillsift("export", *words)
+    assert done.status == 1
+    assert "no kept frame that was asked for shows dog; there is light" in done.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_first_lines_of_an_imagefolder_have_all_columns(
     stillsift: Command, store: Path, tmp_path: Path
 ) -> None:
@@ -382,8 +406,8 @@ def test_the_first_lines_of_an_imagefolder_have_all_columns(
     out = tmp_path / "out"
     words = ("--store", store, "--format", "imagefolder", "-o", out)
     for source in ("lane", "yard", "gate"):
-        stillsift("export", *words, "--source", source)
-    done = stillsift("export", *words, "--val", "0.5", "--val-by", "source")
+        stillsift("export", *words, "--source", source, "--val-by", "source")
+    done = stillsift("export", *words, "--val", "0.5")
     assert done.err == ""
     told = {split: columns(out / split / "metadata.jsonl") for split in ("train", "val")}
     assert set.union(*told["train"]) == set.union(*told["val"])

@@ -109,6 +109,11 @@ def run(given: argparse.Namespace) -> int:
         )
         kept = KeptFrames(ledger, store, wanted, with_vectors=given.format in WITH_VECTORS)
         if next(kept.records(), None) is None:
+            if given.label is not None and (labels := kept.labels()):
+                raise ExportError(
+                    f"{store}: no kept frame that was asked for shows {given.label}; there is "
+                    f"{', '.join(labels)}"
+                )
             raise ExportError(
                 f"{store}: no frame is kept that was asked for, so there is nothing to export; "
                 "`stillsift stats` tells what is kept"

@@ -14,7 +14,7 @@ from ..ledger.records import KeptRecord
 from .camtrap_dp import CamtrapDp
 from .coco import Coco
 from .cvat import Cvat
-from .folder import ExportFolder
+from .folder import ExportError, ExportFolder
 from .imagefolder import ImageFolder
 from .kept_frames import KeptFrame, KeptFrames
 from .label_studio import LabelStudio
@@ -137,12 +137,22 @@ def _group(record: KeptRecord, whole: Whole) -> str:
 
 
 def _division(folder: ExportFolder, asked: Division) -> tuple[float, Whole]:
-    """Returns the share to set apart and what stays together; asked for once, it goes on so."""
+    """Returns the share to set apart and what stays together; asked for once, it goes on so.
+
+    Raises ExportError where frames were divided by something else: what is in one split as of one
+    day would be in the other as of one source.
+    """
     share = folder.setting("share") if asked.share is None else asked.share
-    whole = folder.setting("whole") if asked.whole is None else asked.whole
+    before = folder.setting("whole") or "day"
+    whole = before if asked.whole is None else asked.whole
+    if whole != before and folder.setting("groups"):
+        raise ExportError(
+            f"{folder.root}: was divided by {before}; by {whole}, frames that look alike would get "
+            "into both splits. Leave out --val-by, or name another folder"
+        )
     folder.remember("share", share)
     folder.remember("whole", whole)
-    return share or 0.0, whole or "day"
+    return share or 0.0, whole
 
 
 def _is_full(frames: int, size: int, format: Format) -> bool:

@@ -100,6 +100,12 @@ class KeptFrames:
             if wanted.label is None or any(each.label == wanted.label for each in found):
                 yield record
 
+    def labels(self) -> list[str]:
+        """Returns the labels of all objects in the frames that are wanted, whatever label is."""
+        all_labels = KeptFrames(self._ledger, self._root, replace(self._wanted, label=None))
+        found = (record.record.decision.detections or () for record in all_labels.records())
+        return sorted({each.label for objects in found for each in objects})
+
     def frame(self, record: KeptRecord) -> KeptFrame:
         """Returns a frame as it is exported."""
         vector = self._ledger.vector(record.file.id) if self._with_vectors else None

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..decisions import Detection
+from ..escapes import as_utf8
 from .folder import ExportFolder
 from .kept_frames import NUMBERS, KeptFrame
 
@@ -80,6 +81,7 @@ class Parquet:
                 *((name, arrow.int64()) for name in _WHOLE),
                 *((name, arrow.float64()) for name in NUMBERS),
                 ("objects", arrow.list_(arrow.struct(found))),
+                ("tags", arrow.list_(arrow.struct(found[:2]))),
                 ("model", arrow.string()),
                 ("embedding", arrow.list_(arrow.float32())),
             ]
@@ -96,9 +98,18 @@ class Parquet:
             **{name: columns.get(name) for name in (*_TEXTS, *_WHOLE, *NUMBERS)},
             "captured_at": datetime.fromisoformat(str(columns["captured_at"])),
             "objects": objects,
+            "tags": _tags(columns.get("tags")),
             "model": None if frame.vector is None else frame.vector[0],
             "embedding": None if frame.vector is None else np.frombuffer(frame.vector[1], "<f4"),
         }
+
+
+def _tags(told: object) -> list[dict[str, object]] | None:
+    """Returns the tags of metadata.jsonl as rows; None: it tells none."""
+    if not isinstance(told, dict):
+        return None
+    pairs = zip(told["label"], told["confidence"], strict=True)
+    return [{"label": as_utf8(label), "confidence": confidence} for label, confidence in pairs]
 
 
 def _object(found: Detection) -> dict[str, object]:
