@@ -9,8 +9,6 @@ import resource
 import sys
 from contextlib import suppress
 
-from stillsift.system_libraries import explain_import_error
-
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """Numbers of these options in glibc's malloc.h."""
 _ARRAY = 4 << 20
@@ -22,6 +20,17 @@ def main() -> int:
 
     Returns the exit status. Any other ImportError is raised.
     """
+    try:
+        return _run()
+    except KeyboardInterrupt:  # while it is imported, which takes up to a second
+        print("stillsift: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run() -> int:
+    # Not above, where Ctrl-C would show a traceback.
+    from stillsift.system_libraries import explain_import_error
+
     # A crash in native code, or the SIGABRT of a watchdog, then prints every thread's stack.
     faulthandler.enable()
     with suppress(OSError, ValueError):

@@ -84,6 +84,27 @@ def test_what_run_would_refuse_is_a_mistake(
     assert stillsift("run", "-c", config).status == 78
 
 
+def test_all_mistakes_are_told_in_one_go(stillsift: Command, config: Path) -> None:
+    text = (
+        f"store: {{path: s}}\nmodel: {{name: resnet}}\ndefaults: {{require: [persn]}}\n{SOURCES}"
+        "  - {name: yard, rtsp: 'rtsp://192.0.2.7/', user: u, password_file: /nowhere/it}\n"
+        "review: {listen: '127.0.0.1:0', password_file: /nowhere/there}\n"
+    )
+    found = told(stillsift, config, text, 78)
+    assert [(each["line"], each["key"]) for each in found["mistakes"]] == [
+        (2, "model.name"),
+        (3, "defaults.require[0].label"),
+        (7, "review.password_file"),
+    ]
+    # A camera waits for its password.
+    assert [(each["line"], each["key"], each["message"]) for each in found["warnings"]] == [
+        (6, "sources.yard.password_file", "/nowhere/it cannot be read: No such file or directory")
+    ]
+    credential = text.replace("/nowhere/it", "yard").replace("/nowhere/there", "review")
+    found = told(stillsift, config, credential, 78)
+    assert (len(found["mistakes"]), found["warnings"]) == (2, [])
+
+
 def test_mistakes_of_the_web_configuration_are_told_with_their_lines(
     stillsift: Command, config: Path
 ) -> None:

@@ -22,7 +22,7 @@ from ..config.json_schema import schema
 from ..config.lint import LintWarning, lint
 from ..config.marked_yaml import Place
 from ..config.password import password_in
-from ..config.yaml_file import NO_SOURCES, read_file
+from ..config.yaml_file import NO_SOURCES, looked_into
 from ..embedding import Embedder, ModelError
 from ..escapes import escaped, json_text
 from ..frames import Frame
@@ -126,17 +126,21 @@ def check_config(given: argparse.Namespace) -> int:
 def _looked_at(file: Path, *, probe: bool) -> _Found:
     found = _Found(file)
     try:
-        read = read_file(file)
+        read, found.mistakes = looked_into(file)
     except ConfigError as error:
         found.mistakes += error.mistakes
         return found
+    if read is None:
+        return found
     found.sources += [source.name for source in read.config.sources]
     found.mistakes += [read.mistake_at(*mistake) for mistake in _refused(read.config)]
+    found.mistakes.sort(key=lambda each: each.line or 0)
     found.warnings += [
         *read.clear_passwords(),
         *(read.mistake_at(*each) for each in lint(read.config)),
         *(read.mistake_at(*each) for each in _uncovered(read.config)),
         *(read.mistake_at(*each) for each in _untagged(read.config)),
+        *(read.mistake_at(*each) for each in (() if probe else _unread_of_cameras(read.config))),
     ]
     found.warnings.sort(key=lambda each: each.line or 0)
     if probe and not found.mistakes:
@@ -170,11 +174,28 @@ def _refused(config: Config) -> Iterator[tuple[Place, str]]:
         except ConfigError as error:
             for mistake in str(error).splitlines():
                 yield ("metrics", "web_config_file"), mistake
+    if config.review.listen is not None:
+        yield from _unread(("review",), config.review.password_file)
     yield from refused_examples(config)
     if not config.sources:
         unnamed = "sources" not in config.model_fields_set
         also = "; `stillsift sift -c` takes the file as it is" if unnamed else ""
         yield ("sources",), NO_SOURCES + also
+
+
+def _unread(section: Place, password_file: str | None, what: str = "review") -> Iterator[tuple[Place, str]]:
+    """Yields a file of a password that cannot be read; systemd shows credentials to `run` alone."""
+    if password_file is not None and Path(password_file).is_absolute():
+        try:
+            password_in(password_file, f"{what}.password_file", what)
+        except ConfigError as error:
+            yield (*section, "password_file"), error.mistakes[0].reason
+
+
+def _unread_of_cameras(config: Config) -> Iterator[LintWarning]:
+    """Yields the files of passwords for which `run` lets a camera wait."""
+    for index, source in enumerate(config.sources):
+        yield from _unread(("sources", index), source.password_file, source.name)
 
 
 def _uncovered(config: Config) -> Iterator[tuple[Place, str]]:

@@ -56,6 +56,14 @@ def load(path: Path | None) -> Config:
 
 def read_file(path: Path) -> ConfigFile:
     """Reads the configuration in `path` with its lines. Raises ConfigError with every mistake."""
+    return _right(*looked_into(path), str(path))
+
+
+def looked_into(path: Path) -> tuple[ConfigFile | None, list[Mistake]]:
+    """Returns the configuration in `path` with its mistakes, so that more can be looked for.
+
+    None: a value is invalid. Raises ConfigError where the file cannot be read.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -66,7 +74,7 @@ def read_file(path: Path) -> ConfigFile:
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
         raise ConfigError(str(path), [Mistake(None, "", reason)]) from error
-    return _parsed(text, str(path), os.environ)
+    return _looked_at(text, os.environ)
 
 
 def parse(
@@ -94,6 +102,16 @@ def _warned_of(read: ConfigFile, name: str) -> Config:
 
 
 def _parsed(text: str, name: str, environ: Mapping[str, str]) -> ConfigFile:
+    return _right(*_looked_at(text, environ), name)
+
+
+def _right(read: ConfigFile | None, mistakes: list[Mistake], name: str) -> ConfigFile:
+    if read is None or mistakes:
+        raise ConfigError(name, mistakes)
+    return read
+
+
+def _looked_at(text: str, environ: Mapping[str, str]) -> tuple[ConfigFile | None, list[Mistake]]:
     document = marked_yaml.read(text, environ)
     faults = Faults(document)
     given, config = document.value, None
@@ -105,9 +123,7 @@ def _parsed(text: str, name: str, environ: Mapping[str, str]) -> ConfigFile:
         faults.add((), f"must be sections of keys, not {shown(given)}")
     elif not document.faults:
         faults.add((), "holds no settings; the config.yaml of the project shows them all")
-    if config is None or faults.mistakes():
-        raise ConfigError(name, faults.mistakes())
-    return ConfigFile(config, document)
+    return None if config is None else ConfigFile(config, document), faults.mistakes()
 
 
 def _clear_passwords(document: Document) -> Iterator[Place]:
