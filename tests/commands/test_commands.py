@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -69,6 +70,25 @@ print(gc.isenabled(), gc.get_freeze_count() > 10_000, *commands)
     assert (enabled, set_aside) == ("True", "True")
     imported = {name.rpartition(".")[2].replace("_", "-") for name in commands}
     assert imported & set(COMMANDS) == {"stats"}
+
+
+@pytest.mark.parametrize("module", ["stillsift.system_libraries", "numpy", "stillsift.decisions"])
+def test_an_interruption_while_it_is_imported_is_one_line(module: str) -> None:
+    told = f"""
+import signal, sys
+class AtImport:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, AtImport())
+from stillsift.__main__ import main
+sys.argv = ["stillsift", "stats", "--store", "nowhere"]
+sys.exit(main())
+"""
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=False)
+    # Python may end by the signal itself, which shells call 130, too.
+    assert done.returncode in (130, -signal.SIGINT)
+    assert done.stderr == "stillsift: interrupted\n"
 
 
 def test_help_names_every_command(stillsift: Command) -> None:
