@@ -153,6 +153,19 @@ def test_what_is_ambiguous_is_told(
     assert stillsift("find", "x" * 5000, film).status == 0
 
 
+def test_words_without_quotes_are_answered_with_quotes(
+    stillsift: Command, film: Path, tmp_path: Path
+) -> None:
+    for rest in ((), ("--store", tmp_path)):
+        done = stillsift("find", "white", "rabbit", "hole", *rest)
+        assert done.status == 2
+        assert "rabbit: there is no such folder; put several words in quotes" in done.err
+        assert "stillsift find 'white rabbit hole'" in done.err
+    done = stillsift("find")
+    assert done.status == 2
+    assert "the following arguments are required: TEXT|PICTURE\n" in done.err
+
+
 def test_a_pair_finds_what_a_text_says(stillsift: Command, tinted: Path, tmp_path: Path) -> None:
     given = pair(tmp_path)
     done = stillsift("find", "a green one", tinted, "-c", given, "--json")

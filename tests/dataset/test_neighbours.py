@@ -36,6 +36,13 @@ def test_the_nearest_come_first_and_not_the_picture_itself(
         assert found.similarity[place] == pytest.approx(cosines[expected], abs=1e-6)
 
 
+def test_of_equal_ones_the_first_come_first_however_many_are_wanted() -> None:
+    copies = np.asarray([[1.0, 0.0]] + 40 * [[0.0, 1.0]] + [[1.0, 0.0]], np.float32)
+    for most in range(1, 42):
+        found = nearest(np.asarray([[0.6, 0.8]], np.float32), copies, most)
+        assert list(found.places[0]) == [*range(1, 41), 0, 41][:most]
+
+
 def test_where_there_are_too_few_there_is_none() -> None:
     some = vectors(3)
     found = nearest(some, some, 3, (np.array([0, 0, 1]), np.array([0, 0, 1])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ from ..store.store import KEPT
 from ..units import counted
 from .arguments import (
     Commands,
+    UsageError,
     add_command,
     configured,
     known_source,
@@ -86,6 +88,12 @@ def add(commands: Commands) -> None:
 def find(given: argparse.Namespace) -> int:
     """Prints what was found, the best first."""
     check_sheet(given)
+    if lacking := [path for path in given.paths if not _exists(path)]:
+        words = " ".join([given.what, *map(str, given.paths)])
+        raise UsageError(
+            f"find: {lacking[0]}: there is no such folder; put several words in quotes: "
+            f"stillsift find {shlex.quote(words)}"
+        )
     by = _by(given)
     if by == "picture":
         _by_picture(given)
@@ -118,6 +126,13 @@ def _by(given: argparse.Namespace) -> str:
     if names_picture:
         raise SetError(f"{given.what}: there is no such picture; --by words searches for words")
     return "text" if configured(given).search.image is not None else "words"
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # told where it is read
+        return True
 
 
 def _is_file(path: Path) -> bool:

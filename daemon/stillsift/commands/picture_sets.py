@@ -78,6 +78,7 @@ def add_named(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "paths",
         nargs="*",
+        default=[],  # or a missing argument before it would be told as two
         type=Path,
         metavar="PATH",
         help="folders of pictures; without any, the kept frames of the store",

@@ -67,6 +67,13 @@ def _exactly(
         if apart is not None:
             cosines[apart[0][rows][:, None] == apart[1][None]] = -2
         best = np.argpartition(cosines, -most, axis=1)[:, -most:]
+        least = np.take_along_axis(cosines, best, 1).min(axis=1, keepdims=True)
+        # Of equal ones at the end any may have come, others for another `most`.
+        several = np.count_nonzero(cosines >= least, axis=1) > most
+        for row in np.flatnonzero(several & (least[:, 0] > -2)):
+            above = np.flatnonzero(cosines[row] > least[row])
+            equal = np.flatnonzero(cosines[row] == least[row])
+            best[row] = np.concatenate([above, equal])[:most]
         places[rows], similarity[rows] = _in_order(best, np.take_along_axis(cosines, best, 1))
     return Neighbours(np.where(similarity > -2, places, -1), similarity)
 

@@ -13,6 +13,25 @@ Kind = Literal["tag", "object", "label", "source", "file"]
 _SEEN = frozenset({"tag", "object"})
 """What a model has seen in the picture. It counts more than a name that somebody gave it."""
 
+_IRREGULAR = {
+    "people": "person",
+    "children": "child",
+    "mice": "mouse",
+    "geese": "goose",
+    "feet": "foot",
+    "teeth": "tooth",
+    "oxen": "ox",
+    "dice": "die",
+    "cacti": "cactus",
+    "fungi": "fungus",
+}
+"""Plurals of what pictures show that no ending tells."""
+_ENDINGS = {
+    **{"ies": ("y",), "ves": ("f", "fe"), "oes": ("o",), "men": ("man",)},
+    **{ending: (ending[:-2],) for ending in ("ses", "xes", "zes", "ches", "shes")},
+}
+"""Endings of plurals, and what stands there in the singular, beside those of s alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Term:
@@ -88,9 +107,10 @@ def matches(
 
 def _forms(word: str) -> frozenset[str]:
     """Returns a word and what it may be the plural of, since people search for dogs and buses."""
-    forms = {word}
+    forms = {word, _IRREGULAR.get(word, word)}
     if len(word) > 3 and word.endswith("s"):
         forms.add(word[:-1])
-        if word.endswith(("ses", "xes", "zes", "ches", "shes")):
-            forms.add(word[:-2])
+    for ending, singular in _ENDINGS.items():
+        if word.endswith(ending):
+            forms |= {word.removesuffix(ending) + each for each in singular}
     return frozenset(forms)
