@@ -106,7 +106,7 @@ def beside(photos: Path) -> set[str]:
         *("a small.xmp", "a small.jpg.XMP", "a small.txt", "b/second small.json"),
         *("c/a again.aae", "c/a again.xml"),
     }
-    stays = {"a.xmp", "a small.md", "b/second.txt", "a small again.xmp", "c/a small.xmp"}
+    stays = {"a.xmp", "a.md", "b/second.txt", "a small again.xmp", "c/a small.xmp"}
     for name in names | stays:
         (photos / name).write_text(f"of {name}")
     return names
@@ -147,6 +147,57 @@ def test_what_may_belong_to_another_picture_or_clip_stays(
     assert lying == {*DROPPED, "c/a again.jpeg"} | (
         going - {"a small.xmp", "a small.txt", "b/second small.json"}
     )
+
+
+def test_a_file_of_the_same_name_that_is_not_read_keeps_what_may_be_its_own(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    for name in ("a small.psd", "a small.xmp", "a small.jpg.xmp"):
+        (photos / name).write_text(name)
+    assert stillsift("sift", photos, "--remove-to", tmp_path / "gone").status == 0
+    lying = {name for name in contents(tmp_path / "gone") if name != "removed.csv"}
+    assert lying == {*DROPPED, "a small.jpg.xmp"}
+
+
+@pytest.mark.parametrize("below", ["", "images", "images/train"])
+def test_labels_of_yolo_go_and_come_back_with_their_pictures(
+    stillsift: Command, photos: Path, tmp_path: Path, below: str
+) -> None:
+    folder, gone = tmp_path / "set", tmp_path / "gone"
+    (folder / "images").mkdir(parents=True)
+    photos.rename(folder / "images" / "train")
+    labels = {f"labels/train/{name.removesuffix('.jpg')}.txt" for name in DROPPED}
+    for name in labels | {"labels/train/a.txt", "labels/a small.txt"}:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    before = contents(folder)
+    done = stillsift("sift", folder / below, "--remove-to", gone)
+    assert done.status == 0
+    assert ", and 3 files beside them, to" in done.out
+    assert set(before) - set(contents(folder)) == labels | {
+        f"images/train/{name}" for name in DROPPED
+    }
+    assert listed(gone)["a small.txt"]["detail"] == "belongs to a small.jpg"
+    assert stillsift("restore", "--store", gone, "a small.jpg").status == 0
+    assert (folder / "labels/train/a small.txt").is_file()
+    assert stillsift("restore", "--store", gone, "--all").status == 0
+    assert contents(folder) == before
+
+
+def test_a_dry_run_lists_and_counts_what_would_go_with_a_still(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    going = beside(photos)
+    words = ("sift", photos, "--remove-to", tmp_path / "gone", "--dry-run")
+    done = stillsift(*words, "--list", "jsonl")
+    rows = list(map(json.loads, done.out.splitlines()))
+    assert {row["file"] for row in rows} == {str(photos / name) for name in DROPPED | going}
+    told = {row["file"]: row["detail"] for row in rows if row["reason"] is None}
+    assert told[str(photos / "a small.jpg.XMP")] == "belongs to a small.jpg"
+    assert len(told) == len(going)
+    assert ", and 6 files beside them, would go" in done.err
+    summary = json.loads(stillsift(*words, "--json").out)
+    assert (summary["would_move"], summary["would_move_sidecars"]) == (len(DROPPED), len(going))
 
 
 def test_what_cannot_go_with_its_still_is_named(

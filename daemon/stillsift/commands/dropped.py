@@ -7,15 +7,17 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..decisions import Outcome
 from ..escapes import escaped, json_text
 from ..ledger import LedgerReader
 from ..store.in_place import goes, shown_in_csv, why_dropped
+from ..store.sidecars import Sidecars
 
 COLUMNS = ("file", "reason", "shown_by", "distance", "detail")
-"""What is printed of each file; text has the first three."""
+"""What is printed of each file; text has the first three. What goes with a still has no reason."""
 
 
 def print_dropped(ledger: LedgerReader, sources: Iterable[str], form: str) -> None:
@@ -36,23 +38,45 @@ def print_dropped(ledger: LedgerReader, sources: Iterable[str], form: str) -> No
             out.writerow({name: shown_in_csv(value) for name, value in row.items()})
     else:
         for row in rows:
-            told = (row["file"], row["reason"], row["shown_by"] or "")
+            told = (row["file"], row["reason"] or row["detail"], row["shown_by"] or "")
             print("\t".join(escaped(str(each)) for each in told))
 
 
-def would_go(ledger: LedgerReader, sources: Iterable[str]) -> tuple[int, int]:
-    """Returns how many dropped stills may go, and how many bytes they have together."""
-    files = bytes_ = 0
+@dataclass(frozen=True, slots=True)
+class Going:
+    """Counts what would go."""
+
+    files: int
+    """Dropped stills."""
+    bytes: int
+    """Of those together."""
+    sidecars: int
+    """Files that would go since they belong to those."""
+
+
+def would_go(ledger: LedgerReader, sources: Iterable[str]) -> Going:
+    """Returns how many files may go."""
+    files = bytes_ = sidecars = 0
     for row in _rows(ledger, sources):
+        if row["reason"] is None:
+            sidecars += 1
+            continue
         with suppress(OSError):  # gone meanwhile
             bytes_ += Path(str(row["file"])).stat().st_size
             files += 1
-    return files, bytes_
+    return Going(files, bytes_, sidecars)
 
 
 def _rows(ledger: LedgerReader, sources: Iterable[str]) -> Iterator[dict[str, object]]:
     for source in sources:
+        beside = Sidecars()
         for record in ledger.decisions(source=source, outcome=Outcome.DROPPED):
             decision = record.decision
             if goes(ledger, decision):
+                assert decision.file is not None
                 yield {"file": str(decision.file), **why_dropped(ledger, decision)}
+                with suppress(OSError):  # the folder is gone meanwhile
+                    for sidecar in beside.going_with(decision.file):
+                        belongs = f"belongs to {decision.file.name}"
+                        told = {**why_dropped(ledger, None), "detail": belongs}
+                        yield {"file": str(sidecar), **told}

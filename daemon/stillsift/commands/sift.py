@@ -36,7 +36,7 @@ from ..store.in_place import LIST, Mode, mode_of
 from ..units import counted, shown_size
 from . import process_list
 from .arguments import Commands, UsageError, add_command, add_json
-from .dropped import print_dropped, would_go
+from .dropped import Going, print_dropped, would_go
 from .pasted import pasted
 from .progress import Progress, show_progress
 from .sift_sources import (
@@ -588,10 +588,10 @@ def _print_summary(
     given: argparse.Namespace,
     config: Config,
     chosen: Chosen | None,
-    going: tuple[int, int] | None,
+    going: Going | None,
     interrupted: bool,
 ) -> None:
-    """Prints what came of it. `going`: files and bytes that a dry run would move; None: none."""
+    """Prints what came of it. `going`: what a dry run would move; None: nothing."""
     store = None if given.dry_run else config.store.path
     out = sys.stderr if given.list or given.print0 else sys.stdout
     if given.json:
@@ -601,7 +601,7 @@ def _print_summary(
             "dry_run": store is None,
             "interrupted": interrupted,
             **({} if chosen is None else {"chosen": chosen.kept, "of": chosen.before}),
-            **({} if going is None else {"would_move": going[0], "would_move_bytes": going[1]}),
+            **({} if going is None else _going_json(going)),
         }
         print(json_text(summary, indent=2), file=out)
         return
@@ -619,10 +619,22 @@ def _print_summary(
         for line in places:
             print(line, file=out)
     elif going is not None:
-        would = f"{counted(going[0], 'file')}, {shown_size(going[1])}, would go"
-        print(f"A dry run: nothing was moved. {would}; --list names them.", file=out)
+        would = f"{counted(going.files, 'file')}, {shown_size(going.bytes)}{_beside(going.sidecars)}"
+        print(f"A dry run: nothing was moved. {would} would go; --list names them.", file=out)
     elif any(tally.kept for tally in tallies):
         print("A dry run: nothing was kept.", file=out)
+
+
+def _going_json(going: Going) -> dict[str, int]:
+    return {
+        "would_move": going.files,
+        "would_move_bytes": going.bytes,
+        "would_move_sidecars": going.sidecars,
+    }
+
+
+def _beside(sidecars: int) -> str:
+    return f", and {counted(sidecars, 'file')} beside them," if sidecars else ","
 
 
 def _summed_up(tallies: list[Tally]) -> list[Tally]:
@@ -666,9 +678,8 @@ def _finished(given: argparse.Namespace, store: Path, tallies: list[Tally]) -> I
         yield escaped(f"Copies        {counted(files, 'file')} in {store}")
     else:
         sidecars = sum(each.sidecars for each in done)
-        beside = f", and {counted(sidecars, 'file')} beside them" if sidecars else ""
-        moved = f"{counted(files, 'file')}, {shown_size(size)}{beside}"
-        yield escaped(f"Moved         {moved}, to {store}")
+        moved = f"{counted(files, 'file')}, {shown_size(size)}{_beside(sidecars)}"
+        yield escaped(f"Moved         {moved} to {store}")
         yield escaped(f"List          {store / LIST}")
         yield f"Undo          {pasted('restore', '--store', store, '--all')}"
         if any(tally.of_clips for tally in tallies):

@@ -50,7 +50,7 @@ from .quarantine import (
 )
 from .repair import ANONYMOUS, NOTHING, ImageFormat, Repair, Repaired, repaired_names
 from .sidecars import SUFFIXES as SIDECARS
-from .sidecars import Sidecars
+from .sidecars import Sidecars, label_of
 from .store import KEPT, Store, kept_as
 
 LIST = "removed.csv"
@@ -119,8 +119,14 @@ class InPlaceStore(Store):
         return self.state / "placing"
 
     def below(self, source: str, file: Path) -> Path:
-        """Returns the path of a file, relative to the folder that takes files."""
-        return file.relative_to(self.bases[source])
+        """Returns the path of a file, relative to the folder that takes files.
+
+        A label beside the folder of pictures (images/b.jpg, labels/b.txt) is at labels/b.txt.
+        """
+        base = self.bases[source]
+        if file.is_relative_to(base):
+            return file.relative_to(base)
+        return Path(*(part for part in Path(os.path.relpath(file, base)).parts if part != ".."))
 
     def path_of(self, frame: Frame, suffix: str, area: Path = KEPT) -> Path:  # noqa: ARG002
         assert frame.file is not None
@@ -539,7 +545,9 @@ def _names(still: Path) -> tuple[tuple[Path, str], ...]:
     """Returns the folder and the names, without their suffix, of what belongs to a still."""
     if _is_sidecar(still):
         return ()
-    return (still.parent, still.stem), (still.parent, still.name)
+    label = label_of(still)
+    beside = () if label is None else ((label.parent, label.stem),)
+    return (still.parent, still.stem), (still.parent, still.name), *beside
 
 
 def goes(ledger: LedgerReader, decision: Decision) -> bool:

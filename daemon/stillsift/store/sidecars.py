@@ -7,8 +7,6 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from ..sources.files.tree import named_as_footage
-
 SUFFIXES = frozenset({".xmp", ".txt", ".xml", ".json", ".aae", ".thm"})
 """Of edits (Lightroom, darktable, Apple), of labels (YOLO, Pascal VOC, labelme), of thumbnails."""
 
@@ -16,7 +14,7 @@ SUFFIXES = frozenset({".xmp", ".txt", ".xml", ".json", ".aae", ".thm"})
 @dataclass(slots=True)
 class _Folder:
     names: set[str] = field(default_factory=set)
-    """Names of the pictures and clips in it."""
+    """Names of the files in it that are no sidecars: pictures, clips, and what is not read here."""
     stems: Counter[str] = field(default_factory=Counter)
     """How many of them have each name without suffix."""
     sidecars: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -32,7 +30,8 @@ class Sidecars:
     def going_with(self, picture: Path) -> list[Path]:
         """Returns what belongs to a picture that has left, and to no other that is there.
 
-        A clip of the same name is another one, too. Raises OSError.
+        A clip of the same name is another one, and so is a file that is not read, as a.psd beside
+        a.jpg. Raises OSError.
         """
         folder = self._folder(picture.parent)
         if picture.name in folder.names:
@@ -40,7 +39,11 @@ class Sidecars:
             folder.stems[picture.stem] -= 1
         keys = dict.fromkeys((picture.name, picture.stem))
         its = [key for key in keys if key not in folder.names and not folder.stems[key]]
-        return [picture.with_name(name) for key in its for name in folder.sidecars[key]]
+        found = [picture.with_name(name) for key in its for name in folder.sidecars[key]]
+        label = label_of(picture)
+        if picture.stem in its and label is not None and label.is_file() and label not in found:
+            found.append(label)
+        return found
 
     def _folder(self, path: Path) -> _Folder:
         if path in self._folders:
@@ -49,9 +52,19 @@ class Sidecars:
         with os.scandir(path) as entries:
             files = (entry.name for entry in entries if entry.is_file(follow_symlinks=False))
             for name in sorted(files):
-                if named_as_footage(name):
+                if PurePath(name).suffix.lower() in SUFFIXES:
+                    listed.sidecars[PurePath(name).stem].append(name)
+                else:
                     listed.names.add(name)
                     listed.stems[PurePath(name).stem] += 1
-                elif PurePath(name).suffix.lower() in SUFFIXES:
-                    listed.sidecars[PurePath(name).stem].append(name)
         return listed
+
+
+def label_of(picture: Path) -> Path | None:
+    """Returns where YOLO has the label of a picture in images/, beside it in labels/; None: it lies
+    in no such folder."""
+    folders = picture.parent.parts
+    if "images" not in folders:
+        return None
+    last = len(folders) - 1 - folders[::-1].index("images")
+    return Path(*folders[:last], "labels", *folders[last + 1 :], f"{picture.stem}.txt")
