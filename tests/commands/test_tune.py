@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 
 from clips import real_clip
 from conftest import Command
+from photographs import textured
 from stillsift.cli import main
 from stillsift.config import load
 from stillsift.ledger import Ledger
@@ -137,6 +140,40 @@ def test_a_source_that_the_configuration_does_not_have_is_not_written(
     assert done.status == 2
     assert "has no source bikes" in done.err
     assert file.read_bytes() == before
+
+
+def test_limits_that_keep_the_wanted_number_stay(stillsift: Command, made: Path) -> None:
+    (source,) = told(stillsift, "--store", made)["sources"]
+    (today,) = (line for line in source["tried"] if line["name"] == "today")
+    for frames in (today["kept"] - 0.4, today["kept"], today["kept"] + 0.4):
+        rate = f"{frames / source['frames']:.6f}"
+        (proposed,) = told(stillsift, "--store", made, "--keep-rate", rate)["sources"]
+        assert proposed["proposed"] == {}
+
+
+def test_photographs_have_no_day(stillsift: Command, tmp_path: Path) -> None:
+    for number in range(3):
+        cv2.imwrite(str(path := tmp_path / f"{number}.png"), textured(number, 320, 240))
+        os.utime(path, (1_700_000_000 + number * 10_000_000,) * 2)
+    store = tmp_path / "store"
+    assert stillsift("sift", *tmp_path.glob("*.png"), "-o", store).status == 0
+    for source in told(stillsift, "--store", store)["sources"]:
+        assert source["days"] is None
+        assert {line["per_day"] for line in source["tried"]} == {None}
+    out = stillsift("tune", "--store", store).out
+    assert "1 frame\n" in out
+    assert "a day" not in out
+
+
+def test_an_unknown_key_is_answered_with_what_can_be_tried(
+    stillsift: Command, made: Path
+) -> None:
+    done = stillsift("tune", "--store", made, "--set", "zzz=1")
+    assert done.status == 2
+    assert "known here: sensitivity, novelty_limit" in done.err
+    assert " rate" not in done.err
+    done = stillsift("tune", "--store", made, "--set", "min_gapp=1s")
+    assert "did you mean min_gap?" in done.err
 
 
 def test_a_rate_that_cannot_be_reached_is_told(stillsift: Command, made: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 from ..config import Config, ConfigError
@@ -143,6 +144,7 @@ def tune(given: argparse.Namespace) -> int:
         raise UsageError("--kept-per-day: how many? It has to be more than 0")
     if given.write and not asks:
         raise UsageError("--write: say which: --keep-rate, --kept-per-day or --from-corrections")
+    _check_known(given.settings)
     file, config = _configuration(given)
     if given.write and file is None:
         raise UsageError("--write: name the configuration with -c")
@@ -206,6 +208,16 @@ def _configuration(given: argparse.Namespace) -> tuple[Path | None, Config | Non
     return (file, config) if same else (None, None)
 
 
+def _check_known(assignments: Sequence[str]) -> None:
+    """Raises UsageError for an unknown key, with those that can be tried."""
+    for assignment in assignments:
+        key = assignment.partition("=")[0].strip()
+        if key not in SourceSettings.model_fields:
+            near = get_close_matches(key, KEYS, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(KEYS)}"
+            raise UsageError(f"--set {key}: unknown key; {hint}")
+
+
 def _looked_at(
     given: argparse.Namespace, ledger: LedgerReader, config: Config | None, source: str
 ) -> _Tuned | None:
@@ -261,6 +273,7 @@ def _all(each: _Tuned) -> list[Tried]:
 
 def _propose(each: _Tuned, wanted: float) -> None:
     """Proposes the limits with which about as many frames are kept as are wanted."""
+    wanted = max(1, round(wanted))  # half a frame is no reason to leave today's limits
     best = nearest(_all(each), wanted, limits_of(each.settings))
     each.proposed = best
     each.words.append(
@@ -336,9 +349,11 @@ def _about(found: WhatIf) -> str:
 
 def _print(each: _Tuned) -> None:
     frames, days = len(each.past.measures), each.past.measures.days
-    lasted = shown_duration(each.past.measures.seconds)
-    print(f"\n{escaped(each.past.source)}: {counted(frames, 'frame')} in {lasted}")
-    rows = [["sensitivity", "novelty_limit", "kept", "share", "a day", "+", "-", ""]]
+    timed = bool(each.past.measures.timed.any())
+    lasted = f" in {shown_duration(each.past.measures.seconds)}" if timed else ""
+    print(f"\n{escaped(each.past.source)}: {counted(frames, 'frame')}{lasted}")
+    per_day = ["a day"] if timed else []
+    rows = [["sensitivity", "novelty_limit", "kept", "share", *per_day, "+", "-", ""]]
     order = list(Sensitivity)
     for line in sorted(
         each.lines, key=lambda one: (order.index(Sensitivity(one.sensitivity)), -one.novelty_limit)
@@ -350,7 +365,7 @@ def _print(each: _Tuned) -> None:
                 f"{line.novelty_limit:g}",
                 _about(line.found),
                 f"{line.found.count / frames:.2%}",
-                f"{line.found.count / days:.0f}",
+                *([f"{line.found.count / days:.0f}"] if timed else []),
                 str(added),
                 str(lost),
                 line.name,
@@ -376,10 +391,11 @@ def _against(now: WhatIf, found: WhatIf) -> tuple[int, int]:
 
 def _as_json(each: _Tuned) -> dict[str, object]:
     frames, days = len(each.past.measures), each.past.measures.days
+    timed = bool(each.past.measures.timed.any())
     return {
         "source": each.past.source,
         "frames": frames,
-        "days": round(days, 4),
+        "days": round(days, 4) if timed else None,
         "tried": [
             {
                 "name": line.name or None,
@@ -387,7 +403,7 @@ def _as_json(each: _Tuned) -> dict[str, object]:
                 "novelty_limit": line.novelty_limit,
                 "kept": line.found.count,
                 "share": round(line.found.count / frames, 6),
-                "per_day": round(line.found.count / days, 3),
+                "per_day": round(line.found.count / days, 3) if timed else None,
                 "error": round(line.found.error, 2),
                 "added": each.past.measures.those(line.found.kept & ~each.now.kept),
                 "lost": each.past.measures.those(each.now.kept & ~line.found.kept),
