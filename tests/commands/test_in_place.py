@@ -200,6 +200,25 @@ def test_a_dry_run_lists_and_counts_what_would_go_with_a_still(
     assert (summary["would_move"], summary["would_move_sidecars"]) == (len(DROPPED), len(going))
 
 
+def test_a_read_only_folder_is_told_once_and_as_such(
+    stillsift: Command, photos: Path, tmp_path: Path, disks: Disks
+) -> None:
+    disk = disks("size=16m")
+    folder = shutil.copytree(photos, disk.path / "photos")
+    shutil.copy2(photos / "a.jpg", folder / "a again.jpg")
+    disk.remount("ro")
+    done = stillsift("sift", folder, "--remove-to", tmp_path / "gone")
+    assert done.status == 1
+    for place in (folder, folder / "b", folder / "c"):
+        assert done.out.count(f"  stays    {place}: nothing can be taken out of it") == 1
+    assert "the file system is read-only; mount it writable" in done.out
+    assert "chmod" not in done.out + done.err
+    done = stillsift("sift", folder, "--dry-run", "--decisions", folder / "decisions.jsonl")
+    assert done.status == 1
+    assert "cannot be written: Read-only file system. Name another file" in done.err
+    assert "A dry run: nothing was kept." in done.out
+
+
 def test_what_cannot_go_with_its_still_is_named(
     stillsift: Command, photos: Path, tmp_path: Path
 ) -> None:

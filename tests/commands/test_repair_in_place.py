@@ -93,6 +93,15 @@ def test_a_list_names_what_is_wrong_and_changes_nothing(
     assert contents(all_kinds) == before
 
 
+def test_of_a_still_that_is_too_large_the_limit_is_named(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("defaults: {max_pixels: 1000}\n")
+    found = json.loads(stillsift("repair", photos, "-c", config, "--json").out)
+    assert {row["way_out"] for row in found["faults"]} == {"raise max_pixels, with -c"}
+
+
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_damaged_jpeg_that_gives_a_picture_is_named(
     stillsift: Command, photos: Path, progressive: bool

@@ -209,7 +209,9 @@ def _cells(row: Row, file_of: FileOf) -> Cells:
             cells[name] += f"/{_cell(row[f'{name}_limit'])}"
     file, detail = _cell(row["file"]), _cell(row["detail"])
     cells["file"] = file if row["file"] is None else f"{file}#{row['frame_index']}"
-    repeats = row["outcome"] == Outcome.DROPPED or row["dropped_as"] is not None
+    by_hand = row["reason"] in (Reason.PICKED, Reason.REJECTED)
+    dropped = row["outcome"] == Outcome.DROPPED or row["dropped_as"] is not None
+    repeats = dropped and not by_hand
     objects = str(row["objects_shown_by"] or "").split()
     shown_by = objects[0] if objects else row["nearest_kept"]
     cells["repeats"] = _cell(file_of(str(shown_by))) if repeats and shown_by is not None else "-"

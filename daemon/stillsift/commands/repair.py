@@ -354,7 +354,8 @@ def _found(still: OpenStill, wanted: Repair, labelled: _Labelled) -> Found | Non
 
 
 def _unreadable(path: Path, why: str) -> Found:
-    way_out = "get it again, or take it away"
+    too_large = why.endswith("(max_pixels)")
+    way_out = "raise max_pixels, with -c" if too_large else "get it again, or take it away"
     return Found(path, {Fault.UNREADABLE: why}, {Fault.UNREADABLE: way_out}, NOTHING)
 
 

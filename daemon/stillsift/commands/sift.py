@@ -240,13 +240,19 @@ def sift(given: argparse.Namespace) -> int:
         _tell_unmatched(runs, config)
         _tell_untimed(list(tallies.values()), config)
         _tidy(engine, signals)
+        unwritten = None
         if given.decisions is not None:
-            _write_decisions(given.decisions, engine, names)
+            try:
+                _write_decisions(given.decisions, engine, names)
+            except Problem as problem:
+                unwritten = problem
         if given.list or given.print0:
             print_dropped(engine.ledger, names, "print0" if given.print0 else given.list)
         going = would_go(engine.ledger, names) if given.dry_run and given.remove_to else None
         interrupted = signals.stop.is_set()
     _print_summary(list(tallies.values()), given, config, chosen, going, interrupted)
+    if unwritten is not None:
+        raise unwritten
     if interrupted:
         return 130
     return 1 if any(tally.fruitless or tally.stayed for tally in tallies.values()) else 0
@@ -577,9 +583,10 @@ def _write_decisions(file: Path, engine: Engine, sources: list[str]) -> None:
     except OSError as error:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+        kept = "" if engine.ledger.dry else "; the frames are kept"
         raise Problem(
-            f"--decisions {file}: cannot be written: {error.strerror}; the frames are kept. Name "
-            "another file, and run the same command again"
+            f"--decisions {file}: cannot be written: {error.strerror}{kept}. Name another file, "
+            "and run the same command again"
         ) from error
 
 
@@ -680,7 +687,8 @@ def _finished(given: argparse.Namespace, store: Path, tallies: list[Tally]) -> I
         sidecars = sum(each.sidecars for each in done)
         moved = f"{counted(files, 'file')}, {shown_size(size)}{_beside(sidecars)}"
         yield escaped(f"Moved         {moved} to {store}")
-        yield escaped(f"List          {store / LIST}")
+        if (store / LIST).is_file():  # not so where it was interrupted before
+            yield escaped(f"List          {store / LIST}")
         yield f"Undo          {pasted('restore', '--store', store, '--all')}"
         if any(tally.of_clips for tally in tallies):
             yield "Clips         stay as they are; --output or --copy-to keeps frames of them"

@@ -98,7 +98,8 @@ class Tally:
         if decision.content_hash is not None:
             self.by_time_of_file += decision.captured_at_origin is TimeOrigin.MTIME
             self.by_exif += decision.captured_at_origin is TimeOrigin.EXIF
-        if decision.file is not None and decision.content_hash is None and decision.pts_s is None:
+        is_frame = decision.outcome is not Outcome.FAILED and decision.content_hash is None
+        if decision.file is not None and is_frame and decision.pts_s is None:
             self._pages[decision.file] += 1
         if kept is not None:
             self.kept_bytes += kept.bytes

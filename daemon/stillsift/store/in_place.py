@@ -502,7 +502,8 @@ class Finished:
             self.moved += 1
             self.bytes += one.file.identity.size
             self.sidecars += one.sidecars
-        if one.detail is not None:
+        again = one.fate is Fate.REFUSED and one.detail in self.told  # it is about the folder
+        if one.detail is not None and not again:
             self.told.append(one.detail)
 
 

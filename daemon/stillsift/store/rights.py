@@ -18,6 +18,11 @@ def refusal(folder: Path) -> str | None:
     there = os.path.exists(folder)  # noqa: PTH110  # Path.exists raises where the disk fails
     if not there or os.access(folder, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
         return None
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return (
+            f"{folder}: nothing can be taken out of it: the file system is read-only; mount it "
+            "writable"
+        )
     user = user_name(os.geteuid())
     return (
         f"{folder}: {user} may not take files out of it; let {user} write there (chmod, chgrp or "

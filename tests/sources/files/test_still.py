@@ -388,6 +388,8 @@ def test_a_chunk_takes_no_more_memory_than_the_file(
     data[at - 4 : at] = (4_000_000_000).to_bytes(4)
     path.write_bytes(data)
     begin = time.process_time()
+    assert reason_of(path) == "cannot be decoded: its data is damaged or incomplete"
+    path.write_bytes(data[:-12])  # without its end
     assert reason_of(path).startswith("is cut off: 3,999,")
     assert time.process_time() - begin < 1
 

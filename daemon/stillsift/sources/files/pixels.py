@@ -124,6 +124,8 @@ def _refuse_cut_off(data: bytes, kind: Kind, path: Path) -> None:
     if kind is Kind.BMP and (missing := _bmp_missing(data)) > 0:
         raise DecodeError(path, f"is cut off: {missing:,} bytes of the BMP are missing")
     if kind is Kind.PNG and (missing := _png_missing(data)) > 0:
+        if data.endswith(_PNG_END):  # it is there to its end, and a length in it is wrong
+            raise DecodeError(path, DAMAGED)
         raise DecodeError(path, f"is cut off: {missing:,} bytes of the PNG are missing")
 
 
@@ -159,6 +161,9 @@ def _bmp_missing(data: bytes) -> int:
         return 0
     row = (width * int.from_bytes(data[28:30], "little") + 31) // 32 * 4
     return start + row * abs(height) - len(data)
+
+
+_PNG_END = b"IEND\xaeB`\x82"
 
 
 def _png_missing(data: bytes) -> int:
