@@ -30,6 +30,8 @@ from stillsift.commands.tables import DECISION_COLUMNS
 from stillsift.decisions import Outcome, Reason, time_text
 from stillsift.ledger import Ledger
 from stillsift.ledger.records import Batch, GapRecord
+from stillsift.store import Store
+from stillsift.store.correction import Corrections
 
 PHOTOS = 6
 STILLSIFT_QUIET = (sys.executable, "-W", "ignore", "-m", "stillsift")
@@ -293,6 +295,16 @@ def test_through_a_pipe_the_file_that_is_repeated_is_told_in_full(
     assert f"{tmp_path / 'photos' / 'img2.jpg'}#0" in done.out.splitlines()[1]
     kept = stillsift("decisions", "--store", store, "--outcome", "kept")
     assert "repeats" not in kept.out.splitlines()[0]
+
+
+def test_what_somebody_rejected_or_picked_repeats_nothing(stillsift: Command, store: Path) -> None:
+    kept = [each.decision for each in decided(store) if each.decision.outcome is Outcome.KEPT]
+    last = [each for each in kept if each.nearest_kept][-1]
+    with Ledger(store / "ledger.sqlite") as ledger:
+        Corrections(Store(store, 0), ledger).drop(last.id)
+    shown = stillsift("decisions", "--store", store, "--reason", "rejected").out.splitlines()
+    assert "rejected" in shown[1]
+    assert "repeats" not in shown[0]
 
 
 def lines_on_terminal(*arguments: object, columns: int) -> list[str]:

@@ -153,9 +153,7 @@ def test_what_is_ambiguous_is_told(
     assert stillsift("find", "x" * 5000, film).status == 0
 
 
-def test_words_without_quotes_are_answered_with_quotes(
-    stillsift: Command, film: Path, tmp_path: Path
-) -> None:
+def test_words_without_quotes_are_answered_with_quotes(stillsift: Command, tmp_path: Path) -> None:
     for rest in ((), ("--store", tmp_path)):
         done = stillsift("find", "white", "rabbit", "hole", *rest)
         assert done.status == 2

@@ -718,6 +718,22 @@ def test_of_very_many_failures_the_first_are_named_and_all_are_counted() -> None
     assert dry.as_text().endswith("  failed   no 999\n           and 1500 more")
 
 
+def test_damaged_places_of_a_clip_are_no_pages() -> None:
+    tally = Tally("noise", "/noise.mp4", Path("/s"))
+    for number in range(12):
+        bad = without_frame(
+            *("noise", f"{number}", Reason.DECODE_ERROR, 0), file=Path("/noise.mp4"), detail="bad"
+        )
+        tally.note(bad, None)
+    assert "pages" not in tally.as_text()
+
+
+def test_one_object_that_is_no_list_is_answered_with_the_list(stillsift: Command) -> None:
+    done = stillsift("sift", "photos", "--dry-run", "--set", "require=person")
+    assert done.status == 2
+    assert "require: must be a list, not 'person'; write [person]" in done.err
+
+
 def test_json_tells_of_every_source(stillsift: Command, clip: Path, tmp_path: Path) -> None:
     done = stillsift("sift", clip, "-o", tmp_path / "out", "--json")
     told = json.loads(done.out)

@@ -165,9 +165,7 @@ def test_photographs_have_no_day(stillsift: Command, tmp_path: Path) -> None:
     assert "a day" not in out
 
 
-def test_an_unknown_key_is_answered_with_what_can_be_tried(
-    stillsift: Command, made: Path
-) -> None:
+def test_an_unknown_key_is_answered_with_what_can_be_tried(stillsift: Command, made: Path) -> None:
     done = stillsift("tune", "--store", made, "--set", "zzz=1")
     assert done.status == 2
     assert "known here: sensitivity, novelty_limit" in done.err

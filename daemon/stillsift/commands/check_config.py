@@ -183,7 +183,9 @@ def _refused(config: Config) -> Iterator[tuple[Place, str]]:
         yield ("sources",), NO_SOURCES + also
 
 
-def _unread(section: Place, password_file: str | None, what: str = "review") -> Iterator[tuple[Place, str]]:
+def _unread(
+    section: Place, password_file: str | None, what: str = "review"
+) -> Iterator[tuple[Place, str]]:
     """Yields a file of a password that cannot be read; systemd shows credentials to `run` alone."""
     if password_file is not None and Path(password_file).is_absolute():
         try:

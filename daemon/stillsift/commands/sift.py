@@ -626,7 +626,9 @@ def _print_summary(
         for line in places:
             print(line, file=out)
     elif going is not None:
-        would = f"{counted(going.files, 'file')}, {shown_size(going.bytes)}{_beside(going.sidecars)}"
+        would = (
+            f"{counted(going.files, 'file')}, {shown_size(going.bytes)}{_beside(going.sidecars)}"
+        )
         print(f"A dry run: nothing was moved. {would} would go; --list names them.", file=out)
     elif any(tally.kept for tally in tallies):
         print("A dry run: nothing was kept.", file=out)

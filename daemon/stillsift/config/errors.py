@@ -143,7 +143,8 @@ def reason_of(error: ErrorDetails, section: Place = ()) -> str:
         case "model_type" | "model_attributes_type" | "dict_type":
             return f"must be a section of keys, not {value}{_as_section(place, error['input'])}"
         case "tuple_type" | "list_type":
-            return f"must be a list, not {value}"
+            one = isinstance(error["input"], str) and re.fullmatch(r"[\w-]+", error["input"])
+            return f"must be a list, not {value}{f'; write [{one[0]}]' if one else ''}"
         case "too_long" | "too_short":
             return f"must be a list of {context.get('max_length') or context.get('min_length')}"
         case _:

@@ -143,7 +143,7 @@ def _division(folder: ExportFolder, asked: Division) -> tuple[float, Whole]:
     day would be in the other as of one source.
     """
     share = folder.setting("share") if asked.share is None else asked.share
-    before = folder.setting("whole") or "day"
+    before: Whole = folder.setting("whole") or "day"
     whole = before if asked.whole is None else asked.whole
     if whole != before and folder.setting("groups"):
         raise ExportError(
