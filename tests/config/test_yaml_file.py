@@ -236,7 +236,7 @@ MISTAKES = [
     (
         "one object instead of a list",
         "defaults: {require: person}",
-        "c:1: defaults.require: must be a list, not 'person'",
+        "c:1: defaults.require: must be a list, not 'person'; write [person]",
     ),
     (
         "no confidence",
