@@ -395,7 +395,7 @@ def test_a_label_that_no_frame_shows_is_answered_with_those_there_are(
     words = ("--store", store, "--format", "coco", "-o", tmp_path / "out", "--label", "dog")
     done = stillsift("export", *words)
     assert done.status == 1
-    assert "no kept frame that was asked for shows dog; there is light" in done.err
+    assert "no frame is kept that was asked for: none shows dog; there is light" in done.err
     assert not (tmp_path / "out").exists()
 
 

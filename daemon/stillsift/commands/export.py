@@ -111,8 +111,8 @@ def run(given: argparse.Namespace) -> int:
         if next(kept.records(), None) is None:
             if given.label is not None and (labels := kept.labels()):
                 raise ExportError(
-                    f"{store}: no kept frame that was asked for shows {given.label}; there is "
-                    f"{', '.join(labels)}"
+                    f"{store}: no frame is kept that was asked for: none shows {given.label}; "
+                    f"there is {', '.join(labels)}"
                 )
             raise ExportError(
                 f"{store}: no frame is kept that was asked for, so there is nothing to export; "
