@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -287,3 +288,24 @@ def test_a_daemon_is_never_told_to_remove_it(
     monkeypatch.setattr(Ledger, "correct", correct)
     sifted.corrections.drop(id)
     assert told == []
+
+
+def test_what_a_person_has_dropped_is_not_forgotten_for_its_age(sifted: Sifted) -> None:
+    id = sifted.first(Outcome.KEPT)
+    made = sifted.corrections.drop(id)
+    while sifted.ledger.forget(1 << 62):
+        pass
+    sifted.corrections.undo(made)
+    assert sifted.reason(id) is Reason.NOVEL
+    assert_agree(sifted.root)
+
+
+def test_what_is_dropped_again_is_as_young_as_that(sifted: Sifted) -> None:
+    id = sifted.first(Outcome.DROPPED)
+    one = next(sifted.ledger.decisions(id=id)).decision
+    made = sifted.corrections.keep(id, one.file)
+    time.sleep(0.03)  # the kernel tells hundredths
+    before_ns = sifted.ledger.lifetime_ns()
+    sifted.corrections.undo(made)
+    sifted.ledger.forget(before_ns)
+    assert sifted.ledger.decision(id) is not None
