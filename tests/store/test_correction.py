@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,8 +19,10 @@ from stillsift.decisions import Outcome, Reason
 from stillsift.ledger import Ledger
 from stillsift.ledger.records import CorrectionKind
 from stillsift.sources.files import frame_again
-from stillsift.store import Store
+from stillsift.store import Quarantine, Store
 from stillsift.store.correction import Corrections, NotCorrected
+from stillsift.store.metadata_jsonl import Listing
+from stillsift.store.recovery import recover
 
 
 class Sifted:
@@ -309,3 +312,70 @@ def test_what_is_dropped_again_is_as_young_as_that(sifted: Sifted) -> None:
     sifted.corrections.undo(made)
     sifted.ledger.forget(before_ns)
     assert sifted.ledger.decision(id) is not None
+
+
+def beside(
+    sifted: Sifted,
+    monkeypatch: pytest.MonkeyPatch,
+    step: tuple[type, str],
+    doing: Callable[[], object],
+    other: Callable[[Ledger], object],
+) -> None:
+    """Runs `other` when `doing` has come to a step, which then waits for it, but not for ever."""
+    owner, name = step
+    real = getattr(owner, name)
+    done = threading.Event()
+
+    def run() -> None:
+        with Ledger(sifted.ledger.path) as ledger, suppress(NotCorrected):
+            other(ledger)
+        done.set()
+
+    thread = threading.Thread(target=run)
+
+    def waits(*given: object, **more: object) -> object:
+        if thread.ident is None:
+            thread.start()
+            done.wait(1)
+        return real(*given, **more)
+
+    monkeypatch.setattr(owner, name, waits)
+    doing()
+    thread.join(60)
+    monkeypatch.undo()
+    assert done.is_set()
+
+
+def test_what_is_restored_while_another_drops_it_is_not_lost(
+    sifted: Sifted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = sifted.first(Outcome.KEPT)
+    data = sifted.bytes_of(id)
+    made = sifted.corrections.drop(id)
+    beside(
+        *(sifted, monkeypatch, (Store, "discard")),
+        lambda: sifted.corrections.undo(made),
+        lambda ledger: Corrections(sifted.store, ledger).drop(id),
+    )
+    assert [path.read_bytes() for path in sifted.lying()] == [data]
+    assert sifted.reason(id) is Reason.REJECTED
+    assert_agree(sifted.root)
+
+
+def test_what_is_put_back_while_a_daemon_starts_is_not_lost(
+    sifted: Sifted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = sifted.first(Outcome.KEPT)
+    data = sifted.bytes_of(id)
+    made = sifted.corrections.drop(id)
+
+    def start(ledger: Ledger) -> None:
+        recover(
+            sifted.store, ledger, Listing(sifted.store, ledger), Quarantine(sifted.store, ledger)
+        )
+
+    beside(
+        *(sifted, monkeypatch, (Ledger, "undo")), lambda: sifted.corrections.undo(made), start
+    )
+    assert sifted.bytes_of(id) == data
+    assert_agree(sifted.root)

@@ -415,7 +415,8 @@ class Ledger(LedgerReader):
         old = self._all(
             "SELECT seq FROM decisions INDEXED BY decisions_by_age"
             " WHERE outcome IN ('dropped', 'lost') AND lifetime_ns < ? AND NOT EXISTS"
-            " (SELECT 1 FROM corrections c WHERE c.decision_id = decisions.id AND c.undone_at IS NULL)"
+            " (SELECT 1 FROM corrections c"
+            " WHERE c.decision_id = decisions.id AND c.undone_at IS NULL)"
             " ORDER BY lifetime_ns LIMIT ?",
             (before_ns, _MOST_FORGOTTEN),
         )

@@ -2,7 +2,7 @@
 
 A picture reaches its new place, and the folder is synced, before one transaction says so; only
 after that it leaves its old place. So it is always in one of the two, and nothing is overwritten.
-It may run beside a daemon on the same store.
+It may run beside a daemon on the same store. Of several that correct at once, one waits.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ..ledger.records import CorrectionKind, KeptFile, Quarantined
 from ..problems import Problem
 from .durable_files import move_without_overwrite, sync_folder
 from .errors import StoreInUse, os_errors_about
+from .lock import correcting
 from .metadata_jsonl import Listing
 from .names import day_folder
 from .quarantine import content_of, copy_with_facts, holds_content
@@ -54,6 +55,23 @@ class Corrections:
         clip; None: it was kept before and lies in quarantine. Raises NotCorrected, StoreError and
         LedgerError.
         """
+        with correcting(self._store.state):
+            return self._keep(id, found)
+
+    def drop(self, id: str) -> int:
+        """Takes a kept frame out, into quarantine; returns the id of the correction.
+
+        Raises NotCorrected, StoreError and LedgerError.
+        """
+        with correcting(self._store.state):
+            return self._drop(id)
+
+    def undo(self, id: int) -> None:
+        """Undoes a correction. Raises NotCorrected, StoreError and LedgerError."""
+        with correcting(self._store.state):
+            self._undo(id)
+
+    def _keep(self, id: str, found: Path | Image | None) -> int:
         before = self._open(id)
         if before.reason is Reason.REJECTED:
             return self._undo_last(id, CorrectionKind.DROP)
@@ -67,11 +85,7 @@ class Corrections:
         self._list(kept)
         return made
 
-    def drop(self, id: str) -> int:
-        """Takes a kept frame out, into quarantine; returns the id of the correction.
-
-        Raises NotCorrected, StoreError and LedgerError.
-        """
+    def _drop(self, id: str) -> int:
         before = self._open(id)
         if before.reason is Reason.PICKED:
             return self._undo_last(id, CorrectionKind.KEEP)
@@ -91,8 +105,7 @@ class Corrections:
         self._remove(kept)
         return made
 
-    def undo(self, id: int) -> None:
-        """Undoes a correction. Raises NotCorrected, StoreError and LedgerError."""
+    def _undo(self, id: int) -> None:
         done = self._ledger.correction(id)
         if done is None:
             raise NotCorrected(f"there is no correction {id}")
@@ -129,7 +142,7 @@ class Corrections:
     def _undo_last(self, id: str, kind: CorrectionKind) -> int:
         for done in self._ledger.corrections(id):
             if done.kind is kind and done.undone_at is None:
-                self.undo(done.id)
+                self._undo(done.id)
                 return done.id
         raise NotCorrected(f"{id}: nobody has recorded why it is as it is")
 

@@ -19,6 +19,7 @@ from ..ledger import Ledger
 from ..ledger.records import KeptFile
 from .correction import is_left_over
 from .errors import StoreError, os_errors_about
+from .lock import correcting
 from .metadata_jsonl import Listing
 from .names import folder_name, parse_name, source_name
 from .quarantine import Quarantine
@@ -43,10 +44,11 @@ def recover(store: Store, ledger: Ledger, listing: Listing, quarantine: Quaranti
     Call it once at start, with the store's lock held and before any frame is placed.
     """
     found = Recovered()
-    _remove_temporary(store)
-    _remove_superseded(store, ledger)
-    _take_in_replaced(quarantine, found)
-    _compare_folders(store, ledger, listing, found)
+    with correcting(store.state):  # what is being corrected has a file whose row is still to come
+        _remove_temporary(store)
+        _remove_superseded(store, ledger)
+        _take_in_replaced(quarantine, found)
+        _compare_folders(store, ledger, listing, found)
     _finish_retiring(quarantine, found)
     _list_again(ledger, listing, found)
     return found
