@@ -379,3 +379,31 @@ def test_what_is_put_back_while_a_daemon_starts_is_not_lost(
     )
     assert sifted.bytes_of(id) == data
     assert_agree(sifted.root)
+
+
+def edit(sifted: Sifted, id: str, data: bytes = b"edited") -> Path:
+    kept = sifted.ledger.kept_file(id)
+    assert kept is not None
+    (sifted.root / kept.path).write_bytes(data)
+    return kept.path
+
+
+def test_a_picked_frame_that_was_edited_goes_into_quarantine(sifted: Sifted) -> None:
+    id = sifted.first(Outcome.DROPPED)
+    one = next(sifted.ledger.decisions(id=id)).decision
+    for data in (b"edited", b"edited again"):
+        made = sifted.corrections.keep(id, one.file)
+        edit(sifted, id, data)
+        sifted.corrections.undo(made)
+    assert sorted(path.read_bytes() for path in sifted.lying()) == [b"edited", b"edited again"]
+    assert_agree(sifted.root)
+
+
+def test_a_kept_frame_that_was_edited_comes_back_as_it_was_then(sifted: Sifted) -> None:
+    id = sifted.first(Outcome.KEPT)
+    path = edit(sifted, id)
+    made = sifted.corrections.drop(id)
+    assert [path.read_bytes() for path in sifted.lying()] == [b"edited"]
+    sifted.corrections.undo(made)
+    assert (sifted.root / path).read_bytes() == sifted.bytes_of(id) == b"edited"
+    assert_agree(sifted.root)

@@ -22,7 +22,7 @@ from .errors import StoreInUse, os_errors_about
 from .lock import correcting
 from .metadata_jsonl import Listing
 from .names import day_folder
-from .quarantine import content_of, copy_with_facts, holds_content
+from .quarantine import content_of, copy_with_facts, free_name, holds_content
 from .store import QUARANTINE, Store
 
 
@@ -101,6 +101,8 @@ class Corrections:
             raise NotCorrected(f"{id}: was found after a crash and is still to be decided again")
         after = replace(before, reason=Reason.REJECTED)
         moved = self._into_quarantine(kept)
+        # It may have been edited since: what comes back is what was there.
+        kept = replace(kept, bytes=moved.size, sha256=moved.sha256)
         made = self._ledger.correct(before, after, kept, moved=moved)
         self._remove(kept)
         return made
@@ -117,7 +119,7 @@ class Corrections:
         before = self._open(done.decision_id)
         after = replace(before, reason=done.was, dropped_as=None)
         if done.kind is CorrectionKind.KEEP:
-            moved = None if self._lies_elsewhere(before, done.kept) else self._out(done.kept)
+            moved = self._out(before, done.kept)
             self._ledger.undo(done, before, after, moved)
             self._remove(done.kept)
         else:
@@ -148,18 +150,27 @@ class Corrections:
 
     # -- files -------------------------------------------------------------------------------------
 
-    def _out(self, kept: KeptFile) -> Quarantined | None:
-        """Takes a file into quarantine; None: it is gone already."""
-        return self._into_quarantine(kept) if (self._store.root / kept.path).is_file() else None
+    def _out(self, decision: Decision, kept: KeptFile) -> Quarantined | None:
+        """Takes the file of a picked frame into quarantine; None: it is gone already, or has the
+        bytes that lie where they came from."""
+        lying = self._store.root / kept.path
+        if not lying.is_file():
+            return None
+        if holds_content(lying, kept.sha256) and self._lies_elsewhere(decision, kept):
+            return None
+        return self._into_quarantine(kept)
 
     def _into_quarantine(self, kept: KeptFile) -> Quarantined:
         """Gives a kept file a second name in quarantine, or copies it there."""
         lying = self._store.root / kept.path
-        path = day_folder(QUARANTINE, kept.source, kept.captured_at_ns) / kept.path.name
-        target = self._store.root / path
         with os_errors_about(lying):
             sha256, size = content_of(lying), lying.stat().st_size
+            day = day_folder(QUARANTINE, kept.source, kept.captured_at_ns)
+            target = free_name(
+                self._store.root / day / kept.path.name, lambda there: holds_content(there, sha256)
+            )
         self._put(lying, target, QUARANTINE, sha256)
+        path = target.relative_to(self._store.root)
         return Quarantined(0, kept.source, lying, path, size, sha256, 0)
 
     def _back(self, kept: KeptFile, moved_to: Path | None) -> None:
@@ -222,15 +233,19 @@ def is_left_over(store: Store, ledger: Ledger, path: Path, id: str) -> bool:
 
     `path`: relative to the store.
     """
+    with os_errors_about(path):
+        sha256 = content_of(store.root / path)
     for done in ledger.corrections(id):
         if done.kept is None or done.kept.path != path:
             continue
-        lying = day_folder(QUARANTINE, done.kept.source, done.kept.captured_at_ns) / path.name
-        if holds_content(store.root / lying, done.kept.sha256):
+        moved = ledger.quarantined_bytes(done.kept.source, sha256)
+        lying = [day_folder(QUARANTINE, done.kept.source, done.kept.captured_at_ns) / path.name]
+        lying += [] if moved is None else [moved.path]
+        if any(holds_content(store.root / each, sha256) for each in lying):
             return True
         record = ledger.decision(id)
         file = None if record is None else record.decision.file
-        if file is not None and holds_content(file, done.kept.sha256):
+        if file is not None and holds_content(file, sha256):
             return True
     return False
 
