@@ -16,7 +16,7 @@ from conftest import Command
 from footage import write_clip, write_stills
 from running import assert_agree
 from stillsift.decisions import Outcome, Reason
-from stillsift.ledger import Ledger
+from stillsift.ledger import Ledger, LedgerError
 from stillsift.ledger.records import CorrectionKind
 from stillsift.sources.files import frame_again
 from stillsift.store import Quarantine, Store
@@ -406,4 +406,33 @@ def test_a_kept_frame_that_was_edited_comes_back_as_it_was_then(sifted: Sifted) 
     assert [path.read_bytes() for path in sifted.lying()] == [b"edited"]
     sifted.corrections.undo(made)
     assert (sifted.root / path).read_bytes() == sifted.bytes_of(id) == b"edited"
+    assert_agree(sifted.root)
+
+
+@pytest.mark.parametrize("doing", ["keep", "drop", "undo keep", "undo drop"])
+def test_what_the_ledger_refuses_leaves_no_file_behind(
+    sifted: Sifted, monkeypatch: pytest.MonkeyPatch, doing: str
+) -> None:
+    keeps = "keep" in doing
+    id = sifted.first(Outcome.DROPPED if keeps else Outcome.KEPT, "walk")
+    one = next(sifted.ledger.decisions(id=id)).decision
+    assert one.file is not None
+    pixels = frame_again(one.file, one.frame_index, one.pts_s or 0.0, 10**8, 20)
+    made = 0
+    if doing.startswith("undo"):
+        made = sifted.corrections.keep(id, pixels) if keeps else sifted.corrections.drop(id)
+    before = {path for path in sifted.root.rglob("*.jpg") if path.is_file()}
+
+    def refused(*_given: object, **_more: object) -> None:
+        raise LedgerError("was decided anew meanwhile")
+
+    monkeypatch.setattr(Ledger, "_change", refused)
+    with pytest.raises(LedgerError):
+        if made:
+            sifted.corrections.undo(made)
+        elif keeps:
+            sifted.corrections.keep(id, pixels)
+        else:
+            sifted.corrections.drop(id)
+    assert {path for path in sifted.root.rglob("*.jpg") if path.is_file()} == before
     assert_agree(sifted.root)

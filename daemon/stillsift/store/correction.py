@@ -8,13 +8,15 @@ It may run beside a daemon on the same store. Of several that correct at once, o
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..arrays import Image
 from ..decisions import Decision, Outcome, Reason
 from ..frames import ArrayPicture, Frame, NoPixels, Picture
-from ..ledger import Ledger
+from ..ledger import Ledger, LedgerError
 from ..ledger.records import CorrectionKind, KeptFile, Quarantined
 from ..problems import Problem
 from .durable_files import move_without_overwrite, sync_folder
@@ -81,7 +83,8 @@ class Corrections:
             raise NotCorrected(f"{id}: its picture is gone")
         after = replace(before, reason=Reason.PICKED, dropped_as=before.reason)
         kept = self._store.place(_frame(before, found), after)
-        made = self._ledger.correct(before, after, kept)
+        with self._or_removed(kept.path):
+            made = self._ledger.correct(before, after, kept)
         self._list(kept)
         return made
 
@@ -103,7 +106,8 @@ class Corrections:
         moved = self._into_quarantine(kept)
         # It may have been edited since: what comes back is what was there.
         kept = replace(kept, bytes=moved.size, sha256=moved.sha256)
-        made = self._ledger.correct(before, after, kept, moved=moved)
+        with self._or_removed(moved.path):
+            made = self._ledger.correct(before, after, kept, moved=moved)
         self._remove(kept)
         return made
 
@@ -120,11 +124,13 @@ class Corrections:
         after = replace(before, reason=done.was, dropped_as=None)
         if done.kind is CorrectionKind.KEEP:
             moved = self._out(before, done.kept)
-            self._ledger.undo(done, before, after, moved)
+            with self._or_removed(None if moved is None else moved.path):
+                self._ledger.undo(done, before, after, moved)
             self._remove(done.kept)
         else:
             self._back(done.kept, done.moved_to)
-            self._ledger.undo(done, before, after)
+            with self._or_removed(done.kept.path):
+                self._ledger.undo(done, before, after)
             if done.moved_to is not None:
                 self._store.discard([done.moved_to])
             self._list(done.kept)
@@ -147,6 +153,16 @@ class Corrections:
                 self._undo(done.id)
                 return done.id
         raise NotCorrected(f"{id}: nobody has recorded why it is as it is")
+
+    @contextmanager
+    def _or_removed(self, made: Path | None) -> Iterator[None]:
+        """Removes a second name that the ledger refuses to record, where it has no row for it."""
+        try:
+            yield
+        except LedgerError:
+            if made is not None and not self._ledger.has_row(made):
+                self._store.discard([made])
+            raise
 
     # -- files -------------------------------------------------------------------------------------
 
