@@ -436,3 +436,35 @@ def test_what_the_ledger_refuses_leaves_no_file_behind(
             sifted.corrections.drop(id)
     assert {path for path in sifted.root.rglob("*.jpg") if path.is_file()} == before
     assert_agree(sifted.root)
+
+
+@pytest.mark.parametrize("doing", ["drop", "undo drop"])
+def test_what_lies_at_its_new_place_already_is_on_the_disk_before_that_is_recorded(
+    sifted: Sifted, monkeypatch: pytest.MonkeyPatch, doing: str
+) -> None:
+    """A correction was cut off after the second name was made and before it was synced."""
+    id = sifted.first(Outcome.KEPT)
+    kept = sifted.ledger.kept_file(id)
+    assert kept is not None
+    old = sifted.root / kept.path
+    new = sifted.root / "quarantine" / kept.path.relative_to("kept")
+    made = 0
+    if doing == "undo drop":
+        made = sifted.corrections.drop(id)
+        old, new = new, old
+    new.parent.mkdir(parents=True, exist_ok=True)
+    new.hardlink_to(old)
+    synced: list[Path] = []
+    monkeypatch.setattr("stillsift.store.correction.sync_folder", synced.append)
+    real = Ledger._change
+
+    def change(*given: Any) -> None:
+        assert synced == [new.parent]
+        real(*given)
+
+    monkeypatch.setattr(Ledger, "_change", change)
+    if made:
+        sifted.corrections.undo(made)
+    else:
+        sifted.corrections.drop(id)
+    assert_agree(sifted.root)

@@ -193,6 +193,8 @@ class Corrections:
         """Puts a file back to where it was kept."""
         target = self._store.root / kept.path
         if holds_content(target, kept.sha256):
+            with os_errors_about(target):
+                sync_folder(target.parent)  # who brought it there may have been cut off before
             return
         lying = None if moved_to is None else self._store.root / moved_to
         if lying is None or not holds_content(lying, kept.sha256):
@@ -209,6 +211,7 @@ class Corrections:
             if target.exists():
                 if not holds_content(target, sha256):
                     raise NotCorrected(f"{target}: another file is there; nothing overwritten")
+                sync_folder(target.parent)  # who brought it there may have been cut off before
                 return
             try:
                 os.link(lying, target, follow_symlinks=False)
