@@ -374,9 +374,7 @@ def test_what_is_put_back_while_a_daemon_starts_is_not_lost(
             sifted.store, ledger, Listing(sifted.store, ledger), Quarantine(sifted.store, ledger)
         )
 
-    beside(
-        *(sifted, monkeypatch, (Ledger, "undo")), lambda: sifted.corrections.undo(made), start
-    )
+    beside(*(sifted, monkeypatch, (Ledger, "undo")), lambda: sifted.corrections.undo(made), start)
     assert sifted.bytes_of(id) == data
     assert_agree(sifted.root)
 
@@ -467,4 +465,46 @@ def test_what_lies_at_its_new_place_already_is_on_the_disk_before_that_is_record
         sifted.corrections.undo(made)
     else:
         sifted.corrections.drop(id)
+    assert_agree(sifted.root)
+
+
+def test_an_undone_keep_is_no_original_to_be_restored(
+    sifted: Sifted, tmp_path: Path, stillsift: Command
+) -> None:
+    id = sifted.first(Outcome.DROPPED, "walk")
+    one = next(sifted.ledger.decisions(id=id)).decision
+    assert one.file is not None
+    made = sifted.corrections.keep(
+        id, frame_again(one.file, one.frame_index, one.pts_s or 0.0, 10**8, 20)
+    )
+    data = sifted.bytes_of(id)
+    sifted.corrections.undo(made)
+    done = stillsift("restore", "--store", tmp_path / "store", "--all")
+    assert "taken out by hand" in done.out
+    assert_agree(sifted.root)
+    out = tmp_path / "out"
+    assert stillsift("restore", "--store", tmp_path / "store", "--all", "-o", out).status == 0
+    assert [path.read_bytes() for path in out.iterdir()] == [data]
+
+
+def test_what_a_person_has_taken_out_is_not_adopted_when_it_is_put_there_again(
+    sifted: Sifted, tmp_path: Path, stillsift: Command
+) -> None:
+    id = sifted.first(Outcome.DROPPED, "walk")
+    one = next(sifted.ledger.decisions(id=id)).decision
+    assert one.file is not None
+    made = sifted.corrections.keep(
+        id, frame_again(one.file, one.frame_index, one.pts_s or 0.0, 10**8, 20)
+    )
+    kept = sifted.ledger.kept_file(id)
+    assert kept is not None
+    sifted.corrections.undo(made)
+    [lying] = sifted.lying()
+    data = lying.read_bytes()
+    lying.rename(sifted.root / kept.path)
+    sifted.ledger.left_quarantine([each.key for each in sifted.ledger.quarantined()])
+    assert stillsift("sift", tmp_path / "photos", "--output", tmp_path / "store").status == 0
+    assert sifted.reason(id) is one.reason
+    assert [path.read_bytes() for path in sifted.lying()] == [data]
+    assert [each.sha256 for each in sifted.ledger.quarantined()] == [kept.sha256]
     assert_agree(sifted.root)

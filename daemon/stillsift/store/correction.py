@@ -135,6 +135,34 @@ class Corrections:
                 self._store.discard([done.moved_to])
             self._list(done.kept)
 
+    def take_away(self, path: Path, id: str) -> bool:
+        """Takes a file without a record out of the store, if a correction that was cut off, or
+        somebody after that, has left it there; returns whether it did.
+
+        Its bytes lie in quarantine or where they came from, or are put into quarantine now, since
+        a person has taken it out. `path`: relative to the store. Call it while nobody corrects.
+        Raises StoreError and LedgerError.
+        """
+        mine = [
+            (done, done.kept)
+            for done in self._ledger.corrections(id)
+            if done.kept is not None and done.kept.path == path
+        ]
+        if not mine:
+            return False
+        newest, kept = mine[0]
+        with os_errors_about(path):
+            kept = replace(kept, sha256=content_of(self._store.root / path))
+        record = self._ledger.decision(id)
+        lying = day_folder(QUARANTINE, kept.source, kept.captured_at_ns) / path.name
+        there = holds_content(self._store.root / lying, kept.sha256)
+        if not there and not (record and self._lies_elsewhere(record.decision, kept)):
+            if (newest.kind is CorrectionKind.KEEP) == (newest.undone_at is None):
+                return False
+            self._ledger.will_move(self._into_quarantine(kept))
+        self._store.discard([path])
+        return True
+
     def _open(self, id: str) -> Decision:
         """Returns a decision that may be changed."""
         record = self._ledger.decision(id)
@@ -224,7 +252,7 @@ class Corrections:
             sync_folder(target.parent)
 
     def _lies_elsewhere(self, decision: Decision, kept: KeptFile) -> bool:
-        """Tells whether the bytes of a picked frame lie where they came from."""
+        """Tells whether the bytes of a frame lie where they came from, or in quarantine."""
         if decision.file is not None and holds_content(decision.file, kept.sha256):
             return True
         lying = self._ledger.quarantined_bytes(kept.source, kept.sha256)
@@ -244,29 +272,6 @@ class Corrections:
                 Listing(self._store, self._ledger).rewrite(kept.path.parent)
         except StoreInUse:
             pass
-
-
-def is_left_over(store: Store, ledger: Ledger, path: Path, id: str) -> bool:
-    """Tells whether a file without a record was to leave its place, or had come back, when a
-    correction was cut off, and its bytes lie in quarantine or where they came from.
-
-    `path`: relative to the store.
-    """
-    with os_errors_about(path):
-        sha256 = content_of(store.root / path)
-    for done in ledger.corrections(id):
-        if done.kept is None or done.kept.path != path:
-            continue
-        moved = ledger.quarantined_bytes(done.kept.source, sha256)
-        lying = [day_folder(QUARANTINE, done.kept.source, done.kept.captured_at_ns) / path.name]
-        lying += [] if moved is None else [moved.path]
-        if any(holds_content(store.root / each, sha256) for each in lying):
-            return True
-        record = ledger.decision(id)
-        file = None if record is None else record.decision.file
-        if file is not None and holds_content(file, sha256):
-            return True
-    return False
 
 
 def _frame(decision: Decision, found: Path | Image) -> Frame:

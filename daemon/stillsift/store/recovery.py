@@ -17,7 +17,7 @@ from ..decisions import Decision, Outcome, Reason
 from ..frames import TimeOrigin
 from ..ledger import Ledger
 from ..ledger.records import KeptFile
-from .correction import is_left_over
+from .correction import Corrections
 from .errors import StoreError, os_errors_about
 from .lock import correcting
 from .metadata_jsonl import Listing
@@ -147,8 +147,7 @@ def _adopted(
     if standing is not None:
         found.warnings.append(f"{path}: left alone, the same frame is kept as {standing.path}")
         return None
-    if is_left_over(store, ledger, path, id):
-        store.discard([path])
+    if Corrections(store, ledger).take_away(path, id):
         return None
     with os_errors_about(store.root / path):
         data = (store.root / path).read_bytes()
