@@ -95,13 +95,13 @@ class Browser:
 
 
 @contextmanager
-def reviewed(root: Path, password: str | None = None) -> Iterator[Browser]:
+def reviewed(root: Path, password: str | None = None, *, holds: bool = True) -> Iterator[Browser]:
     """Serves a store at a free port; gives a browser that has not entered yet."""
     mode = mode_of(root)
     store = Store(root, 0) if mode is None else InPlaceStore(root, mode)
     with LedgerReader(store.ledger_path) as ledger:
         server = ReviewServer(
-            Reviewed(ledger, store, lambda: Embedder(open_model(ModelSettings()))),
+            Reviewed(ledger, store, lambda: Embedder(open_model(ModelSettings())), holds=holds),
             *("127.0.0.1", 0, password),
         )
         thread = threading.Thread(target=server.run)

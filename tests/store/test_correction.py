@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -425,13 +426,11 @@ def test_what_the_ledger_refuses_leaves_no_file_behind(
         raise LedgerError("was decided anew meanwhile")
 
     monkeypatch.setattr(Ledger, "_change", refused)
+    undoes = partial(sifted.corrections.undo, made)
+    begins = partial(sifted.corrections.keep, id, pixels)
+    correct = undoes if made else begins if keeps else partial(sifted.corrections.drop, id)
     with pytest.raises(LedgerError):
-        if made:
-            sifted.corrections.undo(made)
-        elif keeps:
-            sifted.corrections.keep(id, pixels)
-        else:
-            sifted.corrections.drop(id)
+        correct()
     assert {path for path in sifted.root.rglob("*.jpg") if path.is_file()} == before
     assert_agree(sifted.root)
 

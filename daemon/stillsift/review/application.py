@@ -208,6 +208,7 @@ class Review:
             pair=found,
             asked=asked,
             said=said,
+            corrects=mode_of(self._reviewed.store.root) is None,
             most=pages.MOST_COUNTED,
         )
 
@@ -246,7 +247,7 @@ class Review:
             two, _ = self._pictures.pixels(other.decision)
             found = self._differences.between(one, two)
         except (NoPicture, EmbedError, ModelError) as error:
-            return _in_its_place(str(error))
+            return _in_its_place(str(error), 503 if isinstance(error, Busy) else 404)
         if found is None:
             return _in_its_place("The model has no cells.")
         return Response(_drawn(found), 200, {"cache-control": "private, max-age=3600"}, _SVG)
@@ -288,10 +289,8 @@ class Review:
                     "What its source keeps is covered (anonymize), and this picture is not."
                 )
             found = self._pictures.whole(one)
-        if not keeps and not reviewed.holds:
-            raise NotCorrected(
-                "The quarantine holds nothing (store.quarantine), so it would be lost."
-            )
+        if not keeps:
+            self._require_quarantine()
         with Ledger(self._ledger.path) as ledger:
             corrections = Corrections(reviewed.store, ledger)
             if not keeps:
@@ -299,13 +298,22 @@ class Review:
             else:
                 corrections.keep(one.id, found)
 
-    def undo(self, number: int, form: dict[str, str]) -> Response:
+    def _require_quarantine(self) -> None:
+        if not self._reviewed.holds:
+            raise NotCorrected(
+                "The quarantine holds nothing (store.quarantine), so it would be lost."
+            )
+
+    def undo(self, text: str, form: dict[str, str]) -> Response:
         """Undoes a correction, and shows the page again that asked for it."""
+        number = whole_of(text) or 0
         done = self._ledger.correction(number)
         if done is None:
             return self._error(404, "There is no such correction.")
         asked = Filter.of(dict(_pairs(form.get("asked", ""))))
         try:
+            if done.kind is CorrectionKind.KEEP:
+                self._require_quarantine()
             with Ledger(self._ledger.path) as ledger:
                 Corrections(self._reviewed.store, ledger).undo(number)
         except (NotCorrected, StoreError, LedgerError) as error:
@@ -343,7 +351,7 @@ class Review:
             ),
             Route("/what-if", self._shown(self.what_if, self._replay_threads)),
             Route("/decision/{id}/{what}", self._post, methods=["POST"]),
-            Route("/corrections/{number:int}/undo", self._post, methods=["POST"]),
+            Route("/corrections/{number}/undo", self._post, methods=["POST"]),
             Mount("/static", StaticFiles(directory=_HERE / "static"), name="static"),
         ]
         app = Starlette(
