@@ -6,6 +6,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -393,3 +394,21 @@ def test_no_clip_is_decoded_for_what_may_be_looked_at_next(browser: Browser, sto
         for id in re.findall(r'rel="prefetch" href="/review/picture/(\w+)/', browser.look(one.id)):
             near = decisions(store, id=id)[0]
             assert near.pts_s is None or near.outcome is Outcome.KEPT
+
+
+def test_what_a_source_covers_by_now_or_may_have_covered_is_not_kept(store: Path) -> None:
+    one = dropped(store, "walk")
+    with reviewed(store, covered=["walk"]) as browser:
+        browser.enter()
+        browser.look(one.id)
+        assert browser.post(f"/review/decision/{one.id}/keep").status == 409
+    with reviewed(store) as browser:
+        browser.enter()
+        browser.look(one.id)
+        with closing(sqlite3.connect(store / "ledger.sqlite")) as db, db:
+            texts = db.execute("SELECT yaml, key FROM configs").fetchall()
+            db.execute("UPDATE configs SET yaml = ''")
+        assert browser.post(f"/review/decision/{one.id}/keep").status == 409
+        with closing(sqlite3.connect(store / "ledger.sqlite")) as db, db:
+            db.executemany("UPDATE configs SET yaml = ? WHERE key = ?", texts)
+    assert decisions(store, id=one.id) == [one]

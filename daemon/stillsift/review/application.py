@@ -72,6 +72,8 @@ class Reviewed:
     embedder: Callable[[], Embedder]
     """Opens the model that draws where two pictures differ."""
     max_pixels: int = 100_000_000
+    covered: frozenset[str] = frozenset()
+    """Names of the sources that cover now what they keep (anonymize)."""
     holds: bool = True
     """Whether the quarantine holds anything: what is taken out has to stay somewhere."""
 
@@ -284,7 +286,7 @@ class Review:
         keeps = what == CorrectionKind.KEEP
         found = None
         if keeps and one.reason is not Reason.REJECTED:
-            if _covers(self._ledger, one, config_hash):
+            if one.source in reviewed.covered or _covers(self._ledger, one, config_hash):
                 raise NotCorrected(
                     "What its source keeps is covered (anonymize), and this picture is not."
                 )
@@ -412,11 +414,11 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 
 
 def _covers(ledger: LedgerReader, one: Decision, config_hash: str | None) -> bool:
-    """Tells whether what the source of a decision keeps is covered."""
+    """Tells whether what the source of a decision kept was covered; what is unknown counts so."""
     text = None if config_hash is None else ledger.config(config_hash)
     told = yaml.safe_load(text) if text else None
     if not isinstance(told, dict):
-        return False
+        return True
     sources = [each for each in told.get("sources") or () if each.get("name") == one.source]
     given = {**(told.get("defaults") or {}), **(sources[0] if sources else {})}
     return bool(given.get("anonymize"))
