@@ -35,7 +35,7 @@ _OTHER_EACH_TIME = {
 """Columns that tell of one run, by table: its clock, and the numbers that the kernel gave."""
 _ROUNDING = 1e-5
 _ORDER = {"decisions": "seq", "files": "changed_at_ns, key"}
-_OF_ONE_RUN = ("lock", "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm")
+_OF_ONE_RUN = ("lock", "correcting", "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm")
 
 
 def facts(folders: Iterable[Path], store: Path) -> Facts:

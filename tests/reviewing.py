@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,13 +95,21 @@ class Browser:
 
 
 @contextmanager
-def reviewed(root: Path, password: str | None = None) -> Iterator[Browser]:
+def reviewed(
+    root: Path, password: str | None = None, *, holds: bool = True, covered: Iterable[str] = ()
+) -> Iterator[Browser]:
     """Serves a store at a free port; gives a browser that has not entered yet."""
     mode = mode_of(root)
     store = Store(root, 0) if mode is None else InPlaceStore(root, mode)
     with LedgerReader(store.ledger_path) as ledger:
         server = ReviewServer(
-            Reviewed(ledger, store, lambda: Embedder(open_model(ModelSettings()))),
+            Reviewed(
+                ledger,
+                store,
+                lambda: Embedder(open_model(ModelSettings())),
+                holds=holds,
+                covered=frozenset(covered),
+            ),
             *("127.0.0.1", 0, password),
         )
         thread = threading.Thread(target=server.run)

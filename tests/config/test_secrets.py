@@ -51,6 +51,7 @@ from stillsift.config.yaml_file import parse
         ("rtsp://h:x/", "rtsp://h:x/"),
         ("rtsp://[h/", "rtsp://[h/"),
         ("http://127.0.0.1:9478/metrics", "http://127.0.0.1:9478/metrics"),
+        ("http://127.0.0.1:9479/review/", "http://127.0.0.1:9479/review/"),
         ("/a/plain/path", "/a/plain/path"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -141,3 +142,13 @@ def test_activity_follows_what_is_decided_anew_and_forgotten(tmp_path: Path) -> 
             pass
         assert _counted(ledger, SLOT_NS) == _true(ledger, SLOT_NS)
         assert ledger.active_around("gate", START_NS, START_NS + 1)[0] is None
+
+
+def test_a_changed_decision_leaves_no_day_without_frames(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        one = made(1, Random(8))
+        ledger.commit(Batch("c", "m", decisions=[(one, None)]))
+        later = replace(one, captured_at_ns=one.captured_at_ns + 100 * SLOT_NS)
+        ledger.commit(Batch("c", "m", changed=[later]))
+        from_ns = later.captured_at_ns // SLOT_NS * SLOT_NS
+        assert ledger.active_around(one.source, from_ns, 1 << 62) == (None, None)

@@ -6,6 +6,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -330,6 +331,7 @@ def test_a_folder_cleaned_in_place_can_be_looked_at(tmp_path: Path, stillsift: C
             browser.look(one.id)
             assert browser.get(f"/review/picture/{one.id}/small").status == 200
         one = next(each for each in found if each.outcome is Outcome.DROPPED)
+        assert 'data-keys="k"' not in browser.look(one.id)
         answer = browser.post(f"/review/decision/{one.id}/keep")
         assert answer.status == 409
         assert "stillsift restore" in answer.text
@@ -352,3 +354,61 @@ def test_what_a_daemon_writes_meanwhile_is_seen_and_not_kept_waiting(
     thread.join(30)
     with LedgerReader(store / "ledger.sqlite") as ledger:
         assert ledger.corrections(one.id)[0].kind is CorrectionKind.SAME
+
+
+def test_a_keep_is_not_undone_where_the_quarantine_holds_nothing(store: Path) -> None:
+    one = dropped(store, "walk")
+    with reviewed(store) as browser:
+        browser.enter()
+        browser.look(one.id)
+        assert browser.post(f"/review/decision/{one.id}/keep").status == 303
+    with LedgerReader(store / "ledger.sqlite") as ledger:
+        made = ledger.corrections(one.id)[0].id
+    with reviewed(store, holds=False) as browser:
+        browser.enter()
+        browser.look(one.id)
+        assert browser.post(f"/review/corrections/{made}/undo").status == 409
+    with reviewed(store) as browser:
+        browser.enter()
+        browser.look(one.id)
+        assert browser.post(f"/review/corrections/{made}/undo").status == 303
+    assert_agree(store)
+
+
+@pytest.mark.parametrize("year", ["0001", "1677-09-22", "2262-04-11", "9999"])
+def test_times_that_cannot_be_recorded_are_no_error(browser: Browser, year: str) -> None:
+    at = year if "-" in year else f"{year}-01-01"
+    for path in (f"/decisions?from={at}", f"/decisions?to={at}", f"/source?source=walk&at={at}"):
+        assert browser.get(f"/review{path}").status == 200
+    assert browser.get(f"/review/source?source=walk&at={at}&hour=").status == 200
+
+
+def test_a_correction_of_no_number_is_no_error(browser: Browser, store: Path) -> None:
+    browser.look(dropped(store).id)
+    assert browser.post(f"/review/corrections/{10**30}/undo").status == 400
+    assert browser.post("/review/corrections/999999/undo").status == 404
+
+
+def test_no_clip_is_decoded_for_what_may_be_looked_at_next(browser: Browser, store: Path) -> None:
+    for one in decisions(store):
+        for id in re.findall(r'rel="prefetch" href="/review/picture/(\w+)/', browser.look(one.id)):
+            near = decisions(store, id=id)[0]
+            assert near.pts_s is None or near.outcome is Outcome.KEPT
+
+
+def test_what_a_source_covers_by_now_or_may_have_covered_is_not_kept(store: Path) -> None:
+    one = dropped(store, "walk")
+    with reviewed(store, covered=["walk"]) as browser:
+        browser.enter()
+        browser.look(one.id)
+        assert browser.post(f"/review/decision/{one.id}/keep").status == 409
+    with reviewed(store) as browser:
+        browser.enter()
+        browser.look(one.id)
+        with closing(sqlite3.connect(store / "ledger.sqlite")) as db, db:
+            texts = db.execute("SELECT yaml, key FROM configs").fetchall()
+            db.execute("UPDATE configs SET yaml = ''")
+        assert browser.post(f"/review/decision/{one.id}/keep").status == 409
+        with closing(sqlite3.connect(store / "ledger.sqlite")) as db, db:
+            db.executemany("UPDATE configs SET yaml = ? WHERE key = ?", texts)
+    assert decisions(store, id=one.id) == [one]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,13 @@ from conftest import Command
 from footage import write_clip, write_stills
 from running import assert_agree
 from stillsift.decisions import Outcome, Reason
-from stillsift.ledger import Ledger
+from stillsift.ledger import Ledger, LedgerError
 from stillsift.ledger.records import CorrectionKind
 from stillsift.sources.files import frame_again
-from stillsift.store import Store
+from stillsift.store import Quarantine, Store
 from stillsift.store.correction import Corrections, NotCorrected
+from stillsift.store.metadata_jsonl import Listing
+from stillsift.store.recovery import recover
 
 
 class Sifted:
@@ -287,3 +292,218 @@ def test_a_daemon_is_never_told_to_remove_it(
     monkeypatch.setattr(Ledger, "correct", correct)
     sifted.corrections.drop(id)
     assert told == []
+
+
+def test_what_a_person_has_dropped_is_not_forgotten_for_its_age(sifted: Sifted) -> None:
+    id = sifted.first(Outcome.KEPT)
+    made = sifted.corrections.drop(id)
+    while sifted.ledger.forget(1 << 62):
+        pass
+    sifted.corrections.undo(made)
+    assert sifted.reason(id) is Reason.NOVEL
+    assert_agree(sifted.root)
+
+
+def test_what_is_dropped_again_is_as_young_as_that(sifted: Sifted) -> None:
+    id = sifted.first(Outcome.DROPPED)
+    one = next(sifted.ledger.decisions(id=id)).decision
+    made = sifted.corrections.keep(id, one.file)
+    time.sleep(0.03)  # the kernel tells hundredths
+    before_ns = sifted.ledger.lifetime_ns()
+    sifted.corrections.undo(made)
+    sifted.ledger.forget(before_ns)
+    assert sifted.ledger.decision(id) is not None
+
+
+def beside(
+    sifted: Sifted,
+    monkeypatch: pytest.MonkeyPatch,
+    step: tuple[type, str],
+    doing: Callable[[], object],
+    other: Callable[[Ledger], object],
+) -> None:
+    """Runs `other` when `doing` has come to a step, which then waits for it, but not for ever."""
+    owner, name = step
+    real = getattr(owner, name)
+    done = threading.Event()
+
+    def run() -> None:
+        with Ledger(sifted.ledger.path) as ledger, suppress(NotCorrected):
+            other(ledger)
+        done.set()
+
+    thread = threading.Thread(target=run)
+
+    def waits(*given: object, **more: object) -> object:
+        if thread.ident is None:
+            thread.start()
+            done.wait(1)
+        return real(*given, **more)
+
+    monkeypatch.setattr(owner, name, waits)
+    doing()
+    thread.join(60)
+    monkeypatch.undo()
+    assert done.is_set()
+
+
+def test_what_is_restored_while_another_drops_it_is_not_lost(
+    sifted: Sifted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = sifted.first(Outcome.KEPT)
+    data = sifted.bytes_of(id)
+    made = sifted.corrections.drop(id)
+    beside(
+        *(sifted, monkeypatch, (Store, "discard")),
+        lambda: sifted.corrections.undo(made),
+        lambda ledger: Corrections(sifted.store, ledger).drop(id),
+    )
+    assert [path.read_bytes() for path in sifted.lying()] == [data]
+    assert sifted.reason(id) is Reason.REJECTED
+    assert_agree(sifted.root)
+
+
+def test_what_is_put_back_while_a_daemon_starts_is_not_lost(
+    sifted: Sifted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = sifted.first(Outcome.KEPT)
+    data = sifted.bytes_of(id)
+    made = sifted.corrections.drop(id)
+
+    def start(ledger: Ledger) -> None:
+        recover(
+            sifted.store, ledger, Listing(sifted.store, ledger), Quarantine(sifted.store, ledger)
+        )
+
+    beside(*(sifted, monkeypatch, (Ledger, "undo")), lambda: sifted.corrections.undo(made), start)
+    assert sifted.bytes_of(id) == data
+    assert_agree(sifted.root)
+
+
+def edit(sifted: Sifted, id: str, data: bytes = b"edited") -> Path:
+    kept = sifted.ledger.kept_file(id)
+    assert kept is not None
+    (sifted.root / kept.path).write_bytes(data)
+    return kept.path
+
+
+def test_a_picked_frame_that_was_edited_goes_into_quarantine(sifted: Sifted) -> None:
+    id = sifted.first(Outcome.DROPPED)
+    one = next(sifted.ledger.decisions(id=id)).decision
+    for data in (b"edited", b"edited again"):
+        made = sifted.corrections.keep(id, one.file)
+        edit(sifted, id, data)
+        sifted.corrections.undo(made)
+    assert sorted(path.read_bytes() for path in sifted.lying()) == [b"edited", b"edited again"]
+    assert_agree(sifted.root)
+
+
+def test_a_kept_frame_that_was_edited_comes_back_as_it_was_then(sifted: Sifted) -> None:
+    id = sifted.first(Outcome.KEPT)
+    path = edit(sifted, id)
+    made = sifted.corrections.drop(id)
+    assert [path.read_bytes() for path in sifted.lying()] == [b"edited"]
+    sifted.corrections.undo(made)
+    assert (sifted.root / path).read_bytes() == sifted.bytes_of(id) == b"edited"
+    assert_agree(sifted.root)
+
+
+@pytest.mark.parametrize("doing", ["keep", "drop", "undo keep", "undo drop"])
+def test_what_the_ledger_refuses_leaves_no_file_behind(
+    sifted: Sifted, monkeypatch: pytest.MonkeyPatch, doing: str
+) -> None:
+    keeps = "keep" in doing
+    id = sifted.first(Outcome.DROPPED if keeps else Outcome.KEPT, "walk")
+    one = next(sifted.ledger.decisions(id=id)).decision
+    assert one.file is not None
+    pixels = frame_again(one.file, one.frame_index, one.pts_s or 0.0, 10**8, 20)
+    made = 0
+    if doing.startswith("undo"):
+        made = sifted.corrections.keep(id, pixels) if keeps else sifted.corrections.drop(id)
+    before = {path for path in sifted.root.rglob("*.jpg") if path.is_file()}
+
+    def refused(*_given: object, **_more: object) -> None:
+        raise LedgerError("was decided anew meanwhile")
+
+    monkeypatch.setattr(Ledger, "_change", refused)
+    undoes = partial(sifted.corrections.undo, made)
+    begins = partial(sifted.corrections.keep, id, pixels)
+    correct = undoes if made else begins if keeps else partial(sifted.corrections.drop, id)
+    with pytest.raises(LedgerError):
+        correct()
+    assert {path for path in sifted.root.rglob("*.jpg") if path.is_file()} == before
+    assert_agree(sifted.root)
+
+
+@pytest.mark.parametrize("doing", ["drop", "undo drop"])
+def test_what_lies_at_its_new_place_already_is_on_the_disk_before_that_is_recorded(
+    sifted: Sifted, monkeypatch: pytest.MonkeyPatch, doing: str
+) -> None:
+    """A correction was cut off after the second name was made and before it was synced."""
+    id = sifted.first(Outcome.KEPT)
+    kept = sifted.ledger.kept_file(id)
+    assert kept is not None
+    old = sifted.root / kept.path
+    new = sifted.root / "quarantine" / kept.path.relative_to("kept")
+    made = 0
+    if doing == "undo drop":
+        made = sifted.corrections.drop(id)
+        old, new = new, old
+    new.parent.mkdir(parents=True, exist_ok=True)
+    new.hardlink_to(old)
+    synced: list[Path] = []
+    monkeypatch.setattr("stillsift.store.correction.sync_folder", synced.append)
+    real = Ledger._change
+
+    def change(*given: Any) -> None:
+        assert synced == [new.parent]
+        real(*given)
+
+    monkeypatch.setattr(Ledger, "_change", change)
+    if made:
+        sifted.corrections.undo(made)
+    else:
+        sifted.corrections.drop(id)
+    assert_agree(sifted.root)
+
+
+def test_an_undone_keep_is_no_original_to_be_restored(
+    sifted: Sifted, tmp_path: Path, stillsift: Command
+) -> None:
+    id = sifted.first(Outcome.DROPPED, "walk")
+    one = next(sifted.ledger.decisions(id=id)).decision
+    assert one.file is not None
+    made = sifted.corrections.keep(
+        id, frame_again(one.file, one.frame_index, one.pts_s or 0.0, 10**8, 20)
+    )
+    data = sifted.bytes_of(id)
+    sifted.corrections.undo(made)
+    done = stillsift("restore", "--store", tmp_path / "store", "--all")
+    assert "taken out by hand" in done.out
+    assert_agree(sifted.root)
+    out = tmp_path / "out"
+    assert stillsift("restore", "--store", tmp_path / "store", "--all", "-o", out).status == 0
+    assert [path.read_bytes() for path in out.iterdir()] == [data]
+
+
+def test_what_a_person_has_taken_out_is_not_adopted_when_it_is_put_there_again(
+    sifted: Sifted, tmp_path: Path, stillsift: Command
+) -> None:
+    id = sifted.first(Outcome.DROPPED, "walk")
+    one = next(sifted.ledger.decisions(id=id)).decision
+    assert one.file is not None
+    made = sifted.corrections.keep(
+        id, frame_again(one.file, one.frame_index, one.pts_s or 0.0, 10**8, 20)
+    )
+    kept = sifted.ledger.kept_file(id)
+    assert kept is not None
+    sifted.corrections.undo(made)
+    [lying] = sifted.lying()
+    data = lying.read_bytes()
+    lying.rename(sifted.root / kept.path)
+    sifted.ledger.left_quarantine([each.key for each in sifted.ledger.quarantined()])
+    assert stillsift("sift", tmp_path / "photos", "--output", tmp_path / "store").status == 0
+    assert sifted.reason(id) is one.reason
+    assert [path.read_bytes() for path in sifted.lying()] == [data]
+    assert [each.sha256 for each in sifted.ledger.quarantined()] == [kept.sha256]
+    assert_agree(sifted.root)

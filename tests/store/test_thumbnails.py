@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -54,6 +56,41 @@ def test_what_is_too_old_goes(tmp_path: Path) -> None:
         now = HOUR_NS + 1
         thumbnails.put([dropped(2)])
     assert there(tmp_path / NAME, range(3)) == [2]
+
+
+def test_what_is_too_old_goes_though_nothing_comes(tmp_path: Path) -> None:
+    now = 0
+    with Thumbnails(tmp_path / NAME, 10**9, HOUR_NS, lambda: now) as thumbnails:
+        thumbnails.put([dropped(1)])
+        now = HOUR_NS + 1
+        thumbnails.tidy()
+    assert there(tmp_path / NAME, range(3)) == []
+
+
+def test_the_same_frame_put_again_counts_once(tmp_path: Path) -> None:
+    most = 3 * len(small(ArrayPicture(scene(1)))) + len(small(ArrayPicture(scene(2))))
+    with Thumbnails(tmp_path / NAME, most, HOUR_NS, lambda: 0) as thumbnails:
+        thumbnails.put([dropped(2)])
+        for _ in range(9):
+            thumbnails.put([dropped(1)])
+    assert there(tmp_path / NAME, range(3)) == [1, 2]
+
+
+def test_what_could_not_be_written_does_not_count(tmp_path: Path) -> None:
+    most = 3 * len(small(ArrayPicture(scene(1)))) + len(small(ArrayPicture(scene(2))))
+    path = tmp_path / NAME
+    with Thumbnails(path, most, HOUR_NS, lambda: 0) as thumbnails:
+        thumbnails.put([dropped(2)])
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute(
+                "CREATE TRIGGER full BEFORE DELETE ON thumbnails"
+                " BEGIN SELECT RAISE(ABORT, 'full'); END"
+            )
+            for _ in range(5):
+                thumbnails.put([dropped(number) for number in range(3, 9)])
+            other.execute("DROP TRIGGER full")
+        thumbnails.put([dropped(1)])
+    assert there(path, range(9)) == [1, 2]
 
 
 def test_it_is_the_picture(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from ..store.in_place import (
 )
 from ..store.in_place_repair import InPlaceRepair
 from ..store.quarantine import Restored
+from ..store.store import KEPT
 from .arguments import (
     Commands,
     UsageError,
@@ -114,15 +115,27 @@ def restore(given: argparse.Namespace) -> int:
 def _restored(
     store: Store, ledger: Ledger, wanted: list[Quarantined], to: Path | None
 ) -> list[Restored]:
-    """Restores originals; what a person has dropped is kept again, as the correction is undone."""
-    by_hand = (
-        {} if to is not None else {q.key: ledger.correction_that_moved(q.path) for q in wanted}
-    )
+    """Restores originals; what a person has dropped is kept again, as the correction is undone.
+
+    What a person has kept, and then not, has no other place to go back to than the store.
+    """
+    ours = store.root / KEPT
+    by_hand = {
+        one.key: done
+        for one in wanted
+        if to is None
+        and ((done := ledger.correction_that_moved(one.path)) or one.original.is_relative_to(ours))
+    }
     restored = Quarantine(store, ledger).restore(
-        [one for one in wanted if by_hand.get(one.key) is None], to
+        [one for one in wanted if one.key not in by_hand], to
     )
     for one in wanted:
-        if (done := by_hand.get(one.key)) is not None:
+        if one.key not in by_hand:
+            continue
+        if (done := by_hand[one.key]) is None:
+            why = "was taken out by hand; keep it in `stillsift review`, or give it --output DIR"
+            restored.append(Restored(one, None, f"{one.original}: {why}"))
+        else:
             try:
                 Corrections(store, ledger).undo(done.id)
                 restored.append(Restored(one, one.original))

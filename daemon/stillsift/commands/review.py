@@ -71,6 +71,7 @@ def review(given: argparse.Namespace) -> int:
             store,
             lambda: Embedder(open_model(config.model)),
             max_pixels=config.defaults.max_pixels,
+            covered=frozenset(each.name for each in config.sources if each.anonymize),
             holds=quarantine.max_size > 0 and quarantine.max_age > 0,
         )
         server = ReviewServer(reviewed, given.host, given.port, _password(given.password_file))

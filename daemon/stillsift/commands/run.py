@@ -137,6 +137,7 @@ def _review(config: Config, engine: Engine) -> ReviewServer | None:
         store,
         lambda: Embedder(engine.model),
         max_pixels=config.defaults.max_pixels,
+        covered=frozenset(each.name for each in config.sources if each.anonymize),
         holds=quarantine.max_size > 0 and quarantine.max_age > 0,
     )
     return ReviewServer(reviewed, *settings.listen, password)

@@ -756,6 +756,14 @@ class LedgerReader:
         )
         return quarantined(row) if row else None
 
+    def has_row(self, path: Path) -> bool:
+        """Tells whether a kept frame or a file in quarantine is recorded at a path of the store."""
+        row = self._one(
+            "SELECT 1 FROM kept WHERE path = ?1 UNION ALL SELECT 1 FROM quarantine WHERE path = ?1",
+            (path_in(path),),
+        )
+        return row is not None
+
     def may_change(self, source: str) -> bool:
         """Tells whether `sift` is still to decide what stays of what a source has kept."""
         row = self._one(

@@ -326,6 +326,7 @@ CREATE TABLE corrections (
     vector BLOB
 );
 CREATE INDEX corrections_by_decision ON corrections (decision_id);
+CREATE INDEX quarantine_by_bytes ON quarantine (source, sha256);
 CREATE INDEX decisions_by_nearest ON decisions (nearest_kept)
     WHERE outcome = 'dropped' AND nearest_kept IS NOT NULL;
 CREATE TABLE activity (
@@ -366,6 +367,9 @@ AFTER UPDATE OF source, reason, frames, captured_at_ns ON decisions BEGIN
     UPDATE activity SET frames = frames - old.frames
         WHERE source = old.source AND slot = old.captured_at_ns / 600000000000
             AND reason = old.reason;
+    DELETE FROM activity
+        WHERE source = old.source AND slot = old.captured_at_ns / 600000000000
+            AND reason = old.reason AND frames <= 0;
     INSERT INTO activity
         VALUES (new.source, new.captured_at_ns / 600000000000, new.reason, new.frames)
         ON CONFLICT (source, slot, reason) DO UPDATE SET frames = frames + new.frames;

@@ -408,12 +408,15 @@ class Ledger(LedgerReader):
     def forget(self, before_ns: int) -> bool:
         """Deletes decisions about dropped and lost frames that were made before a lifetime.
 
-        Their files stay known, so no file is read again. One call deletes the oldest, as many as
+        What a person has corrected stays, so that it can be undone. The files of the others stay
+        known, so no file is read again. One call deletes the oldest, as many as
         others can wait for; it returns whether there may be more.
         """
         old = self._all(
             "SELECT seq FROM decisions INDEXED BY decisions_by_age"
-            " WHERE outcome IN ('dropped', 'lost') AND lifetime_ns < ?"
+            " WHERE outcome IN ('dropped', 'lost') AND lifetime_ns < ? AND NOT EXISTS"
+            " (SELECT 1 FROM corrections c"
+            " WHERE c.decision_id = decisions.id AND c.undone_at IS NULL)"
             " ORDER BY lifetime_ns LIMIT ?",
             (before_ns, _MOST_FORGOTTEN),
         )
@@ -543,15 +546,19 @@ class Ledger(LedgerReader):
         kept: KeptFile | None,
         path: Path,
     ) -> None:
-        """Changes a decision and the row of its kept file; `path` is or was that of the file."""
+        """Changes a decision, as young from now on, and the row of its kept file.
+
+        `path` is or was that of the file.
+        """
         done = db.execute(
-            "UPDATE decisions SET reason = ?, outcome = ?, dropped_as = ?, kept_path = ?"
-            " WHERE id = ? AND reason = ?",
+            "UPDATE decisions SET reason = ?, outcome = ?, dropped_as = ?, kept_path = ?,"
+            " lifetime_ns = ? WHERE id = ? AND reason = ?",
             (
                 after.reason,
                 after.outcome,
                 after.dropped_as,
                 path_in(kept.path) if kept is not None else None,
+                self.lifetime_ns(),
                 before.id,
                 before.reason,
             ),

@@ -240,6 +240,8 @@ class Engine:
             size = shown_size(sum(one.size for one in gone))
             files = counted(len(gone), "file")
             log.info("quarantine: %s deleted, %s: too old or too much", files, size)
+        if self.storage.thumbnails is not None:
+            self.storage.thumbnails.tidy()
         if keep_s := self.config.store.keep_decisions:
             before_ns = lifetime_ns - round(keep_s * 1e9)
             while self.ledger.forget(before_ns) and go_on():

@@ -72,6 +72,8 @@ class Reviewed:
     embedder: Callable[[], Embedder]
     """Opens the model that draws where two pictures differ."""
     max_pixels: int = 100_000_000
+    covered: frozenset[str] = frozenset()
+    """Names of the sources that cover now what they keep (anonymize)."""
     holds: bool = True
     """Whether the quarantine holds anything: what is taken out has to stay somewhere."""
 
@@ -208,6 +210,7 @@ class Review:
             pair=found,
             asked=asked,
             said=said,
+            corrects=mode_of(self._reviewed.store.root) is None,
             most=pages.MOST_COUNTED,
         )
 
@@ -246,7 +249,7 @@ class Review:
             two, _ = self._pictures.pixels(other.decision)
             found = self._differences.between(one, two)
         except (NoPicture, EmbedError, ModelError) as error:
-            return _in_its_place(str(error))
+            return _in_its_place(str(error), 503 if isinstance(error, Busy) else 404)
         if found is None:
             return _in_its_place("The model has no cells.")
         return Response(_drawn(found), 200, {"cache-control": "private, max-age=3600"}, _SVG)
@@ -283,15 +286,13 @@ class Review:
         keeps = what == CorrectionKind.KEEP
         found = None
         if keeps and one.reason is not Reason.REJECTED:
-            if _covers(self._ledger, one, config_hash):
+            if one.source in reviewed.covered or _covers(self._ledger, one, config_hash):
                 raise NotCorrected(
                     "What its source keeps is covered (anonymize), and this picture is not."
                 )
             found = self._pictures.whole(one)
-        if not keeps and not reviewed.holds:
-            raise NotCorrected(
-                "The quarantine holds nothing (store.quarantine), so it would be lost."
-            )
+        if not keeps:
+            self._require_quarantine()
         with Ledger(self._ledger.path) as ledger:
             corrections = Corrections(reviewed.store, ledger)
             if not keeps:
@@ -299,13 +300,22 @@ class Review:
             else:
                 corrections.keep(one.id, found)
 
-    def undo(self, number: int, form: dict[str, str]) -> Response:
+    def _require_quarantine(self) -> None:
+        if not self._reviewed.holds:
+            raise NotCorrected(
+                "The quarantine holds nothing (store.quarantine), so it would be lost."
+            )
+
+    def undo(self, text: str, form: dict[str, str]) -> Response:
         """Undoes a correction, and shows the page again that asked for it."""
+        number = whole_of(text) or 0
         done = self._ledger.correction(number)
         if done is None:
             return self._error(404, "There is no such correction.")
         asked = Filter.of(dict(_pairs(form.get("asked", ""))))
         try:
+            if done.kind is CorrectionKind.KEEP:
+                self._require_quarantine()
             with Ledger(self._ledger.path) as ledger:
                 Corrections(self._reviewed.store, ledger).undo(number)
         except (NotCorrected, StoreError, LedgerError) as error:
@@ -343,7 +353,7 @@ class Review:
             ),
             Route("/what-if", self._shown(self.what_if, self._replay_threads)),
             Route("/decision/{id}/{what}", self._post, methods=["POST"]),
-            Route("/corrections/{number:int}/undo", self._post, methods=["POST"]),
+            Route("/corrections/{number}/undo", self._post, methods=["POST"]),
             Mount("/static", StaticFiles(directory=_HERE / "static"), name="static"),
         ]
         app = Starlette(
@@ -404,11 +414,11 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 
 
 def _covers(ledger: LedgerReader, one: Decision, config_hash: str | None) -> bool:
-    """Tells whether what the source of a decision keeps is covered."""
+    """Tells whether what the source of a decision kept was covered; what is unknown counts so."""
     text = None if config_hash is None else ledger.config(config_hash)
     told = yaml.safe_load(text) if text else None
     if not isinstance(told, dict):
-        return False
+        return True
     sources = [each for each in told.get("sources") or () if each.get("name") == one.source]
     given = {**(told.get("defaults") or {}), **(sources[0] if sources else {})}
     return bool(given.get("anonymize"))

@@ -11,11 +11,13 @@ from typing import TypeVar
 from urllib.parse import urlencode
 
 from ..decisions import Outcome, Reason
+from ..frames import EARLIEST_NS, LATEST_NS
 from ..ledger.browsing import Asked
 from ..problems import Problem
 from ..store.names import instant
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_NS = 86_400_000_000_000
 _ID = re.compile(r"[0-9a-f]{24}")
 Named = TypeVar("Named", bound=StrEnum)
 
@@ -100,7 +102,8 @@ def time_of(text: str | None) -> int | None:
         raise BadAddress(f"{text!r} is no time; write 2026-03-01T13:00") from None
     if at.tzinfo is not None:
         raise BadAddress(f"{text!r}: times are in UTC, without a zone")
-    return (at.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1) * 1000
+    at_ns = (at.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1) * 1000
+    return max(EARLIEST_NS + _DAY_NS, min(LATEST_NS - _DAY_NS, at_ns))  # its day is recordable too
 
 
 def id_of(text: str) -> str:

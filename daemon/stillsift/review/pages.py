@@ -96,6 +96,8 @@ class Pair:
     """How many decisions name it, counted up to `MOST_COUNTED`."""
     older: str | None
     newer: str | None
+    ahead: Sequence[str]
+    """Ids of those of the two whose picture no clip has to be decoded for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +244,11 @@ def pair(ledger: LedgerReader, pictures: Pictures, id: str, asked: Filter) -> Pa
         naming=ledger.number_naming(id, MOST_COUNTED),
         older=older[0].decision.id if older else None,
         newer=newer[0].decision.id if newer else None,
+        ahead=[
+            each.decision.id
+            for each in (*older, *newer)
+            if _lies(pictures, each.decision)[0] is not Lies.CLIP
+        ],
     )
 
 

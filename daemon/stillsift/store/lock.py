@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from .errors import StoreInUse, store_problem
+from .errors import StoreInUse, os_errors_about, store_problem
 
 
 class StoreLock:
@@ -56,3 +58,20 @@ class StoreLock:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextmanager
+def correcting(root: Path) -> Iterator[None]:
+    """Waits until no other process or thread corrects decisions in a store, and keeps others out.
+
+    A daemon may hold the `StoreLock` meanwhile. Raises StoreError.
+    """
+    path = root / "correcting"
+    with os_errors_about(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        with os_errors_about(path):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

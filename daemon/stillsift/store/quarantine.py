@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -197,7 +197,7 @@ class Quarantine:
     def _take_in(self, one: Replaced) -> Quarantined | None:
         """Returns what lies in quarantine then; None: its original lies where it did."""
         lying, original = self._store.root / one.path, one.original
-        target = _free_name(self._place(original), original)
+        target = free_name(self._place(original), lambda there: holds_data(there, original))
         with os_errors_about(target):
             there = _is_at(original.file, original.content_hash)
             stays = original.retire is Retire.LEAVE and there
@@ -367,7 +367,7 @@ class Quarantine:
         self, file: FileRecord, original: ClaimedOriginal, target: Path
     ) -> tuple[Retired, Quarantined | None]:
         self._store.make_folder(target.parent)
-        target = _free_name(target, file)
+        target = free_name(target, lambda there: holds_data(there, file))
         if target.exists():  # an attempt that was cut off had brought it there
             original.delete()
         else:
@@ -524,10 +524,13 @@ class Quarantine:
         self._ledger.register_done(one.source, target, FileIdentity.from_stat(facts), one.sha256)
 
 
-def _free_name(target: Path, file: FileRecord) -> Path:
-    """Returns `target`, or a name beside it where a file with other bytes has that name."""
+def free_name(target: Path, holds: Callable[[Path], bool]) -> Path:
+    """Returns `target`, or a name beside it where a file has that name and does not hold the same.
+
+    `holds` tells whether a file does.
+    """
     candidate, number = target, 1
-    while candidate.exists() and not holds_data(candidate, file):
+    while candidate.exists() and not holds(candidate):
         number += 1
         candidate = target.with_name(f"{number}_{target.name}")
     return candidate

@@ -17,8 +17,9 @@ from ..decisions import Decision, Outcome, Reason
 from ..frames import TimeOrigin
 from ..ledger import Ledger
 from ..ledger.records import KeptFile
-from .correction import is_left_over
+from .correction import Corrections
 from .errors import StoreError, os_errors_about
+from .lock import correcting
 from .metadata_jsonl import Listing
 from .names import folder_name, parse_name, source_name
 from .quarantine import Quarantine
@@ -43,10 +44,11 @@ def recover(store: Store, ledger: Ledger, listing: Listing, quarantine: Quaranti
     Call it once at start, with the store's lock held and before any frame is placed.
     """
     found = Recovered()
-    _remove_temporary(store)
-    _remove_superseded(store, ledger)
-    _take_in_replaced(quarantine, found)
-    _compare_folders(store, ledger, listing, found)
+    with correcting(store.state):  # what is being corrected has a file whose row is still to come
+        _remove_temporary(store)
+        _remove_superseded(store, ledger)
+        _take_in_replaced(quarantine, found)
+        _compare_folders(store, ledger, listing, found)
     _finish_retiring(quarantine, found)
     _list_again(ledger, listing, found)
     return found
@@ -145,8 +147,7 @@ def _adopted(
     if standing is not None:
         found.warnings.append(f"{path}: left alone, the same frame is kept as {standing.path}")
         return None
-    if is_left_over(store, ledger, path, id):
-        store.discard([path])
+    if Corrections(store, ledger).take_away(path, id):
         return None
     with os_errors_about(store.root / path):
         data = (store.root / path).read_bytes()

@@ -1,8 +1,8 @@
 """Places kept frames as files, so that a power cut leaves a whole file or none.
 
 Layout: kept/<source>/YYYY/MM/DD/<captured_at UTC>_<id>.<ext>, the same in audit/,
-quarantine/<source>/..., lock, ledger.sqlite. An OSError becomes a `StoreFull`, `StoreError` or
-`StoreInUse` here.
+quarantine/<source>/..., lock, correcting, ledger.sqlite. An OSError becomes a `StoreFull`,
+`StoreError` or `StoreInUse` here.
 """
 
 from __future__ import annotations

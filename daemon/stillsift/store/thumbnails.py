@@ -74,25 +74,37 @@ class Thumbnails:
     def put(self, dropped: Iterable[tuple[Decision, Picture]]) -> None:
         """Takes in the pictures of dropped frames; where that fails, it is logged once."""
         rows = [(one.id, self._lifetime_ns(), small(picture)) for one, picture in dropped]
-        if not rows:
-            return
+        if rows:
+            self._write(rows)
+
+    def tidy(self) -> None:
+        """Lets go what is too old; where that fails, it is logged once."""
+        self._write([])
+
+    def _write(self, rows: list[tuple[str, int, bytes]]) -> None:
         with self._lock:
+            size = self._size
             try:
                 self._db.execute("BEGIN IMMEDIATE")
-                self._db.executemany(
-                    "INSERT OR REPLACE INTO thumbnails (id, lifetime_ns, jpeg) VALUES (?, ?, ?)",
-                    rows,
-                )
-                self._size += sum(len(data) for _, _, data in rows)
+                for row in rows:
+                    self._let_in(row)
                 self._let_go()
                 self._db.execute("COMMIT")
                 self._failed = False
             except sqlite3.Error as error:
+                self._size = size
                 if not self._failed:
                     log.warning("thumbnails of dropped frames are not written: %s", error)
                 self._failed = True
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
+
+    def _let_in(self, row: tuple[str, int, bytes]) -> None:
+        gone = self._db.execute(
+            "DELETE FROM thumbnails WHERE id = ? RETURNING length(jpeg)", row[:1]
+        ).fetchall()
+        self._db.execute("INSERT INTO thumbnails (id, lifetime_ns, jpeg) VALUES (?, ?, ?)", row)
+        self._size += len(row[2]) - sum(size for (size,) in gone)
 
     def _let_go(self) -> None:
         before_ns = self._lifetime_ns() - self._max_age_ns
