@@ -78,6 +78,7 @@ print(gc.isenabled(), gc.get_freeze_count() > 10_000, *commands)
 def test_an_interruption_while_it_is_imported_is_one_line(module: str) -> None:
     told = f"""
 import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it may be ignored
 class AtImport:
     def find_spec(self, name, path=None, target=None):
         if name == {module!r}:
