@@ -201,6 +201,18 @@ def test_what_is_right_and_hardly_meant_is_a_warning(
     assert done.out.count("1 warning") == len(doubtful)
 
 
+def test_a_review_that_others_can_reach_is_a_warning(stillsift: Command, config: Path) -> None:
+    Path("gate").mkdir()
+    password = Path("password").absolute()
+    password.write_text("geheim\n")
+    password.chmod(0o600)
+    for listen, warnings in (("0.0.0.0:9479", 1), ("127.0.0.1:9479", 0), ("off", 0)):
+        review = f"review: {{listen: '{listen}', password_file: {password}}}"
+        found = told(stillsift, config, f"{review}\n{SOURCES}", 0)
+        assert [each["key"] for each in found["warnings"]] == ["review.listen"] * warnings
+        assert all("nothing is encrypted" in each["message"] for each in found["warnings"])
+
+
 def test_a_password_in_clear_text_is_a_warning(stillsift: Command, config: Path) -> None:
     camera = "{name: a, rtsp: 'rtsp://192.0.2.1/x', user: u, password: geheim}"
     found = told(stillsift, config, f"sources:\n  - {camera}\n", 0)

@@ -9,11 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..config import Config
+from ..config.field_types import is_local
 from ..embedding import Embedder
 from ..ledger import LedgerReader
 from ..pipeline.model_choice import open_model
 from ..review.application import Reviewed
-from ..review.server import ReviewServer, is_local
+from ..review.server import ReviewServer
 from ..service.logs import set_up_logging
 from ..store import Store
 from ..store.in_place import InPlaceStore, mode_of

@@ -5,6 +5,7 @@ Each type is checked; the message of an error tells the way out.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
@@ -41,6 +42,14 @@ def shown(value: object) -> str:
             return repr(redacted(value))
         case _:
             return str(value).removesuffix(".0")
+
+
+def is_local(host: str) -> bool:
+    """Tells whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Address(NamedTuple):

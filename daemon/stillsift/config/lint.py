@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..units import written_duration
+from .field_types import is_local
 from .marked_yaml import Place
 from .settings import Config, SourceConfig, SourceSettings
 
@@ -17,6 +18,7 @@ _TIMES = {("minute", "hour"): 60, ("hour", "day"): 24, ("minute", "day"): 1440}
 def lint(config: Config) -> Iterator[LintWarning]:
     """Yields what is doubtful about a valid configuration."""
     yield from _groups(config)
+    yield from _open_to_all(config)
     yield from _shared_directories(config.sources)
     own = frozenset(SourceSettings.model_fields)
     yield from _amounts(("defaults",), config.defaults, own)
@@ -31,6 +33,14 @@ def lint(config: Config) -> Iterator[LintWarning]:
         yield from _contrary(("sources", index), source, source.model_fields_set)
         yield from _originals(("sources", index), source, source.model_fields_set)
         yield from _in_the_clear(("sources", index), source, source.model_fields_set)
+
+
+def _open_to_all(config: Config) -> Iterator[LintWarning]:
+    """Yields a review that others can reach, as its password and pictures pass in the clear."""
+    listen = config.review.listen
+    if listen is not None and not is_local(listen.host):
+        why = "can be reached from elsewhere, and nothing is encrypted on the way: let it answer at"
+        yield ("review", "listen"), f"{why} 127.0.0.1, and come in through a tunnel (ssh -L)"
 
 
 def _groups(config: Config) -> Iterator[LintWarning]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import socket
 import threading
@@ -26,14 +25,6 @@ when the server ends."""
 
 class ReviewError(Problem):
     """Says that the address of the review cannot be used."""
-
-
-def is_local(host: str) -> bool:
-    """Tells whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class ReviewServer:
