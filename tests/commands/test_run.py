@@ -691,7 +691,7 @@ def test_without_the_right_to_move_originals_it_is_not_ready_and_says_so_once(
     for place, number in enumerate((1, 1, 2)):
         write_still(watched / "day" / f"{place}.jpg", number)
     small_disk.remount("ro")  # as ProtectSystem=strict makes it
-    why = f"gate: originals cannot be retired: {watched}: root may not take files out of it; let"
+    why = f"gate: originals cannot be retired: {watched}: nothing can be taken out of it: the file"
     with daemon(tmp_path, [directory("gate", watched, retire=retire)]) as running:
         running.start(wait=False)
         until(lambda: why in running.get("/readyz")[1], f"the reason: {running.log}")

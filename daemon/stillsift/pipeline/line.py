@@ -264,6 +264,9 @@ class Line:
             self.sifter.miss(kept.id)
         try:
             self._recorder.lose(gone)
+            # What a person has dropped, and kept again meanwhile, is there.
+            still_gone = self._persistence.gone(gone)
+            self._recorder.find([kept for kept in gone if kept not in still_gone])
         except LedgerError as error:  # the next start marks them
             log.debug("%s: not marked as missing: %s", self.source.name, error)
 

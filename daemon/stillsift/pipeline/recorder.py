@@ -450,6 +450,11 @@ class Recorder:
         self._in_ledger |= dict.fromkeys(kept.id for kept in gone)
         self._ledger.mark_missing(gone)
 
+    def find(self, back: Sequence[KeptFile]) -> None:
+        """Records that files that were gone are there again. Raises LedgerError."""
+        if back:
+            self._ledger.mark_missing(back, missing=False)
+
     def _wants_state(self, entries: list[_Entry]) -> bool:
         """Tells whether to record the sifter's state too.
 
