@@ -51,6 +51,9 @@ _UNREFINED = 0.15
 windows at most 2.1 times as alike, on 76 pairs."""
 _EVERY = 2
 """Pixels from one window to the next where not all are looked at; they overlap, and are smooth."""
+_HALVED_FROM = 12
+"""Pixels of a side of the blocks of colour from which they are looked at in half of the size. In a
+thumbnail of 160 pixels they have 6, and half of that is less than a block of JPEG's colours."""
 _TILE = 64
 """Pixels of a side of the parts in which windows are moved, at most."""
 _UNLIKE = 1.0
@@ -229,9 +232,14 @@ class _Planes:
         return cls(*(np.asarray(each, np.uint8) for each in (*colours, brightest)))
 
     @cached_property
+    def whole(self) -> list[Floats]:
+        """Gives Y, Cr and Cb."""
+        return [each.astype(np.float32) for each in (self.luma, self.red, self.blue)]
+
+    @cached_property
     def halves(self) -> list[Floats]:
         """Gives Y, Cr and Cb at half of the size."""
-        return [_halved(each.astype(np.float32)) for each in (self.luma, self.red, self.blue)]
+        return [_halved(each) for each in self.whole]
 
     def laid(self, placement: Placement) -> _Planes:
         """Returns the same as it lies on another picture so."""
@@ -280,7 +288,7 @@ class _Laid:
         if longest is not None:
             share = min(1.0, longest / LONGEST)
             window = max(6, round(_WINDOW * share))
-            chroma_window = 2 * max(3, round(_CHROMA_WINDOW * share / 2))
+            chroma_window = max(6, round(_CHROMA_WINDOW * share))
         inner, overlap = None, 1.0
         if placement.moves:
             seen = placement.laid(np.full((height, width), 255, np.uint8), mask=True)
@@ -297,8 +305,15 @@ class _Laid:
         elif size[0] * size[1] < LEAST_BLOCKS:
             return None
         laid = b.laid(placement)
+        halved = chroma_window >= _HALVED_FROM
         samples = [
-            np.stack([_reduced(each, size).ravel()[inside] for each in planes.halves], 1)
+            np.stack(
+                [
+                    _reduced(each, size).ravel()[inside]
+                    for each in (planes.halves if halved else planes.whole)
+                ],
+                1,
+            )
             for planes in (a, laid)
         ]
         return cls(a, laid, samples, inner, window, chroma_window)
@@ -323,18 +338,23 @@ class _Laid:
     def _chroma(self) -> float:
         """Returns the highest difference of colour of any block, levels.
 
-        Blocks are so large that colours at half of the size tell it.
+        Where blocks are large, colours at half of the size tell it.
         """
-        window = self.chroma_window // 2
-        left = chroma_left(self.first.halves, self.second.halves, *self.samples)
+        step = 2 if self.chroma_window >= _HALVED_FROM else 1
+        window = self.chroma_window // step
+        one, other = (
+            each.halves if step == 2 else each.whole for each in (self.first, self.second)
+        )
+        left = chroma_left(one, other, *self.samples)
         red, blue = (_mean(each, window) for each in left)
         apart = red * red + blue * blue
         if self.inner is not None:
             height, width = apart.shape
-            apart[~self.inner[: 2 * height : 2, : 2 * width : 2]] = 0
+            apart[~self.inner[: step * height : step, : step * width : step]] = 0
         blown = cv2.max(self.first.brightest, self.second.brightest) > _BLOWN
         if blown.any():
-            apart[_mean(_halved(blown.astype(np.float32)), window) > 0.25] /= 4
+            share = blown.astype(np.float32)
+            apart[_mean(_halved(share) if step == 2 else share, window) > 0.25] /= 4
         return float(np.sqrt(_highest(apart)))
 
 
