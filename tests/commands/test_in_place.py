@@ -646,7 +646,9 @@ def test_a_dry_run_goes_where_an_earlier_run_has_been(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["PHOTOS", "--remove-to", "PHOTOS"], "lies in the store"),
+        (["PHOTOS", "--remove-to", "PHOTOS"], "which takes files and is not read"),
+        (["PHOTOS", "--remove-to", "PHOTOS/b"], "holds pictures or clips, which would not be read"),
+        (["PHOTOS", "--output", "PHOTOS/b", "--dry-run"], "which would not be read; name a folder"),
         (["rtsp://127.0.0.1:1/x", "--remove-to", "OUT"], "a camera has no files"),
         (["PHOTOS", "--remove-to", "STORE"], "a store"),
         (["PHOTOS", "--copy-to", "REMOVED"], "made by --remove-to"),
