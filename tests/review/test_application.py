@@ -228,6 +228,8 @@ def test_forms_of_others_change_nothing(browser: Browser, store: Path) -> None:
     assert browser.ask("POST", path, "form_token=wrong", Origin=ours).status == 403
     assert browser.ask("POST", path, "", Origin=ours).status == 403
     assert browser.ask("POST", path, "x" * 5000, Origin=ours).status == 413
+    many = "&".join(f"a{n}=1" for n in range(30))
+    assert browser.ask("POST", path, many, Origin=ours).status == 400
     assert browser.ask("GET", path).status == 405
     browser.cookie = None
     assert browser.ask("POST", path, right, Origin=ours).status == 403
