@@ -684,11 +684,23 @@ class LedgerReader:
         )
         return 0 if row is None else int(row[0])
 
-    def kept_named(
-        self, source: str | None, behind: int | None, most: int
-    ) -> list[tuple[int, str]]:
-        """Returns (seq, id) of kept frames that dropped ones name, newest first, at most `most`.
+    def repeating(self, id: str, shown: Collection[Reason], most: int) -> list[str]:
+        """Returns the ids of frames that were dropped for these reasons and name this one, in the
+        order of their decisions, at most `most`."""
+        rows = self._all(
+            "SELECT id FROM decisions INDEXED BY decisions_by_nearest"
+            " WHERE nearest_kept = ? AND outcome = 'dropped'"
+            f" AND reason IN ({', '.join('?' * len(shown))}) ORDER BY seq LIMIT ?",
+            (id, *shown, most),
+        )
+        return [str(row[0]) for row in rows]
 
+    def kept_repeated(
+        self, source: str | None, behind: int | None, most: int, shown: Collection[Reason]
+    ) -> list[tuple[int, str]]:
+        """Returns (seq, id) of kept frames that others repeat, newest first, at most `most`.
+
+        `shown`: reasons that say of a dropped frame that the kept one that it names shows it.
         `behind`: only those decided before the one with this number. Neither frames that are gone
         from the store nor the audit sample are among them.
         """
@@ -703,9 +715,11 @@ class LedgerReader:
                 "SELECT d.seq, d.id FROM decisions d INDEXED BY decisions_by_reason"
                 " WHERE d.source = ? AND d.reason = ? AND d.seq < ? AND EXISTS"
                 " (SELECT 1 FROM decisions n"
-                " WHERE n.nearest_kept = d.id AND n.outcome = 'dropped')"
+                " WHERE n.nearest_kept = d.id AND n.outcome = 'dropped'"
+                f" AND n.reason IN ({', '.join('?' * len(shown))}))"
+                " AND NOT EXISTS (SELECT 1 FROM kept k WHERE k.id = d.id AND k.missing)"
                 " ORDER BY d.seq DESC LIMIT ?",
-                (name, reason, (1 << 63) - 1 if behind is None else behind, most),
+                (name, reason, (1 << 63) - 1 if behind is None else behind, *shown, most),
             )
         return sorted(found, reverse=True)[:most]
 

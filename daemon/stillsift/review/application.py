@@ -4,7 +4,7 @@
 /review/source              a day or an hour of one source
 /review/kept                kept frames, as a grid
 /review/decisions           all decisions, by filters
-/review/groups              kept frames with what they repeat
+/review/groups              kept frames with what repeats them
 /review/what-if             what other settings would have kept
 /review/corrections         what people said, to be undone
 /review/decision/ID         one decision: the frame and the one it was compared with
