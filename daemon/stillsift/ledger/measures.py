@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+from typing import Any
+
 from ..selection.replay import MEASURED, Measures, measures_of
 from .connection import Connection
 from .filters import where
@@ -22,20 +25,41 @@ class MeasuresReader(Connection):
         `newest`: at most so many, those captured last. Of 100,000 decisions that takes about half a
         second.
         """
+        return measures_of(self._measured(source, since_ns, until_ns, newest))
+
+    def measures_and_configs(
+        self,
+        source: str,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+        newest: int | None = None,
+    ) -> tuple[Measures, list[str]]:
+        """Returns the same, and the configurations (YAML) that these were decided with, the last
+        one first."""
+        rows = self._measured(source, since_ns, until_ns, newest)
+        keys = dict.fromkeys(row[-1] for row in reversed(rows))
+        found = (self._one("SELECT yaml FROM configs WHERE key = ?", (key,)) for key in keys)
+        return measures_of(rows), [str(row[0]) for row in found if row is not None]
+
+    def _measured(
+        self, source: str, since_ns: int | None, until_ns: int | None, newest: int | None
+    ) -> list[tuple[Any, ...]]:
+        """Returns rows of `MEASURED`, with the number of the decision and the key of its
+        configuration behind, in the order of that number."""
         condition, values = where(
             ("captured_at_ns >= ?", since_ns), ("captured_at_ns < ?", until_ns)
         )
-        wanted = f"source = ? AND outcome IN ('kept', 'dropped') AND {condition}"
+        index = order = ""
         if newest is not None:
-            wanted = (
-                f"seq IN (SELECT seq FROM decisions INDEXED BY decisions_by_time WHERE {wanted}"
-                f" ORDER BY captured_at_ns DESC, seq DESC LIMIT {newest:d})"
-            )
+            index = "INDEXED BY decisions_by_time"
+            order = f"ORDER BY captured_at_ns DESC, seq DESC LIMIT {newest:d}"
         rows = self._all(
-            f"SELECT {', '.join(MEASURED)} FROM decisions WHERE {wanted} ORDER BY seq",
+            f"SELECT {', '.join(MEASURED)}, seq, config FROM decisions {index}"
+            f" WHERE source = ? AND outcome IN ('kept', 'dropped') AND {condition} {order}",
             (source, *values),
         )
-        return measures_of(rows)
+        rows.sort(key=itemgetter(-2))
+        return rows
 
     def extent(self, source: str, since_ns: int, until_ns: int) -> tuple[int, int]:
         """Returns how many decisions a source has in [since, until), and the number of the last
@@ -56,22 +80,6 @@ class MeasuresReader(Connection):
             (source, since_ns, until_ns),
         )
         return (0, 0) if row is None else (int(row[0]), int(row[1]))
-
-    def made_with(
-        self, source: str, since_ns: int | None = None, until_ns: int | None = None
-    ) -> list[str]:
-        """Returns the configurations (YAML) with which a source was decided in [since, until), the
-        last one first."""
-        condition, values = where(
-            ("captured_at_ns >= ?", since_ns), ("captured_at_ns < ?", until_ns)
-        )
-        rows = self._all(
-            "SELECT c.yaml FROM (SELECT config, max(seq) AS last FROM decisions"
-            f" WHERE source = ? AND {condition} GROUP BY config) d"
-            " JOIN configs c ON c.key = d.config ORDER BY d.last DESC",
-            (source, *values),
-        )
-        return [str(row[0]) for row in rows]
 
     def config(self, hash: str) -> str | None:
         """Returns the configuration (YAML, no secrets) that has this hash; None: never recorded."""

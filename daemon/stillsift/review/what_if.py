@@ -65,12 +65,10 @@ def recorded(
     `usual`: what it was decided with where that cannot be told; None: the defaults. `newest`: at
     most so many decisions, those captured last.
     """
-    measures = ledger.measures(source, since_ns, until_ns, newest)
+    measures, configs = ledger.measures_and_configs(source, since_ns, until_ns, newest)
     if not len(measures):
         return None
-    if len(measures) == newest:
-        since_ns = int(measures.at_ns.min())
-    told = (settings_in(text, source) for text in ledger.made_with(source, since_ns, until_ns))
+    told = (settings_in(text, source) for text in configs)
     found = [each for each in told if each is not None]
     settings = found[0] if found else usual or SourceSettings()
     doubts = []
