@@ -25,7 +25,7 @@ import anyio
 from anyio import CapacityLimiter
 from markupsafe import escape
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -400,10 +400,13 @@ class Review:
 
     async def _post(self, request: Request) -> Response:
         body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > MOST_FORM:
-                return self._error(413, "The form is too large.")
+        try:
+            async for part in request.stream():
+                body += part
+                if len(body) > MOST_FORM:
+                    return self._error(413, "The form is too large.")
+        except ClientDisconnect:  # nobody reads an answer
+            return Response(status_code=400)
         carry_out = partial(self._carried_out, request, body)
         async with self._one_writer:
             return await self._answered(carry_out, self._page_threads)
