@@ -108,7 +108,7 @@ def _yaml_names(file: Path) -> dict[int, str]:
         if isinstance(names, dict):
             return {int(number): str(name) for number, name in names.items()}
         return dict(enumerate(map(str, names or ())))
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, AttributeError, TypeError) as error:
+    except (yaml.YAMLError, ValueError, AttributeError, TypeError, RecursionError) as error:
         why = " ".join(str(error).split())
         raise SetError(f"{file}: the names of the classes cannot be read: {why}") from error
 
