@@ -53,8 +53,8 @@ MODULES = {
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
     "labels": "findings voc yolo coco checks",
     "ledger": """
-        records schema lifetime rows filters totals covered search browsing reader
-        writer""",
+        records schema lifetime rows filters totals covered search connection measures corrections
+        browsing reader writer""",
     "store": """
         errors durable_files names lock rights repair store metadata_jsonl original quarantine
         correction recovery sidecars in_place in_place_repair thumbnails""",

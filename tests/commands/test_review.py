@@ -74,6 +74,11 @@ def test_no_store_no_port_no_password_are_told(tmp_path: Path, stillsift: Comman
     empty.touch()
     done = stillsift("review", "--store", tmp_path / "store", "--password-file", empty)
     assert (done.status, "is empty" in done.err) == (2, True)
+    empty.write_text("open\n")
+    empty.chmod(0o644)
+    given = ("--password-file", empty, "--host", "256.0.0.1")
+    done = stillsift("review", "--store", tmp_path / "store", *given)
+    assert "everybody on this machine can read" in done.err
     assert stillsift("review", "--store", tmp_path / "store", "--port", "70000").status == 2
     with review(tmp_path / "store") as (_, browser):
         port = browser.host.split(":")[1]

@@ -71,6 +71,12 @@ def test_aliases_are_left_to_a_person(tmp_path: Path, text: str) -> None:
     assert path.read_text() == text
 
 
+def test_a_source_that_is_written_oddly_is_left_to_a_person(tmp_path: Path) -> None:
+    path = written(tmp_path, "sources:\n  - ? name\n    : gate\n    ? directory\n    : /a\n")
+    with pytest.raises(EditError, match="source 1 is written oddly"):
+        edited(path, {"gate": {"sensitivity": "low", "novelty_limit": 2.0}})
+
+
 def test_an_unknown_source_and_a_mistake_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EditError, match="no source 'shed'; it has gate, yard, door"):
         edited(written(tmp_path, BLOCK), {"shed": {"sensitivity": "low"}})

@@ -73,8 +73,12 @@ def test_a_caption_beside_a_picture_is_no_yolo(tmp_path: Path) -> None:
     assert not Yolo(tmp_path, entries).is_there()
 
 
-def test_names_that_cannot_be_read_are_an_error(tmp_path: Path) -> None:
-    (tmp_path / "data.yaml").write_text("names: [a, b\n")
+@pytest.mark.parametrize(
+    "text",
+    [b"names: [a, b\n", b"names: " + b"[" * 3000 + b"]" * 3000, b"names: 5", b"\xff", b"- a"],
+)
+def test_names_that_cannot_be_read_are_an_error(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "data.yaml").write_bytes(text)
     with pytest.raises(SetError, match=r"data\.yaml: the names of the classes cannot be read"):
         Yolo(tmp_path, []).labelling()
 

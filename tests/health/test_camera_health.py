@@ -14,6 +14,7 @@ from sifting import LIMITS, blocks
 from stillsift.arrays import Image
 from stillsift.frames import ArrayPicture, Frame, TimeOrigin
 from stillsift.health import Alarm, AlarmKind, CameraHealth, Sighting
+from stillsift.health.known_views import edges_of
 from stillsift.selection import Gallery, Sifter
 from stillsift.selection.budgets import Amounts
 from stillsift.selection.sharpness import sharpness
@@ -382,3 +383,17 @@ def test_a_state_of_another_version_is_read_as_far_as_it_goes_and_brings_no_dura
     assert found == watch(seen)
     assert [alarm.kind for alarm in found] == [AlarmKind.COVERED] * 2
     CameraHealth().restore({"alarms": np.array("{}"), "alarms_edges": arrays["alarms_edges"]})
+
+
+def test_edges_are_the_same_wherever_a_picture_lies_in_memory() -> None:
+    """What is remembered of a source would else differ between two runs over the same frames."""
+    for number in range(20):
+        noise = np.random.default_rng(number).integers(0, 256, (36, 64), np.uint8)
+        seen = np.asarray(cv2.GaussianBlur(noise, (0, 0), 2), np.uint8)
+        memory = np.empty(seen.size + 64, np.uint8)
+        found = set()
+        for at in range(64):
+            there = memory[at : at + seen.size].reshape(seen.shape)
+            there[...] = seen
+            found.add(edges_of(there).tobytes())
+        assert len(found) == 1

@@ -235,6 +235,10 @@ OUTER = '<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]><annotation>&a;</
         ("", 1, "no element found"),
         ("<annotation>&a;</annotation>", 1, "undefined entity"),
         ("<annotation>" + "<a>" * 100_000, None, "deep"),
+        *(
+            (VOC.replace("UTF-8", encoding).format(objects=""), None, "encoding that is not read")
+            for encoding in ("gbk", "shift_jis", "nonsense", "idna")
+        ),
     ],
 )
 def test_bad_xml_is_told_and_never_expanded(
@@ -244,6 +248,12 @@ def test_bad_xml_is_told_and_never_expanded(
     found = check(tmp_path)
     assert told(found) == {("a.xml", line, Kind.UNPARSABLE)}
     assert why in found.wrong[0].what
+
+
+def test_a_size_of_thousands_of_digits_is_none() -> None:
+    text = VOC.format(objects="").replace("200", "2" * 5000)
+    (labels,) = read_voc(text.encode(), Path("a.xml")).labels
+    assert labels.size is None
 
 
 @settings(deadline=None)

@@ -15,7 +15,7 @@ from stillsift.decisions import Decision, Outcome, Reason
 from stillsift.frames import TimeOrigin
 from stillsift.ledger import Ledger
 from stillsift.ledger.browsing import SLOT_NS, Asked
-from stillsift.ledger.records import Batch
+from stillsift.ledger.records import Batch, KeptFile
 
 START_NS = 1_790_000_000 * 10**9 // SLOT_NS * SLOT_NS
 STEP_NS = 20 * 10**9
@@ -152,3 +152,35 @@ def test_a_changed_decision_leaves_no_day_without_frames(tmp_path: Path) -> None
         ledger.commit(Batch("c", "m", changed=[later]))
         from_ns = later.captured_at_ns // SLOT_NS * SLOT_NS
         assert ledger.active_around(one.source, from_ns, 1 << 62) == (None, None)
+
+
+def test_a_kept_frame_is_repeated_by_what_it_shows_alone(tmp_path: Path) -> None:
+    def one(number: int, reason: Reason, named: int | None = None) -> Decision:
+        nearest = None if named is None else f"{named:024x}"
+        at_ns = START_NS + number * STEP_NS
+        return Decision(
+            *(f"{number:024x}", "gate", reason, at_ns, TimeOrigin.PTS, number), nearest_kept=nearest
+        )
+
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        some = [
+            *(one(0, Reason.NOVEL), one(1, Reason.BUDGET, 0), one(2, Reason.RATE_LIMITED, 0)),
+            *(one(3, Reason.NOVEL, 0), one(4, Reason.NEAR_DUPLICATE, 3), one(5, Reason.BUDGET, 3)),
+            *(one(6, Reason.NOVEL, 3), one(7, Reason.SAME_OBJECT, 6), one(8, Reason.BLURRY, 6)),
+        ]
+        kept = KeptFile(some[6].id, "gate", Path("kept/6.jpg"), 1, "", 1, 1, some[6].captured_at_ns)
+        files = {6: kept}
+        ledger.commit(
+            Batch("c", "m", decisions=[(each, files.get(each.frame_index)) for each in some])
+        )
+        shown = (Reason.NEAR_DUPLICATE, Reason.SAME_OBJECT)
+        assert [id for _, id in ledger.kept_repeated(None, None, 9, shown)] == [
+            some[6].id,
+            some[3].id,
+        ]
+        assert ledger.repeating(some[3].id, shown, 9) == [some[4].id]
+        assert ledger.repeating(some[6].id, shown, 9) == [some[7].id]
+        assert ledger.repeating(some[0].id, shown, 9) == []
+        ledger.mark_missing([kept])
+        found = ledger.kept_repeated("gate", None, 9, shown)
+        assert [id for _, id in found] == [some[3].id]

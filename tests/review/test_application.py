@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -228,9 +229,28 @@ def test_forms_of_others_change_nothing(browser: Browser, store: Path) -> None:
     assert browser.ask("POST", path, "form_token=wrong", Origin=ours).status == 403
     assert browser.ask("POST", path, "", Origin=ours).status == 403
     assert browser.ask("POST", path, "x" * 5000, Origin=ours).status == 413
+    many = "&".join(f"a{n}=1" for n in range(30))
+    assert browser.ask("POST", path, many, Origin=ours).status == 400
     assert browser.ask("GET", path).status == 405
     browser.cookie = None
     assert browser.ask("POST", path, right, Origin=ours).status == 403
+    assert decisions(store, id=one.id) == [one]
+
+
+def test_a_form_that_is_cut_off_is_no_error(
+    browser: Browser, store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = dropped(store)
+    host, port = browser.host.split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        head = f"POST /review/decision/{one.id}/keep HTTP/1.1\r\nHost: {browser.host}\r\n"
+        head += f"Cookie: {browser.cookie}\r\nContent-Length: 100\r\n\r\n"
+        connection.sendall(f"{head}form_token=".encode())
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(1000):
+            pass
+    assert browser.get("/review/").status == 200
+    assert caplog.messages == []
     assert decisions(store, id=one.id) == [one]
 
 
@@ -241,6 +261,8 @@ def test_a_password_lets_in_instead_of_the_token(store: Path) -> None:
         assert refused.status == 401
         assert refused.headers["www-authenticate"].startswith("Basic")
         assert browser.ask("GET", "/review/", Authorization="Basic bm9ib2R5Ondyb25n").status == 401
+        for odd in ("Basic \xe9", "Basic /w==", "Basic", "Bearer x"):
+            assert browser.ask("GET", "/review/", Authorization=odd).status == 401
         right = "Basic YW55OnDDpHNzd29yZA=="
         assert browser.ask("GET", "/review/", Authorization=right).status == 200
 

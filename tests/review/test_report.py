@@ -174,8 +174,11 @@ def test_what_is_covered_when_kept_is_not_shown_otherwise(
         assert main([str(each) for each in given]) == 0
     seen, covered = made_of(tmp_path / "open"), made_of(tmp_path / "covered")
     assert "is covered" not in seen.text
-    assert "What is kept of this source is covered, and this frame is not" in covered.text
+    assert "What its source kept then is covered, and this frame is not" in covered.text
     assert len(covered.pictures) == len(seen.pictures) - 1
+    write_stills(tmp_path / "photos", [3])  # decided when nothing is covered any more
+    assert main(["sift", str(tmp_path / "photos"), "-o", str(tmp_path / "covered")]) == 0
+    assert "What its source kept then is covered" in made_of(tmp_path / "covered").text
 
 
 def test_many_sources_and_full_days_stay_small(tmp_path: Path) -> None:

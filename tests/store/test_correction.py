@@ -22,6 +22,7 @@ from stillsift.ledger.records import CorrectionKind
 from stillsift.sources.files import frame_again
 from stillsift.store import Quarantine, Store
 from stillsift.store.correction import Corrections, NotCorrected
+from stillsift.store.lock import correcting
 from stillsift.store.metadata_jsonl import Listing
 from stillsift.store.recovery import recover
 
@@ -507,3 +508,15 @@ def test_what_a_person_has_taken_out_is_not_adopted_when_it_is_put_there_again(
     assert [path.read_bytes() for path in sifted.lying()] == [data]
     assert [each.sha256 for each in sifted.ledger.quarantined()] == [kept.sha256]
     assert_agree(sifted.root)
+
+
+def test_quarantine_deletes_nothing_while_somebody_corrects(sifted: Sifted) -> None:
+    """A frame that is taken out may rely on bytes that lie there already."""
+    id = sifted.first(Outcome.KEPT)
+    sifted.corrections.drop(id)
+    quarantine = Quarantine(sifted.store, sifted.ledger)
+    with correcting(sifted.store.state):
+        assert quarantine.enforce(0, 0) == []
+        assert len(sifted.lying()) == 1
+    assert len(quarantine.enforce(0, 0)) == 1
+    assert sifted.lying() == []

@@ -8,8 +8,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from ..config import Config
+from ..config import Config, ConfigError
 from ..config.field_types import is_local
+from ..config.password import password_in
 from ..embedding import Embedder
 from ..ledger import LedgerReader
 from ..pipeline.model_choice import open_model
@@ -63,19 +64,12 @@ def review(given: argparse.Namespace) -> int:
     """Serves the page until it is interrupted."""
     set_up_logging("info", "text", stream=sys.stderr)
     config = configured(given)
+    password = _password(given.password_file)
     root = store_path(given).absolute()
     store = _opened_store(root, config)
     with LedgerReader(store.ledger_path) as ledger:
-        quarantine = config.store.quarantine
-        reviewed = Reviewed(
-            ledger,
-            store,
-            lambda: Embedder(open_model(config.model)),
-            max_pixels=config.defaults.max_pixels,
-            covered=frozenset(each.name for each in config.sources if each.anonymize),
-            holds=quarantine.max_size > 0 and quarantine.max_age > 0,
-        )
-        server = ReviewServer(reviewed, given.host, given.port, _password(given.password_file))
+        reviewed = Reviewed.under(config, ledger, store, lambda: Embedder(open_model(config.model)))
+        server = ReviewServer(reviewed, given.host, given.port, password)
         if not is_local(given.host):
             log.warning(
                 "review: others in the network reach this address, and nothing is encrypted on the "
@@ -100,12 +94,9 @@ def _password(file: Path | None) -> str | None:
     if file is None:
         return None
     try:
-        password = file.read_text("utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--password-file {file}: cannot be read: {error}") from error
-    if not password:
-        raise UsageError(f"--password-file {file}: is empty")
-    return password
+        return password_in(str(file.absolute()), "--password-file", "review")
+    except ConfigError as error:
+        raise UsageError(str(error.mistakes[0])) from error
 
 
 def _port(text: str) -> int:

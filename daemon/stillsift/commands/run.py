@@ -130,16 +130,9 @@ def _review(config: Config, engine: Engine) -> ReviewServer | None:
     from ..review.server import ReviewServer
 
     password = password_in(settings.password_file, "review.password_file", "review")
-    quarantine = config.store.quarantine
     store = engine.storage.store
-    reviewed = Reviewed(
-        LedgerReader(store.ledger_path),  # of its own: a line must not wait for a page
-        store,
-        lambda: Embedder(engine.model),
-        max_pixels=config.defaults.max_pixels,
-        covered=frozenset(each.name for each in config.sources if each.anonymize),
-        holds=quarantine.max_size > 0 and quarantine.max_age > 0,
-    )
+    ledger = LedgerReader(store.ledger_path)  # of its own: a line must not wait for a page
+    reviewed = Reviewed.under(config, ledger, store, lambda: Embedder(engine.model))
     return ReviewServer(reviewed, *settings.listen, password)
 
 

@@ -63,7 +63,12 @@ def _secrets(text: str) -> list[str]:
 
 def _put(path: Path, text: str, number: int, key: str, value: str) -> str:
     """Returns the text with a value for a key of the source of this number."""
-    source = _source(text, number)
+    try:
+        source = _source(text, number)
+    except yaml.YAMLError as error:  # since the value before
+        raise EditError(
+            f"{path}: source {number + 1} is written oddly; change it by hand"
+        ) from error
     if not isinstance(source, yaml.MappingNode):
         raise EditError(f"{path}: source {number + 1} is not written as keys; change it by hand")
     for key_node, value_node in source.value:

@@ -12,7 +12,7 @@ import yaml
 from ..labels import Labels
 from ..labels.coco import MOST_BYTES, read_coco
 from ..labels.findings import Read
-from ..labels.yolo import CLASSES, DATA, Names, is_yolo, read_yolo
+from ..labels.yolo import CLASSES, DATA, Names, is_yolo, label_of, read_yolo
 from .balance import Labelled, Labelling
 from .pictures import Entry, SetError
 
@@ -79,10 +79,8 @@ class Yolo:
         if beside.is_relative_to(self.root):
             inside = beside.relative_to(self.root)
             places.append(self.root / "labels" / inside)
-        parts = list(beside.parts)
-        if "images" in parts:
-            last = len(parts) - 1 - parts[::-1].index("images")
-            places.insert(0, Path(*parts[:last], "labels", *parts[last + 1 :]))
+        if (label := label_of(entry.path)) is not None:
+            places.insert(0, label)
         return next((place for place in places if place.is_file()), None)
 
     def _names(self) -> dict[int, str]:
@@ -110,7 +108,7 @@ def _yaml_names(file: Path) -> dict[int, str]:
         if isinstance(names, dict):
             return {int(number): str(name) for number, name in names.items()}
         return dict(enumerate(map(str, names or ())))
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, AttributeError, TypeError) as error:
+    except (yaml.YAMLError, ValueError, AttributeError, TypeError, RecursionError) as error:
         why = " ".join(str(error).split())
         raise SetError(f"{file}: the names of the classes cannot be read: {why}") from error
 

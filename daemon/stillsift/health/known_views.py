@@ -105,7 +105,9 @@ def edges_of(thumbnail: Image) -> Floats:
     across = cv2.Sobel(thumbnail, cv2.CV_32F, 1, 0)
     down = cv2.Sobel(thumbnail, cv2.CV_32F, 0, 1)
     size = (thumbnail.shape[1] // 2, thumbnail.shape[0] // 2)
-    energy = cv2.resize(cv2.magnitude(across, down), size, interpolation=cv2.INTER_AREA)
+    # Not cv2.magnitude: its last bit depends on where in memory a picture lies (measured).
+    gradient = np.sqrt(across * across + down * down)
+    energy = cv2.resize(gradient, size, interpolation=cv2.INTER_AREA)
     # Each edge is taken against the mean, so that a strong one does not hide the others.
     edges = energy / (energy + cv2.mean(energy)[0] + _FAINT)
     edges -= cv2.mean(edges)[0]

@@ -15,6 +15,8 @@ from xml.parsers import expat
 from .findings import Box, Edges, Kind, Labels, Read, Wrong
 
 _MOST_DEEP = 32
+_DIGITS = 10
+"""Digits from which a number is no side of a picture."""
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 _WAY_OUT = "mend it by hand, or export it again"
 
@@ -60,7 +62,10 @@ class _Parser:
         self._expat.StartElementHandler = self._start
         self._expat.EndElementHandler = self._end
         self._expat.CharacterDataHandler = self._text.append
-        self._expat.Parse(data, True)
+        try:
+            self._expat.Parse(data, True)
+        except (LookupError, ValueError) as error:  # unknown, or several bytes for a letter
+            raise _Refused(f"is in an encoding that is not read: {error}; write UTF-8") from error
 
     def _doctype(self, *_: object) -> None:
         raise _Refused("has a DOCTYPE, which no label needs and which is not read")
@@ -150,7 +155,8 @@ def _edges(one: _Object) -> Edges | None:
 
 def _size(parsed: _Parser) -> tuple[int, int] | None:
     sides = [parsed.found.get(f"size/{side}") for side in ("width", "height")]
-    numbers = [int(each.text) for each in sides if each is not None and each.text.isdecimal()]
+    texts = [each.text for each in sides if each is not None and len(each.text) < _DIGITS]
+    numbers = [int(text) for text in texts if text.isdecimal()]
     return (numbers[0], numbers[1]) if len(numbers) == 2 and all(numbers) else None
 
 

@@ -62,6 +62,16 @@ def _edges(values: list[float], *, keypoints: bool) -> Edges | None:
     return None
 
 
+def label_of(picture: Path) -> Path | None:
+    """Returns where YOLO has the label of a picture in images/, beside it in labels/; None: it lies
+    in no such folder."""
+    folders = picture.parent.parts
+    if "images" not in folders:
+        return None
+    last = len(folders) - 1 - folders[::-1].index("images")
+    return Path(*folders[:last], "labels", *folders[last + 1 :], f"{picture.stem}.txt")
+
+
 def is_yolo(data: bytes, path: Path, *, beside: bool) -> bool:
     """Tells whether a text file holds labels; `beside`: it belongs to a picture by its name.
 

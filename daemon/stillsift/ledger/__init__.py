@@ -4,7 +4,8 @@ Knows nothing of pictures, nor of how a decision is made. Read `records` first (
 comes out), then `writer`: one `Batch` is one transaction.
 """
 
-from .reader import LedgerError, LedgerFull, LedgerReader
+from .connection import LedgerError, LedgerFull
+from .reader import LedgerReader
 from .writer import Ledger
 
 __all__ = ["Ledger", "LedgerError", "LedgerFull", "LedgerReader"]

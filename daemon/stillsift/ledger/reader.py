@@ -1,29 +1,22 @@
-"""Reads the ledger, also while a daemon writes it, and turns SQLite's errors into `LedgerError`."""
+"""Reads the ledger, also while a daemon writes it: what lines, recovery and commands ask of it."""
 
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
-import threading
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
 
-from ..decisions import Decision, Outcome, Reason, outcome_of
-from ..problems import Problem
-from ..selection.replay import MEASURED, Measures, measures_of
+from ..decisions import Decision, Outcome, Reason
 from ..sources import FileIdentity, Numbering
-from . import schema
-from .browsing import Activity, Asked, Page, active_before, active_from, activity, ends, turned
+from .browsing import BrowsingReader
+from .corrections import CorrectionsReader
 from .covered import Covered, covered
 from .filters import begins_with, of_file, where
+from .measures import MeasuresReader
 from .records import (
     AlarmRecord,
     AlbumRow,
-    Correction,
     DecisionRecord,
     FileRecord,
     FileState,
@@ -46,16 +39,13 @@ from .rows import (
     ITS_CONTEXT,
     SAME_FILE,
     SELECT_ALARM,
-    SELECT_CORRECTION,
     SELECT_DECISION,
     SELECT_FILE,
     SELECT_KEPT,
     SELECT_KEPT_RECORD,
     SELECT_QUARANTINED,
     SELECT_REPLACED,
-    SELECT_SOURCES,
     alarm_record,
-    correction,
     decision_record,
     file_record,
     kept_file,
@@ -76,80 +66,13 @@ _OF_KEPT_PICTURES = (
     f" AND d.outcome = 'kept' AND d.reason != 'audit' ORDER BY k.rowid LIMIT {PAGE}"
 )
 """Frames that a source or all have kept, page by page: neither gone nor of the audit sample."""
-_BUSY_S = 30.0
-_FULL_BELOW = 1 << 20
 
 
-class LedgerError(Problem):
-    """Says that the ledger could not be opened, read or written."""
-
-
-class LedgerFull(LedgerError):
-    """Says that the disk of the ledger is full and that nothing of the batch was recorded."""
-
-
-class LedgerReader:
+class LedgerReader(BrowsingReader, MeasuresReader, CorrectionsReader):
     """Reads a ledger, also while a daemon writes it. Several threads may use one reader."""
 
     dry = False
     """Whether it is the ledger of a dry run, in which nothing is stored."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        if not path.is_file():
-            raise LedgerError(
-                f"{path}: there is no ledger; is this a store that stillsift has written to? "
-                "Name it with --store DIR"
-            )
-        with self._translated():
-            self._db = self._open_for_reading()
-            try:
-                self._check_version()
-            except BaseException:
-                self._db.close()
-                raise
-        self._lock = threading.RLock()
-
-    def _open_for_reading(self) -> sqlite3.Connection:
-        uri = path_uri(self.path)
-        db = connected(f"{uri}?mode=ro")
-        try:
-            db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        except sqlite3.OperationalError:
-            # In a directory that cannot be written (a snapshot, a mounted backup) a WAL ledger only
-            # opens as immutable. It is immutable when no write-ahead log lies beside it.
-            db.close()
-            if Path(f"{self.path}-wal").exists():
-                raise
-            db = connected(f"{uri}?mode=ro&immutable=1")
-        return db
-
-    def _check_version(self) -> int:
-        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
-        application = int(self._db.execute("PRAGMA application_id").fetchone()[0])
-        if version > len(schema.MIGRATIONS):
-            raise LedgerError(
-                f"{self.path}: written by a newer stillsift (schema {version}, this one knows "
-                f"{len(schema.MIGRATIONS)}); use that version or another store"
-            )
-        if version and application != schema.APPLICATION_ID:
-            raise LedgerError(f"{self.path}: a SQLite database, but not a stillsift ledger")
-        if type(self) is LedgerReader and version < len(schema.MIGRATIONS):
-            raise LedgerError(
-                f"{self.path}: schema {version} is older than this stillsift; start "
-                "`stillsift run` or `sift` on it once, which brings it up to date"
-            )
-        return version
-
-    def close(self) -> None:
-        with self._lock, self._translated():
-            self._db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def next_frame(
         self, source: str, identity: FileIdentity, file: Path | None = None
@@ -291,15 +214,6 @@ class LedgerReader:
         )
         return [ForeignPhotograph(*row) for row in rows]
 
-    def config_with(self, model: str) -> str | None:
-        """Returns the configuration (YAML) that a model was used with last; None: it never was."""
-        row = self._one(
-            "SELECT c.yaml FROM decisions d NOT INDEXED JOIN configs c ON c.key = d.config"
-            " WHERE d.model = (SELECT key FROM models WHERE name = ?) ORDER BY d.seq DESC LIMIT 1",
-            (model,),
-        )
-        return None if row is None else str(row[0])
-
     def album_models(self, source: str) -> dict[str, str]:
         """Returns the model that has made each kept photograph of a source, by its id."""
         return dict(self._all("SELECT id, model FROM album WHERE source = ?", (source,)))
@@ -325,15 +239,6 @@ class LedgerReader:
         """Returns what the sifter of a source saved for a restart; None: nothing yet."""
         row = self._one("SELECT state FROM source_state WHERE source = ?", (source,))
         return bytes(row[0]) if row else None
-
-    def counts(self) -> dict[tuple[str, Reason], int]:
-        """Returns the number of frames for each source and reason, as the ledger holds them."""
-        rows = self._all("SELECT source, reason, frames FROM counts WHERE frames > 0")
-        return {(source, Reason(reason)): int(frames) for source, reason, frames in rows}
-
-    def sources(self) -> list[str]:
-        """Returns the names of all sources that have a decision, a file, a gap or an alarm."""
-        return [row[0] for row in self._all(SELECT_SOURCES)]
 
     def places(self) -> dict[str, Path]:
         """Returns where each source is that `sift` has named, by its name."""
@@ -430,69 +335,6 @@ class LedgerReader:
         while rows := self._all(query, (*values, after)):
             yield from map(decision_record, rows)
             after = int(rows[-1][0])
-
-    def measures(
-        self,
-        source: str,
-        since_ns: int | None = None,
-        until_ns: int | None = None,
-        newest: int | None = None,
-    ) -> Measures:
-        """Returns the measures of what a source has kept or dropped in [since, until).
-
-        `newest`: at most so many, those captured last. Of 100,000 decisions that takes about half a
-        second.
-        """
-        condition, values = where(
-            ("captured_at_ns >= ?", since_ns), ("captured_at_ns < ?", until_ns)
-        )
-        wanted = f"source = ? AND outcome IN ('kept', 'dropped') AND {condition}"
-        if newest is not None:
-            wanted = (
-                f"seq IN (SELECT seq FROM decisions INDEXED BY decisions_by_time WHERE {wanted}"
-                f" ORDER BY captured_at_ns DESC, seq DESC LIMIT {newest:d})"
-            )
-        rows = self._all(
-            f"SELECT {', '.join(MEASURED)} FROM decisions WHERE {wanted} ORDER BY seq",
-            (source, *values),
-        )
-        return measures_of(rows)
-
-    def extent(self, source: str, since_ns: int, until_ns: int) -> tuple[int, int]:
-        """Returns how many decisions a source has in [since, until), and the number of the last
-        one made; 0: there is none. A million take less than 0.1 s."""
-        row = self._one(
-            "SELECT count(*), COALESCE(max(seq), 0) FROM decisions INDEXED BY decisions_by_time"
-            " WHERE source = ? AND captured_at_ns >= ? AND captured_at_ns < ?",
-            (source, since_ns, until_ns),
-        )
-        return (0, 0) if row is None else (int(row[0]), int(row[1]))
-
-    def kept_size(self, source: str, since_ns: int, until_ns: int) -> tuple[int, int]:
-        """Returns how many pictures of frames captured in [since, until) a source has in the store,
-        and their bytes."""
-        row = self._one(
-            "SELECT count(*), COALESCE(sum(bytes), 0) FROM kept"
-            " WHERE source = ? AND captured_at_ns >= ? AND captured_at_ns < ? AND missing = 0",
-            (source, since_ns, until_ns),
-        )
-        return (0, 0) if row is None else (int(row[0]), int(row[1]))
-
-    def made_with(
-        self, source: str, since_ns: int | None = None, until_ns: int | None = None
-    ) -> list[str]:
-        """Returns the configurations (YAML) with which a source was decided in [since, until), the
-        last one first."""
-        condition, values = where(
-            ("captured_at_ns >= ?", since_ns), ("captured_at_ns < ?", until_ns)
-        )
-        rows = self._all(
-            "SELECT c.yaml FROM (SELECT config, max(seq) AS last FROM decisions"
-            f" WHERE source = ? AND {condition} GROUP BY config) d"
-            " JOIN configs c ON c.key = d.config ORDER BY d.last DESC",
-            (source, *values),
-        )
-        return [str(row[0]) for row in rows]
 
     def sifted(self, source: str) -> Iterator[Decision]:
         """Yields the decisions made since the sifting of a source began; none: it is over."""
@@ -641,104 +483,6 @@ class LedgerReader:
             (path_in(file), identity.size, identity.mtime_ns),
         )
         return found is not None
-
-    def page(
-        self,
-        asked: Asked,
-        *,
-        most: int,
-        behind: int | None = None,
-        newest_first: bool = True,
-        seconds: float = 0.15,
-    ) -> Page:
-        """Returns a page of at most `most` decisions, as `browsing.turned`."""
-        return turned(
-            self._all,
-            self.sources(),
-            asked,
-            most=most,
-            behind=behind,
-            newest_first=newest_first,
-            seconds=seconds,
-        )
-
-    def activity(self, source: str, from_ns: int, to_ns: int, slot_ns: int) -> list[Activity]:
-        """Returns how many frames a source has taken in [from, to), as `browsing.activity`."""
-        return activity(self._all, source, from_ns, to_ns, slot_ns)
-
-    def active_within(self, source: str, from_ns: int, to_ns: int) -> tuple[int, int] | None:
-        """Returns when a source took its first and its last frame in [from, to); None: none."""
-        return ends(self._all, source, from_ns, to_ns)
-
-    def active_around(self, source: str, from_ns: int, to_ns: int) -> tuple[int | None, int | None]:
-        """Returns the last time before [from, to) and the first one behind it in which a source
-        took a frame, to ten minutes; None: there is none."""
-        return active_before(self._all, source, from_ns), active_from(self._all, source, to_ns)
-
-    def number_naming(self, id: str, most: int) -> int:
-        """Returns how many dropped frames name this one, counted up to `most`."""
-        row = self._one(
-            "SELECT count(*) FROM (SELECT 1 FROM decisions"
-            " WHERE nearest_kept = ? AND outcome = 'dropped' LIMIT ?)",
-            (id, most),
-        )
-        return 0 if row is None else int(row[0])
-
-    def kept_named(
-        self, source: str | None, behind: int | None, most: int
-    ) -> list[tuple[int, str]]:
-        """Returns (seq, id) of kept frames that dropped ones name, newest first, at most `most`.
-
-        `behind`: only those decided before the one with this number. Neither frames that are gone
-        from the store nor the audit sample are among them.
-        """
-        names = self.sources() if source is None else [source]
-        reasons = [each for each in Reason if outcome_of(each) is Outcome.KEPT]
-        asked = [
-            (name, reason) for name in names for reason in reasons if reason is not Reason.AUDIT
-        ]
-        found: list[tuple[int, str]] = []
-        for name, reason in asked:
-            found += self._all(
-                "SELECT d.seq, d.id FROM decisions d INDEXED BY decisions_by_reason"
-                " WHERE d.source = ? AND d.reason = ? AND d.seq < ? AND EXISTS"
-                " (SELECT 1 FROM decisions n"
-                " WHERE n.nearest_kept = d.id AND n.outcome = 'dropped')"
-                " ORDER BY d.seq DESC LIMIT ?",
-                (name, reason, (1 << 63) - 1 if behind is None else behind, most),
-            )
-        return sorted(found, reverse=True)[:most]
-
-    def corrections(
-        self, decision_id: str | None = None, *, before: int | None = None, most: int = PAGE
-    ) -> list[Correction]:
-        """Returns what people said of one decision or of all, newest first, at most `most`.
-
-        `before`: only those with a lower id. What was undone is among them.
-        """
-        condition, values = where(
-            ("(c.decision_id = ?1 OR c.other_decision_id = ?1)", decision_id), ("c.id < ?", before)
-        )
-        rows = self._all(
-            f"{SELECT_CORRECTION} FROM corrections c WHERE {condition} ORDER BY c.id DESC LIMIT ?",
-            (*values, most),
-        )
-        return [correction(row) for row in rows]
-
-    def correction(self, id: int) -> Correction | None:
-        """Returns one correction; None: there is none with this id."""
-        row = self._one(f"{SELECT_CORRECTION} FROM corrections c WHERE c.id = ?", (id,))
-        return None if row is None else correction(row)
-
-    def correction_that_moved(self, path: Path) -> Correction | None:
-        """Returns the correction, not undone, that put a file where it lies in quarantine; None: it
-        was no correction. `path`: relative to the store."""
-        row = self._one(
-            f"{SELECT_CORRECTION} FROM corrections c WHERE c.moved_to = ? AND c.undone_at IS NULL"
-            " ORDER BY c.id DESC LIMIT 1",
-            (path_in(path),),
-        )
-        return None if row is None else correction(row)
 
     def last_file(self, source: str, file: Path) -> FileRecord | None:
         """Returns what is recorded last of the file at a path; None: nothing."""
@@ -942,25 +686,6 @@ class LedgerReader:
         rows = self._all(f"{SELECT_QUARANTINED} ORDER BY key LIMIT ?", (most,))
         return [quarantined(row) for row in rows]
 
-    def judgements(self) -> dict[str, bool]:
-        """Returns what people said of audit samples: for each id, whether dropping it was wrong."""
-        return {id: bool(wrong) for id, wrong in self._all("SELECT id, wrong FROM judgements")}
-
-    def corrections_in_force(self) -> list[Correction]:
-        """Returns all that people said of decisions and did not take back, oldest first.
-
-        A decision that it is about may be forgotten by now.
-        """
-        rows = self._all(
-            f"{SELECT_CORRECTION} FROM corrections c WHERE c.undone_at IS NULL ORDER BY c.id"
-        )
-        return [correction(row) for row in rows]
-
-    def config(self, hash: str) -> str | None:
-        """Returns the configuration (YAML, no secrets) that has this hash; None: never recorded."""
-        row = self._one("SELECT yaml FROM configs WHERE hash = ?", (hash,))
-        return str(row[0]) if row else None
-
     def folders(self) -> dict[Path, int | None]:
         """Returns day folders, each with its time of change (ns) when it was last found in order.
 
@@ -990,73 +715,3 @@ class LedgerReader:
     def superseded(self) -> list[Path]:
         """Returns files in the store that no row needs any more and that are yet to be removed."""
         return [path_of(row[0]) for row in self._all("SELECT path FROM superseded ORDER BY path")]
-
-    def _one(self, query: str, values: Sequence[object] = ()) -> tuple[Any, ...] | None:
-        with self._reading() as db:
-            row: tuple[Any, ...] | None = db.execute(query, values).fetchone()
-            return row
-
-    def _all(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with self._reading() as db:
-            return db.execute(query, values).fetchall()
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._translated():
-            yield self._db
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise self._problem(error) from error
-
-    def _problem(self, error: sqlite3.Error) -> LedgerError:
-        """Turns an error of SQLite into one that tells a person what to do."""
-        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-        # SQLite reports a full disk as an I/O error when it enlarges its shared memory file.
-        if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and self._no_room()):
-            return LedgerFull(
-                f"{self.path}: the disk is full; nothing was recorded and originals stay. "
-                "Free some space or move the store"
-            )
-        match code:
-            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-                advice = f"another program has held it for {_BUSY_S:.0f} s; close that program"
-            case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
-                advice = (
-                    "not a SQLite database, or a damaged one; move it aside (kept frames stay "
-                    "where they are) or bring back a copy"
-                )
-            case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
-                advice = (
-                    "check that this user may write the file and its directory, and that the disk "
-                    "is not mounted read-only"
-                )
-            case _:
-                advice = (
-                    "the disk may be full or damaged, or a quota used up; free some space, or see "
-                    "the system log"
-                )
-        return LedgerError(f"{self.path}: {error}: {advice}")
-
-    def _no_room(self) -> bool:
-        try:
-            stat = os.statvfs(self.path.parent)
-        except OSError:
-            return False
-        no_names = stat.f_files > 0 and stat.f_favail == 0
-        return no_names or stat.f_bavail * stat.f_frsize < _FULL_BELOW
-
-
-def path_uri(path: Path) -> str:
-    """Returns the SQLite URI of a file, whatever characters its name has."""
-    return path.absolute().as_uri()
-
-
-def connected(uri: str) -> sqlite3.Connection:
-    """Opens a connection that waits for others and begins no transaction by itself."""
-    return sqlite3.connect(
-        uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-    )

@@ -17,8 +17,9 @@ from pathlib import Path
 from ..decisions import Decision, Outcome, Reason
 from ..sources import FileIdentity, Numbering
 from . import schema
+from .connection import LedgerError, connected, path_uri
 from .lifetime import Lifetime, Uptime, uptime
-from .reader import LedgerError, LedgerReader, connected, path_uri
+from .reader import LedgerReader
 from .records import (
     AlbumChanges,
     Batch,
@@ -102,7 +103,7 @@ class Ledger(LedgerReader):
             self._adopted = {row[0] for row in self._all("SELECT id FROM kept WHERE adopted = 1")}
 
     def _prepare(self) -> None:
-        version = self._check_version()  # first, so that a file that is refused stays as it is
+        version = self._version()  # first, so that a file that is refused stays as it is
         # With FULL, a commit in WAL mode is on the disk before it returns. Otherwise a power cut
         # could take back a record because of which an original was already retired.
         self._db.execute("PRAGMA synchronous = FULL")

@@ -4,7 +4,7 @@
 /review/source              a day or an hour of one source
 /review/kept                kept frames, as a grid
 /review/decisions           all decisions, by filters
-/review/groups              kept frames with what they repeat
+/review/groups              kept frames with what repeats them
 /review/what-if             what other settings would have kept
 /review/corrections         what people said, to be undone
 /review/decision/ID         one decision: the frame and the one it was compared with
@@ -22,22 +22,22 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
-import yaml
 from anyio import CapacityLimiter
 from markupsafe import escape
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from ..decisions import Decision, Outcome, Reason
+from ..config import Config
+from ..decisions import Outcome, Reason
 from ..embedding import Embedder, EmbedError, ModelError
 from ..escapes import escaped
 from ..frames import LATEST_NS
 from ..ledger import Ledger, LedgerError, LedgerReader
-from ..ledger.records import CorrectionKind
+from ..ledger.records import CorrectionKind, DecisionRecord
 from ..problems import Problem
 from ..store import Store, StoreError
 from ..store.correction import Corrections, NotCorrected
@@ -50,7 +50,7 @@ from .pictures import SIZES, Busy, NoPicture, Pictures
 from .reasons import Kind
 from .rendering import environment
 from .timeline import SECOND_NS
-from .what_if import MOST_HELD, Held
+from .what_if import MOST_HELD, Held, was_covered
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,21 @@ class Reviewed:
     """Names of the sources that cover now what they keep (anonymize)."""
     holds: bool = True
     """Whether the quarantine holds anything: what is taken out has to stay somewhere."""
+
+    @classmethod
+    def under(
+        cls, config: Config, ledger: LedgerReader, store: Store, embedder: Callable[[], Embedder]
+    ) -> Reviewed:
+        """Returns what is looked at of a store that is used with a configuration."""
+        quarantine = config.store.quarantine
+        return cls(
+            ledger,
+            store,
+            embedder,
+            max_pixels=config.defaults.max_pixels,
+            covered=frozenset(each.name for each in config.sources if each.anonymize),
+            holds=quarantine.max_size > 0 and quarantine.max_age > 0,
+        )
 
 
 class Review:
@@ -263,7 +278,7 @@ class Review:
         if record is None:
             return self._error(404, "There is no such decision.")
         try:
-            self._corrected(record.decision, what, record.config_hash)
+            self._corrected(record, what)
         except (NotCorrected, StoreError, LedgerError, NoPicture) as error:
             return self._decision(id, asked, said=str(error), status=409)
         finally:
@@ -271,8 +286,8 @@ class Review:
         place = f"{PREFIX}/decision/{id}{asked.query()}"
         return RedirectResponse(place, 303)
 
-    def _corrected(self, one: Decision, what: str, config_hash: str | None) -> None:
-        reviewed = self._reviewed
+    def _corrected(self, record: DecisionRecord, what: str) -> None:
+        reviewed, one = self._reviewed, record.decision
         if what in (CorrectionKind.SAME, CorrectionKind.DIFFERENT):
             if one.nearest_kept is None:
                 raise NotCorrected("It was compared with no frame.")
@@ -286,9 +301,10 @@ class Review:
         keeps = what == CorrectionKind.KEEP
         found = None
         if keeps and one.reason is not Reason.REJECTED:
-            if one.source in reviewed.covered or _covers(self._ledger, one, config_hash):
+            if one.source in reviewed.covered or was_covered(self._ledger, record):
                 raise NotCorrected(
-                    "What its source keeps is covered (anonymize), and this picture is not."
+                    "What its source keeps is covered (anonymize), or it cannot be told that it is "
+                    "not; and this picture is not covered."
                 )
             found = self._pictures.whole(one)
         if not keeps:
@@ -384,10 +400,19 @@ class Review:
 
     async def _post(self, request: Request) -> Response:
         body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > MOST_FORM:
-                return self._error(413, "The form is too large.")
+        try:
+            async for part in request.stream():
+                body += part
+                if len(body) > MOST_FORM:
+                    return self._error(413, "The form is too large.")
+        except ClientDisconnect:  # nobody reads an answer
+            return Response(status_code=400)
+        carry_out = partial(self._carried_out, request, body)
+        async with self._one_writer:
+            return await self._answered(carry_out, self._page_threads)
+
+    def _carried_out(self, request: Request, body: bytes) -> Response:
+        """Does what a form of ours asks for."""
         form = dict(_pairs(body.decode("latin-1")))
         if not self._access.accepts(request.headers, request.url.scheme, form):
             return self._error(
@@ -395,13 +420,10 @@ class Review:
             )
         given = request.path_params
         if "number" in given:
-            carry_out = partial(self.undo, given["number"], form)
-        elif given["what"] in tuple(CorrectionKind):
-            carry_out = partial(self.correct, given["id"], given["what"], form)
-        else:
-            return self._error(404, "There is no such page.")
-        async with self._one_writer:
-            return await self._answered(carry_out, self._page_threads)
+            return self.undo(given["number"], form)
+        if given["what"] in tuple(CorrectionKind):
+            return self.correct(given["id"], given["what"], form)
+        return self._error(404, "There is no such page.")
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
@@ -411,17 +433,6 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     except ValueError:
         raise BadAddress("it has too many fields") from None
     return [(name, values[-1]) for name, values in found.items()]
-
-
-def _covers(ledger: LedgerReader, one: Decision, config_hash: str | None) -> bool:
-    """Tells whether what the source of a decision kept was covered; what is unknown counts so."""
-    text = None if config_hash is None else ledger.config(config_hash)
-    told = yaml.safe_load(text) if text else None
-    if not isinstance(told, dict):
-        return True
-    sources = [each for each in told.get("sources") or () if each.get("name") == one.source]
-    given = {**(told.get("defaults") or {}), **(sources[0] if sources else {})}
-    return bool(given.get("anonymize"))
 
 
 _SVG = "image/svg+xml"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..dataset.time_cover import SHOWN
 from ..decisions import Decision, Outcome, Reason
 from ..ledger import LedgerReader
 from ..ledger.browsing import SLOT_NS, Page
@@ -22,7 +23,7 @@ IN_A_GROUP = 12
 TILES = 24
 """Added and lost frames on a page, each."""
 MOST_COUNTED = 1000
-"""How far the frames are counted that name a kept one."""
+"""How far the frames are counted that name a kept one, or repeat it."""
 
 _MOST_LOOKED_AT = 5000
 """Most frames of a day that are looked at one by one to draw a part of it; about 10 ms."""
@@ -114,11 +115,12 @@ class Tiles:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Holds a kept frame and the first of those that name it."""
+    """Holds a kept frame and the first of those that repeat it."""
 
     record: DecisionRecord
     members: Sequence[DecisionRecord]
     number: int
+    """How many repeat it, counted up to `MOST_COUNTED`."""
 
 
 def overview(
@@ -269,16 +271,18 @@ def _lies(pictures: Pictures, one: Decision) -> tuple[Lies | None, str]:
 def groups(
     ledger: LedgerReader, source: str | None, behind: int | None
 ) -> tuple[list[Group], int | None]:
-    """Gathers kept frames with what names them, and where the next page begins; None: no more."""
-    found = ledger.kept_named(source, behind, GROUPS_ON_A_PAGE + 1)
+    """Gathers kept frames with what repeats them, and where the next page begins; None: no more.
+
+    What a kept frame is only compared with, as one that came too soon, repeats nothing.
+    """
+    found = ledger.kept_repeated(source, behind, GROUPS_ON_A_PAGE + 1, SHOWN)
     made = []
     for _, id_ in found[:GROUPS_ON_A_PAGE]:
         record = ledger.decision(id_)
         if record is not None:
-            members = ledger.page(
-                Filter(names=id_).asked, most=IN_A_GROUP, newest_first=False
-            ).records
-            made.append(Group(record, members, ledger.number_naming(id_, MOST_COUNTED)))
+            ids = ledger.repeating(id_, SHOWN, MOST_COUNTED)
+            members = (ledger.decision(each) for each in ids[:IN_A_GROUP])
+            made.append(Group(record, [each for each in members if each is not None], len(ids)))
     more = len(found) > GROUPS_ON_A_PAGE
     return made, found[GROUPS_ON_A_PAGE - 1][0] if more else None
 

@@ -27,7 +27,7 @@ from .pictures import Lies, NoPicture, Pictures
 from .reasons import Kind, kind_of
 from .rendering import environment
 from .timeline import Timeline
-from .what_if import MOST_HELD, Recorded, recorded
+from .what_if import MOST_HELD, recorded, was_covered
 
 MARK = '<meta name="generator" content="stillsift report">'
 """By which a report is known that may be replaced by the next."""
@@ -285,7 +285,7 @@ def _part(ledger: LedgerReader, pictures: Pictures, sums: Sums, budget: _Budget)
             break
         days.append(drawn)
     past = recorded(ledger, sums.name, sums.from_ns, sums.to_ns, newest=MOST_HELD)
-    album = _Album(ledger, pictures, budget, past)
+    album = _Album(ledger, pictures, budget)
     groups = [] if past is None else [album.pairs(*each) for each in _chosen(past.measures)]
     shown = {shot.decision.id for group in groups for pair in group.pairs for shot in pair if shot}
     ids = [] if past is None else past.measures.those(past.measures.kept)
@@ -359,13 +359,10 @@ def _spread(ids: Sequence[str], most: int) -> list[str]:
 class _Album:
     """Takes pictures of decisions, as far as the budget goes."""
 
-    def __init__(
-        self, ledger: LedgerReader, pictures: Pictures, budget: _Budget, past: Recorded | None
-    ) -> None:
+    def __init__(self, ledger: LedgerReader, pictures: Pictures, budget: _Budget) -> None:
         self._ledger = ledger
         self._pictures = pictures
         self._budget = budget
-        self._covered = past is not None and bool(past.settings.anonymize)
 
     def pairs(self, title: str, note: str, ids: Sequence[str]) -> Pairs:
         """Returns decisions with the frames that they were compared with."""
@@ -386,8 +383,8 @@ class _Album:
 
     def _shot(self, record: DecisionRecord) -> Shot:
         one = record.decision
-        if self._covered and one.outcome is not Outcome.KEPT:
-            return Shot(one, "", "What is kept of this source is covered, and this frame is not.")
+        if one.outcome is not Outcome.KEPT and was_covered(self._ledger, record):
+            return Shot(one, "", "What its source kept then is covered, and this frame is not.")
         if self._budget.used_up:
             return Shot(one, "", "It was left out, as the file would be too large, or take long.")
         try:

@@ -10,6 +10,7 @@ from ..config import Config, ConfigError
 from ..config.settings import SourceSettings
 from ..config.yaml_file import parse_quietly, with_overrides
 from ..ledger import LedgerReader
+from ..ledger.records import DecisionRecord
 from ..problems import Problem
 from ..selection import Limits
 from ..selection.numbers import Numbers
@@ -64,23 +65,36 @@ def recorded(
     `usual`: what it was decided with where that cannot be told; None: the defaults. `newest`: at
     most so many decisions, those captured last.
     """
-    measures = ledger.measures(source, since_ns, until_ns, newest)
+    measures, configs = ledger.measures_and_configs(source, since_ns, until_ns, newest)
     if not len(measures):
         return None
-    if len(measures) == newest:
-        since_ns = int(measures.at_ns.min())
-    found: list[SourceSettings] = []
-    for text in ledger.made_with(source, since_ns, until_ns):
-        try:
-            config = parse_quietly(text, environ={})
-        except ConfigError:  # of an earlier version, with keys that there are no more
-            continue
-        found.append(next((s for s in config.sources if s.name == source), config.defaults))
+    told = (settings_in(text, source) for text in configs)
+    found = [each for each in told if each is not None]
     settings = found[0] if found else usual or SourceSettings()
     doubts = []
     if any(limits_of(each) != limits_of(settings) for each in found):
         doubts.append("limits were changed within this time; all is told as if by the last ones")
     return Recorded(source, measures, settings, doubts)
+
+
+def settings_in(text: str, source: str) -> SourceSettings | None:
+    """Returns the settings of a source in a recorded configuration.
+
+    None: they cannot be told, as an earlier version wrote it with keys that there are no more.
+    """
+    try:
+        config = parse_quietly(text, environ={})
+    except ConfigError:
+        return None
+    return next((each for each in config.sources if each.name == source), config.defaults)
+
+
+def was_covered(ledger: LedgerReader, record: DecisionRecord) -> bool:
+    """Tells whether what a source kept was covered (anonymize) when this was decided; what is
+    unknown counts so."""
+    text = None if record.config_hash is None else ledger.config(record.config_hash)
+    settings = None if text is None else settings_in(text, record.decision.source)
+    return settings is None or bool(settings.anonymize)
 
 
 def limits_of(settings: SourceSettings) -> Limits:

@@ -20,6 +20,7 @@ from typing import BinaryIO
 from ..decisions import Decision, Outcome, Reason
 from ..escapes import escaped
 from ..frames import Frame
+from ..labels.yolo import label_of
 from ..ledger import Ledger, LedgerReader
 from ..ledger.records import (
     DecisionRecord,
@@ -50,7 +51,7 @@ from .quarantine import (
 )
 from .repair import ANONYMOUS, NOTHING, ImageFormat, Repair, Repaired, repaired_names
 from .sidecars import SUFFIXES as SIDECARS
-from .sidecars import Sidecars, label_of
+from .sidecars import Sidecars
 from .store import KEPT, Store, kept_as
 
 LIST = "removed.csv"

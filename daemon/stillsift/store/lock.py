@@ -61,9 +61,10 @@ class StoreLock:
 
 
 @contextmanager
-def correcting(root: Path) -> Iterator[None]:
+def correcting(root: Path, *, waits: bool = True) -> Iterator[bool]:
     """Waits until no other process or thread corrects decisions in a store, and keeps others out.
 
+    Gives whether it does keep them out: with `waits` false, it does not while another one corrects.
     A daemon may hold the `StoreLock` meanwhile. Raises StoreError.
     """
     path = root / "correcting"
@@ -71,7 +72,11 @@ def correcting(root: Path) -> Iterator[None]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         with os_errors_about(path):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+                alone = True
+            except BlockingIOError:
+                alone = False
+        yield alone
     finally:
         os.close(descriptor)

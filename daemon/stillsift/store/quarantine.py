@@ -31,6 +31,7 @@ from .durable_files import (
     sync_open_folder,
 )
 from .errors import StoreError, StoreFull, os_errors_about
+from .lock import correcting
 from .names import day_folder
 from .original import (
     NAME_BYTES,
@@ -409,7 +410,14 @@ class Quarantine:
 
         Ages are told from the ledger's lifetime, not from the clock on the wall. Returns what was
         deleted. It adds up the sizes of all files in quarantine, so once a minute is often enough.
+
+        While somebody corrects a decision, nothing is: what lies there may be all that is left of a
+        frame then, before the ledger says so.
         """
+        with correcting(self._store.state, waits=False) as alone:
+            return self._enforced(max_size, max_age_ns) if alone else []
+
+    def _enforced(self, max_size: int, max_age_ns: int) -> list[Quarantined]:
         before_ns = self._ledger.lifetime_ns() - max_age_ns
         total = self._ledger.quarantine_total()
         removed: list[Quarantined] = []

@@ -7,6 +7,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from ..labels.yolo import label_of
+
 SUFFIXES = frozenset({".xmp", ".txt", ".xml", ".json", ".aae", ".thm"})
 """Of edits (Lightroom, darktable, Apple), of labels (YOLO, Pascal VOC, labelme), of thumbnails."""
 
@@ -58,13 +60,3 @@ class Sidecars:
                     listed.names.add(name)
                     listed.stems[PurePath(name).stem] += 1
         return listed
-
-
-def label_of(picture: Path) -> Path | None:
-    """Returns where YOLO has the label of a picture in images/, beside it in labels/; None: it lies
-    in no such folder."""
-    folders = picture.parent.parts
-    if "images" not in folders:
-        return None
-    last = len(folders) - 1 - folders[::-1].index("images")
-    return Path(*folders[:last], "labels", *folders[last + 1 :], f"{picture.stem}.txt")

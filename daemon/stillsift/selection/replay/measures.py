@@ -142,7 +142,10 @@ they are taken for photographs."""
 
 
 def measures_of(rows: Sequence[tuple[Any, ...]]) -> Measures:
-    """Makes measures of decisions, given as rows of `MEASURED`. None: it was not taken."""
+    """Makes measures of decisions, given as rows of `MEASURED`; what stands behind is left out.
+
+    None: it was not taken.
+    """
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(MEASURED)
     ids, at_ns, reasons, dropped_as, details, timed, nearest = columns[:7]
     place = dict(zip(ids, range(len(ids)), strict=True))
@@ -156,5 +159,5 @@ def measures_of(rows: Sequence[tuple[Any, ...]]) -> Measures:
         (kinds <= Kind.ASKED) & ~audit,
         np.array(timed, np.bool_),
         np.array([place.get(name, -1) for name in nearest], np.int64),
-        *(np.array(column, np.float64) for column in columns[7:]),
+        *(np.array(column, np.float64) for column in columns[7 : len(MEASURED)]),
     )
