@@ -32,7 +32,8 @@ packages_of_missing_libraries() {
 
 # The Debian packages that only the tests need: the RTSP server that plays the camera, ffmpeg to
 # compare decoded pictures with, systemd-analyze, faketime to set the clock of a process, strace to
-# see sockets and files, openssl to make certificates.
+# see sockets and files, openssl to make certificates, xvfb and xdotool as a desktop with somebody at
+# its keys.
 packages_of_missing_test_parts() {
     if ! /usr/bin/python3 -c 'import gi
 gi.require_version("GstRtspServer", "1.0")
@@ -48,6 +49,8 @@ raise SystemExit(not all(map(Gst.ElementFactory.find, parts)))' >/dev/null 2>&1;
     compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || echo faketime
     command -v strace >/dev/null || echo strace
     command -v openssl >/dev/null || echo openssl
+    command -v Xvfb >/dev/null || echo xvfb
+    command -v xdotool >/dev/null || echo xdotool
 }
 
 # install_packages PACKAGE...: as root installs them, otherwise says how and ends.

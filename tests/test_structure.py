@@ -66,7 +66,7 @@ MODULES = {
         parquet exporting""",
     "review": """
         reasons filters what_if sliders timeline heat pictures access pages rendering
-        report application server""",
+        pair_canvas report application server""",
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
         troubles recorded_album kept_pictures groups example_folders tuning reading_mark recorder
@@ -74,9 +74,10 @@ MODULES = {
         sequence_check reembedding engine fleet""",
     "commands": """
         arguments tables dropped pasted tally watch progress picture_sets process_list sift_sources
+        pairs hand_kept window viewed viewer
         service_user alarms audit balance examples check_config coverage decisions doctor export
         find gaps groups leaks models outliers repair report labels restore review run sift stats
-        tune""",
+        tune view""",
 }
 """The modules of each folder in the same order. A folder within one comes after its modules."""
 

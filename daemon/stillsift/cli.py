@@ -22,6 +22,7 @@ COMMANDS = (
         "check-config",
         "review",
         "report",
+        "view",
         "decisions",
         "stats",
         "tune",

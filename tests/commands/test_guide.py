@@ -16,6 +16,7 @@ import cv2
 import pytest
 import yaml
 
+import displays
 from cameras import Camera, write_stream
 from clips import real_clip
 from photographs import textured
@@ -123,6 +124,9 @@ def test_every_command_of_the_guide_works(camera: Camera, tmp_path: Path) -> Non
     said: dict[str, str] = {}
     try:
         for script in blocks("sh"):
+            if script.startswith("stillsift view"):
+                watched(box, script)
+                continue
             server = next((each for each in SERVERS if script.startswith(each)), None)
             if server is None:
                 said[script] = box.run(script)
@@ -146,6 +150,25 @@ def test_every_command_of_the_guide_works(camera: Camera, tmp_path: Path) -> Non
     assert list((folder / "for-training").rglob("*.jpg"))
     assert list((folder / "for-labelling").rglob("tasks-*.json"))
     assert len(list((folder / "selected").rglob("*.jpg"))) == 4
+
+
+def watched(box: Box, script: str) -> None:
+    """A command that opens a window, on a display of its own, until somebody quits."""
+    if not displays.IS_THERE:
+        return
+    with displays.display() as display:
+        process = subprocess.Popen(
+            ["bash", "-c", f"exec {script}"],
+            cwd=box.folder,
+            env=box.environ | display.environ,
+        )
+        try:
+            until(lambda: display.title.endswith("near_duplicate"), "a dropped frame is shown")
+            display.press("q")
+            assert process.wait(PATIENCE_S) == 0
+        finally:
+            process.kill()
+            process.wait()
 
 
 def kept_of_the_yard(box: Box) -> bool:

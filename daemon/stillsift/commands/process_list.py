@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from ..config.secrets import MASK, login_of, redacted
 
 _SELF = Path("/proc/self")
 _BEGIN, _END = 45, 46
@@ -34,3 +37,20 @@ def hide(instead: Mapping[str, str]) -> bool:
             ctypes.memmove(begin + at + 1, new, len(new))
             at = line.find(b"\0" + old + b"\0", at + 1)
     return True
+
+
+def hide_passwords(given: Sequence[str]) -> None:
+    """Takes passwords out of what other users see of this process, and says that it is late.
+
+    `given`: the words of the command line that may be URLs.
+    """
+    shown = {text: redacted(text) for text in given if "://" in text}
+    hidden = hide(shown)
+    if not any(login_of(text)[1] or f"={MASK}" in shown[text] for text in shown):
+        return
+    print(
+        "stillsift: a password on the command line stays in the shell's history, and everybody on "
+        f"this machine could read it in the list of processes{'' if hidden else ', and still can'}"
+        "; write rtsp://USER@HOST/PATH and --password-file FILE",
+        file=sys.stderr,
+    )

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from .. import units
 from ..config import Config, SourceConfig, load
-from ..config.secrets import MASK, login_of, redacted
 from ..config.settings import siblings
 from ..config.yaml_file import with_overrides
 from ..decisions import Decision, Reason
@@ -34,10 +33,10 @@ from ..sources.camera import RtspSource
 from ..sources.files import DirectorySource, unmatched
 from ..store.in_place import LIST, Mode, mode_of
 from ..units import counted, shown_size
-from . import process_list
 from .arguments import Commands, UsageError, add_command, add_json
 from .dropped import Going, print_dropped, would_go
 from .pasted import pasted
+from .process_list import hide_passwords
 from .progress import Progress, show_progress
 from .sift_sources import (
     check_apart,
@@ -144,7 +143,7 @@ def sift(given: argparse.Namespace) -> int:
     Returns 0 when done, 130 when interrupted, and 1 where a path ended with an error, nothing of it
     could be read, or a file that is dropped could not be moved.
     """
-    _hide_passwords(given.paths)
+    hide_passwords(given.paths)
     in_place = _in_place(given)
     root = given.output or given.remove_to or given.copy_to
     if root is None and not given.dry_run:
@@ -522,20 +521,6 @@ def _tidy(engine: Engine, signals: Signals) -> None:
 
 
 # -- what to sift ----------------------------------------------------------------------------------
-
-
-def _hide_passwords(given: list[str]) -> None:
-    """Takes passwords out of what other users see of this process, and says that it is late."""
-    shown = {text: redacted(text) for text in given if "://" in text}
-    hidden = process_list.hide(shown)
-    if not any(login_of(text)[1] or f"={MASK}" in shown[text] for text in shown):
-        return
-    print(
-        "stillsift: a password on the command line stays in the shell's history, and everybody on "
-        f"this machine could read it in the list of processes{'' if hidden else ', and still can'}"
-        "; write rtsp://USER@HOST/PATH and --password-file FILE",
-        file=sys.stderr,
-    )
 
 
 def _jobs(text: str) -> int:

@@ -30,19 +30,22 @@ _LONGEST_NAME = 60
 """Longest name of a source: 64 characters, less room for a number."""
 
 
-def sources_of(given: list[str], config: Config, password_file: Path | None) -> list[SourceConfig]:
+def sources_of(
+    given: list[str], config: Config, password_file: Path | None, command: str = "sift"
+) -> list[SourceConfig]:
     """Makes a source for each path or URL, named after it.
 
     The password of the cameras is read from `password_file`; None: they have none, or their own.
+    `command` is named by what is raised.
     """
     if password_file is not None and not any("://" in text for text in given):
-        raise UsageError("sift: --password-file is for cameras, and no path is a URL")
+        raise UsageError(f"{command}: --password-file is for cameras, and no path is a URL")
     names: set[str] = set()
     sources = []
     for text in given:
         is_url = "://" in text
         if not is_url and not Path(text).exists():
-            raise UsageError(f"sift: {redacted(text)}: no such file or directory")
+            raise UsageError(f"{command}: {redacted(text)}: no such file or directory")
         # What is hidden of a URL must be in no name: folders, records and metrics have it too.
         name = unused_name(redacted(text) if is_url else str(Path(text).absolute()), names)
         names.add(name)
@@ -52,14 +55,15 @@ def sources_of(given: list[str], config: Config, password_file: Path | None) -> 
         if is_url and password_file is not None:
             if login_of(text)[0] is None:
                 raise UsageError(
-                    f"sift: {redacted(text)}: --password-file needs a user: rtsp://USER@HOST/PATH"
+                    f"{command}: {redacted(text)}: --password-file needs a user: "
+                    "rtsp://USER@HOST/PATH"
                 )
             place["password_file"] = str(password_file.absolute())
         try:
             source = SourceConfig.model_validate({"name": name, **place})
         except ValidationError as error:
             reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise UsageError(f"sift: {redacted(text)}: {reason}") from error
+            raise UsageError(f"{command}: {redacted(text)}: {reason}") from error
         sources.append(source.under(config.defaults))
     alike = [each for each in sources if each.directory is not None and of_stills(each.directory)]
     if len(alike) > 1 and "group" not in config.defaults.model_fields_set:

@@ -25,7 +25,7 @@ from ..config.settings import SourceSettings, hash_of
 from ..decisions import Decision
 from ..embedding import Embedder, Embedding
 from ..embedding.tagger import Tagger
-from ..frames import Picture
+from ..frames import Frame, Picture
 from ..ledger import Ledger, LedgerError
 from ..ledger.records import KeptFile, Retire
 from ..selection import Gallery, GalleryFrame, Sifter
@@ -295,6 +295,7 @@ class Engine:
         duration_s: float | None = None,
         replacing: bool = False,
         jobs: int = 1,
+        on_frame: Callable[[Frame], None] = lambda _frame: None,
         on_decision: Callable[[Decision, KeptFile | None], None] | None = None,
         on_replaced: Callable[[Decision], None] = lambda _decision: None,
         on_step: Callable[[], None] = lambda: None,
@@ -358,6 +359,7 @@ class Engine:
             patient=watch,
             directory=config.directory,
             sifting=sifting,
+            on_frame=on_frame,
             on_decision=on_decision,
             on_replaced=on_replaced,
             on_step=on_step,

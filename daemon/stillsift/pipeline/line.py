@@ -83,6 +83,7 @@ class Line:
         patient: bool,
         directory: Path | None = None,
         sifting: Sifting | None = None,
+        on_frame: Callable[[Frame], None] = lambda _frame: None,
         on_decision: Callable[[Decision, KeptFile | None], None] | None = None,
         on_replaced: Callable[[Decision], None] = lambda _decision: None,
         on_step: Callable[[], None] = lambda: None,
@@ -94,9 +95,10 @@ class Line:
         `live`: the source cannot be asked again. `patient`: the line waits for a disk that is full
         or failing; else the error ends it. `directory`: where originals are; None: nowhere.
         `sifting` is told every decision, since `sifter` may ask it what can be replaced; None:
-        nothing can. `on_decision` gets every decision once it is recorded, so that bad files need
-        no line in the log; None: the log tells of them. `on_replaced` gets the record of each kept
-        frame that another has replaced. `on_step` is called at every step.
+        nothing can. `on_frame` gets every frame before it is decided. `on_decision` gets every
+        decision once it is recorded, so that bad files need no line in the log; None: the log tells
+        of them. `on_replaced` gets the record of each kept frame that another has replaced.
+        `on_step` is called at every step.
         """
         self.source = source
         self.sifter = sifter
@@ -107,6 +109,7 @@ class Line:
         self._patient = patient
         self._tuning = self._wanted = tuning
         self._sifting = sifting
+        self._on_frame = on_frame
         self._on_decision = on_decision
         self._on_replaced = on_replaced
         self._on_step = on_step
@@ -289,6 +292,7 @@ class Line:
     def _decide(self, frame: Frame) -> list[Verdict]:
         """Offers a frame to the sifter; returns the verdicts that are due now, oldest first."""
         self._metrics.offered(self.source.name)
+        self._on_frame(frame)
         try:
             self._ahead = True
             with self._metrics.stage("decide"):
