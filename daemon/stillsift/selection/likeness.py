@@ -32,6 +32,9 @@ differ."""
 _MOST_FIELD_LEVELS = 96.0
 """The same of two that are nearly the same: 43 at most on 57 pairs of photographs that followed
 each other; a dark icon on white and a light one on black have 255."""
+_DRAWN_LEVELS = 40.0
+"""The same, of the luma of a drawing and its grey copy: whatever weighs the colours otherwise makes
+30 of it, and a scan 25."""
 _ONE_VIEW, _ONE_PLACE = 0.3, 2.5
 """`Novelty.view_apart` up to which most of two pictures is the same, and distance of one cell then
 above which it is no copy. Measured on copies of 40 pictures at most: light by a quarter 2.0, grey
@@ -127,6 +130,13 @@ def likeness(
         closer = pixel_difference(page, other_page, features=False)
         if closer.registered and closer.distance > novelty.picture_factor:
             return Likeness(closer.distance / novelty.picture_factor, _OTHER_TEXT)
+    are_drawn = new.overview.is_drawn and kept.overview.is_drawn
+    if in_pixels <= 1 and are_drawn and found.is_grey_copy:
+        # A grey copy is as bright: an icon in black is none of one in red.
+        lumas = _fields_apart(new.overview, kept.overview, luma=True) / _DRAWN_LEVELS
+        in_pixels = max(in_pixels, lumas / novelty.picture_factor)
+        if in_pixels > 1:
+            return Likeness(in_pixels, "another colour")
     if in_pixels <= 1:
         return Likeness(in_pixels, _copy_words(new.overview, kept.overview, found), found)
     if apart > 1:
@@ -138,7 +148,8 @@ def likeness(
         return Likeness(fields / novelty.picture_factor, "another colour")
     if not found.whole:
         found = aligned_difference(new.overview, kept.overview, found)
-    drawn = found.is_exact and new.overview.is_drawn and kept.overview.is_drawn
+    # Nobody draws one thing twice from two sides, as who photographs it does.
+    drawn = are_drawn and (found.is_exact or not found.whole)
     if drawn or (found.registered and found.clear):
         what = "another colour" if found.of_colour_only else "another thing in it"
         return Likeness(max(found.distance / novelty.picture_factor, _BEYOND), what)
@@ -168,9 +179,11 @@ def _coarse(overview: Overview) -> Overview:
     return replace(overview, bgr=np.asarray(smooth, np.uint8))
 
 
-def _fields_apart(a: Overview, b: Overview) -> float:
-    """Returns the largest difference of a colour channel of any field, levels."""
+def _fields_apart(a: Overview, b: Overview, *, luma: bool = False) -> float:
+    """Returns the largest difference of a colour channel, or of the luma, of any field, levels."""
     fields = [each.at(_FIELDS, _FIELDS).astype(np.float32) for each in (a, b)]
+    if luma:
+        fields = [np.asarray(cv2.cvtColor(each, cv2.COLOR_BGR2GRAY)) for each in fields]
     return float(np.abs(fields[0] - fields[1]).max())
 
 

@@ -266,6 +266,16 @@ def test_an_animation_is_looked_at_as_often_as_a_clip(tmp_path: Path) -> None:
     assert found[-1].frames == 10
 
 
+@pytest.mark.parametrize("name", ["a.webp", "a.avif"])
+def test_an_animation_without_times_shows_each_picture_for_a_tenth(
+    name: str, tmp_path: Path
+) -> None:
+    first, *rest = (Image.fromarray(scene(number)) for number in range(3))
+    first.save(tmp_path / name, save_all=True, append_images=rest, quality=90)
+    frames = [each for each in items(tmp_path, rate=5) if isinstance(each, Frame)]
+    assert [frame.pts_s for frame in frames] == [0, 0.2]
+
+
 def test_a_smaller_copy_in_a_tiff_is_no_page(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     write_tiff(path, scene(1))

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from clips import real_pictures
 from conftest import Command
 from stillsift.sources.files.extent import refusal
-from stillsift.sources.files.gif import shows_one_picture
+from stillsift.sources.files.gif import runs_together, shows_one_picture
 
 
 def gif(pictures: int) -> bytes:
@@ -58,3 +59,17 @@ def test_gifs_of_one_picture_lie_on_no_time_line(tmp_path: Path, stillsift: Comm
     done = stillsift("sift", tmp_path, "--dry-run", "--json")
     assert done.status == 0
     assert '"kept": 3' in done.out, done.out
+
+
+def test_pictures_that_say_nothing_of_times_are_read_each(
+    tmp_path: Path, stillsift: Command
+) -> None:
+    """As Pillow writes them where no duration is given; FFmpeg shows the first one alone."""
+    made = [Image.fromarray(picture) for picture in real_pictures()[::6]]
+    path = tmp_path / "a.gif"
+    for duration in (0, 100):
+        made[0].save(path, save_all=True, append_images=made[1:], duration=duration)
+        assert runs_together(io.BytesIO(path.read_bytes())) is (duration == 0)
+        done = stillsift("sift", path, "--dry-run", "--set", "rate=all", "--json")
+        assert done.status == 0
+        assert '"frames": 5' in done.out, done.out

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -42,6 +43,16 @@ def animation(folder: Path) -> bytes:
     return (folder / "a.png").read_bytes()
 
 
+def animation_with_profile(folder: Path) -> bytes:
+    """A colour profile stands before what says that the picture moves."""
+    first, *more = (Image.fromarray(picture) for picture in real_pictures()[:5])
+    profile = np.random.default_rng(1).bytes(3000)  # it has to stay as large when packed
+    path = folder / "a.png"
+    first.save(path, save_all=True, append_images=more, duration=100, icc_profile=profile)
+    assert path.read_bytes().index(b"acTL") > 2048, "FFmpeg would find it by itself"
+    return path.read_bytes()
+
+
 def is_clip(path: Path, content: bytes) -> bool:
     path.write_bytes(content)
     with path.open("rb") as file:
@@ -61,6 +72,7 @@ def is_clip(path: Path, content: bytes) -> bool:
         ("a.png", lambda _: b"".join(encoded(".png", n) for n in range(5))),
         ("a.png", animation),
         ("a.apng", animation),
+        ("a.png", animation_with_profile),
     ],
 )
 def test_every_picture_of_a_stream_is_read_in_order(

@@ -69,6 +69,7 @@ from .clip_clock import ABSURD_S, ClipClock
 from .contents import Kind, hashing, kind_of
 from .extent import HEADER_ALLOWANCE, boxes, bytes_at
 from .joined import MOST_PARTS, parts_of
+from .motion_pictures import is_animated_png
 from .opening import opened
 from .reading import Reading
 
@@ -311,6 +312,7 @@ class ClipReader:
         container = av.open(
             reading,
             mode="r",
+            format="apng" if self._is_animated_png(reading) else None,
             options={"max_pixels": str(max_pixels)} if max_pixels else {},
             container_options={"format_whitelist": _FORMATS, "protocol_whitelist": "file", **more},
             metadata_errors="replace",
@@ -322,6 +324,13 @@ class ClipReader:
     def _reading(self, data: BinaryIO, part: tuple[int, int]) -> Reading:
         """Returns what gives a part of the file to FFmpeg, from its start."""
         return Reading(data, self._refused, part=part, most=most_bytes(self._max_pixels))
+
+    def _is_animated_png(self, reading: Reading) -> bool:
+        try:
+            return is_animated_png(reading.file)
+        except OSError as error:
+            self._refused(error)
+            return False
 
     def _refused(self, error: OSError) -> None:
         self._error = self._error or error

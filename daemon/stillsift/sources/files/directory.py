@@ -45,7 +45,7 @@ from .clip import ClipReader
 from .contents import STILL_KINDS, STILL_SUFFIXES, Kind, hashing, head_of, kind_of
 from .events import Arrived
 from .extent import refusal
-from .gif import shows_one_picture
+from .gif import runs_together, shows_one_picture
 from .header import DecodeError
 from .motion_pictures import is_stream
 from .numbered import numbered
@@ -615,11 +615,12 @@ def unmatched(pattern: str, files: int, example: Path) -> str:
 def is_still(path: Path, data: BinaryIO) -> bool:
     """Tells whether a file is a still, by its content, else by its name.
 
-    A GIF of several pictures is a clip, and so is a stream of pictures. Raises OSError.
+    A GIF of several pictures is a clip, where FFmpeg can tell them apart, and so is a stream of
+    pictures. Raises OSError.
     """
     kind = kind_of(head_of(data), path.suffix.lower())
     if kind is Kind.GIF:
-        return shows_one_picture(data)
+        return shows_one_picture(data) or runs_together(data)
     if kind in (Kind.PDF, Kind.ARCHIVE):  # to be refused as no picture; FFmpeg finds one in it
         return True
     if kind is Kind.CLIP or is_stream(path, data, kind):

@@ -6,11 +6,14 @@ A GIF of one picture is a photograph.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
 _MOST_BLOCKS = 100_000
 """Most parts that are looked at; a picture of 60 million pixels has as many."""
 _IMAGE, _EXTENSION, _END = 0x2C, 0x21, 0x3B
+_CONTROL = b"\xf9"
+"""The kind of a graphic control extension."""
 
 
 class _Damaged(Exception):
@@ -33,6 +36,30 @@ def shows_one_picture(file: BinaryIO) -> bool:
     return pictures == 1
 
 
+def runs_together(file: BinaryIO) -> bool:
+    """Tells whether FFmpeg takes several pictures of an open GIF for one, and shows the first.
+
+    It does where no graphic control extension stands before a picture. False where the blocks are
+    damaged. Raises OSError.
+    """
+    try:
+        controlled = [each.controlled for each in _pictures(file)]
+    except _Damaged:
+        return False
+    return len(controlled) > 1 and not all(controlled[1:])
+
+
+def pictures_in(file: BinaryIO) -> int:
+    """Returns how many pictures an open GIF holds, up to where it is damaged. Raises OSError."""
+    pictures = 0
+    try:
+        for _ in _pictures(file):
+            pictures += 1
+    except _Damaged:
+        pass
+    return pictures
+
+
 def gif_size(file: BinaryIO) -> tuple[int, int] | None:
     """Returns width and height of an open GIF as it shows its first picture.
 
@@ -42,19 +69,31 @@ def gif_size(file: BinaryIO) -> tuple[int, int] | None:
     file.seek(0)
     head = file.read(10)
     try:
-        right, bottom = next(_pictures(file), (0, 0))
+        first = next(_pictures(file), _Picture(0, 0))
     except _Damaged:
         return None
-    return max(_little(head[6:8]), right), max(_little(head[8:10]), bottom)
+    return max(_little(head[6:8]), first.right), max(_little(head[8:10]), first.bottom)
 
 
-def _pictures(file: BinaryIO) -> Iterator[tuple[int, int]]:
-    """Yields how far each picture of an open GIF reaches to the right and down. Raises _Damaged."""
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """Describes one picture of a GIF."""
+
+    right: int
+    bottom: int
+    """How far it reaches to the right and down, pixels."""
+    controlled: bool = False
+    """Whether a graphic control extension, which tells how long it is shown, stands before it."""
+
+
+def _pictures(file: BinaryIO) -> Iterator[_Picture]:
+    """Yields each picture of an open GIF. Raises _Damaged."""
     file.seek(0)
     head = file.read(13)
     if len(head) < 13:
         raise _Damaged
     _skip_colours(file, head[10])
+    controlled = False
     for _ in range(_MOST_BLOCKS):
         match file.read(1):
             case b"":  # some writers leave the end mark out
@@ -66,11 +105,12 @@ def _pictures(file: BinaryIO) -> Iterator[tuple[int, int]]:
                 if len(place) < 9:
                     raise _Damaged
                 left, top, width, height = (_little(place[at : at + 2]) for at in range(0, 8, 2))
-                yield left + width, top + height
+                yield _Picture(left + width, top + height, controlled)
+                controlled = False
                 _skip_colours(file, place[8])
                 file.seek(1, 1)  # the size of the codes
             case code if code[0] == _EXTENSION:
-                file.seek(1, 1)  # the kind of the extension
+                controlled |= file.read(1) == _CONTROL
             case _:
                 raise _Damaged
         _skip_data(file)

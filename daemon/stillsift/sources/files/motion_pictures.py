@@ -6,6 +6,7 @@ Whoever reads such a stream as a still sees its first picture alone.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -124,17 +125,35 @@ def _named_end(file: BinaryIO, position: int) -> int:
 
 
 def _is_motion_png(file: BinaryIO) -> bool:
-    position, animated = len(_PNG), False
-    for _ in range(_MOST_CHUNKS):
-        head = bytes_at(file, position, 12)
-        match head[4:8]:
-            case b"":
-                return False
-            case b"acTL":
-                animated = int.from_bytes(head[8:12], "big") > 1
-            case b"IDAT" if animated:
-                return True
-            case b"IEND":
-                return bytes_at(file, position + 12, len(_PNG)) == _PNG
-        position += 12 + int.from_bytes(head[:4], "big")
+    for name, position in _png_chunks(file):
+        if name == b"IDAT" and is_animated_png(file):
+            return True
+        if name == b"IEND":
+            return bytes_at(file, position + 12, len(_PNG)) == _PNG
     return False
+
+
+def is_animated_png(file: BinaryIO) -> bool:
+    """Tells whether an open file begins with a PNG of several pictures. Raises OSError.
+
+    FFmpeg looks for that in the first 2,048 bytes only, in which a colour profile may stand.
+    """
+    for name, position in _png_chunks(file):
+        if name == b"acTL":
+            return int.from_bytes(bytes_at(file, position + 8, 4), "big") > 1
+        if name == b"IDAT":
+            break
+    return False
+
+
+def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yields name and place of each chunk of the PNG that an open file begins with, if it does."""
+    position = len(_PNG)
+    if bytes_at(file, 0, position) != _PNG:
+        return
+    for _ in range(_MOST_CHUNKS):
+        head = bytes_at(file, position, 8)
+        if len(head) < 8:
+            return
+        yield head[4:], position
+        position += 12 + int.from_bytes(head[:4], "big")

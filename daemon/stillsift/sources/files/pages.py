@@ -1,7 +1,8 @@
 """Reads all pictures of a photo file that holds several.
 
 The pages of a TIFF and the pictures of a HEIC are photographs. Those of an animated WebP or AVIF
-are frames of a clip, as those of a GIF are.
+are frames of a clip, as those of a GIF are. A GIF is read here where FFmpeg takes its pictures for
+one.
 """
 
 from __future__ import annotations
@@ -22,14 +23,16 @@ from ..pace import Pace, Standing
 from ..times import Times
 from .contents import Kind, kind_of
 from .extent import bytes_at
+from .gif import pictures_in, runs_together
 from .header import FORMATS, DecodeError, Header, bad_file, read_header
 from .pixels import DAMAGED, bgr_of
 from .still import picture_of
 
 MOST_PAGES = 10_000
 """Most pictures of one file that are read; that there are more is told as a failure."""
-_NO_DURATION_MS = 100
-"""Milliseconds that a picture of an animation is shown that says 0, as of a GIF in FFmpeg."""
+_NO_DURATION_MS, _LEAST_MS = 100, 10
+"""Milliseconds that a picture of an animation is shown that says 0, as of a GIF in FFmpeg; and what
+counts as 0, as in browsers: writers that are told no time write 0 or 1."""
 _FURTHER = frozenset((Kind.TIFF, Kind.WEBP, Kind.AVIF, Kind.HEIC))
 _MOST_DIRECTORIES = 2 * MOST_PAGES
 """Most directories of a TIFF that are gone through; a page may have a smaller copy."""
@@ -60,6 +63,8 @@ def holds_several(data: bytes, path: Path, max_pixels: int) -> bool:
     if kind is Kind.TIFF:
         pages = _tiff_pages(data)
         return len(pages.places) > 1 or not pages.whole
+    if kind is Kind.GIF:
+        return runs_together(io.BytesIO(data))
     if kind not in _FURTHER:
         return False
     try:
@@ -187,11 +192,12 @@ class PageReader:
     ) -> Iterator[_Page | DecodeError]:
         """Yields the pictures one after the other, up to one that is damaged."""
         at_s = 0.0
+        pictures = pictures_in(io.BytesIO(data)) if kind is Kind.GIF else header.pictures
         try:
             with bad_file(self._path, DAMAGED):
                 image = Image.open(io.BytesIO(data), formats=FORMATS[kind])
             with image:
-                for number in range(min(header.pictures, MOST_PAGES)):
+                for number in range(min(pictures, MOST_PAGES)):
                     with bad_file(self._path, DAMAGED):
                         image.seek(number)
                         image.load()
@@ -200,14 +206,15 @@ class PageReader:
                     if kind is Kind.HEIC:
                         yield _Page(picture, None)
                         continue
-                    lasts_s = (image.info.get("duration") or _NO_DURATION_MS) / 1000
+                    lasts_ms = image.info.get("duration") or 0
+                    lasts_s = (lasts_ms if lasts_ms > _LEAST_MS else _NO_DURATION_MS) / 1000
                     yield _Page(picture, at_s, lasts_s)
                     at_s += lasts_s
         except DecodeError as error:
             yield error
         else:
-            if header.pictures > MOST_PAGES:
-                yield DecodeError(self._path, _too_many(header.pictures))
+            if pictures > MOST_PAGES:
+                yield DecodeError(self._path, _too_many(pictures))
 
     def _pages_of_tiff(self, data: bytes) -> Iterator[_Page | DecodeError]:
         """Yields the pages: each is the first one of a TIFF that begins with it."""

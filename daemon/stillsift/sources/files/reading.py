@@ -32,7 +32,7 @@ class Reading:
         At most `most` bytes may be read for one packet; the file seems to end where it would be
         more. `refused` is called with each error of the disk, and the file seems to end there.
         """
-        self._descriptor = file.fileno()
+        self.file = file
         self._refused = refused
         self._begin, self._end = part
         self.most = self._left = most
@@ -45,7 +45,7 @@ class Reading:
         if size <= 0:
             return b""
         try:
-            data = os.pread(self._descriptor, size, self._at)
+            data = os.pread(self.file.fileno(), size, self._at)
         except OSError as error:
             self._refused(error)
             return b""
