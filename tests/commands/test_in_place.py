@@ -219,6 +219,20 @@ def test_a_read_only_folder_is_told_once_and_as_such(
     assert "A dry run: nothing was kept." in done.out
 
 
+def test_a_folder_that_lets_nothing_go_is_told_with_a_way_out_that_helps(
+    photos: Path, tmp_path: Path
+) -> None:
+    (photos / "b").chmod(0o555)
+    # Root may write anywhere; without this capability it may not.
+    weak = ("setpriv", "--bounding-set", "-dac_override") if os.geteuid() == 0 else ()
+    words = (*weak, sys.executable, "-m", "stillsift", "sift", photos, "--remove-to")
+    done = subprocess.run([*words, tmp_path / "gone"], capture_output=True, text=True)
+    (photos / "b").chmod(0o755)
+    assert (done.returncode, "may not take files out of it" in done.stdout) == (1, True), done
+    assert "or copy what is kept with --copy-to" in done.stdout
+    assert "retire" not in done.stdout  # that key says nothing here
+
+
 def test_what_cannot_go_with_its_still_is_named(
     stillsift: Command, photos: Path, tmp_path: Path
 ) -> None:
@@ -646,7 +660,9 @@ def test_a_dry_run_goes_where_an_earlier_run_has_been(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["PHOTOS", "--remove-to", "PHOTOS"], "lies in the store"),
+        (["PHOTOS", "--remove-to", "PHOTOS"], "which takes files and is not read"),
+        (["PHOTOS", "--remove-to", "PHOTOS/b"], "holds pictures or clips, which would not be read"),
+        (["PHOTOS", "--output", "PHOTOS/b", "--dry-run"], "which would not be read; name a folder"),
         (["rtsp://127.0.0.1:1/x", "--remove-to", "OUT"], "a camera has no files"),
         (["PHOTOS", "--remove-to", "STORE"], "a store"),
         (["PHOTOS", "--copy-to", "REMOVED"], "made by --remove-to"),

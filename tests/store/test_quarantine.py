@@ -332,7 +332,7 @@ def test_restoring_overwrites_nothing(box: Box, tmp_path: Path) -> None:
     (refused,) = box.quarantine.restore([lying])
     assert (refused.target, refused.detail) == (
         None,
-        f"{path}: another file is there; nothing overwritten",
+        f"{path}: another file is there; nothing overwritten. --output DIR puts it elsewhere",
     )
     assert path.read_bytes() == JPEG + b"new"
     assert box.ledger.quarantined() == [lying]

@@ -42,6 +42,7 @@ from .progress import Progress, show_progress
 from .sift_sources import (
     check_apart,
     check_examples,
+    check_outside,
     largest_first,
     named_sources,
     of_stills,
@@ -188,9 +189,8 @@ def sift(given: argparse.Namespace) -> int:
     check_examples(sources, config, given.config, given.set)
     if in_place is not None or given.list or given.print0:
         check_apart(sources)
-    for place in () if given.dry_run else (source.directory for source in sources):
-        if place is not None and place.resolve().is_relative_to(config.store.path.resolve()):
-            raise UsageError(f"sift: {place}: lies in the store that frames are to be kept in")
+    if root is not None:
+        check_outside(sources, root)
     duration_s = None if given.duration is None else _duration(given.duration)
     set_up_logging("warning", config.log.format, stream=sys.stderr)
     store_asked = None if given.dry_run else config.store.path

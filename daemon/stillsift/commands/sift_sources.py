@@ -20,6 +20,7 @@ from ..pipeline.engine import place_of
 from ..pipeline.example_folders import ExamplesError, check_folders
 from ..sources.files.contents import STILL_SUFFIXES
 from ..sources.files.still import Unreadable, size_at
+from ..sources.files.tree import Tree, takes_files
 from .arguments import UsageError
 
 TOGETHER = "together"
@@ -169,3 +170,31 @@ def check_apart(sources: list[SourceConfig]) -> None:
             if place.is_relative_to(other):
                 why = "named twice" if place == other else f"lies in {other}, which is read whole"
                 raise UsageError(f"sift: {place}: {why}; name it once")
+
+
+def check_outside(sources: list[SourceConfig], root: Path) -> None:
+    """Raises UsageError where a path lies in the folder that takes files, or is it, or where that
+    folder lies in a path and holds footage: nothing in it is read.
+
+    `root`: the folder, or the store; it may not be there yet.
+    """
+    taking = root.resolve()
+    for source in sources:
+        if source.directory is None:
+            continue
+        place = source.directory.resolve()
+        if place.is_relative_to(taking):
+            raise UsageError(
+                f"sift: {place}: lies in {taking}, which takes files and is not read; name another "
+                "folder for these"
+            )
+        if taking.is_relative_to(place) and taking.is_dir() and _holds_footage(taking):
+            raise UsageError(
+                f"sift: {taking}: lies in {place} and holds pictures or clips, which would not be "
+                "read; name a folder that is new or empty"
+            )
+
+
+def _holds_footage(folder: Path) -> bool:
+    """Tells whether a folder holds what would be read, and takes no files itself."""
+    return not takes_files(folder) and next(Tree(folder).files(), None) is not None

@@ -143,10 +143,13 @@ HIDDEN, FOLDERS, NAMES = "hidden", "folders", "hard_links"
 """More of them: files whose name begins with `.` or `~`; folders that are not entered, as they are
 hidden, another system's, too deep, or below a directory of which only the files are read; names of
 files that have another one, under which they are read."""
+DENIED = "denied"
+"""And those that cannot be looked at, as this user may not or their disk fails: folders as a whole,
+whose files nobody can count, and files."""
 _MOST_KINDS = 20
 """Most suffixes that a sentence names; JSON has them all."""
 
-_NO_SUFFIX = frozenset((LINKS, SPECIAL, HIDDEN, FOLDERS, NAMES))
+_NO_SUFFIX = frozenset((LINKS, SPECIAL, HIDDEN, FOLDERS, NAMES, DENIED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,7 @@ class LeftAlone:
 
     kinds: Mapping[str, int]
     """Number of files by suffix (lower case with its dot, or empty), and of `LINKS`, `SPECIAL`,
-    `OTHER`, `HIDDEN`, `FOLDERS` and `NAMES`."""
+    `OTHER`, `HIDDEN`, `FOLDERS`, `NAMES` and `DENIED`."""
 
     def __str__(self) -> str:
         """Returns it as a sentence without its end; empty: nothing is left alone."""
@@ -178,6 +181,9 @@ class LeftAlone:
             told.append(f"{_are(hidden, 'hidden file')} not read")
         if folders := self.kinds.get(FOLDERS):
             told.append(f"{_are(folders, 'folder')} not entered")
+        if denied := self.kinds.get(DENIED):
+            them = "folder or file" if denied == 1 else "folders or files"
+            told.append(f"{denied} {them} cannot be looked at")
         return "; ".join(told)
 
 

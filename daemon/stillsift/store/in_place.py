@@ -192,6 +192,8 @@ SHOWN = frozenset(
 class Removal(Quarantine):
     """Moves what is dropped, or copies what is kept, once all of a source is decided."""
 
+    instead = "copy what is kept with --copy-to"
+
     def __init__(self, store: InPlaceStore, ledger: Ledger) -> None:
         super().__init__(store, ledger)
         self._place_in = store

@@ -41,7 +41,7 @@ from .original import (
     Quiet,
     claimed,
 )
-from .rights import refusal
+from .rights import LEAVE, refusal
 from .store import QUARANTINE, Store
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -103,6 +103,9 @@ class Restored:
 class Quarantine:
     """Moves originals out of their folders, deletes them, and restores them."""
 
+    instead = LEAVE
+    """What to do where a folder lets no file go."""
+
     def __init__(self, store: Store, ledger: Ledger, *, patient: bool = False) -> None:
         """Takes the store and its ledger.
 
@@ -142,7 +145,8 @@ class Quarantine:
     def _retire_all(self, files: list[FileRecord]) -> list[Retired]:
         """Retires these, records it, and tells what became of each. Raises as `retire`."""
         done: list[tuple[Retired, Quarantined | None]] = []
-        refusals = {folder: refusal(folder) for folder in {file.file.parent for file in files}}
+        folders = {file.file.parent for file in files}
+        refusals = {folder: refusal(folder, self.instead) for folder in folders}
         refused = [
             Retired(file, Fate.REFUSED, why)
             for file in files
@@ -462,7 +466,9 @@ class Quarantine:
                 there = _hash_in(folder, target.name)
                 instead = None if to is not None else self._instead_of(one)
                 if there not in (None, one.sha256, instead):
-                    why = "another file is there; nothing overwritten"
+                    why = (
+                        "another file is there; nothing overwritten. --output DIR puts it elsewhere"
+                    )
                     return Restored(one, None, f"{target}: {why}")
                 if there != one.sha256:
                     self._bring_out(one, lying, target, folder, there)

@@ -10,10 +10,14 @@ from pathlib import Path
 _EFFECTIVE = os.access in os.supports_effective_ids
 
 
-def refusal(folder: Path) -> str | None:
+LEAVE = "set `retire: leave`"
+"""What to do instead where a configuration says what becomes of originals."""
+
+
+def refusal(folder: Path, instead: str = LEAVE) -> str | None:
     """Returns why no file can be moved out of `folder` or deleted there; None: it can be.
 
-    A folder that is not there refuses nothing.
+    A folder that is not there refuses nothing. `instead`: what else to do.
     """
     there = os.path.exists(folder)  # noqa: PTH110  # Path.exists raises where the disk fails
     if not there or os.access(folder, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
@@ -26,7 +30,7 @@ def refusal(folder: Path) -> str | None:
     user = user_name(os.geteuid())
     return (
         f"{folder}: {user} may not take files out of it; let {user} write there (chmod, chgrp or "
-        f"an ACL; under systemd ReadWritePaths={folder} as well), or set `retire: leave`"
+        f"an ACL; under systemd ReadWritePaths={folder} as well), or {instead}"
     )
 
 

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -752,6 +753,7 @@ def test_a_folder_that_cannot_be_read_is_told_once_until_it_can(
     locked = photo(tmp_path / "locked" / "a.jpg").parent
     (tree,) = trees(tmp_path, recursive=True, exclude=())
     told: set[Path] = set()
+    left_alone: Counter[str] = Counter()
 
     def refusing(path: Path) -> Any:  # root, which tests may run as, can read any folder
         if path == locked:
@@ -761,8 +763,10 @@ def test_a_folder_that_cannot_be_read_is_told_once_until_it_can(
     scandir = os.scandir
     with monkeypatch.context() as patched:
         patched.setattr(os, "scandir", refusing)
-        assert [list(tree.files(told)) for _ in range(3)] == [[], [], []]
+        assert [list(tree.files(told)) for _ in range(2)] == [[], []]
+        assert list(tree.files(told, left_alone)) == []
     assert caplog.messages == [f"{locked} cannot be looked at: Permission denied"]
+    assert str(LeftAlone(left_alone)) == "1 folder or file cannot be looked at"
     assert [found.path.name for found in tree.files(told)] == ["a.jpg"]
     assert told == set()
 

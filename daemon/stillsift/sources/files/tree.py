@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 
 from natsort import natsort_keygen, ns
 
-from ..items import FOLDERS, HIDDEN, LINKS, OTHER, SPECIAL, FileIdentity
+from ..items import DENIED, FOLDERS, HIDDEN, LINKS, OTHER, SPECIAL, FileIdentity
 from .contents import CLIP_SUFFIXES, STILL_SUFFIXES
 
 _LOG = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class Tree:
             except OSError as error:
                 if folder == self.root:
                     raise
-                _tell(folder, error, told)
+                _tell(folder, error, told, left_alone)
 
     def _looked_at(
         self, entry: os.DirEntry[str], told: set[Path], left_alone: Counter[str]
@@ -133,7 +133,7 @@ class Tree:
             if entry.is_symlink():
                 left_alone[LINKS] += 1
             elif entry.is_dir():
-                if self.recursive and _entered(entry.name) and not _takes_files(path):
+                if self.recursive and _entered(entry.name) and not takes_files(path):
                     return path
                 left_alone[FOLDERS] += 1
             elif not _visible(entry.name):
@@ -147,17 +147,18 @@ class Tree:
                 known = kind in left_alone or len(left_alone) < _MOST_KINDS
                 left_alone[kind if known else OTHER] += 1
         except OSError as error:
-            _tell(path, error, told)
+            _tell(path, error, told, left_alone)
         return None
 
     def _excluded(self, path: Path) -> bool:
         return any(path.is_relative_to(left_out) for left_out in self.exclude)
 
 
-def _tell(path: Path, error: OSError, told: set[Path]) -> None:
-    """Logs once what cannot be looked at, unless it disappeared after it was listed."""
+def _tell(path: Path, error: OSError, told: set[Path], left_alone: Counter[str]) -> None:
+    """Counts what cannot be looked at, and logs it once; what has disappeared is passed over."""
     if isinstance(error, FileNotFoundError):
         return
+    left_alone[DENIED] += 1
     if path not in told:
         _LOG.warning("%s cannot be looked at: %s", path, error.strerror)
     told.add(path)
@@ -194,8 +195,11 @@ def _entered(folder: str) -> bool:
     return _visible(folder) and folder not in _FOREIGN_DIRECTORIES
 
 
-def _takes_files(folder: Path) -> bool:
-    """Tells whether a folder takes what stillsift keeps or moves: all in it was decided already."""
+def takes_files(folder: Path) -> bool:
+    """Tells whether a folder takes what stillsift keeps or moves: all in it was decided already.
+
+    Raises OSError where nobody can tell.
+    """
     is_store = (folder / "ledger.sqlite").is_file() and (folder / "kept").is_dir()
     return is_store or (folder / STATE / "mode").is_file()
 
