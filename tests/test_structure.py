@@ -38,7 +38,7 @@ MODULES = {
         comparison novelty sequence budgets keep_ratio targets best_view examples limits documents
         overview
         alignment light
-        pixel_difference likeness copy_order album measured evidence rule learning photographs
+        pixel_difference likeness copy_order pages album measured evidence rule learning photographs
         replacement verdict target_check context moments changes bursts sifter audit_sample
         farthest_first cell_limits""",
     "selection.replay": "measures what_if proposal",

@@ -670,5 +670,9 @@ def test_numbers_of_the_album_rise_whatever_was_taken_out(ledger: Ledger) -> Non
     change(AlbumChanges([AlbumEntry("a", b"", b""), AlbumEntry("b", b"", b"")]))
     seen = ledger.album("door", "m")[-1].seq
     change(AlbumChanges(removed=["b"]))
-    change(AlbumChanges([AlbumEntry("c", b"", b"")]))
-    assert [row.id for row in ledger.album("door", "m", seen)] == ["c"]
+    change(AlbumChanges([AlbumEntry("c", b"v", b"", b"page"), AlbumEntry("d", b"", b"")]))
+    last = ledger.album("door", "m", seen)
+    assert [(row.id, row.vector, row.page) for row in last] == [
+        ("c", b"v", b"page"),
+        ("d", b"", None),
+    ]

@@ -36,7 +36,7 @@ def test_the_nearest_of_many_is_found() -> None:
         read.append(id_)
         return kept(id_, every[int(id_)])
 
-    album = Album(((str(number), every[number]) for number in range(2990)), recorded)
+    album = Album(((str(number), every[number], None) for number in range(2990)), recorded)
     for number in range(2990, 3000):
         album.add(kept(str(number), every[number]))
     for number in (0, 1023, 1024, 2047, 2995):
@@ -48,7 +48,7 @@ def test_the_nearest_of_many_is_found() -> None:
 
 def test_what_is_gone_is_not_found_again_and_the_ledger_is_told() -> None:
     every = vectors(4)
-    album = Album(((str(number), every[number]) for number in range(4)), lambda _: None)
+    album = Album(((str(number), every[number], None) for number in range(4)), lambda _: None)
     assert album.like(every[0]) == []
     assert len(album) == 0
     assert album.removed == {"0", "1", "2", "3"}
@@ -77,13 +77,14 @@ def with_pixels(offered: list[Frame], sifter: Sifter | None = None) -> Sifter:
     if sifter is None:
         return Sifter(LIMITS, blocks, Gallery(2), model="blocks", picture=pictures.get)
     recorded = dict(sifter.album.added)
+    known = ((id_, each.embedding.vector, each.page) for id_, each in recorded.items())
     return Sifter(
         LIMITS,
         blocks,
         Gallery(2, sifter.gallery.kept),
         sifter.state(),
         model="blocks",
-        album=Album(((id_, each.embedding.vector) for id_, each in recorded.items()), recorded.get),
+        album=Album(known, recorded.get),
         picture=pictures.get,
     )
 

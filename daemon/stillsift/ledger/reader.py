@@ -224,7 +224,7 @@ class LedgerReader(BrowsingReader, MeasuresReader, CorrectionsReader):
         Only those that this model has made; their `data` is not read, as it is large.
         """
         rows = self._all(
-            "SELECT seq, id, vector FROM album"
+            "SELECT seq, id, vector, page FROM album"
             " WHERE source = ? AND model = ? AND seq > ? ORDER BY seq",
             (source, model, after),
         )

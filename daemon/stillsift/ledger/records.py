@@ -127,6 +127,8 @@ class AlbumRow:
     id: str
     vector: bytes
     """Pooled vector, float32."""
+    page: bytes | None
+    """As in `AlbumEntry`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,9 @@ class AlbumEntry:
     """Pooled vector, float32."""
     data: bytes
     """The rest of what a comparison needs."""
+    page: bytes | None = None
+    """576 levels of a document or a drawing made small, by which it is found among others of its
+    layout; None: it is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -376,10 +376,14 @@ AFTER UPDATE OF source, reason, frames, captured_at_ns ON decisions BEGIN
 END;
 """
 
+_PAGES = """
+ALTER TABLE album ADD COLUMN page BLOB;
+"""
+
 MIGRATIONS = (
     *(_FIRST, _AUDIT, _ALARMS, _NAMED, _COUNTS_AND_LIFETIME, _LEFT_ALONE),
     *(_DISTANCE, _SEQUENCES, _ALBUM, _REPLACED, _PLACES, _EMBEDDINGS, _DETECTIONS, _REPAIRS),
-    *(_OBJECTS_SHOWN_BY, _EXPOSURE, _TAGS, _SEARCH_VECTORS, _REVIEW),
+    *(_OBJECTS_SHOWN_BY, _EXPOSURE, _TAGS, _SEARCH_VECTORS, _REVIEW, _PAGES),
 )
 """Steps in order: step n makes schema version n + 1 out of version n. Never edit a step that was
 released; add a new one."""

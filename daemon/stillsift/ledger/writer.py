@@ -808,6 +808,7 @@ def _put_album(db: sqlite3.Connection, source: str, model: str, changes: AlbumCh
         "DELETE FROM album WHERE source = ? AND id = ?", ((source, id) for id in changes.removed)
     )
     db.executemany(
-        "INSERT OR REPLACE INTO album (source, model, id, vector, data) VALUES (?, ?, ?, ?, ?)",
-        ((source, model, entry.id, entry.vector, entry.data) for entry in changes.added),
+        "INSERT OR REPLACE INTO album (source, model, id, vector, data, page)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        ((source, model, each.id, each.vector, each.data, each.page) for each in changes.added),
     )

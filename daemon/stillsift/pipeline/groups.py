@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from ..arrays import Floats
+from ..arrays import Floats, Image
 from ..config import SourceConfig
 from ..config.settings import siblings
 from ..ledger import LedgerReader
@@ -80,8 +80,9 @@ class Groups:
         with self._lock:
             self._kept[source] = kept
 
-    def nearest_by(self, source: str, vector: Floats) -> list[GalleryFrame]:
-        """Returns the photographs that a source has kept and that are nearest to a vector.
+    def nearest_by(self, source: str, vector: Floats, page: Image | None) -> list[GalleryFrame]:
+        """Returns the photographs that a source has kept and that are nearest to a vector and, if
+        it is one, to a page.
 
         Raises LedgerError.
         """
@@ -90,7 +91,7 @@ class Groups:
                 self._albums[source] = RecordedAlbum(
                     self._ledger, source, self._model, self._is_there
                 )
-            return self._albums[source].like(vector)
+            return self._albums[source].like(vector, page)
 
     def kept_by(self, source: str) -> tuple[GalleryFrame, ...]:
         """Returns what a source has kept last and still is there, oldest first.
@@ -129,12 +130,15 @@ class Member:
             self._has_turn = self._turn.acquire(timeout=_PATIENCE_S)
         return [kept for name in self.siblings() for kept in self._groups.kept_by(name)]
 
-    def search(self, vector: Floats) -> Sequence[GalleryFrame]:
+    def search(self, vector: Floats, page: Image | None) -> Sequence[GalleryFrame]:
         """Returns the photographs of the others that are nearest to a vector, nearest first.
+
+        Among them are those most alike as a page, if it is one.
 
         Call it within the turn that `elsewhere` took. Raises LedgerError.
         """
-        found = [kept for name in self.siblings() for kept in self._groups.nearest_by(name, vector)]
+        near = self._groups.nearest_by
+        found = [kept for name in self.siblings() for kept in near(name, vector, page)]
         return sorted(found, key=lambda kept: -float(kept.embedding.vector @ vector))
 
     def tell(self, gallery: Iterable[GalleryFrame]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..arrays import Floats
+from ..arrays import Floats, Image
 from ..ledger import LedgerReader
 from ..selection import Album, GalleryFrame
 
@@ -38,19 +38,26 @@ class RecordedAlbum:
         """
         return Album(self._since(0), self._own)
 
-    def like(self, vector: Floats) -> list[GalleryFrame]:
-        """Returns the photographs nearest to a vector, nearest first, each with its `by`.
+    def like(self, vector: Floats, page: Image | None) -> list[GalleryFrame]:
+        """Returns the photographs nearest to a vector and a page, each with its `by`.
 
         Raises LedgerError.
         """
-        for id_, added in self._since(self._seq):
-            self._album.remember(id_, added)
-        return self._album.like(vector)
+        for id_, added, its_page in self._since(self._seq):
+            self._album.remember(id_, added, its_page)
+        return self._album.like(vector, page)
 
-    def _since(self, seq: int) -> list[tuple[str, Floats]]:
+    def _since(self, seq: int) -> list[tuple[str, Floats, Image | None]]:
         rows = self._ledger.album(self._source, self._model, seq)
         self._seq = rows[-1].seq if rows else seq
-        return [(row.id, np.frombuffer(row.vector, "<f4").astype(np.float32)) for row in rows]
+        return [
+            (
+                row.id,
+                np.frombuffer(row.vector, "<f4").astype(np.float32),
+                None if row.page is None else np.frombuffer(row.page, np.uint8),
+            )
+            for row in rows
+        ]
 
     def _own(self, id_: str) -> GalleryFrame | None:
         if not self._is_there(id_):

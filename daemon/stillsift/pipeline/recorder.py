@@ -557,7 +557,8 @@ def vector_bytes(embedding: Embedding) -> bytes:
 
 def album_entry(kept: GalleryFrame) -> AlbumEntry:
     """Returns a kept photograph as the album of its source holds it."""
-    return AlbumEntry(kept.id, vector_bytes(kept.embedding), kept.to_bytes())
+    page = None if kept.page is None else kept.page.tobytes()
+    return AlbumEntry(kept.id, vector_bytes(kept.embedding), kept.to_bytes(), page)
 
 
 def _album_changes(sifter: Sifter) -> AlbumChanges:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..arrays import Floats
 from ..embedding.tagger import Tagger
 from ..ledger.records import Retire
 from ..selection import GalleryFrame, Limits
-from ..selection.photographs import none_elsewhere
+from ..selection.photographs import Search, none_elsewhere
 from ..store.repair import Repair
 from .groups import Member
 
@@ -43,7 +42,7 @@ class Tuning:
         return tuple if self.member is None else self.member.elsewhere
 
     @property
-    def search_elsewhere(self) -> Callable[[Floats], Sequence[GalleryFrame]]:
+    def search_elsewhere(self) -> Search:
         """Gives the function that searches all photographs that they have kept."""
         return none_elsewhere if self.member is None else self.member.search
 

@@ -19,6 +19,7 @@ from .learning import Learning
 from .measured import Candidate, EmbeddedPicture, Measured, on_time_line
 from .novelty import Novelty
 from .numbers import Numbers
+from .pages import page_of
 from .photographs import Match, Photographs, Search, none_elsewhere
 from .replacement import Replacement, Replacements
 from .rule import compare
@@ -214,6 +215,7 @@ class Context:
             embedded.cells,
             small=measured.small,
             objects=measured.objects or (),
+            page=page_of(measured.overview, measured.thumbnail),
         )
 
     def sibling_matches(self, able: Sequence[Candidate]) -> list[tuple[Candidate, SiblingMatch]]:

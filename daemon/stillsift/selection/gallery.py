@@ -32,6 +32,8 @@ class GalleryFrame:
     was known how sharp its view is. None: it is sharp, or lies on no time line."""
     objects: tuple[ShownObject, ...] = ()
     """The objects in it that later ones are compared with; empty where nobody compares any."""
+    page: Image | None = None
+    """`pages.page_of` a photograph of a document or a drawing; None: it is none."""
 
     def to_bytes(self) -> bytes:
         """Returns all but the id, bit for bit. Half precision holds the grid's values exactly."""
@@ -49,6 +51,8 @@ class GalleryFrame:
             arrays["small"] = self.small
         if self.soft is not None:
             arrays["soft"] = np.array(self.soft)
+        if self.page is not None:
+            arrays["page"] = self.page
         arrays.update(objects_arrays(self.objects))
         return packed(arrays)
 
@@ -74,8 +78,9 @@ class GalleryFrame:
         cells = replace(Cells.of(embedding), chroma=optional_floats(arrays, "chroma"))
         small = np.asarray(arrays["small"], np.uint8) if "small" in arrays else None
         soft = float(arrays["soft"]) if "soft" in arrays else None
+        page = np.asarray(arrays["page"], np.uint8) if "page" in arrays else None
         objects = restored_objects(arrays)
-        return cls(id_, embedding, thumbnail, cells, by, small, soft, objects)
+        return cls(id_, embedding, thumbnail, cells, by, small, soft, objects, page)
 
 
 class Gallery:

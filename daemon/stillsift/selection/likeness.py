@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from ..arrays import Image
 from ..embedding import Embedding, similarity
 from .cells import Cells
 from .novelty import Novelty
@@ -57,6 +58,8 @@ class Shown:
     cells: Cells
     overview: Overview | None
     """None: its pixels cannot be had."""
+    page: Image | None = None
+    """`pages.page_of` it; None: it is no document and no drawing, or nothing is sought with it."""
 
 
 @dataclass(frozen=True, slots=True)

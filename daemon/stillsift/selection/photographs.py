@@ -6,7 +6,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from ..arrays import Floats
+import numpy as np
+
+from ..arrays import Floats, Image
 from .album import MOST_ALIKE, Album
 from .cells import Cells
 from .gallery import Gallery, GalleryFrame
@@ -14,6 +16,7 @@ from .likeness import CellsApart, Likeness, Shown, likeness, same_but_blurred
 from .measured import Measured
 from .novelty import Novelty
 from .overview import Overviews
+from .pages import alike, page_of
 
 _MOST_LOOKED_AT = 5
 """Kept pictures, most alike first, whose pixels are looked at: that costs 25 ms each."""
@@ -23,11 +26,14 @@ farther ones, only the nearest can be the picture that this one was cropped from
 _REMEMBERED = 64
 """Comparisons that are remembered: a picture that ends a burst is looked at twice."""
 
-Search = Callable[[Floats], Sequence[GalleryFrame]]
-"""Returns the kept photographs nearest to a pooled vector, nearest first."""
+_PAGES_LOOKED_AT = 2
+"""Of documents and drawings, those looked at first that are most alike in where their lines are."""
+
+Search = Callable[[Floats, Image | None], Sequence[GalleryFrame]]
+"""Returns the kept photographs nearest to a pooled vector and, if it is one, to a page."""
 
 
-def none_elsewhere(_vector: Floats) -> Sequence[GalleryFrame]:
+def none_elsewhere(_vector: Floats, _page: Image | None) -> Sequence[GalleryFrame]:
     """Finds nothing, for a source without a group."""
     return ()
 
@@ -61,7 +67,9 @@ class Photographs:
     def shown(measured: Measured) -> Shown:
         """Returns what is compared of a photograph that was offered."""
         embedded = measured.embedded
-        return Shown(measured.frame.id, embedded.embedding, embedded.cells, measured.overview)
+        overview = measured.overview
+        page = page_of(overview, measured.thumbnail)
+        return Shown(measured.frame.id, embedded.embedding, embedded.cells, overview, page)
 
     def nearest(self, measured: Measured, without: Collection[str] = ()) -> Match | None:
         """Returns the kept picture nearest to a photograph, or one that it repeats.
@@ -69,7 +77,7 @@ class Photographs:
         None: nothing was kept. `without`: ids of kept pictures that do not count.
         """
         shown = self.shown(measured)
-        album = self.album.like(shown.embedding.vector)
+        album = self.album.like(shown.embedding.vector, shown.page)
         known = {frame.id for frame in album}
         last = [frame for frame in self._gallery.kept if frame.id not in known]
         kept = [*album, *self._most_alike(shown, last)]
@@ -80,7 +88,7 @@ class Photographs:
     ) -> Match | None:
         """Returns the same among what other sources have kept: their last frames, and `search`."""
         shown = self.shown(measured)
-        found = search(shown.embedding.vector)
+        found = search(shown.embedding.vector, shown.page)
         known = {frame.id for frame in found}
         last = [frame for frame in kept if frame.id not in known]
         return self.nearest_of(shown, [*found, *self._most_alike(shown, last)])
@@ -95,7 +103,8 @@ class Photographs:
         # Pictures of other shapes are brought to the grid of this one once.
         scaled = [(frame, frame.cells.scaled(shown.cells.shape)) for frame in kept]
         apart = CellsApart.of(shown.cells, [cells for _, cells in scaled], self._novelty)
-        for place in sorted(range(len(kept)), key=lambda place: apart[place].view):
+        order = sorted(range(len(kept)), key=lambda place: apart[place].view)
+        for place in dict.fromkeys([*_pages_alike(shown, kept), *order]):
             (frame, cells), far = scaled[place], apart[place]
             most = _MOST_LOOKED_AT if far.view <= _CLOSE else 1
             if far.is_other or looked_at >= most:
@@ -157,3 +166,13 @@ class Photographs:
         vector = shown.embedding.vector
         alike = sorted(kept, key=lambda frame: -float(frame.embedding.vector @ vector))
         return alike[:MOST_ALIKE]
+
+
+def _pages_alike(shown: Shown, kept: Sequence[GalleryFrame]) -> list[int]:
+    """Returns the places of the pages that are most alike; none for what is no page."""
+    page = shown.page
+    pages = [(place, frame.page) for place, frame in enumerate(kept) if frame.page is not None]
+    if page is None or not pages:
+        return []
+    found = alike(np.stack([each.reshape(-1) for _, each in pages]), page)
+    return [pages[n][0] for n in np.argsort(-found, kind="stable")[:_PAGES_LOOKED_AT]]
