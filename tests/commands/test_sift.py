@@ -317,6 +317,20 @@ def test_all_that_lies_in_a_folder_is_accounted_for(
     assert of_it["left_alone"] == {**kinds, "links": 1, "hidden": 3, "folders": 2}
 
 
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp", "avif"])
+def test_each_picture_of_an_animation_is_looked_at_however_short_it_shows(
+    suffix: str, stillsift: Command, tmp_path: Path
+) -> None:
+    """A clip of as many would be looked at five times a second."""
+    first, *rest = (Image.fromarray(textured(seed, 320, 240)) for seed in range(6))
+    animation = tmp_path / f"a.{suffix}"
+    first.save(animation, save_all=True, append_images=rest, duration=100, quality=90)
+    for rate, looked_at in (("auto", 6), ("5/s", 3)):
+        told = stillsift("sift", animation, "--dry-run", "--json", "--set", f"rate={rate}")
+        (of_it,) = json.loads(told.out)["sources"]
+        assert of_it["frames"] == of_it["kept"] == looked_at
+
+
 def test_photos_of_other_kinds_are_kept_byte_for_byte(stillsift: Command, tmp_path: Path) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()

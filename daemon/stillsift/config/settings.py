@@ -311,8 +311,8 @@ class SourceSettings(_Section):
     """How one source is read and sifted."""
 
     rate: LookRate = "auto"
-    """Frames analysed per second of stream time; None (`all`): every frame; auto: 5/s, and all with
-    `news: changes`. Stills are all read."""
+    """Frames analysed per second of stream time; None (`all`): every frame; auto: 5/s, and all of
+    animated picture files and with `news: changes`. Stills are all read."""
     gallery: Whole = Field(default=32, ge=1, le=4096)
     """Number of frames kept last that a new frame is compared with, each of them."""
     novelty_limit: Number = Field(default=1.0, gt=0)
@@ -415,6 +415,11 @@ class SourceSettings(_Section):
         if self.rate != "auto":
             return self.rate
         return None if self.news == "changes" else 5.0
+
+    @property
+    def animation_looks_per_s(self) -> float | None:
+        """Gives the same for animated picture files, of which each picture may be another one."""
+        return None if self.rate == "auto" else self.rate
 
     @property
     def sequence_rate(self) -> float | None:

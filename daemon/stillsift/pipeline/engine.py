@@ -530,6 +530,7 @@ def open_source(
         config.directory,
         known=known,
         rate=config.looks_per_s,
+        animation_rate=config.animation_looks_per_s,
         watch=watch,
         polling=config.polling,
         recursive=config.recursive,

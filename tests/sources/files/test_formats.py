@@ -119,7 +119,8 @@ def test_is_read_as_a_still_and_keeps_its_suffix(suffix: str, tmp_path: Path) ->
 
 
 def items(folder: Path, rate: float | None = None) -> list[object]:
-    return list(DirectorySource("in", folder, known=Known(), rate=rate).items())
+    source = DirectorySource("in", folder, known=Known(), animation_rate=rate)
+    return list(source.items())
 
 
 @pytest.mark.parametrize("suffix", [*WITH_EXIF, *RAW])
@@ -254,7 +255,7 @@ def test_one_picture_is_a_still_however_the_file_could_be_animated(
     assert frame.content_hash is not None
 
 
-def test_an_animation_is_looked_at_as_often_as_a_clip(tmp_path: Path) -> None:
+def test_an_animation_is_looked_at_as_often_as_its_rate_says(tmp_path: Path) -> None:
     pictures = [Image.fromarray(scene(number % 3)) for number in range(10)]
     pictures[0].save(
         tmp_path / "a.webp", save_all=True, append_images=pictures[1:], duration=100, lossless=True

@@ -91,6 +91,7 @@ class DirectorySource:
         *,
         known: Known,
         rate: float | None = None,
+        animation_rate: float | None = None,
         watch: bool = False,
         polling: bool = False,
         recursive: bool = True,
@@ -109,6 +110,8 @@ class DirectorySource:
     ) -> None:
         """Takes the options. Raises ValueError for a `filename_time` that is no pattern.
 
+        `rate`: frames of clips per second of their own time, and `animation_rate`: pictures of
+        animated picture files; None: all.
         With `watch` False, `items` ends when everything has been read. `timezone` is that of EXIF
         times without an offset and of `filename_time`. With `exif_timeline`, stills with an EXIF
         time lie on a time line. `sequence` is the number of numbered stills in a second, on the
@@ -122,6 +125,7 @@ class DirectorySource:
         self._trees = trees(root, recursive=recursive, exclude=exclude)
         self._known = known
         self._rate = rate
+        self._animation_rate = animation_rate
         self._watch = watch
         self._max_pixels = max_pixels
         self._max_clip_pixels = max_clip_pixels
@@ -499,11 +503,13 @@ class DirectorySource:
         shown = data if refused is not None else io.BytesIO(content)
         if read is None and not is_still(path, shown):
             content = b""  # a clip is read anew, piece by piece
+            kind = kind_of(head_of(data), path.suffix.lower())
+            animated = kind in (Kind.GIF, Kind.PNG)
             reader = ClipReader(
                 path,
                 self.name,
                 start_frame=next_frame,
-                rate=self._rate,
+                rate=self._animation_rate if animated else self._rate,
                 times=self._times,
                 max_pixels=self._max_clip_pixels,
                 stopped=self._stop.is_set,
@@ -565,7 +571,7 @@ class DirectorySource:
                 identity,
                 digest,
                 start_frame=next_frame,
-                rate=self._rate,
+                rate=self._animation_rate,
                 times=self._times,
                 max_pixels=self._max_pixels,
                 stopped=self._stop.is_set,
