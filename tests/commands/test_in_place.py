@@ -184,6 +184,22 @@ def test_labels_of_yolo_go_and_come_back_with_their_pictures(
     assert contents(folder) == before
 
 
+def test_what_belongs_to_a_still_does_not_come_back_beside_another_file(
+    stillsift: Command, photos: Path, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    (photos / "a small.xmp").write_text("rating 5")
+    assert stillsift("sift", photos, "--remove-to", gone).status == 0
+    (photos / "a small.jpg").write_bytes(b"another one")
+    done = stillsift("restore", "--store", gone, "--all")
+    assert done.status == 1
+    assert "a small.xmp: stays with its picture, which could not be restored" in done.out
+    assert not (photos / "a small.xmp").exists()
+    (photos / "a small.jpg").unlink()
+    assert stillsift("restore", "--store", gone, "--all").status == 0
+    assert (photos / "a small.xmp").read_text() == "rating 5"
+
+
 def test_a_dry_run_lists_and_counts_what_would_go_with_a_still(
     stillsift: Command, photos: Path, tmp_path: Path
 ) -> None:

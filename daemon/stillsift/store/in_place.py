@@ -41,6 +41,7 @@ from .original import ClaimedOriginal, OriginalDiffers, OriginalInUse, claimed
 from .quarantine import (
     Fate,
     Quarantine,
+    Restored,
     Retired,
     content_of,
     copy_with_facts,
@@ -209,6 +210,23 @@ class Removal(Quarantine):
 
     def _target_in(self, to: Path, one: Quarantined) -> Path:
         return to / one.path  # two files of one name come from two folders
+
+    def restore(self, wanted: Iterable[Quarantined], to: Path | None = None) -> list[Restored]:
+        """Restores files as `Quarantine.restore` does, stills first.
+
+        What belongs to a still that could not be restored stays with it: beside the file that has
+        the still's place it would pass for that one's.
+        """
+        wanted = list(wanted)
+        back = super().restore([one for one in wanted if not _is_sidecar(one.original)], to)
+        came = with_sidecars(wanted, {e.quarantined.key for e in back if e.target is not None})
+        stay = with_sidecars(wanted, {e.quarantined.key for e in back if e.target is None}) - came
+        its = [one for one in wanted if _is_sidecar(one.original)]
+        back += super().restore([one for one in its if one.key not in stay], to)
+        why = "stays with its picture, which could not be restored"
+        back += [Restored(one, None, f"{one.original}: {why}") for one in its if one.key in stay]
+        places = {one.key: place for place, one in enumerate(wanted)}
+        return sorted(back, key=lambda each: places[each.quarantined.key])
 
     def retire(self, source: str | None = None) -> list[Retired]:  # noqa: ARG002
         """Does nothing yet: until the end of a source a better copy may take the place of one."""
