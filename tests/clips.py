@@ -14,7 +14,7 @@ import numpy as np
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-SHARED_MEDIA = Path(__file__).parents[2] / "shared" / "media"
+SHARED_MEDIA = (Path(__file__).parents[2] / "shared" / "media").resolve()
 """Labelled footage beside a checkout; absent for most."""
 
 

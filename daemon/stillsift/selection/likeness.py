@@ -103,6 +103,11 @@ class CellsApart:
         """
         return self.view > 1 or (self.view <= _ONE_VIEW and self.largest > _ONE_PLACE)
 
+    def near(self, novelty: Novelty) -> bool:
+        """Tells whether the cells would take the two for one also at a limit of 1."""
+        factor = novelty.picture_factor
+        return self.largest * factor <= 1 and self.view * max(1.0, factor) <= 1
+
     def other(self) -> Likeness:
         """Returns the likeness of two that are other pictures; it never counts as the same."""
         return Likeness(max(self.largest, self.view, _BEYOND), "another picture")
@@ -151,8 +156,9 @@ def likeness(
         return Likeness(fields / novelty.picture_factor, "another colour")
     if not found.whole:
         found = aligned_difference(new.overview, kept.overview, found)
-    # Nobody draws one thing twice from two sides, as who photographs it does.
-    drawn = are_drawn and (found.is_exact or not found.whole)
+    # Nobody draws one thing twice from two sides, as who photographs it does. Those that the cells
+    # tell apart by themselves are measured by these at every limit.
+    drawn = are_drawn and (found.is_exact or (not found.whole and cells.near(novelty)))
     if drawn or (found.registered and found.clear):
         what = "another colour" if found.of_colour_only else "another thing in it"
         return Likeness(max(found.distance / novelty.picture_factor, _BEYOND), what)
