@@ -266,6 +266,38 @@ def test_a_pan_keeps_one_frame_for_each_sixth_of_its_way_and_its_end() -> None:
     assert all((each.distance or 0) > 1 for each in moved)
 
 
+def detailed(width: int, height: int) -> Image:
+    """A picture full of small things, of every size from 3 to 40 pixels."""
+    random = np.random.default_rng(1)
+    made = np.full((height, width, 3), 90, np.uint8)
+    for number in range(width * height // 400):
+        x, y = int(random.integers(width)), int(random.integers(height))
+        colour, size = random.integers(0, 255, 3).tolist(), int(random.integers(3, 26))
+        if number % 3 == 0:
+            cv2.circle(made, (x, y), size // 2, colour, -1)
+        elif number % 3 == 1:
+            cv2.rectangle(made, (x, y), (x + size, y + size // 2), colour, -1)
+        else:
+            other = (x + int(random.integers(-40, 40)), y + int(random.integers(-40, 40)))
+            cv2.line(made, (x, y), other, colour, 2, cv2.LINE_AA)
+    return made
+
+
+def test_a_slow_pan_over_many_small_things_keeps_no_more() -> None:
+    """Between two cells, what lies there is found by its neighbours less well."""
+    width, height = 480, 270
+    wide = detailed(2 * width, height)
+    frames = []
+    for index in range(520):
+        by = np.array([[1, 0, width * index / 512], [0, 1, 0]], np.float32)
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        picture = np.asarray(cv2.warpAffine(wide, by, (width, height), flags=how), np.uint8)
+        frames.append(frame(noisy(picture, index), index))
+    kept = [v.decision.frame_index / 512 for v in sift(real(), frames) if v.is_kept]
+    assert 4 <= len(kept) <= 10
+    assert np.diff([*kept, 1.0]).max() < 0.3
+
+
 @cache
 def kept_of_a_pan(regions: Regions) -> int:
     """How many frames are kept of a pan by the width of the picture in 28 s."""

@@ -227,7 +227,9 @@ def _since_a_move(e: Evidence) -> Comparison | None:
         if e.scene.rests_at(move, e.at_s):
             return None
         if (moved := beside_moved(e, place, move)) is not None:
-            return _decided(moved)
+            found = _decided(moved)
+            if moved.has_moved or found.news is None:
+                return found
     return None
 
 
