@@ -782,6 +782,34 @@ def test_a_folder_keeps_its_name_in_any_order(stillsift: Command, tmp_path: Path
         assert len(list(ledger.decisions(outcome=Outcome.KEPT))) == 2
 
 
+def test_a_folder_that_the_store_knows_in_part_is_told(stillsift: Command, tmp_path: Path) -> None:
+    """Its pictures are decided again under another source, which nobody would expect."""
+    folder, store = tmp_path / "photos", tmp_path / "store"
+    (folder / "2025").mkdir(parents=True)
+    write(folder / "2024", "a", textured(1))
+    write(folder / "2025" / "may", "b", textured(2))
+    told = {}
+    for path in (folder / "2024", folder, folder / "2025", folder):
+        done = stillsift("sift", path, "--output", store)
+        assert done.status == 0
+        told[path] = done.err
+    assert told[folder / "2024"] == ""
+    assert f"{folder / '2025'}: lies in {folder}, a source of this store" in told[folder / "2025"]
+    assert "is decided, and kept, again" in told[folder / "2025"]
+    assert told[folder] == ""  # the second time it is a source itself
+
+
+def test_a_folder_of_known_ones_is_told(stillsift: Command, tmp_path: Path) -> None:
+    folder, store = tmp_path / "photos", tmp_path / "store"
+    folder.mkdir()
+    for number, year in enumerate(("2023", "2024", "2025")):
+        write(folder / year, "a", textured(number))
+    assert stillsift("sift", *sorted(folder.iterdir()), "--output", store).status == 0
+    done = stillsift("sift", folder, "--output", store)
+    assert f"{folder}: holds {folder / '2023'} and 2 more; they are sources of it" in done.err
+    assert "name them as before" in done.err
+
+
 def test_a_store_from_before_goes_on_under_its_name(stillsift: Command, tmp_path: Path) -> None:
     folder, store = tmp_path / "img", tmp_path / "store"
     write(folder, "a", textured(1))

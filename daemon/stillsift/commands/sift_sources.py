@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from ..sources.files.contents import STILL_SUFFIXES
 from ..sources.files.still import Unreadable, size_at
 from ..sources.files.tree import Tree, takes_files
 from .arguments import UsageError
+
+log = logging.getLogger(__name__)
 
 TOGETHER = "together"
 """Group of the folders and stills of one command."""
@@ -118,11 +121,30 @@ def named_sources(sources: list[SourceConfig], ledger: Ledger) -> list[SourceCon
             if not (old and at is not None and ledger.has_read_from(before, at)):
                 before = unused_name(str(place), taken) if before in taken else before
             name = before
+            if at is not None and (why := _known_in_part(place, known)):
+                log.warning("%s: %s", place, why)
             known[place] = name
             taken.add(name)
             ledger.name_place(place, name)
         named.append(source.model_copy(update={"name": name}))
     return named
+
+
+def _known_in_part(place: Path, known: Mapping[Path, str]) -> str:
+    """Returns what to say of a new source that overlaps with others of the store; empty: nothing.
+
+    Each source remembers its own files alone.
+    """
+    again = "what was decided there is decided, and kept, again. To go on, name %s as before"
+    inside = [other for other in known if other != place and other.is_relative_to(place)]
+    around = [other for other in known if other != place and place.is_relative_to(other)]
+    if around:
+        return f"lies in {around[0]}, a source of this store: {again % 'that folder'}"
+    if inside:
+        more = f" and {len(inside) - 1} more" if len(inside) > 1 else ""
+        what = "it is a source of this store" if len(inside) == 1 else "they are sources of it"
+        return f"holds {inside[0]}{more}; {what}: {again % ('it' if len(inside) == 1 else 'them')}"
+    return ""
 
 
 def unused_name(text: str, names: set[str]) -> str:
