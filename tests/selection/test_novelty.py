@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from clips import real_pictures
 from sifting import (
     LIMIT,
     LIMITS,
+    STEP,
+    blocks,
     footage,
     frame,
     fresh,
@@ -23,6 +28,7 @@ from sifting import (
     scene,
     sift,
     with_object,
+    world,
 )
 from stillsift.arrays import Image
 from stillsift.decisions import Reason
@@ -32,6 +38,9 @@ from stillsift.selection import Gallery, Limits, Sifter, Verdict
 from stillsift.selection.cells import Cells, cell_distances
 from stillsift.selection.regions import EVERYTHING, Regions
 from stillsift.selection.sensitivity import Sensitivity
+from stillsift.selection.thumbnail import colours
+
+Step = tuple[int, int | None, int, bool, float]
 
 
 def test_a_quiet_view_is_kept_once() -> None:
@@ -136,6 +145,50 @@ def assert_named_frames_show_it(sifter: Sifter, frames: list[Frame]) -> list[Ver
             # A frame that looks the same as the last is not embedded again, hence the margin.
             assert float(np.median(apart)) <= 0.65 + 0.1
     return verdicts
+
+
+def assert_repeats_are_within_their_limit(
+    sifter: Sifter, frames: list[Frame], embed: Callable[[Picture], Embedding]
+) -> int:
+    """Each repeat and the frame it names, embedded anew, are within the limit that is in force.
+
+    Returns the number of repeats.
+    """
+    by_id = {each.id: each for each in frames}
+    context, repeats = sifter._context, 0
+
+    def cells(id_: str) -> Cells:
+        picture = by_id[id_].picture
+        return Cells.of(embed(picture).in_half_precision()).coloured(colours(picture))
+
+    def look(verdicts: list[Verdict]) -> int:
+        names = [
+            (each.decision.id, each.decision.nearest_kept)
+            for each in verdicts
+            if each.decision.reason is Reason.NEAR_DUPLICATE
+        ]
+        for id_, named in names:
+            assert named is not None
+            apart = context.novelty.direct(cells(id_), cells(named), context.scene)
+            assert apart <= 1
+        return len(names)
+
+    for each in frames:
+        repeats += look(sifter.offer(each))
+    return repeats + look(sifter.flush())
+
+
+@pytest.mark.parametrize("name", ["bikes", "bigbuckbunny", "carphone_pristine"])
+def test_a_repeat_compared_directly_and_afresh_is_within_its_limit(name: str) -> None:
+    assert assert_repeats_are_within_their_limit(real(), footage(name), lite0()) >= 5
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(STEP, min_size=1, max_size=40))
+def test_a_repeat_in_any_world_is_within_its_limit(steps: list[Step]) -> None:
+    """Frames nearer to each other than a glance stand for one another, and are left out."""
+    apart = [(*step[:4], 0.2 if 0 < step[4] < 0.2 else step[4]) for step in steps]
+    assert_repeats_are_within_their_limit(fresh(), world(apart), blocks)
 
 
 @pytest.mark.parametrize("name", ["bikes", "bigbuckbunny", "carphone_pristine"])
