@@ -17,7 +17,6 @@ import argparse
 import base64
 import itertools
 import re
-import socket
 import statistics
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from pathlib import Path
 import footage
 from review import make  # this also lets modules of the tests be found
 from reviewing import Browser
+from running import free_port
 
 EVERY_S = 2.0
 MOST_PICTURES = 40
@@ -137,13 +137,6 @@ def decided(port: int) -> float:
         return 0
     found = re.findall(r'^stillsift_frames_total\{[^}]*source="clips"[^}]*\} (\S+)$', text, re.M)
     return sum(map(float, found))
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as any_port:
-        any_port.bind(("127.0.0.1", 0))
-        return int(any_port.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ _MOVED, _STOOD, _STAYED, _AT_MOST = 0.4, 0.1, 0.6, 0.8
 by half of one, it is .3), and below which it has not moved at all (a quarter of a cell makes more);
 and the share of what it was that is left then, and at most, once the move is taken off. In a view
 full of detail a shift by a quarter of a cell leaves .6 to .8; where no view has moved, but
-something in it has, 55 of 56 looks (three real cameras, and one that sways) had more than .9, and
+something in it has, 61 of 62 looks (three real cameras, and one that sways) had more than .9, and
 one more than .8."""
 
 

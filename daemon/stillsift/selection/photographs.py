@@ -164,8 +164,8 @@ class Photographs:
     def _most_alike(shown: Shown, kept: Sequence[GalleryFrame]) -> Sequence[GalleryFrame]:
         """Returns the frames whose vectors have the highest cosine, nearest first."""
         vector = shown.embedding.vector
-        alike = sorted(kept, key=lambda frame: -float(frame.embedding.vector @ vector))
-        return alike[:MOST_ALIKE]
+        nearest = sorted(kept, key=lambda frame: -float(frame.embedding.vector @ vector))
+        return nearest[:MOST_ALIKE]
 
 
 def _pages_alike(shown: Shown, kept: Sequence[GalleryFrame]) -> list[int]:
