@@ -202,6 +202,9 @@ class Frame:
     """Whether it is a photograph that shares its file with others, such as a page: it lies on no
     time line, and is kept as a picture of its own."""
 
+    data: bytes | None = field(default=None, compare=False, repr=False)
+    """Content of a watched still's file as it was read: a camera may upload the next picture under
+    the same name before this one is decided; None: the file has to be there still."""
     ahead: object | None = field(default=None, compare=False, repr=False)
     """What was measured of its pixels before its turn; None: nothing was. The sifter knows it."""
 

@@ -30,6 +30,7 @@ from stillsift.store import store as store_module
 from stillsift.store.errors import OriginalChanged, StoreInUse
 from stillsift.store.metadata_jsonl import Listing
 from stillsift.store.names import folder_name, parse_name, still_suffix
+from stillsift.store.repair import Repair
 
 # 2026-11-24 06:58:01.123456789 UTC
 AT_NS = 1_795_503_481_123_456_789
@@ -209,6 +210,26 @@ def test_a_still_that_changed_meanwhile_is_not_kept(store: Store, tmp_path: Path
     with pytest.raises(OriginalChanged, match=r"a\.jpg: changed after it was read"):
         place(store, one)
     assert files_in(store) == []
+
+
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("repair", [Repair(), Repair(longest_side=64)])
+def test_a_still_that_was_overwritten_is_kept_as_it_was_read(
+    store: Store, tmp_path: Path, gone: bool, repair: Repair
+) -> None:
+    path = tmp_path / "snapshot.jpg"
+    one = still(path)
+    data = path.read_bytes()
+    expected = store.place(one, novel(one), repair)
+    shown = (store.root / expected.path).read_bytes()
+    (store.root / expected.path).unlink()
+    path.unlink()
+    if not gone:
+        path.write_bytes(b"\xff\xd8\xffother")
+    kept = store.place(replace(one, data=data), novel(one), repair)
+    assert kept == expected
+    assert (store.root / kept.path).read_bytes() == shown
+    assert (shown == data) == (not repair.asked)
 
 
 def test_a_still_that_is_gone_is_told(store: Store, tmp_path: Path) -> None:

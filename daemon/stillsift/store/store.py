@@ -154,40 +154,48 @@ class Store:
 
         Raises:
             StoreFull: there is no room.
-            OriginalChanged: the still has changed since it was decided about, or cannot be opened.
+            OriginalChanged: the still has changed since it was decided about, or cannot be opened,
+                and the frame does not hold its `data`.
             StoreError: any other failure, also other content under the same name.
         """
-        if frame.file is not None and frame.content_hash is not None:
-            return self._place_still(frame, frame.file, frame.content_hash, decision, repair)
-        return self._place_encoded(frame, decision, repair)
+        if frame.file is None or frame.content_hash is None:
+            return self._place_encoded(frame, decision, repair)
+        still = (frame, frame.file, frame.content_hash, decision, repair)
+        try:
+            with _opened(frame.file) as source, os_errors_about(frame.file):
+                return self._place_still(source, *still)
+        except OriginalChanged:
+            if frame.data is None:
+                raise
+            with _in_memory(frame.data) as source:
+                return self._place_still(source, *still)
 
     def _place_still(
         self,
+        source: BinaryIO,
         frame: Frame,
         original: Path,
         content_hash: str,
         decision: Decision,
         repair: Repair,
     ) -> KeptFile:
-        with _opened(original) as source, os_errors_about(original):
-            done: str | None = None
-            if repair.asked:
-                made, done = self.repaired(source, original, content_hash, repair)
-                if made is not None and made.data is not None:
-                    return self._place_repaired(frame, decision, made, made.data)
-                source.seek(0)
-            size = os.fstat(source.fileno()).st_size
-            suffix = still_suffix(source.read(32), original.suffix)
-            source.seek(0)
-            self.require_room(size)
-            area = _area(decision)
-            path = self.path_of(frame, suffix, area)
-            with self.temporary(area) as temporary:
-                self._copy(source, temporary)
-                sha256, size = self._synced(temporary)
-                if sha256 != content_hash:
-                    raise _changed(original)
-                self._name(temporary, self.root / path, sha256)
+        done: str | None = None
+        if repair.asked:
+            made, done = self.repaired(source, original, content_hash, repair)
+            if made is not None and made.data is not None:
+                return self._place_repaired(frame, decision, made, made.data)
+        self.require_room(source.seek(0, os.SEEK_END))
+        source.seek(0)
+        suffix = still_suffix(source.read(32), original.suffix)
+        source.seek(0)
+        area = _area(decision)
+        path = self.path_of(frame, suffix, area)
+        with self.temporary(area) as temporary:
+            self._copy(source, temporary)
+            sha256, size = self._synced(temporary)
+            if sha256 != content_hash:
+                raise _changed(original)
+            self._name(temporary, self.root / path, sha256)
         return replace(kept_as(frame, decision, path, size, sha256), repairs=done)
 
     def repaired(
@@ -355,6 +363,15 @@ def _opened(original: Path) -> Iterator[BinaryIO]:
                 f"{original}: {error.strerror} after it was read; it is looked at again once it is "
                 "back"
             ) from error
+        yield file
+
+
+@contextmanager
+def _in_memory(data: bytes) -> Iterator[BinaryIO]:
+    """Gives a file without a name that holds this content."""
+    with os.fdopen(os.memfd_create("still"), "w+b") as file:
+        file.write(data)
+        file.seek(0)
         yield file
 
 

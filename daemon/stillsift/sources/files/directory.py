@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, tzinfo
 from hashlib import sha256
 from itertools import islice
@@ -588,7 +589,7 @@ class DirectorySource:
         else:
             if self._ahead is not None:
                 self._ahead.photographs = not frame.timed
-            yield frame
+            yield replace(frame, data=data) if self._watch else frame
             yield Finished(path, identity, digest, 1)
 
     def _repeated(
