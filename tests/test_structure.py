@@ -65,8 +65,8 @@ MODULES = {
         kept_frames folder splits imagefolder coco yolo cvat label_studio webdataset camtrap_dp
         parquet exporting""",
     "review": """
-        reasons filters what_if sliders timeline heat pictures access pages rendering
-        pair_canvas report application server""",
+        reasons filters what_if sliders timeline heat pictures reverse_proxy throttle access
+        pages rendering pair_canvas report application server""",
     "service": "notify signals deadline watchdog logs metrics access http",
     "pipeline": """
         troubles recorded_album kept_pictures groups example_folders tuning reading_mark recorder

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import http.client
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from pathlib import Path
 import bcrypt
 import pytest
 
+from certificates import certificate, needs_openssl
 from running import until
 from stillsift.config import ConfigError
 from stillsift.service import Metrics
@@ -150,27 +149,12 @@ def hashed(password: str) -> str:
     return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
 
 
-def certificate(folder: Path, name: str = "localhost") -> None:
-    """cert.pem and key.pem."""
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-days", "1", "-subj", f"/CN={name}", "-addext"),
-            *("subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"),
-        ],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-
-
 def written(folder: Path, text: str) -> Path:
     file = folder / "web.yml"
     file.write_text(text)
     return file
 
 
-needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here")
 TLS = "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n"
 
 

@@ -9,12 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..config import Config, ConfigError
-from ..config.field_types import is_local
+from ..config.field_types import is_local, public_url
 from ..config.password import password_in
 from ..embedding import Embedder
 from ..ledger import LedgerReader
 from ..pipeline.model_choice import open_model
 from ..review.application import Reviewed
+from ..review.reverse_proxy import ReverseProxy
 from ..review.server import ReviewServer
 from ..service.logs import set_up_logging
 from ..store import Store
@@ -58,6 +59,12 @@ def add(commands: Commands) -> None:
         metavar="FILE",
         help="ask for the password in this file instead of the token in the address",
     )
+    parser.add_argument(
+        "--public-url",
+        type=_public_url,
+        metavar="URL",
+        help="URL under which a reverse proxy shows it, such as https://box.example/stillsift",
+    )
 
 
 def review(given: argparse.Namespace) -> int:
@@ -69,11 +76,17 @@ def review(given: argparse.Namespace) -> int:
     store = _opened_store(root, config)
     with LedgerReader(store.ledger_path) as ledger:
         reviewed = Reviewed.under(config, ledger, store, lambda: Embedder(open_model(config.model)))
-        server = ReviewServer(reviewed, given.host, given.port, password)
+        proxy = (
+            None
+            if given.public_url is None
+            else ReverseProxy.at(given.public_url, config.review.trusted_proxies)
+        )
+        server = ReviewServer(reviewed, given.host, given.port, password, proxy)
         if not is_local(given.host):
             log.warning(
                 "review: others in the network reach this address, and nothing is encrypted on the "
-                "way; leave --host away, and use a tunnel such as `ssh -L`"
+                "way; leave --host away, and come in through a proxy that encrypts "
+                "(--public-url), or a tunnel such as `ssh -L`"
             )
         print(f"Open {server.url}", flush=True)
         print("It ends with Ctrl-C.", flush=True)
@@ -97,6 +110,13 @@ def _password(file: Path | None) -> str | None:
         return password_in(str(file.absolute()), "--password-file", "review")
     except ConfigError as error:
         raise UsageError(str(error.mistakes[0])) from error
+
+
+def _public_url(text: str) -> str:
+    try:
+        return public_url(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _port(text: str) -> int:

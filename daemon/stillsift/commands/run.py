@@ -127,13 +127,16 @@ def _review(config: Config, engine: Engine) -> ReviewServer | None:
         return None
     # Not at the top: without a review neither the server nor the templates are needed.
     from ..review.application import Reviewed
+    from ..review.reverse_proxy import ReverseProxy
     from ..review.server import ReviewServer
 
+    public = settings.public_url
+    proxy = None if public is None else ReverseProxy.at(public, settings.trusted_proxies)
     password = password_in(settings.password_file, "review.password_file", "review")
     store = engine.storage.store
     ledger = LedgerReader(store.ledger_path)  # of its own: a line must not wait for a page
     reviewed = Reviewed.under(config, ledger, store, lambda: Embedder(engine.model))
-    return ReviewServer(reviewed, *settings.listen, password)
+    return ReviewServer(reviewed, *settings.listen, password, proxy)
 
 
 class NoSources(ConfigError):

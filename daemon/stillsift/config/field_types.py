@@ -256,6 +256,37 @@ def _camera_url(url: str) -> str:
     return url
 
 
+def public_url(url: str) -> str:
+    """Checks the URL of a page behind a proxy; returns it as browsers write its origin.
+
+    Raises ValueError.
+    """
+    way_out = "write https://HOST[:PORT][/PATH], PATH of letters, digits, '.', '_' and '-'"
+    found = re.fullmatch(
+        r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::([0-9]{1,5}))?((?:/[\w.-]+)*)/?",
+        url,
+        re.ASCII,
+    )
+    if found is None or {".", ".."} & {*found[4].split("/")}:
+        raise ValueError(f"is {redacted(url)!r}; {way_out}")
+    scheme, host, port, path = found.groups()
+    if port is not None and not 0 < int(port) < 65536:
+        raise ValueError(f"is {redacted(url)!r}, and there is no port {port}; {way_out}")
+    usual = {"http": 80, "https": 443}[scheme]
+    at = "" if port is None or int(port) == usual else f":{int(port)}"
+    return f"{scheme}://{host.lower()}{at}{path}"
+
+
+def _network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(
+            f"is {text!r}; write an address such as 127.0.0.1, or a network such as 172.18.0.0/16"
+        ) from None
+    return text
+
+
 def _password_place(name: str) -> str:
     if not name.startswith("/") and ("/" in name or name in ("", ".", "..")):
         raise ValueError(
@@ -267,6 +298,11 @@ def _password_place(name: str) -> str:
 LocalPath = Annotated[
     Path, AfterValidator(_home_expanded), WithJsonSchema({"type": "string", "minLength": 1})
 ]
+PublicUrl = Annotated[str, AfterValidator(public_url)]
+"""URL under which a proxy shows a page: scheme and host, maybe a port and a path, no slash at its
+end."""
+IpNetwork = Annotated[str, AfterValidator(_network)]
+"""IP address or network."""
 Number = Annotated[float, BeforeValidator(_not_true_or_false)]
 Whole = Annotated[int, BeforeValidator(_not_true_or_false)]
 Polygons = Annotated[tuple[Polygon, ...], BeforeValidator(_polygons)]

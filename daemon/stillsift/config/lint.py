@@ -37,10 +37,16 @@ def lint(config: Config) -> Iterator[LintWarning]:
 
 def _open_to_all(config: Config) -> Iterator[LintWarning]:
     """Yields a review that others can reach, as its password and pictures pass in the clear."""
-    listen = config.review.listen
-    if listen is not None and not is_local(listen.host):
+    listen, public = config.review.listen, config.review.public_url
+    if listen is None:
+        return
+    if not is_local(listen.host):
         why = "can be reached from elsewhere, and nothing is encrypted on the way: let it answer at"
-        yield ("review", "listen"), f"{why} 127.0.0.1, and come in through a tunnel (ssh -L)"
+        way_in = "through a proxy that encrypts (public_url), or a tunnel (ssh -L)"
+        yield ("review", "listen"), f"{why} 127.0.0.1, and come in {way_in}"
+    if public is not None and public.startswith("http:"):
+        why = "encrypts nothing: password and pictures can be read on the way; let the proxy show"
+        yield ("review", "public_url"), f"{why} it by https"
 
 
 def _groups(config: Config) -> Iterator[LintWarning]:

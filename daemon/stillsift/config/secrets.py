@@ -45,7 +45,7 @@ rtspgateway rtspstream rtsptunnel sd sdp second secondary session size snap snap
 stream streaming streams streamtype sub substream subtype tcp tertiary track trackid transport
 transportmode tunnel type ucast udp unicast vga video videocodec videoinput videomain videosub
 videostreamid width
-healthz metrics path readyz review
+healthz metrics path readyz review stillsift
 auto default false no none off on true yes
 """
 _WORDS = frozenset(_SPELT_WORDS.split())

@@ -37,6 +37,7 @@ from .field_types import (
     CameraUrl,
     FileName,
     GroupName,
+    IpNetwork,
     Listen,
     LocalPath,
     LookRate,
@@ -45,6 +46,7 @@ from .field_types import (
     PasswordPlace,
     PictureSize,
     Polygons,
+    PublicUrl,
     SequenceRate,
     Share,
     TimePattern,
@@ -251,6 +253,10 @@ class ReviewSettings(_Section):
     """HOST:PORT of /review/; None (`off`): not served."""
     password_file: PasswordPlace | None = None
     """File that holds the password: absolute, or the name of a systemd credential."""
+    public_url: PublicUrl | None = None
+    """URL under which a reverse proxy shows it; None: there is no proxy before it."""
+    trusted_proxies: tuple[IpNetwork, ...] = ("127.0.0.1", "::1")
+    """Addresses and networks from which the proxy's connections come."""
 
 
 class LogSettings(_Section):

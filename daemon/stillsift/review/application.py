@@ -54,7 +54,6 @@ from .what_if import MOST_HELD, Held, was_covered
 
 log = logging.getLogger(__name__)
 
-PREFIX = "/review"
 _HERE = Path(__file__).parent
 _PAGE_THREADS, _PICTURE_THREADS, _REPLAY_THREADS = 4, 2, 1
 """Threads that look pages up, that decode pictures, and that tell what if: a page must wait for
@@ -107,7 +106,7 @@ class Review:
         self._picture_threads = CapacityLimiter(_PICTURE_THREADS)
         self._replay_threads = CapacityLimiter(_REPLAY_THREADS)
         self._one_writer = anyio.Lock()
-        self._templates = environment(prefix=PREFIX, form_token=access.form_token)
+        self._templates = environment(prefix=access.root, form_token=access.form_token)
 
     # -- pages -------------------------------------------------------------------------------------
 
@@ -283,7 +282,7 @@ class Review:
             return self._decision(id, asked, said=str(error), status=409)
         finally:
             self._pictures.forget(id)
-        place = f"{PREFIX}/decision/{id}{asked.query()}"
+        place = f"{self._access.root}/decision/{id}{asked.query()}"
         return RedirectResponse(place, 303)
 
     def _corrected(self, record: DecisionRecord, what: str) -> None:
@@ -339,9 +338,9 @@ class Review:
         finally:
             self._pictures.forget(done.decision_id)
         if form.get("back") == "corrections":
-            return RedirectResponse(f"{PREFIX}/corrections", 303)
+            return RedirectResponse(f"{self._access.root}/corrections", 303)
         shown = id_of(form["id"]) if "id" in form else done.decision_id
-        return RedirectResponse(f"{PREFIX}/decision/{shown}{asked.query()}", 303)
+        return RedirectResponse(f"{self._access.root}/decision/{shown}{asked.query()}", 303)
 
     # -- the application ---------------------------------------------------------------------------
 
@@ -372,13 +371,10 @@ class Review:
             Route("/corrections/{number}/undo", self._post, methods=["POST"]),
             Mount("/static", StaticFiles(directory=_HERE / "static"), name="static"),
         ]
-        app = Starlette(
-            routes=[
-                Route("/", lambda _: RedirectResponse(f"{PREFIX}/", 303)),
-                Mount(PREFIX, routes=routes),
-            ]
-        )
-        return Guard(app, self._access, PREFIX)
+        app = Starlette(routes=routes)
+        # It would lead to the address that the server knows, which may not be the browser's.
+        app.router.redirect_slashes = False
+        return Guard(app, self._access)
 
     def _shown(
         self, show: Callable[[Request], Response], threads: CapacityLimiter

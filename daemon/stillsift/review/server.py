@@ -10,8 +10,9 @@ import uvicorn
 
 from ..config.field_types import Address
 from ..problems import Problem
-from .access import Access
-from .application import PREFIX, Review, Reviewed
+from .access import PREFIX, Access
+from .application import Review, Reviewed
+from .reverse_proxy import ReverseProxy
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,12 @@ class ReviewServer:
     """Serves the review at one address."""
 
     def __init__(
-        self, reviewed: Reviewed, host: str, port: int, password: str | None = None
+        self,
+        reviewed: Reviewed,
+        host: str,
+        port: int,
+        password: str | None = None,
+        proxy: ReverseProxy | None = None,
     ) -> None:
         """Binds the address; port 0: any free one. Raises ReviewError where that cannot be done."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -47,7 +53,8 @@ class ReviewServer:
             ) from error
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
         self._host, self.port = host, int(self._socket.getsockname()[1])
-        self._access = Access(self.port, password, [host])
+        self._proxy = proxy
+        self._access = Access(self.port, password, [host], proxy)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 Review(reviewed, self._access).application(),
@@ -69,7 +76,8 @@ class ReviewServer:
     def url(self) -> str:
         """Gives the address to open, with the token where one enters by that."""
         token = "" if self._access.asks_for_password else f"?token={self._access.token}"
-        return f"http://{Address(self._host, self.port)}{PREFIX}/{token}"
+        own = f"http://{Address(self._host, self.port)}{PREFIX}"
+        return f"{own if self._proxy is None else self._proxy.url}/{token}"
 
     def run(self) -> None:
         """Answers requests until `stop` is called, or, in the main thread, SIGINT or SIGTERM."""
