@@ -51,7 +51,7 @@ MODULES = {
         transparency tones pixels still pages read_ahead numbered clip_clock reading joined clip
         directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
-    "labels": "findings voc yolo coco checks",
+    "labels": "class_names findings voc yolo coco checks",
     "ledger": """
         records schema lifetime rows filters totals covered search connection measures corrections
         browsing reader writer""",
