@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from ..sources.files.contents import STILL_SUFFIXES
@@ -160,9 +160,11 @@ def labels_of(roots: Sequence[Path], paths: Iterable[Path]) -> dict[Path, list[L
     found: defaultdict[Path, list[Labels]] = defaultdict(list)
     for path in paths:
         read = _read(path, pictures, names)
-        for labels in () if read is None else read.labels:
+        if read is None:
+            continue
+        for labels in read.labels:
             if (picture := pictures.of(labels)) is not None:
-                found[picture].append(labels)
+                found[picture].append(replace(labels, known=read.known))
     return found
 
 

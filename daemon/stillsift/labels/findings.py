@@ -83,6 +83,10 @@ class Labels:
     """Whether edges are shares of the picture, not pixels."""
     unboxed: Sequence[str | int] = ()
     """Classes of what has a mask or points in it, and no box."""
+    number: int = 0
+    """Position of the picture among all of the file, from 0."""
+    known: ClassNames = field(default_factory=ClassNames)
+    """What the file of names says that holds for it (YOLO)."""
 
 
 @dataclass(slots=True)

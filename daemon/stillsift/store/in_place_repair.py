@@ -105,6 +105,22 @@ class InPlaceRepair(Quarantine):
         """Tells whether this file was repaired before, and brought back."""
         return self._ledger.is_restored(still.path, still.identity)
 
+    def before(self, file: Path, sha256: str, what: str) -> bytes | None:
+        """Returns what a file was before it was repaired to the bytes with this SHA-256.
+
+        None: it was not, or what was done does not begin with `what`. Raises OSError.
+        """
+        for one in reversed(self._ledger.quarantined(_SOURCE)):
+            if one.original != file:
+                continue
+            record = self._ledger.in_place_repair(one.path)
+            if record is None or (record.now, record.sha256) != (file, sha256):
+                continue
+            if not record.repairs.startswith(what):
+                return None
+            return (self._store_in.root / one.path).read_bytes()
+        return None
+
     def replace(self, still: OpenStill, made: Repaired, below: Path) -> tuple[Path, Path]:
         """Backs a still up and puts what it is repaired to in its place.
 
