@@ -52,6 +52,8 @@ class LabelsAlong:
     """Of each label file, the pictures with which it is moved."""
     _was: dict[Path, tuple[bytes, bytes]] = field(default_factory=dict)
     """Bytes of each label file before and after it was moved."""
+    _moved_images: dict[Path, set[int]] = field(default_factory=dict)
+    """Images of COCO files that a run that was cut off has moved, by position."""
     _refused: dict[Path, str] = field(default_factory=dict)
     _labels: dict[Path, list[Labels]] | None = None
 
@@ -68,7 +70,8 @@ class LabelsAlong:
 
     def names(self, path: Path) -> list[str]:
         """Returns the label files that were moved along with a picture."""
-        return sorted(str(file) for file, its in self._planned.items() if path in its)
+        files = {each.file for each in self._of(path)}
+        return sorted(str(file) for file in files if path in self._planned.get(file, ()))
 
     def hinder(
         self, path: Path, header: Header, faults: AbstractSet[Fault], longest: int | None
@@ -171,15 +174,20 @@ class LabelsAlong:
 
     def _is_moved(self, labels: Labels) -> bool:
         """Tells whether a run that was cut off has moved labels, and not their picture."""
+        file, is_coco = labels.file, labels.file.suffix.lower() == ".json"
         if self.originals is None:
             return False
-        now = self._bytes(labels.file)
-        before = self.originals.before(labels.file, hashlib.sha256(now).hexdigest(), _MOVED)
-        if before is None:
-            return False
-        if labels.file.suffix.lower() != ".json":
-            return True
-        return _entry(before, labels.number) != _entry(now, labels.number)
+        if not is_coco:
+            return self._before(file) is not None
+        if file not in self._moved_images:
+            before, now = self._before(file), self._bytes(file)
+            self._moved_images[file] = set() if before is None else _changed(before, now)
+        return labels.number in self._moved_images[file]
+
+    def _before(self, file: Path) -> bytes | None:
+        """Returns a label file as it was before a run that was cut off; None: it was not."""
+        assert self.originals is not None
+        return self.originals.before(file, hashlib.sha256(self._bytes(file)).hexdigest(), _MOVED)
 
     # -- what is done ------------------------------------------------------------------------------
 
@@ -254,8 +262,15 @@ def _other_size(labels: Labels) -> str:
     return f"{labels.file.name} says it is {width}x{height}, which it is not; correct that first"
 
 
-def _entry(data: bytes, number: int) -> object:
-    """Returns what a COCO file says of one image."""
-    told = json.loads(data)
-    image = told["images"][number]
-    return image, [one for one in told["annotations"] if one.get("image_id") == image.get("id")]
+def _changed(before: bytes, now: bytes) -> set[int]:
+    """Returns the images of which a COCO file says something else than before, by position."""
+    entries = []
+    for data in (before, now):
+        told = json.loads(data)
+        by_image = defaultdict(list)
+        for one in told["annotations"]:
+            by_image[json.dumps(one.get("image_id"))].append(one)
+        images = told["images"]
+        entries.append([(image, by_image[json.dumps(image.get("id"))]) for image in images])
+    pairs = enumerate(zip(*entries, strict=True))
+    return {number for number, (old, new) in pairs if old != new}
