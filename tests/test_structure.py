@@ -51,7 +51,7 @@ MODULES = {
         transparency tones pixels still pages read_ahead numbered clip_clock reading joined clip
         directory""",
     "sources.camera": "address stream_clock inbox enquiry connection rtsp",
-    "labels": "findings voc yolo coco checks",
+    "labels": "class_names findings voc yolo coco turning checks",
     "ledger": """
         records schema lifetime rows filters totals covered search connection measures corrections
         browsing reader writer""",
@@ -75,6 +75,7 @@ MODULES = {
     "commands": """
         arguments tables dropped pasted tally watch progress picture_sets process_list sift_sources
         pairs hand_kept window viewed viewer
+        in_place_originals labels_along
         service_user alarms audit balance examples check_config coverage decisions doctor export
         find gaps groups leaks models outliers repair report labels restore review run sift stats
         tune view""",

@@ -11,7 +11,7 @@ from PIL import Image
 from stillsift.dataset.annotations import Yolo, of_coco
 from stillsift.dataset.balance import Labelling, balance_of
 from stillsift.dataset.pictures import Entry, SetError
-from stillsift.labels import checked
+from stillsift.labels import Kind, checked
 from stillsift.labels.coco import read_coco
 
 
@@ -65,6 +65,59 @@ def test_yolo_files_are_found_where_they_are_kept(tmp_path: Path, picture: str, 
     assert list(labelling.pictures) == [["dog", "person"], None]
     assert list(labelling.names) == ["person", "dog", "hen"]
     assert yolo.unread == [(f"{file}:4", "is no label: class and numbers are wanted")]
+
+
+@pytest.mark.parametrize(
+    ("picture", "text"),
+    [
+        ("images/train/a.png", "labels/train/a.txt"),
+        ("train/images/a.png", "train/labels/a.txt"),
+        ("images/a.png", "labels/a.txt"),
+        ("obj_train_data/a.png", "obj_train_data/a.txt"),
+    ],
+)
+@pytest.mark.parametrize("names", ["data.yaml", "classes.txt", "obj.names"])
+def test_balance_and_labels_know_the_same_names_from_any_folder(
+    tmp_path: Path, picture: str, text: str, names: str
+) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / names).write_text("names: [wrong]\n")  # of something else
+    listed = "names: [person, cat]\n" if names == "data.yaml" else "person\ncat\n"
+    (tmp_path / "set" / names).write_text(listed)
+    path, label = tmp_path / "set" / picture, tmp_path / "set" / text
+    path.parent.mkdir(parents=True)
+    label.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (20, 20)).save(path)
+    label.write_text("1 0.5 0.5 0.2 0.2\n2 0.5 0.5 0.2 0.2\n")
+    folders = [each for each in path.parents if each.is_relative_to(tmp_path / "set")]
+    for folder in folders:
+        labelling = Yolo(folder, [Entry(path.name, path)]).labelling()
+        assert (list(labelling.pictures), list(labelling.names)) == (
+            [["cat", "2"]],
+            ["person", "cat"],
+        )
+        found = checked([folder], [path, label], 10**6).wrong
+        assert [one.what for one in found] == ["class 2 has no name"], folder
+    # The nearest to the labels counts.
+    (label.parent / "classes.txt").write_text("a\nb\nc\n")
+    assert list(Yolo(folders[-1], [Entry(path.name, path)]).labelling().pictures) == [["b", "c"]]
+    assert checked([folders[0]], [path, label], 10**6).wrong == []
+
+
+def test_names_of_the_folder_above_are_those_of_another_set(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("wrong\n")
+    picture = entry(tmp_path / "photos" / "a.jpg")
+    (tmp_path / "photos" / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    assert list(Yolo(tmp_path / "photos", [picture]).labelling().pictures) == [["0"]]
+
+
+def test_names_that_cannot_be_read_are_told_by_labels_once(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        Image.new("RGB", (20, 20)).save(tmp_path / f"{name}.png")
+        (tmp_path / f"{name}.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (tmp_path / "data.yaml").write_text("names: [a, b\n")
+    found = checked([tmp_path], list(tmp_path.iterdir()), 10**6).wrong
+    assert [(one.file.name, one.kind) for one in found] == [("data.yaml", Kind.UNPARSABLE)]
 
 
 def test_a_caption_beside_a_picture_is_no_yolo(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from ..store.in_place_repair import LIST, NotRepaired, OpenStill, read_still
 from ..store.repair import Repaired
 from ..units import counted
 from .arguments import Commands, UsageError, add_command, add_json
+from .in_place_originals import Originals, base_of, files_below
 from .pasted import pasted
-from .repair import Originals, base_of, files_below
 
 _MOST_TOLD = 5
 """Most pictures without a label that are named; JSON has all."""

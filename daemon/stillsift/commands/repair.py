@@ -5,40 +5,33 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ..config import load
 from ..escapes import escaped, json_text
-from ..labels import Labels, label_folders, labels_of
-from ..ledger import Ledger
-from ..problems import Problem
 from ..sources.files import DecodeError
 from ..sources.files.contents import STILL_SUFFIXES
 from ..sources.files.extent import refusal
 from ..sources.files.header import Header, read_header
 from ..sources.files.opening import open_beneath, opened_folder
 from ..sources.files.pixels import refuse_damaged
-from ..sources.files.tree import STATE, Tree, natural
-from ..store.in_place import InPlaceStore, Mode, mode_of
-from ..store.in_place_repair import LIST, InPlaceRepair, NotRepaired, OpenStill, read_still
+from ..sources.files.tree import Tree, natural
+from ..store.in_place_repair import LIST, OpenStill, read_still
 from ..store.names import still_suffix
-from ..store.repair import NOTHING, Fault, Repair, Repaired, faults_of, holds_several, repaired
+from ..store.repair import NOTHING, Fault, Repair, faults_of, holds_several, repaired
 from ..units import counted
 from .arguments import Commands, UsageError, add_command, add_json
+from .in_place_originals import Originals, base_of
+from .labels_along import LabelsAlong
 from .pasted import pasted
 
 _LOOKED_AT = STILL_SUFFIXES | {".gif", ".apng"}
 _CHOSEN = (Fault.SUFFIX, Fault.ORIENTATION, Fault.COLOUR)
 """Faults that are looked for without being asked for; the others need a number or a format."""
-_MOVING = frozenset(Fault) - {Fault.UNREADABLE, Fault.COLOUR}
-"""Faults after whose repair labels may not fit a still, or not find it."""
-_NAMING = frozenset({Fault.SUFFIX, Fault.FORMAT})
-"""Faults after whose repair it has another name."""
 
 _EXAMPLES = """\
   stillsift repair photos/                                what trainers trip over, file by file
@@ -73,6 +66,12 @@ def add(commands: Commands) -> None:
         "--format", choices=("jpeg", "png", "webp"), help="stills of another format are wrong"
     )
     parser.add_argument(
+        "--drawn-on",
+        choices=("stored", "upright"),
+        help="what labels were drawn on that do not say it: stills as they are stored (then they "
+        "are turned along) or as they are looked at (then they stay)",
+    )
+    parser.add_argument(
         "-c", "--config", type=Path, metavar="FILE", help="take jpeg_quality and max_pixels from it"
     )
     add_json(parser)
@@ -98,6 +97,10 @@ class Found:
     original: Path | None = None
     done: str | None = None
     """What was done, or why nothing could be."""
+    header: Header | None = None
+    """None: it cannot be read."""
+    labels: list[str] = field(default_factory=list)
+    """Label files that were moved along."""
 
     @property
     def can_be_done(self) -> bool:
@@ -115,6 +118,7 @@ class Found:
                 "now": None if self.now is None else str(self.now),
                 "original": None if self.original is None else str(self.original),
                 "done": self.done,
+                "labels": self.labels,
             }
             for fault, what in self.faults.items()
         ]
@@ -123,7 +127,8 @@ class Found:
         """Returns one line for a person."""
         if self.now is not None:
             name = "" if self.now == self.file else f" (now {self.now.name})"
-            return escaped(f"{self.file}: {self.done}{name}")
+            along = f"; {', '.join(self.labels)} moved along" if self.labels else ""
+            return escaped(f"{self.file}: {self.done}{name}{along}")
         what = "; ".join(f"{what}: {self.ways_out[fault]}" for fault, what in self.faults.items())
         return escaped(f"{self.file}: {what}{f'; not done: {self.done}' if self.done else ''}")
 
@@ -145,13 +150,15 @@ def repair(given: argparse.Namespace) -> int:
             raise UsageError(f"repair: {path}: no such file or folder")
     roots = [path.resolve() for path in given.paths]
     quality = config.store.jpeg_quality
-    labelled = _Labelled(roots, given.backup_to)
+    labelled = LabelsAlong(roots, given.backup_to, given.drawn_on)
     with ExitStack() as stack:
         repairing = None
         if given.backup_to is not None:
             repairing = stack.enter_context(
                 Originals("repair", given.backup_to.absolute(), base_of(roots))
             )
+            labelled.originals = repairing
+            _move_labels(roots, given.backup_to, wanted, quality, repairing, labelled)
         looked_at, found = 0, []
         for path in _stills(roots, given.backup_to):
             looked_at += 1
@@ -160,8 +167,28 @@ def repair(given: argparse.Namespace) -> int:
                 found.append(one)
                 if not given.json:
                     print(one.told(), flush=True)
+        failed = {one.file for one in found if one.now is None}
+        for file, why in labelled.move_back(failed).items():
+            print(escaped(f"{file}: moved along, and not back: {why}"), file=sys.stderr)
     _tell(given, looked_at, found)
     return 1 if any(one.now is None for one in found) else 0
+
+
+def _move_labels(
+    roots: list[Path],
+    backup: Path,
+    wanted: Repair,
+    quality: int,
+    repairing: Originals,
+    labelled: LabelsAlong,
+) -> None:
+    """Moves the labels of all stills that can be turned or made smaller, before these."""
+    for path in _stills(roots, backup):
+        if labelled.has_labels(path):
+            one = _looked_at(path, wanted, quality, None, labelled, repairing)
+            if one is not None and one.can_be_done and one.header is not None:
+                labelled.plan(path, one.header, one.faults.keys(), wanted.longest_side)
+    labelled.move()
 
 
 def _tell(given: argparse.Namespace, looked_at: int, found: list[Found]) -> None:
@@ -181,71 +208,6 @@ def _tell(given: argparse.Namespace, looked_at: int, found: list[Found]) -> None
         print(f"Put right    {again}", file=sys.stderr)
 
 
-class Originals:
-    """Holds the folder that originals are moved to while files are repaired where they lie."""
-
-    def __init__(self, command: str, root: Path, base: Path) -> None:
-        """`command` names the command in messages, `base` is the folder paths are told from.
-
-        Raises UsageError where the folder was made for something else.
-        """
-        self._root = root
-        self._base = base
-        self._opened = ExitStack()
-        found = mode_of(root)
-        if found not in (None, Mode.REPAIR):
-            raise UsageError(f"{command}: {root}: made by {found.made_by}; name another folder")
-        if (root / "ledger.sqlite").exists():
-            raise UsageError(f"{command}: {root}: a store; name another folder for --backup-to")
-        if found is None and (root / LIST).exists():
-            raise UsageError(f"{command}: {root / LIST}: there already; move it away")
-        if base.is_relative_to(root.resolve()):
-            raise UsageError(f"{command}: {base} lies in {root}; name another for --backup-to")
-
-    def __enter__(self) -> Originals:
-        store = InPlaceStore(self._root, Mode.REPAIR)
-        with ExitStack() as stack:
-            stack.enter_context(store.lock())
-            store.prepare()
-            ledger = stack.enter_context(Ledger(store.ledger_path))
-            self._repair = InPlaceRepair(store, ledger)
-            self._repair.sweep()
-            self._opened = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._opened:
-            self._repair.write_list()
-
-    def put_right(
-        self, still: OpenStill, made: Callable[[], Repaired | None]
-    ) -> tuple[Path, Path, str] | str:
-        """Puts what `made` returns in the place of a file whose original is safe then.
-
-        Returns where it is now, where the original lies, and what was done; a sentence: why
-        nothing was done.
-        """
-        if self._repair.was_undone(still):
-            return "it was repaired before, and brought back"
-        try:
-            new = made()
-            if new is None:
-                return "nothing of it can be repaired"
-            now, original = self._repair.replace(still, new, still.path.relative_to(self._base))
-        except DecodeError as error:
-            return error.reason
-        except (NotRepaired, Problem) as error:
-            return str(error)
-        except OSError as error:
-            return error.strerror or str(error)
-        return now, original, new.done
-
-
-def base_of(roots: Sequence[Path]) -> Path:
-    """Returns the folder that all paths have in common; files below it are told from there."""
-    return Path(os.path.commonpath([each if each.is_dir() else each.parent for each in roots]))
-
-
 def _stills(roots: list[Path], backup: Path | None) -> Iterator[Path]:
     """Yields the stills to look at, each once, in the order of names."""
     exclude = () if backup is None else (backup.resolve(),)
@@ -255,61 +217,13 @@ def _stills(roots: list[Path], backup: Path | None) -> Iterator[Path]:
             yield path
 
 
-def files_below(roots: Sequence[Path], backup: Path | None) -> Iterator[Path]:
-    """Yields all files below some folders, but hidden ones, links, and what commands have moved."""
-    left_out = None if backup is None else backup.resolve()
-    for root in roots:
-        if root.is_file():
-            yield root
-        for folder, inner, names in os.walk(root):
-            here = Path(folder)
-            inner[:] = [
-                name
-                for name in inner
-                if not name.startswith((".", "~"))
-                and here / name != left_out
-                and not (here / name / STATE / "mode").is_file()
-            ]
-            for name in names:
-                path = here / name
-                if not name.startswith((".", "~")) and path.is_file() and not path.is_symlink():
-                    yield path
-
-
-class _Labelled:
-    """Knows what labels pictures have; they are read once, when a picture is first asked for."""
-
-    def __init__(self, roots: Sequence[Path], backup: Path | None) -> None:
-        self._roots = [each if each.is_dir() else each.parent for each in roots]
-        self._backup = backup
-
-    @cached_property
-    def _labels(self) -> dict[Path, list[Labels]]:
-        folders = [*self._roots, *(each for root in self._roots for each in label_folders(root))]
-        return labels_of(folders, files_below(folders, self._backup))
-
-    def hinder(self, path: Path, header: Header, faults: AbstractSet[Fault]) -> str | None:
-        """Returns why a still is not repaired: labels would not fit it then. None: they would.
-
-        Nobody can tell whether boxes were drawn on the picture as it is stored or as it is looked
-        at, unless the labels say its size and the two differ.
-        """
-        if not faults & _MOVING:
-            return None
-        for each in self._labels.get(path, ()):
-            upright = each.size not in (None, header.size) and each.size == header.upright_size
-            name = each.file.name
-            if Fault.ORIENTATION in faults and each.boxes and not upright:
-                return f"boxes in {name} may fit it only as it is stored; move them away first"
-            if Fault.SIZE in faults and each.boxes and not each.shares:
-                return f"boxes in {name} are in its pixels; move them away first"
-            if faults & _NAMING and each.image is not None:
-                return f"{name} names it; change that first"
-        return None
-
-
 def _looked_at(
-    path: Path, wanted: Repair, quality: int, repairing: Originals | None, labelled: _Labelled
+    path: Path,
+    wanted: Repair,
+    quality: int,
+    repairing: Originals | None,
+    labelled: LabelsAlong,
+    planning: Originals | None = None,
 ) -> Found | None:
     """Returns what is wrong with a still, repaired where that was asked for; None: nothing."""
     try:
@@ -323,6 +237,8 @@ def _looked_at(
             still = read_still(path, folder)
             with still.file:
                 found = _found(still, wanted, labelled)
+                if found is not None and planning is not None and planning.was_undone(still):
+                    found.done = "it was repaired before, and brought back"
                 if found is None or repairing is None or not found.can_be_done:
                     return found
                 made = partial(repaired, still.data, still.path, found.wanted, quality)
@@ -331,12 +247,13 @@ def _looked_at(
                     found.done = done
                 else:
                     found.now, found.original, found.done = done
+                    found.labels = labelled.names(path)
                 return found
     except OSError as error:
         return _unreadable(path, error.strerror or str(error))
 
 
-def _found(still: OpenStill, wanted: Repair, labelled: _Labelled) -> Found | None:
+def _found(still: OpenStill, wanted: Repair, labelled: LabelsAlong) -> Found | None:
     try:
         header = read_header(still.data, still.path, wanted.max_pixels)
         refuse_damaged(still.data, header, still.path)
@@ -349,8 +266,8 @@ def _found(still: OpenStill, wanted: Repair, labelled: _Labelled) -> Found | Non
     if not faults:
         return None
     ways_out = {each: _way_out(each, still, wanted) for each in faults}
-    hindered = labelled.hinder(still.path, header, faults.keys())
-    return Found(still.path, faults, ways_out, wanted, done=hindered)
+    hindered = labelled.hinder(still.path, header, faults.keys(), wanted.longest_side)
+    return Found(still.path, faults, ways_out, wanted, done=hindered, header=header)
 
 
 def _unreadable(path: Path, why: str) -> Found:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import yaml
-
 from ..labels import Labels
+from ..labels.class_names import ClassNames, Names
 from ..labels.coco import MOST_BYTES, read_coco
 from ..labels.findings import Read
-from ..labels.yolo import CLASSES, DATA, Names, is_yolo, label_of, read_yolo
+from ..labels.yolo import is_yolo, label_of, read_yolo
 from .balance import Labelled, Labelling
 from .pictures import Entry, SetError
 
@@ -30,8 +29,8 @@ class Yolo:
     """Reads the text file of each picture: a line an object, its class first.
 
     It lies beside the picture, or in `labels` where the picture is in `images`, or in a folder
-    `labels` beside it or in the root. Names of classes come from one of `DATA` or `CLASSES` in the
-    root, else a class is called by its number.
+    `labels` beside it or in the root. Classes have the names that `labels` knows, else a class is
+    called by its number.
     """
 
     root: Path
@@ -41,31 +40,41 @@ class Yolo:
 
     def is_there(self) -> bool:
         """Tells whether any picture has such a file."""
-        found = (self._read(text) for text in map(self._text_of, self.entries) if text is not None)
+        texts = ((self._text_of(entry), entry.path) for entry in self.entries)
+        found = (self._read(text, picture) for text, picture in texts if text is not None)
         return any(read.labels[0].boxes for read in found if read is not None)
 
     def labelling(self) -> Labelling:
         """Reads all of them. Raises SetError for names that cannot be read."""
-        names = self._names()
-        pictures = [self._labels(entry, names) for entry in self.entries]
-        return Labelling("yolo", pictures, list(names.values()), of_objects=True)
+        found = [self._labels(entry) for entry in self.entries]
+        known = dict.fromkeys([self._listed.of(self.root), *(k for _, k in found if k is not None)])
+        for each in known:
+            if each.wrong is not None:
+                why = f"the names of the classes cannot be read: {each.wrong}"
+                raise SetError(f"{each.file}: {why}")
+        names = dict.fromkeys(name for each in known for name in (each.names or {}).values())
+        return Labelling("yolo", [labels for labels, _ in found], list(names), of_objects=True)
 
-    def _labels(self, entry: Entry, names: Mapping[int, str]) -> Labelled | None:
+    def _labels(self, entry: Entry) -> tuple[Labelled | None, ClassNames | None]:
+        """Returns the classes in a picture and what names them; None: nobody has labelled it."""
         text = self._text_of(entry)
-        read = None if text is None else self._read(text)
+        read = None if text is None else self._read(text, entry.path)
         if read is None:
-            return None
+            return None, None
         self.unread += [(f"{one.file}:{one.line}", one.what) for one in read.wrong]
+        names = read.known.names or {}
         numbers = [int(box.label) for box in read.labels[0].boxes]
-        return [names.get(number, str(number)) for number in numbers]
+        return [names.get(number, str(number)) for number in numbers], read.known
 
-    def _read(self, text: Path) -> Read | None:
+    def _read(self, text: Path, picture: Path | None) -> Read | None:
         """Returns what a text file holds; None: it holds no labels."""
         data = _bytes(text)
         if not is_yolo(data, text, beside=True):
             return None
-        _, keypoints = self._listed.of(self.root)
-        return read_yolo(data, text, keypoints=keypoints)
+        known = self._listed.of(text.parent, None if picture is None else picture.parent)
+        read = read_yolo(data, text, keypoints=known.pose is not None)
+        read.known = known
+        return read
 
     @cached_property
     def _listed(self) -> Names:
@@ -83,16 +92,6 @@ class Yolo:
             places.insert(0, label)
         return next((place for place in places if place.is_file()), None)
 
-    def _names(self) -> dict[int, str]:
-        for name in DATA:
-            if (file := self.root / name).is_file():
-                return _yaml_names(file)
-        for name in CLASSES:
-            if (file := self.root / name).is_file():
-                lines = _bytes(file).decode("utf-8", "replace").splitlines()
-                return dict(enumerate(line for line in lines if line.strip()))
-        return {}
-
 
 def _bytes(file: Path) -> bytes:
     """Returns a small text file; nothing of what cannot be read."""
@@ -100,17 +99,6 @@ def _bytes(file: Path) -> bytes:
         return file.read_bytes()
     except OSError:
         return b""
-
-
-def _yaml_names(file: Path) -> dict[int, str]:
-    try:
-        names = (yaml.safe_load(file.read_text("utf-8")) or {}).get("names")
-        if isinstance(names, dict):
-            return {int(number): str(name) for number, name in names.items()}
-        return dict(enumerate(map(str, names or ())))
-    except (yaml.YAMLError, ValueError, AttributeError, TypeError, RecursionError) as error:
-        why = " ".join(str(error).split())
-        raise SetError(f"{file}: the names of the classes cannot be read: {why}") from error
 
 
 # -- COCO ------------------------------------------------------------------------------------------

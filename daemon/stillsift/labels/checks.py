@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from ..sources.files.contents import STILL_SUFFIXES
 from ..sources.files.still import Unreadable, looked_at
 from ..sources.files.tree import natural
+from .class_names import ClassNames, Names
 from .coco import MOST_BYTES, is_coco, mended_coco, read_coco
 from .findings import Box, Edges, Kind, Labels, Read, Wrong
 from .voc import is_voc, mended_voc, read_voc
-from .yolo import Names, is_yolo, mended_yolo, read_yolo
+from .yolo import is_yolo, mended_yolo, read_yolo
 
 _SLACK_PX = 0.5
 """Pixels by which a box may reach beyond a picture: numbers are rounded."""
@@ -122,6 +123,7 @@ def checked(roots: Sequence[Path], paths: Iterable[Path], max_pixels: int) -> Ch
     pictures = _Pictures((each for each in paths if each.suffix.lower() in _STILLS), max_pixels)
     names = Names(tuple(roots))
     found = Checked(pictures=len(pictures.all))
+    odd: list[ClassNames] = []
     for path in paths:
         read = _read(path, pictures, names)
         if read is None:
@@ -131,6 +133,12 @@ def checked(roots: Sequence[Path], paths: Iterable[Path], max_pixels: int) -> Ch
             found.poses.add(path)
         if read.sha256 is not None:
             found.sha256[path] = read.sha256
+        if read.known.wrong is not None and read.known not in odd:
+            odd.append(read.known)
+            what = f"the names of the classes cannot be read: {read.known.wrong}"
+            way_out = "mend it by hand"
+            named = read.known.file or path
+            found.wrong.append(Wrong(named, None, Kind.UNPARSABLE, what, way_out))
         of_file = [*read.wrong]
         for labels in read.labels:
             found.boxes += len(labels.boxes)
@@ -152,9 +160,11 @@ def labels_of(roots: Sequence[Path], paths: Iterable[Path]) -> dict[Path, list[L
     found: defaultdict[Path, list[Labels]] = defaultdict(list)
     for path in paths:
         read = _read(path, pictures, names)
-        for labels in () if read is None else read.labels:
+        if read is None:
+            continue
+        for labels in read.labels:
             if (picture := pictures.of(labels)) is not None:
-                found[picture].append(labels)
+                found[picture].append(replace(labels, known=read.known))
     return found
 
 
@@ -196,11 +206,13 @@ def _parsed(data: bytes, path: Path, pictures: _Pictures, names: Names) -> Read 
         return read_voc(data, path) if is_voc(data, path) else None
     if suffix == ".json":
         return read_coco(data, path) if is_coco(data) else None
-    if not is_yolo(data, path, beside=pictures.beside(path) is not None):
+    picture = pictures.beside(path)
+    if not is_yolo(data, path, beside=picture is not None):
         return None
-    known, keypoints = names.of(path.parent)
-    read = read_yolo(data, path, keypoints=keypoints)
-    read.names = known
+    known = names.of(path.parent, None if picture is None else picture.parent)
+    read = read_yolo(data, path, keypoints=known.pose is not None)
+    read.names = known.names
+    read.known = known
     return read
 
 

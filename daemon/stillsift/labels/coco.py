@@ -80,7 +80,7 @@ def read_coco(data: bytes, path: Path) -> Read:
     for image, number in strays.items():
         what = f"annotations name image {image} ({number} of them), which is not listed"
         note(Kind.NO_IMAGE, what, "list the image, or take the annotations out")
-    for each in images:
+    for number, each in enumerate(images):
         name = each.get("file_name")
         read.labels.append(
             Labels(
@@ -89,6 +89,7 @@ def read_coco(data: bytes, path: Path) -> Read:
                 image=name if isinstance(name, str) and name else f"(image {each.get('id')})",
                 size=sizes[_key(each.get("id"))],
                 unboxed=unboxed[_key(each.get("id"))],
+                number=number,
             )
         )
     return read
@@ -224,6 +225,11 @@ def mended_coco(data: bytes, mended: Mapping[int, Edges | None]) -> bytes:
         each["bbox"] = now
         kept.append(each)
     told["annotations"] = kept
+    return written_coco(told, data)
+
+
+def written_coco(told: object, data: bytes) -> bytes:
+    """Returns a file anew with other values; `data` is how it was, whose line breaks it gets."""
     indent = None
     for line in data.split(b"\n", 3)[1:2]:
         indent = len(line) - len(line.lstrip(b" ")) or None

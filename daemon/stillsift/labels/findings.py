@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from .class_names import ClassNames
+
 Edges = tuple[float, float, float, float]
 """Left, top, right and bottom of a box: pixels from the top left corner, or shares of the picture's
 width and height."""
@@ -81,6 +83,10 @@ class Labels:
     """Whether edges are shares of the picture, not pixels."""
     unboxed: Sequence[str | int] = ()
     """Classes of what has a mask or points in it, and no box."""
+    number: int = 0
+    """Position of the picture among all of the file, from 0."""
+    known: ClassNames = field(default_factory=ClassNames)
+    """What the file of names says that holds for it (YOLO)."""
 
 
 @dataclass(slots=True)
@@ -93,5 +99,7 @@ class Read:
     """Classes that have a name; None: it is not known which."""
     keypoints: bool = False
     """Whether points of a pose stand behind each box (YOLO)."""
+    known: ClassNames = field(default_factory=ClassNames)
+    """What the file of names says that holds for it (YOLO)."""
     sha256: str | None = None
     """SHA-256 (hex) of what was read; None: it could not be read."""

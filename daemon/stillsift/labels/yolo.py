@@ -5,16 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from .class_names import CLASSES
 from .findings import Box, Edges, Kind, Labels, Read, Wrong
 
-CLASSES = ("classes.txt", "obj.names", "_darknet.labels")
-"""Files with the name of a class on each line."""
-DATA = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
-"""Files of ultralytics with `names`."""
 _OTHER_TEXTS = frozenset({*CLASSES, "train.txt", "val.txt", "test.txt", "trainval.txt"})
 """Text files beside labels that are none."""
 _WAY_OUT = "mend the line by hand, or export the labels again"
@@ -97,50 +91,6 @@ def _looks_like_yolo(data: bytes) -> bool:
     lines = [line.split() for line in data[:65536].decode("utf-8", "replace").splitlines()]
     lines = [line for line in lines if line]
     return bool(lines) and all(len(line) >= 5 and _numbers(line) is not None for line in lines)
-
-
-class Names:
-    """Finds the names of classes that hold for a folder: in it, or in one above it."""
-
-    def __init__(self, roots: tuple[Path, ...]) -> None:
-        """Looks no further up than the folder above each of `roots`."""
-        self._tops = {root.parent for root in roots}
-        self._known: dict[Path, tuple[dict[str | int, str] | None, bool]] = {}
-
-    def of(self, folder: Path) -> tuple[dict[str | int, str] | None, bool]:
-        """Returns the name of each number that has one, and whether keypoints follow each box.
-
-        None: there is no list of names.
-        """
-        if folder not in self._known:
-            found = _names_in(folder)
-            up = folder not in self._tops and folder.parent != folder
-            self._known[folder] = (
-                self.of(folder.parent)
-                if found is None and up
-                else ((None, False) if found is None else found)
-            )
-        return self._known[folder]
-
-
-def _names_in(folder: Path) -> tuple[dict[str | int, str], bool] | None:
-    for name in DATA:
-        try:
-            with (folder / name).open(encoding="utf-8") as file:
-                told: Any = yaml.safe_load(file)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
-            continue
-        names = told.get("names") if isinstance(told, dict) else None
-        if isinstance(names, list | dict):
-            pairs = names.items() if isinstance(names, dict) else enumerate(names)
-            return {n: str(each) for n, each in pairs if isinstance(n, int)}, "kpt_shape" in told
-    for name in CLASSES:
-        try:
-            lines = (folder / name).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError):
-            continue
-        return dict(enumerate(line for line in lines if line.strip())), False
-    return None
 
 
 def mended_yolo(

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -104,6 +105,28 @@ class InPlaceRepair(Quarantine):
     def was_undone(self, still: OpenStill) -> bool:
         """Tells whether this file was repaired before, and brought back."""
         return self._ledger.is_restored(still.path, still.identity)
+
+    def before(self, file: Path, sha256: str, what: str) -> bytes | None:
+        """Returns what a file was before an earlier run made it the bytes with this SHA-256.
+
+        None: none did, or what was done does not begin with `what`. Raises OSError.
+        """
+        path, done = self._made_before.get((file, sha256), (None, ""))
+        if path is None or not done.startswith(what):
+            return None
+        return (self._store_in.root / path).read_bytes()
+
+    @cached_property
+    def _made_before(self) -> dict[tuple[Path, str], tuple[Path, str]]:
+        """Where the original lies and what was done, by the repaired file and its SHA-256.
+
+        It is what earlier runs have done, if it is asked for before anything is repaired.
+        """
+        found = {}
+        for one in self._ledger.quarantined(_SOURCE):
+            if (record := self._ledger.in_place_repair(one.path)) is not None:
+                found[record.now, record.sha256] = one.path, record.repairs
+        return found
 
     def replace(self, still: OpenStill, made: Repaired, below: Path) -> tuple[Path, Path]:
         """Backs a still up and puts what it is repaired to in its place.

@@ -244,7 +244,9 @@ def repaired(
         if turned and header.orientation != 1:
             image = image.transpose(_TURNS[header.orientation])
         if repair.longest_side is not None and max(image.size) > repair.longest_side:
-            image = image.resize(_within(image.size, repair.longest_side), Image.Resampling.LANCZOS)
+            image = image.resize(
+                size_within(image.size, repair.longest_side), Image.Resampling.LANCZOS
+            )
     covered = None
     if repair.cover is not None:
         upright = 1 if turned else header.orientation
@@ -290,9 +292,9 @@ def _told(
     return "; ".join(told)
 
 
-def _within(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    """Returns a size in the same proportion whose longer side is `longest`."""
-    share = longest / max(size)
+def size_within(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Returns a size in the same proportion whose longer side is at most `longest`."""
+    share = min(1.0, longest / max(size))
     return max(1, round(size[0] * share)), max(1, round(size[1] * share))
 
 
