@@ -155,7 +155,7 @@ class Store:
         Raises:
             StoreFull: there is no room.
             OriginalChanged: the still has changed since it was decided about, or cannot be opened,
-                and the frame does not hold its `data`.
+                and the frame does not hold its `data` or nothing took its name.
             StoreError: any other failure, also other content under the same name.
         """
         if frame.file is None or frame.content_hash is None:
@@ -165,8 +165,8 @@ class Store:
             with _opened(frame.file) as source, os_errors_about(frame.file):
                 return self._place_still(source, *still)
         except OriginalChanged:
-            if frame.data is None:
-                raise
+            if frame.data is None or not frame.file.exists():
+                raise  # gone: it is read again where it turns up
             with _in_memory(frame.data) as source:
                 return self._place_still(source, *still)
 
