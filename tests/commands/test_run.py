@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -853,15 +854,19 @@ def test_an_original_that_vanishes_before_it_is_kept_is_a_failure_and_no_endless
     assert kept_on_disk(tmp_path / "out") == {}
 
 
+def is_told(running: Daemon, line: str) -> bool:
+    return line in running.get("/metrics")[1]
+
+
 def test_pictures_that_a_camera_uploads_under_one_name_are_all_kept(tmp_path: Path) -> None:
     """The next one comes while the one before still waits for what follows it."""
     snapshot, made = tmp_path / "gate" / "snapshot.jpg", []
     with daemon(tmp_path, [directory("gate", tmp_path / "gate", max_wait="2s")]) as running:
         running.start()
-        for number in range(3):
-            made.append(write_still(snapshot, number).read_bytes())
-            offered = f'stillsift_frames_offered_total{{source="gate"}} {number + 1}.0'
-            until(lambda told=offered: told in running.get("/metrics")[1], "it is read")
+        for count in range(1, 4):
+            made.append(write_still(snapshot, count).read_bytes())
+            offered = f'stillsift_frames_offered_total{{source="gate"}} {count}.0'
+            until(partial(is_told, running, offered), "it is read")
         running.until_done(3)
         assert running.stop() == 0
     assert_agree(running.store)
