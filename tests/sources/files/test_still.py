@@ -92,6 +92,29 @@ def test_other_layouts_come_out_as_the_same_picture(
         assert far(frame, wanted) < (12 if mode == "P" else 3)
 
 
+def drawing() -> Image.Image:
+    """Flat shapes with soft edges, which fill a palette."""
+    shades = np.random.default_rng(1).integers(0, 255, (12, 16, 3), np.uint8)
+    large = Image.fromarray(shades).resize((1280, 960), Image.Resampling.NEAREST)
+    return large.rotate(20).resize((640, 480), Image.Resampling.LANCZOS)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png"])
+@pytest.mark.parametrize("colours", [64, 256])
+def test_a_photograph_in_a_palette_counts_as_compressed(
+    suffix: str, colours: int, tmp_path: Path, scene: np.ndarray[Any, Any]
+) -> None:
+    photograph = Image.fromarray(scene)
+    kinds = {"photograph": photograph, "grey": photograph.convert("L"), "drawing": drawing()}
+    quality = {}
+    for name, image in kinds.items():
+        path = tmp_path / f"{name}{suffix}"
+        image.quantize(colours).save(path)
+        quality[name] = read(path).quality
+    assert quality.pop("photograph") == 30
+    assert set(quality.values()) == {100}
+
+
 def test_cmyk_tiff_is_not_taken_for_rgb(tmp_path: Path, scene: np.ndarray[Any, Any]) -> None:
     path = tmp_path / "scene.tif"
     exif = Image.Exif()

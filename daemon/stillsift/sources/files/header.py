@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pi_heif
 from PIL import ExifTags, Image
 
@@ -147,7 +148,7 @@ def read_header(data: bytes, path: Path, max_pixels: int) -> Header:
             orientation = 1 if kind in _UPRIGHT else orientation
             transparent = image.has_transparency_data
             pictures = getattr(image, "n_frames", 1) if kind in _SEVERAL else 1
-            quality = _quality(image, kind)
+            quality = _quality(image, kind, path)
             return Header(
                 image.mode, orientation, taken, transparent, quality, pictures, image.size
             )
@@ -205,20 +206,48 @@ def _exif_of_jp2(file: io.BytesIO) -> Image.Exif:
     return exif
 
 
+_REDUCED = 30.0
+"""Quality that a photograph with a palette counts as. It is hardly ever the original; 64 colours
+differ from that as a JPEG of quality 45 does, 256 as one of 68 (median PSNR of 13), and in large
+areas of one shade far more."""
+_LEAST_REDUCED = 64
+"""Colours of a palette from which it may show a photograph."""
+_DRAWN = 0.8
+"""Share of pixels that have the colour of the next one from which a picture is drawn: of 25
+photographs in 256 colours .12 to .69, of 12 drawings .88 to .99."""
 _MEAN_AT_50 = 57.625
 """Mean of the luma table of the JPEG standard (Annex K), which libjpeg scales by its quality."""
 
 
-def _quality(image: Image.Image, kind: Kind) -> float | None:
-    """Returns the quality of the compression on libjpeg's scale, as its own tables tell it."""
+def _quality(image: Image.Image, kind: Kind, path: Path) -> float | None:
+    """Returns the quality of the compression on libjpeg's scale, as its own tables tell it.
+
+    A photograph that was reduced to the colours of a palette counts as `_REDUCED`.
+    """
     if kind in (Kind.PNG, Kind.BMP, Kind.GIF, Kind.PNM, Kind.TGA):
-        return 100.0
+        return _REDUCED if _is_reduced(image, path) else 100.0
     tables: dict[int, list[int]] = getattr(image, "quantization", None) or {}
     if not tables:
         return None
     luma = tables[min(tables)]
     scale = 100 * sum(luma) / len(luma) / _MEAN_AT_50
     return min(100.0, 5000 / scale if scale > 100 else (200 - scale) / 2)
+
+
+def _is_reduced(image: Image.Image, path: Path) -> bool:
+    """Tells whether a palette is full of colours, and the picture is no drawing."""
+    palette = image.getpalette() or []
+    colours = {tuple(palette[at : at + 3]) for at in range(0, len(palette), 3)}
+    if len(colours) < _LEAST_REDUCED or 3 * len(colours) < len(palette):
+        return False
+    if all(red == green == blue for red, green, blue in colours):
+        return False
+    try:
+        with bad_file(path, "damaged"):
+            indices = np.asarray(image)
+    except DecodeError:  # it is told when it is decoded
+        return False
+    return bool((indices[:, 1:] == indices[:, :-1]).mean() < _DRAWN)
 
 
 def _exif(read: Callable[[], Image.Exif], path: Path) -> tuple[int, datetime | None]:
