@@ -40,7 +40,7 @@ from stillsift.config.settings import ModelSettings
 from stillsift.decisions import Outcome, Reason, outcome_of
 from stillsift.ledger import LedgerReader
 from stillsift.pipeline import Engine
-from stillsift.pipeline.fleet import Fleet
+from stillsift.pipeline.fleet import Fleet, give_memory_back
 from stillsift.pipeline.model_choice import open_model
 from stillsift.service import Metrics
 from stillsift.service.metrics import STAGES
@@ -635,6 +635,7 @@ def test_memory_of_threads_that_have_ended_is_given_back(
         kept.append(parts[-1])
 
     with Engine(load(asked.config_file), Metrics()) as engine:
+        give_memory_back()  # what other tests have freed would be taken first
         before = resident_mb()
         for _ in range(2):
             thread = threading.Thread(target=work)

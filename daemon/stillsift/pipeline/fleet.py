@@ -174,7 +174,7 @@ class Fleet:
                 told = repr(error)
             else:
                 told = None
-            _give_memory_back()
+            give_memory_back()
             self._ended.wait(_TIDY_EVERY_S)
 
     def reload(self, config: Config, plan: ReloadPlan, timeout_s: float) -> None:
@@ -242,7 +242,7 @@ class Fleet:
         return len(self._workers)
 
 
-def _give_memory_back() -> None:
+def give_memory_back() -> None:
     """Gives memory that was freed back to the system; other C libraries than glibc do it anyway.
 
     glibc has up to 8 pools for each core, and each thread takes one of them. Threads come and go
