@@ -236,11 +236,13 @@ def _quality(image: Image.Image, kind: Kind, path: Path) -> float | None:
 
 def _is_reduced(image: Image.Image, path: Path) -> bool:
     """Tells whether a palette is full of colours, and the picture is no drawing."""
-    palette = image.getpalette() or []
-    colours = {tuple(palette[at : at + 3]) for at in range(0, len(palette), 3)}
-    if len(colours) < _LEAST_REDUCED or 3 * len(colours) < len(palette):
+    # Pillow's own `getpalette` would decode the picture.
+    palette = image.palette if image.mode == "P" else None
+    stored = b"" if palette is None else bytes(palette.palette)
+    colours = {tuple(stored[at : at + 3]) for at in range(0, len(stored), 3)}
+    if len(colours) < _LEAST_REDUCED or 3 * len(colours) < len(stored):
         return False
-    if all(red == green == blue for red, green, blue in colours):
+    if all(len(set(colour)) == 1 for colour in colours):
         return False
     try:
         with bad_file(path, "damaged"):
