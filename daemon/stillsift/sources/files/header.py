@@ -236,8 +236,8 @@ def _quality(image: Image.Image, kind: Kind, path: Path) -> float | None:
 
 def _is_reduced(image: Image.Image, path: Path) -> bool:
     """Tells whether a palette is full of colours, and the picture is no drawing."""
-    # Pillow's own `getpalette` would decode the picture.
-    palette = image.palette if image.mode == "P" else None
+    # `getpalette` would decode the picture; a BMP has four bytes for each colour.
+    palette = image.palette if image.mode == "P" and image.format != "BMP" else None
     stored = b"" if palette is None else bytes(palette.palette)
     colours = {tuple(stored[at : at + 3]) for at in range(0, len(stored), 3)}
     if len(colours) < _LEAST_REDUCED or 3 * len(colours) < len(stored):
