@@ -156,7 +156,7 @@ class LabelsAlong:
         """Raises NotMoved where labels cannot be moved, and OSError."""
         file = labels.file
         if file.suffix.lower() != ".json":
-            moved(self._bytes(file), file, [(labels, move)], labels.known)
+            moved(self._bytes(file), file, [(labels, move)])
             return
         if file not in self._odd:
             told = json.loads(self._bytes(file))
@@ -238,7 +238,7 @@ class LabelsAlong:
         done = f"{what} {', '.join(path.name for path in list(pictures)[:3]) or 'none'}"
         done += f" and {len(pictures) - 3} more" if len(pictures) > 3 else ""
         try:
-            data = moved(before, file, moves, moves[0][0].known) if moves else before
+            data = moved(before, file, moves) if moves else before
             with opened_folder(file.parent) as folder:
                 still = read_still(file, folder)
                 with still.file:

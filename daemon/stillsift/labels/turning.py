@@ -18,7 +18,7 @@ from .coco import written_coco
 from .findings import Labels
 from .voc import moved_voc
 
-MIRRORED = frozenset({2, 4, 5, 7})
+_MIRRORED = frozenset({2, 4, 5, 7})
 """EXIF orientations in which a picture is stored mirrored."""
 _SWAPPED = frozenset({5, 6, 7, 8})
 """EXIF orientations in which width and height change places."""
@@ -42,7 +42,7 @@ class Move:
 
     @property
     def mirrors(self) -> bool:
-        return self.orientation in MIRRORED
+        return self.orientation in _MIRRORED
 
     @property
     def factors(self) -> tuple[float, float]:
@@ -72,13 +72,8 @@ def _turned(
     return (y, x) if orientation in _SWAPPED else (x, y)
 
 
-def moved(
-    data: bytes, path: Path, moves: Sequence[tuple[Labels, Move]], known: ClassNames
-) -> bytes:
-    """Returns a label file with the labels of these pictures moved. Raises NotMoved.
-
-    `known`: what data.yaml says of YOLO's labels.
-    """
+def moved(data: bytes, path: Path, moves: Sequence[tuple[Labels, Move]]) -> bytes:
+    """Returns a label file with the labels of these pictures moved. Raises NotMoved."""
     match path.suffix.lower():
         case ".json":
             return _moved_coco(data, {labels.number: move for labels, move in moves})
@@ -89,8 +84,8 @@ def moved(
                 raise NotMoved(made)
             return made
         case _:
-            ((_, move),) = moves
-            return _moved_yolo(data, move, known)
+            ((labels, move),) = moves
+            return _moved_yolo(data, move, labels.known)
 
 
 # -- YOLO ------------------------------------------------------------------------------------------

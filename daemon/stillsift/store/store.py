@@ -165,8 +165,9 @@ class Store:
             with _opened(frame.file) as source, os_errors_about(frame.file):
                 return self._place_still(source, *still)
         except OriginalChanged:
-            if frame.data is None or not frame.file.exists():
-                raise  # gone: it is read again where it turns up
+            # `Path.exists` raises where a disk fails. What is gone is read again where it turns up.
+            if frame.data is None or not os.path.exists(frame.file):  # noqa: PTH110
+                raise
             with _in_memory(frame.data) as source:
                 return self._place_still(source, *still)
 

@@ -99,7 +99,7 @@ def drawing() -> Image.Image:
     return large.rotate(20).resize((640, 480), Image.Resampling.LANCZOS)
 
 
-@pytest.mark.parametrize("suffix", [".gif", ".png"])
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".bmp", ".tga"])
 @pytest.mark.parametrize("colours", [64, 256])
 def test_a_photograph_in_a_palette_counts_as_compressed(
     suffix: str, colours: int, tmp_path: Path, scene: np.ndarray[Any, Any]

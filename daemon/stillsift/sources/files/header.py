@@ -236,13 +236,17 @@ def _quality(image: Image.Image, kind: Kind, path: Path) -> float | None:
 
 def _is_reduced(image: Image.Image, path: Path) -> bool:
     """Tells whether a palette is full of colours, and the picture is no drawing."""
-    # `getpalette` would decode the picture; a BMP has four bytes for each colour.
-    palette = image.palette if image.mode == "P" and image.format != "BMP" else None
-    stored = b"" if palette is None else bytes(palette.palette)
-    colours = {tuple(stored[at : at + 3]) for at in range(0, len(stored), 3)}
-    if len(colours) < _LEAST_REDUCED or 3 * len(colours) < len(stored):
+    palette = image.palette if image.mode == "P" else None
+    if palette is None:
         return False
-    if all(len(set(colour)) == 1 for colour in colours):
+    # `getpalette` would decode the picture.
+    stored, order = bytes(palette.palette), palette.rawmode or palette.mode
+    if order not in ("RGB", "BGR", "BGRX"):
+        return False
+    colours = {stored[at : at + 3] for at in range(0, len(stored), len(order))}
+    if len(colours) < _LEAST_REDUCED or len(order) * len(colours) < len(stored):
+        return False
+    if image.width == 1 or all(len(set(colour)) == 1 for colour in colours):
         return False
     try:
         with bad_file(path, "damaged"):
